@@ -1,0 +1,146 @@
+"""Settings: the environment, read once into one frozen `Config`, every problem reported together.
+
+One field here is one setting: its name in upper case is the variable, its marshmallow field is its type,
+range and default. An empty variable counts as unset. Nothing else in the package reads the environment.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from marshmallow import EXCLUDE, Schema, ValidationError, validate
+from marshmallow import fields as typed
+
+from dataflow.errors import ConfigError
+
+MIB = 1024 * 1024
+#: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
+MIN_SUPABASE_CHUNK_BYTES = 5 * MIB
+#: `sun_path` holds 108 bytes on Linux and 104 on macOS, the socket's own name and a NUL included.
+MAX_SOCKET_DIR_BYTES = 103 - len("/.s.PGSQL.5432")
+
+
+def setting(kind: typed.Field[Any], secret: bool = False) -> Any:
+    """A field of `Config`; a secret never shows in its repr."""
+    return field(repr=not secret, metadata={"kind": kind})
+
+
+def whole(default: int, least: int, most: int | None = None) -> typed.Field[Any]:
+    return typed.Integer(load_default=default, validate=validate.Range(least, most))
+
+
+def text(default: str = "") -> typed.Field[Any]:
+    return typed.String(load_default=default)
+
+
+def url(*schemes: str) -> typed.Field[Any]:
+    starts = tuple(f"{scheme}://" for scheme in schemes)
+
+    def check(value: str) -> None:
+        if value and not value.startswith(starts):
+            raise ValidationError(f"must begin with {' or '.join(starts)}.")
+
+    return typed.String(load_default="", validate=check)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be set. `database_url` is always filled in: see `from_env`."""
+
+    port: int = setting(whole(3000, 0, 65535))
+    database_url: str = setting(url("postgres", "postgresql"), secret=True)
+    supabase_url: str = setting(url("http", "https"))
+    supabase_service_role_key: str = setting(text(), secret=True)
+    storage_bucket: str = setting(text("imports"))
+    upload_chunk_size: int = setting(whole(6 * MIB, 64 * 1024, 64 * MIB))
+    upload_cache_control: str = setting(text("3600"))
+    upload_default_content_type: str = setting(text("application/octet-stream"))
+    upload_stall_seconds: int = setting(whole(30, 1, 3600))
+    max_uploads: int = setting(whole(8, 1))
+    max_row_bytes: int = setting(whole(MIB, 64 * 1024, 64 * MIB))
+    web_concurrency: int = setting(whole(2, 1, 64))
+    web_threads: int = setting(whole(64, 2, 512))
+    worker_concurrency: int = setting(whole(10, 1, 100))
+    worker_poll_interval: int = setting(whole(500, 10, 3_600_000))
+    shutdown_grace_seconds: int = setting(whole(25, 0, 3600))
+    enable_metrics: bool = setting(typed.Boolean(load_default=True))
+    log_format: str = setting(typed.String(load_default="", validate=validate.OneOf(["", "json", "text"])))
+    data_dir: str = setting(text(".dataflow"))
+    dyno: str = setting(text())
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
+        """The settings in `environ` (default: the process environment), checked as a whole.
+
+        Without DATABASE_URL, `database_url` is the embedded Postgres of `data_dir`.
+
+        :raises ConfigError: naming every variable that is missing or wrong, never its value.
+        """
+        environ = os.environ if environ is None else environ
+        present = {name: value for name, value in environ.items() if value != ""}
+        problems: list[str] = []
+        try:
+            values = _load(present)
+        except ValidationError as error:
+            problems += [f"{name}: {' '.join(texts)}" for name, texts in sorted(error.messages_dict.items())]
+            values = _load({k: v for k, v in present.items() if k not in error.messages_dict})
+        problems += _contradictions(values)
+        if problems:
+            raise ConfigError("The settings are not usable:\n  " + "\n  ".join(problems))
+        values["database_url"] = values["database_url"] or embedded_url(Path(values["data_dir"]))
+        return cls(**values)
+
+    @property
+    def poll_seconds(self) -> float:
+        return self.worker_poll_interval / 1000
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is the embedded Postgres of `data_dir`."""
+        return self.database_url == embedded_url(Path(self.data_dir))
+
+
+_SCHEMA = Schema.from_dict({f.name.upper(): f.metadata["kind"] for f in fields(Config)})(unknown=EXCLUDE)
+
+
+def _load(environ: Mapping[str, str]) -> dict[str, Any]:
+    return {name.lower(): value for name, value in _SCHEMA.load(environ).items()}
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """What no single setting shows: halves of a pair, and what a dyno cannot do without."""
+    supabase, key = values["supabase_url"], values["supabase_service_role_key"]
+    problems = []
+    if values["dyno"]:
+        needed = ("database_url", "supabase_url", "supabase_service_role_key")
+        missing = [name.upper() for name in needed if not values[name]]
+        if missing:
+            problems.append(f"{', '.join(missing)}: required on a dyno, whose own disk is lost at every restart.")
+    elif bool(supabase) != bool(key):
+        problems.append("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY: set both, or neither for a local directory.")
+    if supabase and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
+        problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
+    return problems
+
+
+def socket_dir(data_dir: Path) -> Path:
+    """Where the embedded Postgres of `data_dir` has its Unix socket; made and guarded by `embedded`.
+
+    Inside `data_dir` where the path fits a socket address, otherwise a private folder of the temporary
+    directory whose name follows from `data_dir`, so that every process finds it without asking.
+    """
+    inside = data_dir.resolve() / "run" / "postgres"
+    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_BYTES:
+        return inside
+    digest = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"dataflow-{os.getuid()}-{digest}"
+
+
+def embedded_url(data_dir: Path) -> str:
+    """The URL of the embedded Postgres of `data_dir`, running or not."""
+    return f"postgresql://postgres@/postgres?host={quote(str(socket_dir(data_dir)), safe='/')}"

@@ -1,0 +1,167 @@
+"""Postgres: connections, statements by name, migrations, and the one place where its errors become ours.
+
+What the statements mean is left to `jobs` and to whoever is handed a connection.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from dataflow.errors import DatabaseError, DatabaseUnavailable, MigrationFailed
+
+Connection = psycopg.Connection[DictRow]
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 5
+#: A pool waits this long for a connection before the request is answered with 503.
+POOL_TIMEOUT_SECONDS = 5.0
+#: Connections a web process may hold; requests hold one for milliseconds, never while a body is read.
+POOL_CONNECTIONS = 8
+#: An ordinary network cut is noticed after about 11 s instead of two hours, an unanswered statement after 10 s.
+_KEEPALIVES = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+#: SQLSTATE classes that pass: connection, transaction rollback, resources, operator intervention.
+_PASSING_CLASSES = ("08", "40", "53", "57P")
+
+_PACKAGE = Path(__file__).parent
+#: Inside the package in a wheel, beside it in a checkout and an editable install.
+SQL = next(folder for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if folder.is_dir())
+
+
+@cache
+def query(name: str) -> bytes:
+    """The statement in `sql/queries/<name>.sql`."""
+    return (SQL / "queries" / f"{name}.sql").read_bytes()
+
+
+def connect(url: str, role: str, **parameters: Any) -> Connection:
+    """A connection in autocommit mode whose `application_name` is `role`; the caller closes it.
+
+    Session settings are SET after connecting, because transaction poolers refuse start-up options.
+
+    :raises DatabaseUnavailable: when there is no server, or it refuses.
+    """
+    with translated():
+        connection = psycopg.connect(
+            url,
+            autocommit=True,
+            row_factory=dict_row,
+            # Server-side prepared statements do not survive a transaction pooler.
+            prepare_threshold=None,
+            application_name=role,
+            **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, **parameters},
+        )
+        _configure(connection)
+    return connection
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("SET TIME ZONE 'UTC'")
+
+
+def open_pool(url: str, role: str) -> ConnectionPool[Connection]:
+    """The connections of one web process, opened on first use (so after gunicorn has forked)."""
+    return ConnectionPool(
+        url,
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "prepare_threshold": None,
+            "application_name": role,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            **_KEEPALIVES,
+        },
+        min_size=0,
+        max_size=POOL_CONNECTIONS,
+        timeout=POOL_TIMEOUT_SECONDS,
+        # A broken connection is found before a request trusts it with its only chance to queue a job.
+        check=ConnectionPool.check_connection,
+        configure=_configure,
+        open=False,
+        name=role,
+    )
+
+
+@contextmanager
+def borrowed(pool: ConnectionPool[Connection]) -> Iterator[Connection]:
+    """A pooled connection for one or two statements.
+
+    :raises DatabaseUnavailable: when none can be had within POOL_TIMEOUT_SECONDS, or it breaks.
+    """
+    with translated():
+        pool.open()
+        with pool.connection() as connection:
+            yield connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what psycopg raises inside into our errors, once."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(f"No database connection within {POOL_TIMEOUT_SECONDS:g} s.") from error
+    except psycopg.Error as error:
+        raise translate(error) from error
+
+
+def translate(error: psycopg.Error) -> DatabaseError:
+    """Our error for a vendor error. The server's own text is kept for the operator, statement and row are not."""
+    if error.sqlstate is None:
+        if isinstance(error, psycopg.OperationalError):
+            return DatabaseUnavailable("The database cannot be reached, or the connection to it broke.")
+        return DatabaseError(f"The database driver failed ({type(error).__name__}).")
+    text = f"{error.diag.message_primary or type(error).__name__} (SQLSTATE {error.sqlstate})"
+    if error.sqlstate.startswith(_PASSING_CLASSES):
+        return DatabaseUnavailable(f"The database gave up for now: {text}.")
+    return DatabaseError(f"The database refused: {text}.")
+
+
+def free_connections(connection: Connection) -> int:
+    """How many connections the server allows ordinary users."""
+    row = connection.execute(query("max_connections")).fetchone()
+    return int(row["free"]) if row else 0
+
+
+def migrate(url: str) -> list[str]:
+    """Bring the schema up to date and return the names of the migrations applied, in order.
+
+    Forward only, each in a transaction of its own under one advisory lock: any number of processes may call this
+    at the same moment, each migration runs once.
+
+    :raises MigrationFailed: naming the migration and what the server said.
+    """
+    applied = []
+    with connect(url, "dataflow/migrate") as connection:
+        for path in sorted((SQL / "migrations").glob("*.sql")):
+            if _apply(connection, path):
+                applied.append(path.stem)
+                logger.info("migration applied", extra={"migration": path.stem})
+    return applied
+
+
+def _apply(connection: Connection, path: Path) -> bool:
+    version = int(path.name.partition("_")[0])
+    try:
+        with connection.transaction():
+            connection.execute(query("lock_migrations"))
+            connection.execute(query("create_migrations"))
+            if version in {row["version"] for row in connection.execute(query("applied_migrations"))}:
+                return False
+            connection.execute(path.read_bytes())
+            connection.execute(query("record_migration"), {"version": version, "name": path.stem})
+    except psycopg.Error as error:
+        raise MigrationFailed(f"Migration {path.stem}: {error.diag.message_primary or error}") from error
+    return True

@@ -1,0 +1,204 @@
+"""Every error that DataFlow raises on purpose, in one tree.
+
+Callers branch on the class, HTTP answers with `status` and `code`, the worker retries when `retryable`.
+Messages may reach a client or the jobs table: they name the thing, the limit and the value, and never carry
+SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the adapter that meets them.
+
+    DataFlowError
+    |-- ConfigError
+    |-- RequestError      InvalidRequest, UnsupportedMediaType, TooManyUploads, UploadStalled, ClientVanished
+    |-- InputError        MalformedInput, RowTooLarge, MissingColumns, NoContacts, InvalidContacts
+    |-- StorageError      StorageUnavailable, ObjectMissing, DigestMismatch
+    |-- DatabaseError     DatabaseUnavailable, MigrationFailed
+    `-- JobError          JobNotFound, UploadTaken, LeaseLost, ImportStopped
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing wrong with a request, where it is and what to do about it."""
+
+    path: tuple[str | int, ...]  #: from `data` down, rows counted from 0: ("data", 0, "email")
+    message: str
+
+    def as_json(self) -> dict[str, object]:
+        return {"path": list(self.path), "message": self.message}
+
+
+class DataFlowError(Exception):
+    """The root. `issues` holds at most the first 100, `issue_count` counts all of them."""
+
+    code = "internal_error"
+    status = 500
+    retryable = False
+
+    def __init__(self, message: str, issues: Sequence[Issue] = (), issue_count: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.issues = tuple(issues)
+        self.issue_count = len(self.issues) if issue_count is None else issue_count
+
+
+class ConfigError(DataFlowError):
+    """The environment does not describe a service that can run; the message lists every problem."""
+
+    code = "config_error"
+
+
+class RequestError(DataFlowError):
+    """The request cannot be served as it was sent."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class InvalidRequest(RequestError):
+    """A parameter, header or form field is missing, unknown or wrong."""
+
+
+class UnsupportedMediaType(RequestError):
+    """The Content-Type is missing or names nothing that can be imported."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class TooManyUploads(RequestError):
+    """This process already receives MAX_UPLOADS bodies; `retry_after_seconds` says when to come back."""
+
+    code = "too_many_uploads"
+    status = 503
+    retryable = True
+    retry_after_seconds = 5
+
+
+class UploadStalled(RequestError):
+    """The client sent nothing for UPLOAD_STALL_SECONDS."""
+
+    code = "upload_stalled"
+    status = 408
+    retryable = True
+
+
+class ClientVanished(RequestError):
+    """The body ended before its declared length, last chunk or closing boundary."""
+
+    code = "incomplete_body"
+
+
+class InputError(DataFlowError):
+    """The content itself cannot be imported; sending it again changes nothing."""
+
+    code = "malformed_input"
+    status = 400
+
+
+class MalformedInput(InputError):
+    """The bytes are not what their format promises."""
+
+
+class RowTooLarge(InputError):
+    """One row is larger than MAX_ROW_BYTES."""
+
+    code = "row_too_large"
+
+
+class MissingColumns(InputError):
+    """A delimited file whose header row does not name the columns `name` and `email`."""
+
+    code = "missing_columns"
+
+
+class NoContacts(InputError):
+    """Not a single contact in the input."""
+
+    code = "no_contacts"
+
+
+class InvalidContacts(InputError):
+    """At least one contact breaks the rules where all of them must hold."""
+
+    code = "invalid_contacts"
+
+
+class StorageError(DataFlowError):
+    """The object storage did not do its part."""
+
+    code = "storage_error"
+    status = 503
+
+
+class StorageUnavailable(StorageError):
+    """The storage cannot be reached, read or written just now."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class ObjectMissing(StorageError):
+    """The object is not (or no longer) in the storage."""
+
+    code = "object_missing"
+
+
+class DigestMismatch(StorageError):
+    """The bytes read back are not the bytes that were received."""
+
+    code = "digest_mismatch"
+    retryable = True
+
+
+class DatabaseError(DataFlowError):
+    """The database refused a statement."""
+
+    code = "database_error"
+    status = 503
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be reached, or gave up for a passing reason."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class MigrationFailed(DatabaseError):
+    """The schema found is not one that can be brought up to date; the message names the difference."""
+
+    code = "migration_failed"
+
+
+class JobError(DataFlowError):
+    """A job is not in the state that the caller needs."""
+
+    code = "job_conflict"
+    status = 409
+
+
+class JobNotFound(JobError):
+    """No job has this id."""
+
+    code = "job_not_found"
+    status = 404
+
+
+class UploadTaken(JobError):
+    """The job was cancelled, swept or deleted while its body was still arriving."""
+
+    code = "upload_cancelled"
+
+
+class LeaseLost(JobError):
+    """Another worker owns the job now, or it was cancelled: nothing of this attempt may be kept."""
+
+    code = "lease_lost"
+
+
+class ImportStopped(JobError):
+    """This worker is shutting down: roll back and hand the job on without charging a failure."""
+
+    code = "worker_stopping"
+    retryable = True

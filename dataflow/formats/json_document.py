@@ -1,0 +1,251 @@
+"""JSON documents: an array of contacts, or the request object {source, data: [...], useResumable} in any order.
+
+ijson's events are walked by hand instead of with its `items`, which crashes on long integers, needs quadratic
+memory for nested arrays, mistakes the key "data.item" for a row and cannot see `source` in the same pass. Rows of
+one shape, which is nearly all rows of nearly all files, are taken from the event list as whole columns.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import ijson
+from ijson.backends import yajl2_c
+
+from dataflow.errors import MalformedInput, RowTooLarge
+from dataflow.formats.escapes import EscapeCheck
+from dataflow.formats.rows import ABSENT, PIECE_BYTES, Block, Malformed
+from dataflow.formats.shapes import SCALARS, Event, RowShape
+
+MAX_DEPTH = 32
+#: Members of the request object that mean something; a second one of these is refused, others are ignored.
+MEMBERS: Final = ("source", "data", "useResumable")
+_NESTED: Final = {"start_map": dict, "start_array": list}
+#: Rows tried at once: enough to make the constant cost small, few enough that a deviating row wastes little.
+_BULK_ROWS = 256
+#: The most rows taken singly before the next try at rows in bulk, when rows keep changing their shape.
+_MAX_PATIENCE_ROWS = 255
+
+
+def read_blocks(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[Block]:
+    """The contacts of a document.
+
+    :raises MalformedInput: when it is not JSON, not of one of the two forms, or nested over MAX_DEPTH.
+    :raises RowTooLarge: when `max_row_bytes` pass without an event, or in one row over all its keys and values.
+    """
+    walker = JsonWalker(max_row_bytes)
+    for piece in pieces:
+        if block := walker.feed(piece):
+            yield block
+    walker.close()
+    if walker.data_type is not list:
+        raise MalformedInput("Invalid JSON format: the object has no array named data.")
+
+
+class _EventList(list[Event]):
+    """What ijson sends its events to; appending in C costs a tenth of a Python generator."""
+
+    send = list.append
+
+
+class JsonWalker:
+    """Takes a document piece by piece and gives its rows as they complete."""
+
+    def __init__(self, max_row_bytes: int) -> None:
+        self.members: dict[str, object] = {}  #: `source` and `useResumable` as found; a nested value as its type
+        self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
+        self.row_count = 0
+        self._max_row_bytes = max_row_bytes
+        self._escapes = EscapeCheck()
+        self._events = _EventList()
+        self._parser = yajl2_c.basic_parse_coro(self._events, use_float=True)
+        self._silent_bytes = 0
+        self._depth = 0
+        self._rows_depth = 0  #: depth inside the array of rows while there, else 0
+        self._member = ""  #: the key at depth 1 of the request object whose value comes next
+        self._row: dict[str, object] | Malformed | None = None  #: the row that has begun but not ended
+        self._row_key = ""
+        self._row_size = 0
+        self._shape: RowShape | None = None
+        self._patience_rows = 0
+        self._singles = 0  #: rows to take singly before the next try at many
+        self._names: list[object] = []
+        self._emails: list[object] = []
+
+    def feed(self, piece: bytes) -> Block | None:
+        """The rows that end in this piece, None when none does.
+
+        :raises MalformedInput, RowTooLarge: see `read_blocks`.
+        """
+        for start in range(0, len(piece), PIECE_BYTES):
+            self._feed(piece[start : start + PIECE_BYTES])
+        return self._take_block()
+
+    def close(self) -> None:
+        """End the document.
+
+        :raises MalformedInput: when it is not complete.
+        """
+        self._escapes.close()
+        try:
+            self._parser.close()
+        except (ValueError, ijson.JSONError) as error:
+            raise self._malformed(error) from error
+
+    def _feed(self, piece: bytes) -> None:
+        self._escapes.feed(piece)
+        try:
+            self._parser.send(piece)
+        except (ValueError, ijson.JSONError) as error:
+            self._walk()
+            raise self._malformed(error) from error
+        self._silent_bytes = 0 if self._events else self._silent_bytes + len(piece)
+        if self._silent_bytes > self._max_row_bytes:
+            raise self._too_large()
+        self._walk()
+
+    def _take_block(self) -> Block | None:
+        if not self._names:
+            return None
+        block = Block(self.row_count - len(self._names), self._names, self._emails)
+        self._names, self._emails = [], []
+        return block
+
+    def _walk(self) -> None:
+        """Work off the events so far; a row that has only begun is remembered in `_row`."""
+        events, position = self._events, 0
+        while position < len(events):
+            shape = self._shape
+            if shape and self._is_between_rows() and not self._singles and len(events) - position >= shape.length:
+                rows = self._take_rows(shape, position)
+                position += rows * shape.length
+                if rows < _BULK_ROWS:
+                    # A row of another shape, or a cut one, comes next. While such rows follow one another, more
+                    # and more of them are taken singly before the next try.
+                    self._patience_rows = 0 if rows else min(2 * self._patience_rows + 1, _MAX_PATIENCE_ROWS)
+                    self._singles = max(1, self._patience_rows)
+            else:
+                start, was_between = position, self._is_between_rows()
+                position = self._step_to_boundary(position)
+                self._singles = max(0, self._singles - 1)
+                if was_between and (shape is None or self._patience_rows):
+                    self._shape = RowShape.of(events[start:position]) or shape
+        events.clear()
+
+    def _is_between_rows(self) -> bool:
+        return self._row is None and self._rows_depth > 0 and self._depth == self._rows_depth
+
+    def _take_rows(self, shape: RowShape, position: int) -> int:
+        """Take rows of one shape as columns; return how many."""
+        kinds, values = shape.columns(self._events, position, _BULK_ROWS)
+        rows = shape.matching_rows(kinds, values)
+        if rows:
+            self._names.extend(shape.pick(values, shape.name_at, rows))
+            self._emails.extend(shape.pick(values, shape.email_at, rows))
+            self.row_count += rows
+        return rows
+
+    def _step_to_boundary(self, position: int) -> int:
+        """Step through single events up to the next one between two rows; return the position behind it."""
+        for index in range(position, len(self._events)):
+            kind, value = self._events[index]
+            if self._row is not None:
+                self._step_in_row(kind, value)
+            elif self._is_between_rows():
+                self._step_between_rows(kind)
+            else:
+                self._step_outside(kind, value)
+            if self._row is None:
+                return index + 1
+        return len(self._events)
+
+    def _step_between_rows(self, kind: str) -> None:
+        if kind == "end_array":
+            self._depth -= 1
+            self._rows_depth = 0
+        elif kind == "start_map":
+            self._row, self._row_size = {}, 0
+            self._descend()
+        else:
+            self._row = Malformed(f"Expected an object, found {_noun(kind)}")
+            self._row_size = 0
+            if kind == "start_array":
+                self._descend()
+            else:
+                self._end_row()
+
+    def _step_in_row(self, kind: str, value: Any) -> None:
+        self._row_size += len(value) if isinstance(value, str) else 8
+        if self._row_size > self._max_row_bytes:
+            raise self._too_large()
+        at_member = self._depth == self._rows_depth + 1 and isinstance(self._row, dict)
+        if kind == "map_key":
+            if at_member:
+                self._row_key = value
+        elif kind in ("end_map", "end_array"):
+            self._depth -= 1
+            if self._depth == self._rows_depth:
+                self._end_row()
+        else:
+            if at_member and self._row_key in ("name", "email"):
+                self._row[self._row_key] = _NESTED.get(kind, value)  # type: ignore[index]
+            if kind in _NESTED:
+                self._descend()
+
+    def _end_row(self) -> None:
+        row, self._row = self._row, None
+        self._names.append(row.get("name", ABSENT) if isinstance(row, dict) else row)
+        self._emails.append(row.get("email", ABSENT) if isinstance(row, dict) else row)
+        self.row_count += 1
+
+    def _step_outside(self, kind: str, value: Any) -> None:
+        """One event outside the rows: the document's frame, or a member that is ignored."""
+        if kind == "map_key":
+            if self._depth == 1:
+                self._begin_member(value)
+        elif kind in ("end_map", "end_array"):
+            self._depth -= 1
+        elif self._depth == 0 and kind not in _NESTED:
+            raise MalformedInput(
+                f"Invalid JSON format: expected an array of contacts or an object with data, found {_noun(kind)}."
+            )
+        else:
+            if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self._member == "data")):
+                self.data_type = list
+                self._rows_depth = self._depth + 1
+            elif self._depth == 1 and self._member:
+                self._keep_member(_NESTED.get(kind, value))
+            if kind in _NESTED:
+                self._descend()
+
+    def _begin_member(self, name: str) -> None:
+        known = name in MEMBERS
+        if known and (name in self.members or (name == "data" and self.data_type)):
+            raise MalformedInput(f"Invalid JSON format: {name} is given twice.")
+        self._member = name if known else ""
+
+    def _keep_member(self, value: object) -> None:
+        if self._member == "data":
+            self.data_type = value if isinstance(value, type) else type(value)
+        else:
+            self.members[self._member] = value
+
+    def _descend(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise MalformedInput(f"Invalid JSON format: nested more than {MAX_DEPTH} levels deep.")
+
+    def _too_large(self) -> RowTooLarge:
+        return RowTooLarge(
+            f"Row {self.row_count + 1} or what follows it is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES)."
+        )
+
+    def _malformed(self, error: Exception) -> MalformedInput:
+        # yajl quotes the document around the fault on further lines: other people's rows.
+        reason = str(error).strip().splitlines()[0][:100] if isinstance(error, ijson.JSONError) else "invalid UTF-8"
+        return MalformedInput(f"Invalid JSON format: {reason} (after {self.row_count} complete rows).")
+
+
+def _noun(kind: str) -> str:
+    if kind in SCALARS:
+        return {"null": "null", "boolean": "true or false"}.get(kind, f"a {kind}")
+    return "an array" if kind == "start_array" else "an object"

@@ -1,0 +1,209 @@
+"""The jobs state machine: what a job is, and every statement that changes one.
+
+    uploading -> queued -> running -> succeeded | failed | cancelled
+
+`attempt` is the fencing token: it grows with every claim and never falls. Whoever settles a job (success, failure,
+requeue, heartbeat) does so WHERE id AND attempt AND state = 'running'; no row means that the job was cancelled or
+belongs to another attempt, and then nothing of this one may be kept. Contacts and `succeeded` commit together, so a
+zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
+sql/migrations/0003_job_triggers.sql.
+
+Every function runs on the connection it is given, in whatever transaction is open there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from dataflow.db import Connection, query
+from dataflow.errors import Issue, JobNotFound, LeaseLost, UploadTaken
+
+STATES = ("uploading", "queued", "running", "succeeded", "failed", "cancelled")
+CHANNEL: LiteralString = "dataflow_jobs"
+#: Refused rows that are kept as issues on the job.
+MAX_ISSUES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job, as its worker needs it."""
+
+    id: UUID
+    attempt: int  #: the fencing token of this claim
+    failures: int
+    max_failures: int
+    source: str
+    object_key: str
+    object_etag: str | None
+    bytes_total: int
+    format: str
+    digests: list[tuple[int, str]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
+    options: dict[str, Any]
+    request_id: str | None
+
+    @property
+    def aborts_on_invalid(self) -> bool:
+        return self.options.get("onInvalid") == "abort"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an attempt has counted so far. Written by one import thread, read by the heartbeat."""
+
+    rows_imported: int = 0
+    rows_rejected: int = 0
+    bytes_done: int = 0  #: bytes of the object read
+    issues: list[Issue] = field(default_factory=list)  #: the first MAX_ISSUES of the rejected rows
+    first_contact_id: UUID | None = None
+    last_contact_id: UUID | None = None
+
+    def reject(self, issues: Sequence[Issue], rows: int) -> None:
+        """Count `rows` refused rows, keep their issues as long as there is room."""
+        self.rows_rejected += rows
+        self.issues.extend(issues[: MAX_ISSUES - len(self.issues)])
+
+
+_JOB_FIELDS = [f.name for f in fields(Job)]
+
+
+def insert_upload(connection: Connection, values: dict[str, Any]) -> None:
+    """A new job in state `uploading`."""
+    connection.execute(query("insert_upload"), {**values, "options": Jsonb(values["options"])})
+
+
+def beat_upload(connection: Connection, job_id: UUID, bytes_done: int) -> None:
+    """Show that the body is still arriving.
+
+    :raises UploadTaken: when the job is no longer uploading.
+    """
+    _guarded(connection, "beat_upload", job_id, {"bytes_done": bytes_done})
+
+
+def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
+    """Make a stored body a job that must be done; listeners wake when this commits.
+
+    :raises UploadTaken: when the job is no longer uploading.
+    """
+    values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
+    _guarded(connection, "queue_upload", job_id, values)
+
+
+def discard_upload(connection: Connection, job_id: UUID) -> None:
+    """Remove the row of a refused request.
+
+    :raises UploadTaken: when the job is no longer uploading; its object is then somebody else's to delete.
+    """
+    _guarded(connection, "discard_upload", job_id, {})
+
+
+def _guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:
+    if connection.execute(query(name), {"id": job_id, **values}).fetchone() is None:
+        raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")
+
+
+def claim(connection: Connection, worker: str) -> Job | None:
+    """The job that has been due longest, now `running` for `worker`; None when none is due.
+
+    Call it on the connection that will do the work, outside a transaction: the claim commits at once.
+    """
+    row = connection.execute(query("claim_job"), {"worker": worker}).fetchone()
+    return Job(**{name: row[name] for name in _JOB_FIELDS}) if row else None
+
+
+def beat(connection: Connection, job: Job, tally: Tally) -> None:
+    """Write a sign of life and the progress of a running job.
+
+    :raises LeaseLost: when the job was cancelled or belongs to another attempt.
+    """
+    _fenced(connection, "beat_job", job, rows_imported=tally.rows_imported, bytes_done=tally.bytes_done)
+
+
+def succeed(connection: Connection, job: Job, tally: Tally) -> None:
+    """Settle the job as `succeeded`: the last statement of the transaction that copied its contacts.
+
+    :raises LeaseLost: when another owner has it; the caller must roll back.
+    """
+    _fenced(
+        connection,
+        "succeed_job",
+        job,
+        rows_imported=tally.rows_imported,
+        first_contact_id=tally.first_contact_id,
+        last_contact_id=tally.last_contact_id,
+        **_findings(tally),
+    )
+
+
+def fail(connection: Connection, job: Job, tally: Tally, error: str) -> None:
+    """Settle the job as `failed` with what the attempt found out.
+
+    :raises LeaseLost: when another owner has it.
+    """
+    _fenced(connection, "fail_job", job, error=error, **_findings(tally))
+
+
+def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
+    """Hand the job on, `charge` (0 or 1) added to its failures, not before `delay_seconds` from now.
+
+    :raises LeaseLost: when another owner has it.
+    """
+    _fenced(connection, "requeue_job", job, delay_seconds=delay_seconds, charge=charge, error=error)
+
+
+def _findings(tally: Tally) -> dict[str, Any]:
+    return {
+        "rows_rejected": tally.rows_rejected,
+        "bytes_done": tally.bytes_done,
+        "issues": Jsonb([issue.as_json() for issue in tally.issues]),
+    }
+
+
+def _fenced(connection: Connection, name: str, job: Job, **values: Any) -> None:
+    parameters = {"id": job.id, "attempt": job.attempt, **values}
+    if connection.execute(query(name), parameters).fetchone() is None:
+        raise LeaseLost(f"Job {job.id} was cancelled, or attempt {job.attempt} is no longer the current one.")
+
+
+def mark_object_deleted(connection: Connection, job_id: UUID) -> None:
+    """Record that the storage has removed the job's object."""
+    connection.execute(query("mark_object_deleted"), {"id": job_id})
+
+
+def get(connection: Connection, job_id: UUID) -> dict[str, Any]:
+    """What a client may know of one job: columns in the order of the table, snake_case.
+
+    :raises JobNotFound: when there is none.
+    """
+    row = connection.execute(query("get_job"), {"id": job_id}).fetchone()
+    if row is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    return row
+
+
+def page(
+    connection: Connection, limit: int, state: str | None, source: str | None, cursor: UUID | None
+) -> list[dict[str, Any]]:
+    """At most `limit` jobs, newest first, older than `cursor`; without their issues."""
+    values = {"limit": limit, "state": state, "source": source, "cursor": cursor}
+    return connection.execute(query("list_jobs"), values).fetchall()
+
+
+def totals(connection: Connection) -> dict[str, Any]:
+    """What the metrics publish: jobs_by_state, rows_imported, rows_rejected, queue_oldest_seconds."""
+    return connection.execute(query("job_totals")).fetchone() or {}
+
+
+def live_workers(connection: Connection) -> int:
+    """How many workers have their listening session open."""
+    row = connection.execute(query("live_workers")).fetchone()
+    return int(row["count"]) if row else 0
+
+
+def listen(connection: psycopg.Connection[Any]) -> None:
+    """Have the connection woken whenever a job becomes queued."""
+    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))

@@ -1,0 +1,116 @@
+"""One slot of the worker: runs a claimed job and settles it, whatever happens.
+
+Which errors are worth another attempt is decided here and nowhere else, from `retryable` and the job's budget.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from dataflow import db, importer, jobs
+from dataflow.config import Config
+from dataflow.db import Connection
+from dataflow.errors import DataFlowError, ImportStopped, LeaseLost
+from dataflow.importer import Attempt
+from dataflow.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+RETRY_BASE_SECONDS = 5.0
+RETRY_MAX_SECONDS = 600.0
+
+
+class Slot:
+    """Runs attempts, one a thread; holds nothing between them."""
+
+    def __init__(self, config: Config, storage: Storage) -> None:
+        self._config = config
+        self._storage = storage
+
+    def work(self, connection: Connection, attempt: Attempt) -> bool:
+        """Import the job and settle it; False when it is settled as failed. Never raises a DataFlowError."""
+        began = time.monotonic()
+        job = attempt.job
+        log = {"job_id": str(job.id), "attempt": job.attempt, "request_id": job.request_id}
+        logger.info("import started", extra={**log, "bytes": job.bytes_total, "format": job.format})
+        try:
+            importer.run(connection, attempt, self._storage, self._config.max_row_bytes)
+        except DataFlowError as error:
+            return self._settle(connection, attempt, error, log)
+        except psycopg.Error as error:
+            return self._settle(connection, attempt, db.translate(error), log)
+        except Exception:
+            # The last stop of a thread: whatever this is, the job must not stay `running`.
+            logger.exception("import broke", extra=log)
+            return self._settle(connection, attempt, DataFlowError("An unexpected error; see the worker's log."), log)
+        tally = attempt.tally
+        counts = {"rows": tally.rows_imported, "rejected": tally.rows_rejected, "bytes": tally.bytes_done}
+        logger.info("import succeeded", extra={**log, **counts, "seconds": round(time.monotonic() - began, 3)})
+        self._delete_object(connection, attempt, log)
+        return True
+
+    def _settle(self, connection: Connection, attempt: Attempt, error: DataFlowError, log: dict[str, Any]) -> bool:
+        """Decide what becomes of a job whose attempt ended with `error`, and write it down; False for a failed job."""
+        log = {**log, "code": error.code}
+        try:
+            if isinstance(error, LeaseLost):
+                raise error
+            with db.translated(), self._usable(connection) as usable:
+                return self._write_outcome(usable, attempt, error, log)
+        except LeaseLost:
+            logger.info("import given up", extra=log)
+        except DataFlowError:
+            # The row stays `running` without a backend, which is how the next reclaim finds it.
+            logger.exception("import outcome not written", extra=log)
+        return True
+
+    def _write_outcome(
+        self, connection: Connection, attempt: Attempt, error: DataFlowError, log: dict[str, Any]
+    ) -> bool:
+        job = attempt.job
+        if isinstance(error, ImportStopped):
+            jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
+            logger.info("import handed on", extra=log)
+        elif error.retryable and job.failures + 1 < job.max_failures:
+            delay = retry_delay_seconds(job.failures)
+            jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
+            logger.warning("import will be retried", extra={**log, "delay_seconds": round(delay, 1)})
+        else:
+            jobs.fail(connection, job, attempt.tally, explain(error))
+            logger.info("import failed", extra={**log, "rejected": attempt.tally.rows_rejected})
+            return False
+        return True
+
+    @contextmanager
+    def _usable(self, connection: Connection) -> Iterator[Connection]:
+        """The connection, or a new one for a moment when it broke."""
+        if not connection.broken:
+            yield connection
+            return
+        with db.connect(self._config.database_url, "dataflow/settle") as fresh:
+            yield fresh
+
+    def _delete_object(self, connection: Connection, attempt: Attempt, log: dict[str, Any]) -> None:
+        """The contacts are committed; whatever happens here does not change that."""
+        try:
+            self._storage.delete(attempt.job.object_key)
+            with db.translated():
+                jobs.mark_object_deleted(connection, attempt.job.id)
+        except DataFlowError as error:
+            logger.warning("object not deleted", extra={**log, "code": error.code})
+
+
+def explain(error: DataFlowError) -> str:
+    """The text that a job keeps of an error: its code, a colon, one sentence."""
+    return f"{error.code}: {error.message}"
+
+
+def retry_delay_seconds(failures: int) -> float:
+    """How long a job waits that has failed `failures` times before: 5 s doubling to 10 min, half to one and a half."""
+    spread: float = random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, guards nothing
+    return min(RETRY_MAX_SECONDS, RETRY_BASE_SECONDS * 2.0**failures) * spread

@@ -1,0 +1,123 @@
+"""Objects as files of one directory: the storage of a machine without Supabase.
+
+Durable and atomic like the real thing: an object is written under a temporary name, synced, then renamed. Sharing
+the directory between machines is left to the operator's file system.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from dataflow.errors import ObjectMissing, StorageUnavailable
+from dataflow.storage.base import StoredObject
+
+
+class LocalReader:
+    """An open file; see `ObjectReader`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.etag = _describe(file).etag
+
+    def pieces(self, piece_bytes: int) -> Iterator[bytes]:
+        with _wrapped("read"):
+            while piece := self._file.read(piece_bytes):
+                yield piece
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class LocalStorage:
+    """A `Storage` in `directory`, which is made on first use, readable by its owner alone."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def put(
+        self,
+        key: str,
+        pieces: Iterable[bytes],
+        content_type: str,  # noqa: ARG002 - a file has no place for it
+        metadata: Mapping[str, str],  # noqa: ARG002
+        resumable: bool,  # noqa: ARG002 - the only network in the way is the client's
+    ) -> StoredObject:
+        self._make_directory()
+        partial = self._directory / f".{key}.{uuid4().hex}.partial"
+        try:
+            with _wrapped("written"):
+                file = partial.open("xb", buffering=0)
+            with file:
+                for piece in pieces:
+                    with _wrapped("written"):
+                        _write_whole(file, piece)
+                with _wrapped("written"):
+                    os.fsync(file.fileno())
+                    stored = _describe(file)
+            with _wrapped("written"):
+                partial.rename(self._directory / key)
+                self._sync_directory()
+        finally:
+            with _wrapped("changed"):
+                partial.unlink(missing_ok=True)
+        return stored
+
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[LocalReader]:
+        try:
+            file = (self._directory / key).open("rb", buffering=0)
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"The object {key} is not in the local storage any more.") from error
+        except OSError as error:
+            raise StorageUnavailable(f"The local storage cannot be read: {error.strerror}.") from error
+        with contextlib.closing(LocalReader(file)) as reader:
+            yield reader
+
+    def delete(self, key: str) -> None:
+        with _wrapped("changed"):
+            (self._directory / key).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Write and remove a file."""
+        self._make_directory()
+        probe = self._directory / f".check-{uuid4().hex}"
+        with _wrapped("written"):
+            probe.touch()
+            probe.unlink()
+
+    def _make_directory(self) -> None:
+        with _wrapped("made"):
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _sync_directory(self) -> None:
+        """Make a rename survive a power cut."""
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _write_whole(file: BinaryIO, piece: bytes) -> None:
+    """An unbuffered write may take less than it is given, when the disk fills up."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _describe(file: BinaryIO) -> StoredObject:
+    status = os.fstat(file.fileno())
+    return StoredObject(status.st_size, f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"')
+
+
+@contextlib.contextmanager
+def _wrapped(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        # ValueError: the file was closed by another thread, which is how a read is cancelled.
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StorageUnavailable(f"The local storage cannot be {verb}: {reason}.") from error

@@ -1,0 +1,6 @@
+-- What has been applied. Made by the migrator itself, because it has to exist before the first migration.
+CREATE TABLE IF NOT EXISTS dataflow_migrations (
+    version INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+)

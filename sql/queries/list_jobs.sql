@@ -1,0 +1,12 @@
+-- Newest first: a UUIDv7 sorts by creation, so the last id of a page is the cursor of the next, and new jobs never
+-- shift a page. Issues are left to the single job.
+SELECT id AS job_id, kind, of_job, state, source, file_name, rows_imported, rows_updated, rows_skipped,
+       rows_rejected, bytes_done, bytes_total, error, attempt, failures, max_failures, run_at, created_at,
+       started_at, finished_at, content_type, format, options, detected, first_contact_id, last_contact_id,
+       object_deleted_at, reverted_at, reverted_rows, request_id
+FROM jobs
+WHERE (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(source)s::text IS NULL OR source = %(source)s)
+  AND (%(cursor)s::uuid IS NULL OR id < %(cursor)s)
+ORDER BY id DESC
+LIMIT %(limit)s
