@@ -155,14 +155,20 @@ def _find_issues(record: int, name: object, email: object) -> list[Issue]:
     return [Issue(("data", record, key), texts[0]) for key, texts in found.items()]
 
 
+def source_issues(source: object) -> list[Issue]:
+    """What is wrong with a source; None stands for a missing one."""
+    found = _SOURCE.validate({} if source is None else {"source": source})
+    return [Issue(("source",), texts[0]) for texts in found.values()]
+
+
 def check_source(source: object) -> str:
     """The source, if it is one.
 
     :raises InvalidRequest: when it is missing, empty, too long, or no text.
     """
-    found = _SOURCE.validate({} if source is None else {"source": source})
-    if found:
-        raise InvalidRequest(f"Invalid source: {found['source'][0]}.", [Issue(("source",), found["source"][0])])
+    issues = source_issues(source)
+    if issues:
+        raise InvalidRequest(f"Invalid source: {issues[0].message}.", issues)
     return str(source)
 
 

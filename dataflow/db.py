@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from dataflow.errors import DatabaseError, DatabaseUnavailable, MigrationFailed
 
 Connection = psycopg.Connection[DictRow]
+Pool = ConnectionPool[Connection]
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.execute("SET TIME ZONE 'UTC'")
 
 
-def open_pool(url: str, role: str) -> ConnectionPool[Connection]:
+def open_pool(url: str, role: str) -> Pool:
     """The connections of one web process, opened on first use (so after gunicorn has forked)."""
     return ConnectionPool(
         url,
@@ -95,7 +96,7 @@ def open_pool(url: str, role: str) -> ConnectionPool[Connection]:
 
 
 @contextmanager
-def borrowed(pool: ConnectionPool[Connection]) -> Iterator[Connection]:
+def borrowed(pool: Pool) -> Iterator[Connection]:
     """A pooled connection for one or two statements.
 
     :raises DatabaseUnavailable: when none can be had within POOL_TIMEOUT_SECONDS, or it breaks.

@@ -59,12 +59,14 @@ class Tally:
     rows_rejected: int = 0
     bytes_done: int = 0  #: bytes of the object read
     issues: list[Issue] = field(default_factory=list)  #: the first MAX_ISSUES of the rejected rows
+    issue_count: int = 0
     first_contact_id: UUID | None = None
     last_contact_id: UUID | None = None
 
     def reject(self, issues: Sequence[Issue], rows: int) -> None:
         """Count `rows` refused rows, keep their issues as long as there is room."""
         self.rows_rejected += rows
+        self.issue_count += len(issues)
         self.issues.extend(issues[: MAX_ISSUES - len(self.issues)])
 
 

@@ -1,0 +1,62 @@
+"""gunicorn's settings for the web process; each with its reason.
+
+Loaded by gunicorn's master before anything imports prometheus_client, which chooses at import time whether its
+counters are shared between processes.
+"""
+
+import os
+import shutil
+import tempfile
+from typing import Any
+
+from dataflow import logs
+from dataflow.config import Config
+
+_config = Config.from_env()
+
+bind = f"0.0.0.0:{_config.port}"
+worker_class = "gthread"
+workers = _config.web_concurrency
+#: Slow clients each hold a thread while their headers arrive; MAX_UPLOADS keeps bodies from taking all of them.
+threads = _config.web_threads
+#: Measures the main loop of a process, not requests; a thread that waits for a client does not count.
+timeout = 60
+#: Platforms kill 30 s after SIGTERM.
+graceful_timeout = _config.shutdown_grace_seconds
+#: Longer than Heroku's router (90 s) keeps its side open, so that it never writes to a closed connection.
+keepalive = 95
+#: Off: it would make a socket in the home directory that nobody here uses.
+control_socket_disable = True
+#: Heartbeat files belong in memory: on a slow disk they stall the process they should watch.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112
+
+logconfig_dict: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"facts": {"()": logs.formatter, "log_format": _config.log_format}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "facts"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
+    },
+}
+
+_metrics_dir = ""
+if _config.enable_metrics and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    _metrics_dir = tempfile.mkdtemp(prefix="dataflow-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_dir
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Fold the counters of a process that ended into the shared ones."""
+    if _config.enable_metrics:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    """Leave nothing in the temporary directory."""
+    if _metrics_dir:
+        shutil.rmtree(_metrics_dir, ignore_errors=True)

@@ -1,0 +1,200 @@
+"""A request body becomes a stored object and a queued job, or leaves nothing behind.
+
+Memory is bounded by a piece whatever the size, and no database connection is held while a body is read. How the
+bytes come out of HTTP is left to `web`, what the rows are worth to the worker; only the rows of a JSON body are
+checked here, while they pass.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+from uuid import UUID
+
+from dataflow import contacts, jobs
+from dataflow.config import Config
+from dataflow.db import Pool, borrowed
+from dataflow.door import JsonDoor
+from dataflow.errors import DatabaseError, NoContacts, UploadTaken
+from dataflow.formats import FORMATS, by_media_type, recognise
+from dataflow.ids import uuid7
+from dataflow.storage import Storage, StoredObject
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 5.0
+#: How much of the content is looked at to recognise its format.
+HEAD_BYTES = 16 * 1024
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A body on its way in. A multipart body fills in its fields while `pieces` is read; they count at its end.
+
+    `pieces` raises a RequestError when the client goes away, stalls, or sends what cannot be served.
+    """
+
+    pieces: Iterator[bytes]
+    media_type: str  #: declared for the content, lower case, without parameters
+    source: str | None = None
+    file_name: str | None = None
+    use_resumable: bool | None = None
+    on_invalid: str | None = None
+    is_json_body: bool = False  #: the request itself is the JSON: validated at the door
+    request_id: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """What the job remembers of the client's wishes, defaults filled in."""
+        on_invalid = self.on_invalid or ("abort" if self.is_json_body else "skip")
+        return {"onInvalid": on_invalid, "useResumable": bool(self.use_resumable)}
+
+
+class Intake:
+    """Receives bodies; one per web process, used by all of its threads."""
+
+    def __init__(self, config: Config, pool: Pool, storage: Storage) -> None:
+        self._config = config
+        self._pool = pool
+        self._storage = storage
+
+    def receive(self, arrival: Arrival) -> UUID:
+        """Store the body and queue its job; return the job's id.
+
+        :raises DatabaseUnavailable: before the first byte is read, when the job cannot be written down.
+        :raises RequestError, InputError: for a body that is refused; neither object nor row is left.
+        :raises StorageError: when the body cannot be stored.
+        :raises UploadTaken: when the job was cancelled meanwhile.
+        """
+        receipt = _Receipt(self, arrival, uuid7())
+        with borrowed(self._pool) as connection:
+            jobs.insert_upload(connection, receipt.first_values())
+        try:
+            stored = self._storage.put(
+                receipt.key,
+                receipt.pieces(),
+                arrival.media_type or self._config.upload_default_content_type,
+                {"jobId": str(receipt.job_id)},
+                resumable=bool(arrival.use_resumable),
+            )
+        except BaseException:
+            # Whatever ended the body, the storage has kept nothing of it.
+            self._discard(receipt.job_id)
+            raise
+        self._queue(receipt, stored)
+        return receipt.job_id
+
+    def _queue(self, receipt: "_Receipt", stored: StoredObject) -> None:
+        try:
+            with borrowed(self._pool) as connection:
+                jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored))
+        except UploadTaken:
+            # The guarded statement has committed without a row, so nobody else needs the object.
+            self._storage.delete(receipt.key)
+            raise
+        # Any other error leaves open whether the job is queued: row and object stay, for the sweep to decide.
+        logger.info(
+            "job queued",
+            extra={"job_id": str(receipt.job_id), "bytes": receipt.size_bytes, "format": receipt.format_name},
+        )
+
+    def _discard(self, job_id: UUID) -> None:
+        try:
+            with borrowed(self._pool) as connection:
+                jobs.discard_upload(connection, job_id)
+        except UploadTaken:
+            logger.info("upload was cancelled", extra={"job_id": str(job_id)})
+        except DatabaseError as error:
+            logger.warning("upload row not discarded", extra={"job_id": str(job_id), "code": error.code})
+
+    def beat(self, job_id: UUID, size_bytes: int) -> None:
+        """Keep an upload's row alive; a database that does not answer must not end the upload.
+
+        :raises UploadTaken: when the job was cancelled.
+        """
+        try:
+            with borrowed(self._pool) as connection:
+                jobs.beat_upload(connection, job_id, size_bytes)
+        except DatabaseError as error:
+            logger.warning("upload heartbeat missed", extra={"job_id": str(job_id), "code": error.code})
+
+    def open_door(self, arrival: Arrival) -> JsonDoor | None:
+        """The check that the body's rows have to pass here, None when they are left to the worker."""
+        if not arrival.is_json_body:
+            return None
+        # Asking for bad rows to be skipped leaves their verdict to the worker.
+        return JsonDoor(self._config.max_row_bytes, judges_rows=arrival.on_invalid != "skip")
+
+
+class _Receipt:
+    """The books of one upload: counted, hashed, recognised and checked while the pieces pass."""
+
+    def __init__(self, intake: Intake, arrival: Arrival, job_id: UUID) -> None:
+        self._intake = intake
+        self._arrival = arrival
+        self._digest = hashlib.sha256()
+        self._door = intake.open_door(arrival)
+        self.job_id = job_id
+        declared = by_media_type(arrival.media_type)
+        self.key = f"{job_id}.{declared.name if declared else 'bin'}"
+        self.format_name = ""
+        self.size_bytes = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body for the storage; raises at its end what can only be known there."""
+        next_beat = time.monotonic() + BEAT_SECONDS
+        for piece in self._recognised(self._arrival.pieces):
+            self.size_bytes += len(piece)
+            self._digest.update(piece)
+            if self._door:
+                self._door.feed(piece)
+            if time.monotonic() >= next_beat:
+                self._intake.beat(self.job_id, self.size_bytes)
+                next_beat = time.monotonic() + BEAT_SECONDS
+            yield piece
+        arrival = self._arrival
+        if self._door:
+            found = self._door.close(arrival.source)
+            arrival.source = found.source
+            arrival.use_resumable = found.use_resumable if arrival.use_resumable is None else arrival.use_resumable
+        else:
+            arrival.source = contacts.check_source(arrival.source)
+
+    def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        head: list[bytes] = []
+        while sum(map(len, head)) < HEAD_BYTES and (piece := next(pieces, b"")):
+            head.append(piece)
+        content = b"".join(head)
+        if not content:
+            raise NoContacts("The body is empty: there is nothing to import.")
+        arrival = self._arrival
+        known = FORMATS["json"] if self._door else recognise(content, arrival.media_type, arrival.file_name)
+        self.format_name = known.name
+        return chain([content], pieces)
+
+    def first_values(self) -> dict[str, Any]:
+        """The row while the body arrives; the source may come after the file."""
+        return {
+            "id": self.job_id,
+            "object_key": self.key,
+            "source": self._arrival.source,
+            "file_name": self._arrival.file_name,
+            "content_type": self._arrival.media_type,
+            "options": self._arrival.options(),
+            "request_id": self._arrival.request_id,
+        }
+
+    def final_values(self, stored: StoredObject) -> dict[str, Any]:
+        """The row of the complete upload."""
+        return {
+            "source": self._arrival.source,
+            "file_name": self._arrival.file_name,
+            "content_type": self._arrival.media_type,
+            "format": self.format_name,
+            "options": self._arrival.options(),
+            "bytes_total": self.size_bytes,
+            "object_etag": stored.etag,
+            "digests": [[self.size_bytes, self._digest.hexdigest()]],
+        }

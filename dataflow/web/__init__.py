@@ -1,0 +1,74 @@
+"""The WSGI application: HTTP in, jobs out. One module for each resource, one error handler for all."""
+
+import logging
+import re
+import threading
+import uuid
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, request
+
+from dataflow import db, logs
+from dataflow.config import Config
+from dataflow.intake import Intake
+from dataflow.storage import Storage, open_storage
+
+logger = logging.getLogger(__name__)
+
+#: What a request id may look like when a router or a client sends one; anything else is replaced.
+_REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,200}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the resources of one process share."""
+
+    config: Config
+    pool: db.Pool
+    storage: Storage
+    intake: Intake
+    upload_slots: threading.Semaphore  #: MAX_UPLOADS of them, so that small requests always find a thread
+
+
+def services() -> Services:
+    """The services of the running application."""
+    found = current_app.extensions["dataflow"]
+    assert isinstance(found, Services)  # noqa: S101 - tells mypy what create_app put there
+    return found
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The application for `config` (default: the environment). Connects to nothing before the first request.
+
+    :raises ConfigError: when the environment does not describe a service.
+    """
+    from dataflow.web import errors, health, imports, jobs, metrics
+
+    config = config or Config.from_env()
+    app = Flask("dataflow.web", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    pool = db.open_pool(config.database_url, "dataflow/web")
+    storage = open_storage(config)
+    app.extensions["dataflow"] = Services(
+        config, pool, storage, Intake(config, pool, storage), threading.Semaphore(config.max_uploads)
+    )
+    app.before_request(_take_request_id)
+    app.after_request(_give_request_id)
+    errors.register(app)
+    for prefix, name in (("", "api"), ("/v1", "api_v1")):
+        for resource in (imports.blueprint, jobs.blueprint):
+            app.register_blueprint(resource, url_prefix=prefix, name=f"{name}_{resource.name}")
+    app.register_blueprint(health.blueprint)
+    if config.enable_metrics:
+        metrics.register(app)
+    return app
+
+
+def _take_request_id() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    logs.request_id.set(given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
+
+
+def _give_request_id(response: Response) -> Response:
+    response.headers["X-Request-Id"] = logs.request_id.get() or ""
+    return response

@@ -1,0 +1,60 @@
+"""GET /health: whether database, storage and worker do their part, answered within two seconds whatever hangs."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify
+from flask.blueprints import BlueprintSetupState
+
+from dataflow import db, jobs
+from dataflow.errors import DataFlowError
+from dataflow.web import Services
+from dataflow.web.probe import Probe
+
+blueprint = Blueprint("health", __name__)
+
+#: For all checks together; the promise is two seconds.
+DEADLINE_SECONDS = 1.5
+
+
+@blueprint.record
+def _make_probes(state: BlueprintSetupState) -> None:
+    shared: Services = state.app.extensions["dataflow"]
+
+    def count_workers() -> int:
+        # A connection of its own: a pool that is exhausted is no sign of a sick database.
+        with db.connect(shared.config.database_url, "dataflow/health") as connection, db.translated():
+            return jobs.live_workers(connection)
+
+    state.app.extensions["dataflow_probes"] = (Probe(count_workers), Probe(shared.storage.check))
+
+
+@blueprint.get("/health")
+def show() -> Response:
+    """200 healthy, 200 degraded without a worker (a restarting worker must not take web down), or 503 unhealthy."""
+    count_workers, check_storage = current_app.extensions["dataflow_probes"]
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    workers, database = _outcome(count_workers.answer, deadline)
+    _, storage = _outcome(check_storage.answer, deadline)
+    worker = {"status": "ok" if workers else "none" if database["status"] == "ok" else "unknown", "live": workers}
+    checks = {"database": database, "storage": storage, "worker": worker}
+    body: dict[str, Any] = {"timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    failed = [f"{name}: {check['error']}" for name, check in checks.items() if "error" in check]
+    if failed:
+        body |= {"status": "unhealthy", "error": "; ".join(failed), "checks": checks}
+    else:
+        body |= {"status": "healthy" if workers else "degraded", "checks": checks}
+    response = jsonify(body)
+    response.status_code = 503 if failed else 200
+    return response
+
+
+def _outcome(ask: Callable[[float], Any], deadline: float) -> tuple[Any, dict[str, Any]]:
+    try:
+        return ask(max(0.0, deadline - time.monotonic())), {"status": "ok"}
+    except DataFlowError as error:
+        return None, {"status": "failed", "error": error.message}
+    except TimeoutError as error:
+        return None, {"status": "failed", "error": f"{error}."}

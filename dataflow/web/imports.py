@@ -1,0 +1,96 @@
+"""POST /import: a JSON body, a multipart form or a raw stream becomes a job."""
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Request, Response, jsonify, request, url_for
+
+from dataflow import logs
+from dataflow.contacts import check_source
+from dataflow.errors import TooManyUploads, UnsupportedMediaType
+from dataflow.formats import FORMATS, by_media_type
+from dataflow.intake import Arrival
+from dataflow.web import parameters, services
+from dataflow.web.bodies import FormFile, raw_pieces
+from dataflow.web.parameters import ImportOptions
+
+blueprint = Blueprint("imports", __name__)
+
+MULTIPART = "multipart/form-data"
+OCTETS = "application/octet-stream"
+SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, OCTETS])
+MAX_FILE_NAME_CHARACTERS = 255
+
+_OPTIONS = ImportOptions()
+
+
+@blueprint.post("/import")
+def receive() -> Response:
+    """Store the body, queue the job, answer with its id."""
+    arrival = _describe(request)
+    shared = services()
+    if not shared.upload_slots.acquire(blocking=False):
+        raise TooManyUploads(f"This process receives {shared.config.max_uploads} uploads already. Try again soon.")
+    try:
+        job_id = shared.intake.receive(arrival)
+    finally:
+        shared.upload_slots.release()
+    response = jsonify({"jobId": str(job_id)})
+    prefix = (request.blueprint or "").removesuffix(blueprint.name)
+    response.headers["Location"] = url_for(f"{prefix}jobs.show", job_id=job_id)
+    return response
+
+
+def _describe(incoming: Request) -> Arrival:
+    """What is coming, from the head of the request; nothing of the body is read yet.
+
+    :raises RequestError: when it need not be read at all.
+    """
+    given = parameters.read(_OPTIONS, {**parameters.import_headers(), **parameters.query()})
+    media_type = incoming.mimetype
+    if media_type not in (MULTIPART, OCTETS) and by_media_type(media_type) is None:
+        found = f"The Content-Type {media_type} is not supported" if media_type else "The Content-Type is missing"
+        raise UnsupportedMediaType(f"{found}. Supported are {SUPPORTED}.")
+    if incoming.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("A Content-Encoding is not supported. Send the contacts as they are.")
+    arrival = Arrival(
+        raw_pieces(incoming, services().config.upload_stall_seconds),
+        "" if media_type == MULTIPART else media_type,
+        is_json_body=by_media_type(media_type) is FORMATS["json"],
+        request_id=logs.request_id.get(),
+    )
+    _apply(arrival, given)
+    if media_type == MULTIPART:
+        arrival.pieces = _form_pieces(incoming, arrival)
+    elif not arrival.is_json_body:
+        _require_source(arrival)
+    return arrival
+
+
+def _apply(arrival: Arrival, given: dict[str, object]) -> None:
+    """Fill in options that a stronger place has not set yet."""
+    for option, attribute in (("source", "source"), ("useResumable", "use_resumable"), ("onInvalid", "on_invalid")):
+        if option in given and getattr(arrival, attribute) is None:
+            setattr(arrival, attribute, given[option])
+
+
+def _form_pieces(incoming: Request, arrival: Arrival) -> Iterator[bytes]:
+    def on_field(name: str, value: str) -> None:
+        _apply(arrival, parameters.read(_OPTIONS, {name: value}))
+
+    def on_file(name: str | None, media_type: str) -> None:
+        arrival.media_type = media_type
+        arrival.file_name = _base_name(name) if name else None
+
+    form = FormFile(incoming.mimetype_params.get("boundary", ""), on_field, on_file)
+    return form.pieces(arrival.pieces)
+
+
+def _base_name(name: str) -> str:
+    """The last part of a file name, without what cannot be stored or shown; some browsers send whole paths."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable())[:MAX_FILE_NAME_CHARACTERS]
+
+
+def _require_source(arrival: Arrival) -> None:
+    """A stream has no other place for its source, so a missing one is refused before the body is read."""
+    arrival.source = check_source(arrival.source)

@@ -1,0 +1,70 @@
+"""GET /jobs and GET /jobs/{id}: what became of an import."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request, url_for
+from marshmallow import RAISE, Schema, validate
+from marshmallow import fields as typed
+
+from dataflow import jobs
+from dataflow.db import borrowed
+from dataflow.web import parameters, services
+
+blueprint = Blueprint("jobs", __name__)
+
+
+class JobQuery(Schema):
+    """What the list can be asked for."""
+
+    class Meta:
+        unknown = RAISE
+
+    state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
+    source = typed.String(load_default=None)
+    limit = typed.Integer(load_default=50, validate=validate.Range(1, 1000, error="Expected {min} to {max}"))
+    cursor = typed.UUID(load_default=None)
+
+
+_QUERY = JobQuery()
+
+
+@blueprint.get("/jobs/<uuid:job_id>")
+def show(job_id: UUID) -> Response:
+    """One job with the issues of its refused rows."""
+    with borrowed(services().pool) as connection:
+        return jsonify(_as_json(jobs.get(connection, job_id)))
+
+
+@blueprint.get("/jobs")
+def index() -> Response:
+    """A page of jobs, newest first; `Link: <...>; rel="next"` leads to the next one (RFC 8288)."""
+    wanted = parameters.read(_QUERY, parameters.query())
+    with borrowed(services().pool) as connection:
+        # One more than asked for shows whether there is a next page.
+        rows = jobs.page(connection, **{**wanted, "limit": wanted["limit"] + 1})
+    page = rows[: wanted["limit"]]
+    response = jsonify({"jobs": [_as_json(row) for row in page]})
+    if len(rows) > len(page):
+        following = url_for(request.endpoint or "", **{**request.args.to_dict(), "cursor": page[-1]["job_id"]})
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    return response
+
+
+def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+    shown = {_camel_case(name): _plain(value) for name, value in row.items()}
+    prefix = (request.blueprint or "").removesuffix(blueprint.name)
+    return {**shown, "links": {"self": url_for(f"{prefix}{blueprint.name}.show", job_id=row["job_id"])}}
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _plain(value: object) -> object:
+    """Times in UTC as RFC 3339, ids as text."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return str(value) if isinstance(value, UUID) else value

@@ -1,0 +1,51 @@
+"""GET /metrics: requests by route from every process of this dyno, and the state of the jobs from the database."""
+
+from typing import Any
+
+from flask import Flask, Response, request
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.exposition import choose_encoder
+from prometheus_flask_exporter import PrometheusMetrics
+
+from dataflow import jobs
+from dataflow.db import borrowed
+from dataflow.metrics import published_registry
+from dataflow.web import Services
+from dataflow.web.probe import Probe
+
+#: Scrapers give up after 10 s; a database that hangs must cost them less.
+DEADLINE_SECONDS = 2.0
+
+
+def register(app: Flask) -> None:
+    """Count the requests of `app` and serve /metrics. Call it last: only routes known by then are counted."""
+    own = CollectorRegistry()
+    # No path: the exporter's own endpoint would show its counters and hide ours.
+    PrometheusMetrics(app, path=None, group_by="url_rule", registry=own)
+    _count_requests(app, own)
+    shared: Services = app.extensions["dataflow"]
+
+    def totals() -> dict[str, Any]:
+        with borrowed(shared.pool) as connection:
+            return jobs.totals(connection)
+
+    probe = Probe(totals)
+    published = published_registry(own, lambda: probe.answer(DEADLINE_SECONDS))
+
+    def show() -> Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(published), content_type=content_type)
+
+    app.add_url_rule("/metrics", view_func=show, endpoint="metrics")
+
+
+def _count_requests(app: Flask, registry: CollectorRegistry) -> None:
+    requests = Counter("http_requests", "HTTP requests.", ["method", "path", "status"], registry=registry)
+
+    def count(response: Response) -> Response:
+        # The route, never the path: ids in labels would make a series of every job.
+        route = request.url_rule.rule if request.url_rule else "unmatched"
+        requests.labels(request.method, route, response.status_code).inc()
+        return response
+
+    app.after_request(count)

@@ -1,0 +1,171 @@
+"""What the tests share: a real Postgres, a migrated database for each test, real web and worker processes."""
+
+import itertools
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from dataflow import db
+from dataflow.config import Config
+from dataflow.embedded import EmbeddedPostgres
+from dataflow.storage import LocalStorage, open_storage
+from dataflow.worker import Worker
+from tests.processes import Web, WorkerProcess
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of whoever runs it."""
+    for name in Config.__dataclass_fields__:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server on which tests may make databases: TEST_DATABASE_URL, else an embedded one."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    # What a crash would lose is a test's database.
+    quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+    with EmbeddedPostgres(tmp_path_factory.mktemp("embedded"), quick) as postgres:
+        yield postgres.url
+
+
+def on_server(server: str, statement: str, name: str, **names: str) -> None:
+    identifiers = {key: sql.Identifier(value) for key, value in {"name": name, **names}.items()}
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(**identifiers))
+
+
+def url_of(server: str, name: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """Name of a migrated database to copy."""
+    name = f"dataflow_template_{os.getpid()}"
+    on_server(server, "CREATE DATABASE {name}", name)
+    db.migrate(url_of(server, name))
+    yield name
+    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def empty_database(server: str) -> Iterator[str]:
+    """URL of a database with nothing in it."""
+    name = f"dataflow_test_{os.getpid()}_{next(_numbers)}"
+    on_server(server, "CREATE DATABASE {name}", name)
+    yield url_of(server, name)
+    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def database(server: str, template: str) -> Iterator[str]:
+    """URL of a freshly migrated database."""
+    name = f"dataflow_test_{os.getpid()}_{next(_numbers)}"
+    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
+    yield url_of(server, name)
+    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[db.Connection]:
+    """A connection to the test's database, in autocommit mode."""
+    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_config(database: str, tmp_path: Path) -> Callable[..., Config]:
+    """Settings for the test's database and folder; keyword arguments are further variables."""
+
+    def make(**variables: object) -> Config:
+        return Config.from_env(
+            {
+                "DATABASE_URL": database,
+                "DATA_DIR": str(tmp_path / "state"),
+                "LOG_FORMAT": "json",
+                **{name: str(value) for name, value in variables.items()},
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def config(make_config: Callable[..., Config]) -> Config:
+    return make_config()
+
+
+@pytest.fixture
+def storage(config: Config) -> LocalStorage:
+    found = open_storage(config)
+    assert isinstance(found, LocalStorage)
+    return found
+
+
+@pytest.fixture
+def work_off(config: Config) -> Iterator[Callable[[], int]]:
+    """Runs every due job in this process, and returns the worker's exit code."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield lambda: Worker(config, open_storage(config)).run(once=True)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def start_web(database: str, tmp_path: Path) -> Iterator[Callable[..., Web]]:
+    """Starts real web processes (gunicorn on a free port); keyword arguments are further variables."""
+    started: list[Web] = []
+
+    def start(**variables: object) -> Web:
+        web = Web.start({"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **variables})
+        started.append(web)
+        return web
+
+    yield start
+    for web in started:
+        web.stop()
+
+
+@pytest.fixture
+def web(start_web: Callable[..., Web]) -> Web:
+    return start_web()
+
+
+@pytest.fixture
+def start_worker(database: str, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+    """Starts real worker processes; keyword arguments are further variables."""
+    started: list[WorkerProcess] = []
+
+    def start(**variables: object) -> WorkerProcess:
+        worker = WorkerProcess.start({"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **variables})
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        worker.stop()
+
+
+@pytest.fixture
+def stored_contacts(connection: db.Connection) -> Callable[[], list[tuple[Any, ...]]]:
+    """(name, email, source) of every contact, in the order of import."""
+
+    def fetch() -> list[tuple[Any, ...]]:
+        rows = connection.execute("SELECT name, email, source FROM contacts ORDER BY id").fetchall()
+        return [(row["name"], row["email"], row["source"]) for row in rows]
+
+    return fetch
