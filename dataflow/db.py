@@ -69,7 +69,7 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
-    connection.execute("SET TIME ZONE 'UTC'")
+    connection.execute(query("configure_session"))
 
 
 def open_pool(url: str, role: str) -> Pool:

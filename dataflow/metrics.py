@@ -13,7 +13,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from dataflow.errors import DataFlowError
-from dataflow.jobs import STATES
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -38,8 +37,8 @@ class JobsCollector(Collector):
             "dataflow_contacts_rejected", "Rows refused by succeeded jobs.", value=totals["rows_rejected"]
         )
         by_state = GaugeMetricFamily("dataflow_jobs", "Jobs by state.", labels=["state"])
-        for state in STATES:
-            by_state.add_metric([state], totals["jobs_by_state"].get(state, 0))
+        for state, count in totals["jobs_by_state"].items():
+            by_state.add_metric([state], count)
         yield by_state
         yield GaugeMetricFamily(
             "dataflow_queue_oldest_seconds",

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from dataflow import db
 from dataflow.config import Config
@@ -83,7 +82,7 @@ def database(server: str, template: str) -> Iterator[str]:
 @pytest.fixture
 def connection(database: str) -> Iterator[db.Connection]:
     """A connection to the test's database, in autocommit mode."""
-    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as opened:
+    with db.connect(database, "dataflow/test") as opened:
         yield opened
 
 

@@ -8,7 +8,6 @@ import csv
 import io
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from uuid import uuid4
 
 from dataflow.errors import MalformedInput, MissingColumns, NoContacts, RowTooLarge
@@ -26,69 +25,73 @@ def read_blocks(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[Block]:
     :raises MalformedInput: for bytes that are not UTF-8, and for a quote that is never closed.
     :raises RowTooLarge: when a row needs more than `max_row_bytes`.
     """
-    lines = _Lines(pieces, max_row_bytes)
-    rows = _rows(lines)
-    header = next(rows, None)
+    rows = _Rows(pieces, max_row_bytes)
+    header: list[str] | None = None
+    record = 0
+    for block in rows.blocks():
+        if header is None:
+            header = block.pop(0)
+            name_at, email_at = _locate(header)
+        if block:
+            yield _as_columns(block, record, len(header), name_at, email_at)
+            record += len(block)
     if header is None:
         raise NoContacts("The file is empty: expected a header row naming name and email.")
-    name_at, email_at = _locate(header)
-    record = 0
-    while block := list(islice(rows, BLOCK_ROWS)):
-        yield _as_columns(block, record, len(header), name_at, email_at)
-        record += len(block)
 
 
-def _rows(lines: "_Lines") -> Iterator[list[str]]:
-    csv.field_size_limit(lines.max_row_characters)
-    reader = csv.reader(lines)
-    try:
-        for row in reader:
-            lines.row_characters = 0
-            if row:
-                if row[-1] == lines.end:
-                    return
-                yield row
-    except csv.Error as error:
-        raise RowTooLarge(_too_large(lines.max_row_characters)) from error
-    # The end mark was swallowed by the last row, so a quote is still open.
-    raise MalformedInput(f"A quoted cell that begins before line {reader.line_num} is never closed.")
-
-
-class _Lines:
-    """The decoded lines of a stream, line ends kept, and after them one line that only `end` can be.
-
-    csv.reader accepts an unclosed quote at the end of its input without a word; it can only be seen by whether
-    the line `end` comes back as a row of its own.
-    """
+class _Rows:
+    """csv.reader over a stream, with the two things that it leaves out: a bound on a row, and an unclosed quote."""
 
     def __init__(self, pieces: Iterable[bytes], max_row_bytes: int) -> None:
-        self.max_row_characters = max_row_bytes
-        self.row_characters = 0  #: fed since the reader last returned a row; reset by the reader's owner
-        self.end = f"end-{uuid4()}"
-        self._lines = self._split(pieces)
+        self._pieces = pieces
+        self._max_row_characters = max_row_bytes
+        self._rows: list[list[str]] = []
+        self._read = 0  #: rows read before those in `_rows`
+        # csv.reader takes the end of its input for a closing quote. So one more line follows the last: it comes
+        # back as a row of its own, or swallowed by a cell that is still open.
+        self._end = [f"end-{uuid4()}"]
 
-    def __iter__(self) -> Iterator[str]:
-        return self
+    def blocks(self) -> Iterator[list[list[str]]]:
+        """The rows, BLOCK_ROWS at a time, without blank lines; each list is the caller's."""
+        csv.field_size_limit(self._max_row_characters)
+        reader = csv.reader(self._lines())
+        try:
+            for row in reader:
+                self._rows.append(row)
+                if len(self._rows) > BLOCK_ROWS:
+                    # The last one is kept back: it may be the end.
+                    yield from self._take(self._rows[:-1], self._rows[-1:])
+        except csv.Error as error:
+            raise self._too_large() from error
+        if self._rows.pop() != self._end:
+            raise MalformedInput("A quote that opens a cell is never closed: the rest of the file is in that cell.")
+        yield from self._take(self._rows, [])
 
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.row_characters += len(line)
-        if self.row_characters > self.max_row_characters:
-            raise RowTooLarge(_too_large(self.max_row_characters))
-        return line
+    def _take(self, rows: list[list[str]], kept: list[list[str]]) -> Iterator[list[list[str]]]:
+        self._read += len(rows)
+        self._rows = kept
+        if found := rows if all(rows) else list(filter(None, rows)):
+            yield found
 
-    def _split(self, pieces: Iterable[bytes]) -> Iterator[str]:
-        rest = ""
-        for text in _decoded(pieces):
+    def _lines(self) -> Iterator[str]:
+        """The decoded lines of the stream, line ends kept, and the end mark."""
+        rest, silent_characters = "", 0
+        for text in _decoded(self._pieces):
             rest += text
             # A lone CR at the very end may be the first half of CRLF.
             cut = max(rest.rfind("\n"), rest.rfind("\r", 0, -1)) + 1
+            before = self._read + len(self._rows)
             yield from io.StringIO(rest[:cut], newline="")
             rest = rest[cut:]
-            if len(rest) > self.max_row_characters:
-                raise RowTooLarge(_too_large(self.max_row_characters))
+            silent_characters = 0 if self._read + len(self._rows) > before else silent_characters + cut
+            if silent_characters + len(rest) > self._max_row_characters:
+                raise self._too_large()
         yield from io.StringIO(rest, newline="")
-        yield self.end
+        yield self._end[0]
+
+    def _too_large(self) -> RowTooLarge:
+        limit = self._max_row_characters
+        return RowTooLarge(f"A row is larger than {limit} bytes (MAX_ROW_BYTES). Is a quote left open?")
 
 
 def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -104,10 +107,6 @@ def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
         raise MalformedInput(
             f"Invalid UTF-8 at byte {offset - pending + error.start}. Save the file as UTF-8."
         ) from error
-
-
-def _too_large(max_row_bytes: int) -> str:
-    return f"A row is larger than {max_row_bytes} bytes (MAX_ROW_BYTES). Is a quote left open?"
 
 
 def _locate(header: list[str]) -> tuple[int, int]:

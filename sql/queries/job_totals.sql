@@ -1,7 +1,8 @@
 -- Everything that /metrics publishes of the jobs, true for all dynos together and across restarts. Counters sum over
 -- succeeded jobs only: that state is never left, so they never fall.
-SELECT (SELECT coalesce(jsonb_object_agg(state, jobs), '{}') FROM (
-            SELECT state, count(*) AS jobs FROM jobs GROUP BY state) AS by_state) AS jobs_by_state,
+SELECT (SELECT jsonb_object_agg(known.state, (SELECT count(*) FROM jobs WHERE jobs.state = known.state))
+        FROM (VALUES ('uploading'), ('queued'), ('running'), ('succeeded'), ('failed'), ('cancelled')) known (state)
+       ) AS jobs_by_state,
        coalesce(sum(rows_imported) FILTER (WHERE state = 'succeeded'), 0)::bigint AS rows_imported,
        coalesce(sum(rows_rejected) FILTER (WHERE state = 'succeeded'), 0)::bigint AS rows_rejected,
        coalesce(extract(epoch FROM clock_timestamp()

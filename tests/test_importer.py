@@ -1,0 +1,255 @@
+"""From a stored object to contacts: all of it in one transaction, or none of it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from dataflow import db, importer, jobs
+from dataflow.errors import (
+    DataFlowError,
+    DigestMismatch,
+    ImportStopped,
+    InvalidContacts,
+    LeaseLost,
+    NoContacts,
+    ObjectMissing,
+    RowTooLarge,
+)
+from dataflow.formats import PIECE_BYTES
+from dataflow.ids import uuid7
+from dataflow.importer import Attempt
+from dataflow.jobs import Job
+from dataflow.storage import LocalStorage
+
+MAX_ROW_BYTES = 1 << 20
+
+
+def csv_of(rows: Iterable[tuple[str, str]]) -> bytes:
+    return b"name,email\n" + b"".join(f"{name},{email}\n".encode() for name, email in rows)
+
+
+def many(count: int) -> bytes:
+    return csv_of((f"Name {i}", f"user{i}@example.com") for i in range(count))
+
+
+@pytest.fixture
+def claim(connection: db.Connection, storage: LocalStorage) -> Callable[..., Job]:
+    """Stores content as an upload and claims its job."""
+
+    def make(content: bytes, format_name: str = "csv", cuts: Iterable[int] = (), **options: str) -> Job:
+        job_id = uuid7()
+        key = f"{job_id}.{format_name}"
+        ends = [*cuts, len(content)]
+        digests = [
+            [end, hashlib.sha256(content[begin:end]).hexdigest()] for begin, end in zip([0, *ends], ends, strict=False)
+        ]
+        values: dict[str, Any] = {
+            "source": "s",
+            "file_name": None,
+            "content_type": "text/csv",
+            "options": {"onInvalid": "skip", **options},
+        }
+        jobs.insert_upload(connection, {"id": job_id, "object_key": key, "request_id": None, **values})
+        stored = storage.put(key, [content], "text/csv", {}, resumable=False)
+        complete = {"format": format_name, "bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
+        jobs.queue_upload(connection, job_id, {**values, **complete})
+        job = jobs.claim(connection, "w")
+        assert job is not None
+        return job
+
+    return make
+
+
+@pytest.fixture
+def load(connection: db.Connection, storage: LocalStorage) -> Callable[[Job], Attempt]:
+    def run(job: Job) -> Attempt:
+        attempt = Attempt(job)
+        importer.run(connection, attempt, storage, MAX_ROW_BYTES)
+        return attempt
+
+    return run
+
+
+def state_of(connection: db.Connection, job_id: UUID) -> dict[str, Any]:
+    return jobs.get(connection, job_id)
+
+
+def count(connection: db.Connection) -> int:
+    found = connection.execute("SELECT count(*) FROM contacts").fetchone()
+    assert found is not None
+    return int(found["count"])
+
+
+def assert_untouched(connection: db.Connection, job: Job) -> None:
+    """Nothing imported, the job still this attempt's to settle, the connection still usable."""
+    assert count(connection) == 0
+    assert state_of(connection, job.id)["state"] == "running"
+
+
+def test_contacts_and_job_commit_together_with_their_range(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    job = claim(many(5000))
+    load(job)
+    found = state_of(connection, job.id)
+    assert (found["state"], found["rows_imported"], found["bytes_done"]) == ("succeeded", 5000, job.bytes_total)
+    in_range = connection.execute(
+        "SELECT count(*), min(id::text)::uuid AS first, max(id::text)::uuid AS last"
+        " FROM contacts WHERE id BETWEEN %s AND %s",
+        [found["first_contact_id"], found["last_contact_id"]],
+    ).fetchone()
+    assert in_range == {"count": 5000, "first": found["first_contact_id"], "last": found["last_contact_id"]}
+
+
+def test_ids_follow_the_order_of_the_file(
+    claim: Callable[..., Job],
+    load: Callable[[Job], Attempt],
+    stored_contacts: Callable[[], list[tuple[Any, ...]]],
+) -> None:
+    load(claim(many(4000)))
+    assert [email for _, email, _ in stored_contacts()] == [f"user{i}@example.com" for i in range(4000)]
+
+
+def test_bad_rows_are_counted_and_the_good_ones_land(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    rows = [("Good", f"g{i}@example.com") if i % 2 else ("", f"b{i}@example.com") for i in range(500)]
+    attempt = load(claim(csv_of(rows)))
+    found = state_of(connection, attempt.job.id)
+    assert (found["rows_imported"], found["rows_rejected"], count(connection)) == (250, 250, 250)
+    assert len(found["issues"]) == 100
+    assert found["issues"][1] == {"path": ["data", 2, "name"], "message": "Must not be empty"}
+
+
+def test_abort_imports_nothing_and_still_counts_every_refused_row_of_the_file(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    rows = [("Good", f"g{i}@example.com") for i in range(9000)]
+    job = claim(csv_of([*rows[:4000], ("Bad", "no address"), *rows[4000:], ("Bad", "none")]), onInvalid="abort")
+    with pytest.raises(InvalidContacts, match="2 rows"):
+        load(job)
+    assert_untouched(connection, job)
+
+
+@pytest.mark.parametrize(
+    ("content", "format_name", "error"),
+    [
+        (b"name,email\n", "csv", NoContacts),
+        (b"name,email\n,\n", "csv", NoContacts),
+        (b"\n", "ndjson", NoContacts),
+        (b"[]", "json", NoContacts),
+        (many(3000) + b'"open', "csv", DataFlowError),
+        (json.dumps([{"name": "a", "email": "a@b.co"}] * 3000).encode()[:-1], "json", DataFlowError),
+        (b'{"name": "' + b"x" * (MAX_ROW_BYTES + 1), "ndjson", RowTooLarge),
+    ],
+)
+def test_content_that_cannot_be_imported_leaves_nothing(
+    connection: db.Connection,
+    claim: Callable[..., Job],
+    load: Callable[[Job], Attempt],
+    content: bytes,
+    format_name: str,
+    error: type[DataFlowError],
+) -> None:
+    job = claim(content, format_name)
+    with pytest.raises(error):
+        load(job)
+    assert_untouched(connection, job)
+
+
+def test_bytes_that_differ_from_what_was_received_are_never_imported(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], storage: LocalStorage
+) -> None:
+    content = many(3000)
+    job = claim(content)
+    for damaged in (content.replace(b"Name 7,", b"Name 8,"), content[:-20], content + b"a,a@b.co\n"):
+        storage.put(job.object_key, [damaged], "text/csv", {}, resumable=False)
+        with pytest.raises(DigestMismatch):
+            load(job)
+        assert_untouched(connection, job)
+
+
+@pytest.mark.parametrize("cuts", [(1,), (PIECE_BYTES,), (PIECE_BYTES - 1, PIECE_BYTES + 1), (5, 70_000, 70_001)])
+def test_each_request_that_delivered_bytes_has_its_own_digest(
+    connection: db.Connection,
+    claim: Callable[..., Job],
+    load: Callable[[Job], Attempt],
+    storage: LocalStorage,
+    cuts: tuple[int, ...],
+) -> None:
+    content = many(6000)
+    load(claim(content, cuts=cuts))
+    assert count(connection) == 6000
+    connection.execute("TRUNCATE contacts")
+    job = claim(content, cuts=cuts)
+    damaged = bytearray(content)
+    damaged[cuts[-1] - 1] ^= 1
+    storage.put(job.object_key, [bytes(damaged)], "text/csv", {}, resumable=False)
+    with pytest.raises(DataFlowError):
+        load(job)
+    assert_untouched(connection, job)
+
+
+def test_an_object_that_vanished_is_said_to_be_missing(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], storage: LocalStorage
+) -> None:
+    job = claim(many(1))
+    storage.delete(job.object_key)
+    with pytest.raises(ObjectMissing):
+        load(job)
+    assert_untouched(connection, job)
+
+
+def test_an_overtaken_attempt_rolls_its_own_rows_back(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    job = claim(many(100))
+    connection.execute("UPDATE jobs SET attempt = attempt + 1 WHERE id = %s", [job.id])
+    with pytest.raises(LeaseLost):
+        load(job)
+    assert_untouched(connection, job)
+
+
+def test_a_stopped_attempt_ends_with_the_reason_it_was_given(
+    connection: db.Connection, claim: Callable[..., Job], storage: LocalStorage
+) -> None:
+    attempt = Attempt(claim(many(20_000)))
+    attempt.stop(ImportStopped("stop"))
+    with pytest.raises(ImportStopped):
+        importer.run(connection, attempt, storage, MAX_ROW_BYTES)
+    assert_untouched(connection, attempt.job)
+
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE NOTICE 'row seen';
+    IF new.email LIKE 'user%s@%%' THEN RAISE EXCEPTION 'refused by the server'; END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_file(
+    connection: db.Connection, claim: Callable[..., Job], storage: LocalStorage
+) -> None:
+    connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % "10").encode())
+    attempt = Attempt(claim(many(200_000)))
+    with pytest.raises(psycopg.errors.RaiseException, match="refused by the server"):
+        importer.run(connection, attempt, storage, MAX_ROW_BYTES)
+    assert attempt.tally.bytes_done < attempt.job.bytes_total / 2
+    assert_untouched(connection, attempt.job)
+
+
+def test_a_trigger_that_raises_a_notice_for_each_row_neither_blocks_nor_ends_the_copy(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    connection.execute((REFUSE % "-").encode())
+    load(claim(many(20_000)))
+    assert count(connection) == 20_000

@@ -1,0 +1,232 @@
+"""The state machine in the database: legal rows whoever writes them, fenced outcomes, one wake-up."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from dataflow import db, jobs
+from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
+from dataflow.ids import uuid7
+from dataflow.jobs import Job, Tally
+from tests.processes import eventually
+
+UPLOAD = {
+    "source": None,
+    "file_name": None,
+    "object_key": "k.csv",
+    "content_type": "text/csv",
+    "options": {},
+    "request_id": "r",
+}
+COMPLETE = {
+    "source": "s",
+    "file_name": "f.csv",
+    "content_type": "text/csv",
+    "format": "csv",
+    "options": {"onInvalid": "skip"},
+    "bytes_total": 10,
+    "object_etag": "e",
+    "digests": [[10, "0" * 64]],
+}
+
+
+def upload(connection: db.Connection) -> UUID:
+    job_id = uuid7()
+    jobs.insert_upload(connection, {"id": job_id, **UPLOAD})
+    return job_id
+
+
+def enqueue(connection: db.Connection) -> UUID:
+    job_id = upload(connection)
+    jobs.queue_upload(connection, job_id, COMPLETE)
+    return job_id
+
+
+def claimed(connection: db.Connection) -> Job:
+    enqueue(connection)
+    job = jobs.claim(connection, "w")
+    assert job is not None
+    return job
+
+
+def row(connection: db.Connection, job_id: UUID) -> dict[str, Any]:
+    found = connection.execute("SELECT * FROM jobs WHERE id = %s", [job_id]).fetchone()
+    assert found is not None
+    return found
+
+
+def set_state(connection: db.Connection, job_id: UUID, state: str) -> None:
+    """What a person types into psql."""
+    connection.execute("UPDATE jobs SET state = %s WHERE id = %s", [state, job_id])
+
+
+def test_a_claim_records_who_has_the_job_and_on_which_backend(connection: db.Connection) -> None:
+    job = claimed(connection)
+    found = row(connection, job.id)
+    assert (found["state"], found["attempt"], found["worker"]) == ("running", 1, "w")
+    assert found["backend_pid"] == connection.info.backend_pid
+    assert found["backend_start"] is not None
+    assert jobs.claim(connection, "w") is None
+
+
+def test_jobs_are_claimed_in_the_order_they_became_due(connection: db.Connection) -> None:
+    first, second = enqueue(connection), enqueue(connection)
+    connection.execute("UPDATE jobs SET run_at = run_at + interval '1 hour' WHERE id = %s", [first])
+    claim = jobs.claim(connection, "w")
+    assert claim is not None
+    assert claim.id == second
+    assert jobs.claim(connection, "w") is None, "the other one is not due for an hour"
+
+
+def test_two_claims_at_once_never_get_the_same_job(database: str, connection: db.Connection) -> None:
+    enqueue(connection), enqueue(connection)
+    with db.connect(database, "other") as other, other.transaction():
+        mine = jobs.claim(other, "other")
+        theirs = jobs.claim(connection, "w")
+    assert mine is not None and theirs is not None
+    assert mine.id != theirs.id
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
+def test_finished_at_is_set_exactly_in_final_states(connection: db.Connection, state: str) -> None:
+    job = claimed(connection)
+    assert row(connection, job.id)["finished_at"] is None
+    set_state(connection, job.id, state)
+    assert row(connection, job.id)["finished_at"] is not None
+
+
+def test_requeueing_by_hand_leaves_a_row_as_good_as_new(connection: db.Connection) -> None:
+    job = claimed(connection)
+    jobs.fail(connection, job, Tally(), "malformed_input: no")
+    assert row(connection, job.id)["failures"] == 1
+    set_state(connection, job.id, "queued")
+    found = row(connection, job.id)
+    cleared = ("finished_at", "worker", "backend_pid", "backend_start", "heartbeat_at")
+    assert [found[name] for name in cleared] == [None] * 5
+    assert (found["failures"], found["attempt"]) == (0, 1)
+    again = jobs.claim(connection, "w2")
+    assert again is not None
+    assert again.attempt == 2
+
+
+def test_a_requeue_keeps_a_run_at_that_is_given_and_the_failures_of_a_running_job(connection: db.Connection) -> None:
+    job = claimed(connection)
+    jobs.requeue(connection, job, delay_seconds=60, charge=1, error="storage_unavailable: gone")
+    found = row(connection, job.id)
+    assert found["failures"] == 1
+    assert found["run_at"] > found["created_at"]
+    assert jobs.claim(connection, "w") is None
+
+
+def test_a_job_that_succeeded_never_leaves_that_state(connection: db.Connection) -> None:
+    job = claimed(connection)
+    jobs.succeed(connection, job, Tally())
+    with pytest.raises(psycopg.errors.RaiseException, match="has succeeded"):
+        set_state(connection, job.id, "queued")
+
+
+def test_an_illegal_row_is_refused_whoever_writes_it(connection: db.Connection) -> None:
+    job_id = upload(connection)
+    for statement in (
+        "UPDATE jobs SET state = 'paused' WHERE id = %s",
+        "UPDATE jobs SET finished_at = now() WHERE id = %s",
+        "UPDATE jobs SET state = 'running' WHERE id = %s",
+        "UPDATE jobs SET state = 'queued' WHERE id = %s",
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(statement, [job_id])
+
+
+@pytest.mark.parametrize("settle", ["beat", "succeed", "fail", "requeue"])
+@pytest.mark.parametrize("taken", ["cancelled", "newer attempt"])
+def test_whoever_lost_the_job_can_settle_nothing(connection: db.Connection, settle: str, taken: str) -> None:
+    job = claimed(connection)
+    if taken == "cancelled":
+        set_state(connection, job.id, "cancelled")
+    else:
+        connection.execute("UPDATE jobs SET attempt = attempt + 1 WHERE id = %s", [job.id])
+    before = row(connection, job.id)
+    calls = {
+        "beat": lambda: jobs.beat(connection, job, Tally()),
+        "succeed": lambda: jobs.succeed(connection, job, Tally()),
+        "fail": lambda: jobs.fail(connection, job, Tally(), "x: y"),
+        "requeue": lambda: jobs.requeue(connection, job, 0, 0, None),
+    }
+    with pytest.raises(LeaseLost):
+        calls[settle]()
+    assert row(connection, job.id) == before
+
+
+def test_an_upload_that_was_cancelled_can_neither_beat_nor_queue_nor_vanish(connection: db.Connection) -> None:
+    job_id = upload(connection)
+    jobs.beat_upload(connection, job_id, 5)
+    set_state(connection, job_id, "cancelled")
+    for call in (
+        lambda: jobs.beat_upload(connection, job_id, 6),
+        lambda: jobs.queue_upload(connection, job_id, COMPLETE),
+        lambda: jobs.discard_upload(connection, job_id),
+    ):
+        with pytest.raises(UploadTaken):
+            call()
+    assert row(connection, job_id)["state"] == "cancelled"
+
+
+def test_becoming_queued_wakes_listeners_once_a_transaction_also_from_psql(
+    database: str, connection: db.Connection
+) -> None:
+    with db.connect(database, "listener") as listener:
+        jobs.listen(listener)
+        with connection.transaction():
+            enqueue(connection)
+            job_id = enqueue(connection)
+        assert len(list(listener.notifies(timeout=0.5))) == 1
+        set_state(connection, job_id, "cancelled")
+        set_state(connection, job_id, "queued")
+        assert len(list(listener.notifies(timeout=0.5))) == 1
+
+
+def test_heartbeats_stay_heap_only_updates(connection: db.Connection) -> None:
+    job = claimed(connection)
+    for count in range(20):
+        jobs.beat(connection, job, replace(Tally(), rows_imported=count))
+
+    def counted() -> dict[str, Any] | None:
+        statement = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'jobs'"
+        found = connection.execute(statement).fetchone()
+        return found if found and found["n_tup_upd"] >= 22 else None
+
+    updates = eventually(counted)
+    # Queueing and claiming touch the state, which is indexed; beats must not.
+    assert updates["n_tup_upd"] - updates["n_tup_hot_upd"] <= 2
+
+
+def test_a_job_that_is_not_there_is_said_to_be_so(connection: db.Connection) -> None:
+    with pytest.raises(JobNotFound):
+        jobs.get(connection, uuid7())
+
+
+def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connection) -> None:
+    waiting, later = enqueue(connection), enqueue(connection)
+    connection.execute("UPDATE jobs SET run_at = now() + interval '90 seconds' WHERE id = %s", [later])
+    uploading, late = upload(connection), upload(connection)
+    connection.execute("UPDATE jobs SET heartbeat_at = now() - interval '20 seconds' WHERE id = %s", [late])
+    running = jobs.claim(connection, "w")
+    assert running is not None
+    assert running.id == waiting
+    orphan = claimed(connection)
+    connection.execute("UPDATE jobs SET backend_start = now() WHERE id = %s", [orphan.id])
+    jobs.beat(connection, running, replace(Tally(), bytes_done=5, rows_imported=7))
+
+    status = {found["id"]: found for found in connection.execute("SELECT * FROM job_status").fetchall()}
+    assert status[later]["health"].startswith("waiting 00:01:")
+    assert [status[key]["health"] for key in (running.id, uploading, late, orphan.id)] == [
+        "ok",
+        "ok",
+        "late",
+        "orphan",
+    ]
+    assert (status[running.id]["percent"], status[running.id]["rows"]) == (50, 7)
+    assert list(status) == sorted(status, reverse=True), "newest first"
