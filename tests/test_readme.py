@@ -1,0 +1,44 @@
+"""The README keeps up with the program."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from dataflow.cli import _parser
+from dataflow.config import Config
+from dataflow.web import create_app
+
+pytestmark = pytest.mark.unit
+
+README = (Path(__file__).parent.parent / "README.rst").read_text()
+
+
+def test_it_has_at_most_300_lines() -> None:
+    assert len(README.splitlines()) <= 300
+
+
+@pytest.mark.parametrize("name", [f.name.upper() for f in fields(Config)])
+def test_every_setting_is_described(name: str) -> None:
+    assert re.search(rf"^``{name}`` ", README, re.MULTILINE), name
+
+
+def test_every_default_is_the_one_described() -> None:
+    defaults = Config.from_env({})
+    for name in ("port", "max_uploads", "upload_chunk_size", "worker_concurrency", "max_row_bytes", "data_dir"):
+        line = next(line for line in README.splitlines() if line.startswith(f"``{name.upper()}`` "))
+        assert str(getattr(defaults, name)) in line, line
+
+
+def test_every_command_is_mentioned() -> None:
+    choices = next(action.choices for action in _parser()._actions if action.choices)
+    for command in choices or ():
+        assert f"``{command}" in README or f"dataflow {command}" in README, command
+
+
+def test_every_route_is_in_the_table() -> None:
+    rules = {rule.rule for rule in create_app(Config.from_env({})).url_map.iter_rules()}
+    for rule in rules:
+        path = rule.removeprefix("/v1").replace("<uuid:job_id>", "{id}")
+        assert re.search(rf"^``(GET|POST) {re.escape(path)}`` ", README, re.MULTILINE), rule

@@ -1,0 +1,114 @@
+"""Objects in a local directory: whole or not at all, private, and every failure one of our errors."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dataflow.config import Config
+from dataflow.errors import ConfigError, ObjectMissing, StorageUnavailable
+from dataflow.storage import LocalStorage, open_storage
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "objects" / "imports"
+
+
+@pytest.fixture
+def storage(directory: Path) -> LocalStorage:
+    return LocalStorage(directory)
+
+
+def put(storage: LocalStorage, *pieces: bytes) -> None:
+    storage.put("k.csv", pieces, "text/csv", {}, resumable=False)
+
+
+def read(storage: LocalStorage, piece_bytes: int = 3) -> list[bytes]:
+    with storage.open("k.csv") as reader:
+        return list(reader.pieces(piece_bytes))
+
+
+def test_an_object_comes_back_in_pieces_of_the_size_asked_for(storage: LocalStorage) -> None:
+    put(storage, b"abcd", b"", b"efgh")
+    assert read(storage) == [b"abc", b"def", b"gh"]
+
+
+def test_size_and_etag_describe_the_content(storage: LocalStorage) -> None:
+    first = storage.put("k.csv", [b"abc"], "text/csv", {}, resumable=False)
+    with storage.open("k.csv") as reader:
+        assert (first.size_bytes, first.etag) == (3, reader.etag)
+    second = storage.put("k.csv", [b"abd"], "text/csv", {}, resumable=True)
+    assert second.etag != first.etag
+
+
+def test_nothing_is_visible_before_the_last_piece_and_nothing_left_when_the_source_breaks(
+    storage: LocalStorage, directory: Path
+) -> None:
+    def breaking() -> Iterator[bytes]:
+        yield b"begun"
+        with pytest.raises(ObjectMissing):
+            read(storage)
+        raise LookupError("the client's own error")
+
+    with pytest.raises(LookupError):
+        storage.put("k.csv", breaking(), "text/csv", {}, resumable=False)
+    assert list(directory.iterdir()) == []
+
+
+def test_objects_are_readable_by_their_owner_alone(storage: LocalStorage, directory: Path) -> None:
+    put(storage, b"x")
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_deleting_is_final_and_may_be_repeated(storage: LocalStorage) -> None:
+    put(storage, b"x")
+    storage.delete("k.csv")
+    storage.delete("k.csv")
+    with pytest.raises(ObjectMissing, match=r"k\.csv"):
+        read(storage)
+
+
+def test_closing_a_reader_ends_its_pieces_with_an_error(storage: LocalStorage) -> None:
+    put(storage, b"abcdef")
+    with storage.open("k.csv") as reader, pytest.raises(StorageUnavailable):
+        for _ in reader.pieces(2):
+            reader.close()
+
+
+def test_a_directory_that_cannot_be_made_is_an_unavailable_storage(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    storage = LocalStorage(tmp_path / "file" / "objects")
+    for call in (storage.check, lambda: put(storage, b"x"), lambda: storage.delete("k.csv")):
+        with pytest.raises(StorageUnavailable):
+            call()
+
+
+def test_a_check_leaves_nothing_behind(storage: LocalStorage, directory: Path) -> None:
+    storage.check()
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_is_an_unavailable_storage_and_leaves_no_part(tmp_path: Path) -> None:
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if os.system(f"mount -t tmpfs -o size=1m tmpfs {mount}") != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        storage = LocalStorage(mount / "objects")
+        with pytest.raises(StorageUnavailable, match="No space left"):
+            put(storage, *[bytes(65536)] * 32)
+        assert list((mount / "objects").iterdir()) == []
+    finally:
+        assert os.system(f"umount {mount}") == 0
+
+
+def test_supabase_is_refused_as_long_as_it_is_not_there(tmp_path: Path) -> None:
+    config = Config.from_env({"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_ROLE_KEY": "k"})
+    with pytest.raises(ConfigError, match="SUPABASE_URL"):
+        open_storage(config)
