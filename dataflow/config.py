@@ -131,11 +131,12 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
 def socket_dir(data_dir: Path) -> Path:
     """Where the embedded Postgres of `data_dir` has its Unix socket; made and guarded by `embedded`.
 
-    Inside `data_dir` where the path fits a socket address, otherwise a private folder of the temporary
-    directory whose name follows from `data_dir`, so that every process finds it without asking.
+    Inside `data_dir` where the path fits a socket address and has no comma (libpq takes what is around one for two
+    hosts), otherwise a private folder of the temporary directory whose name follows from `data_dir`, so that every
+    process finds it without asking.
     """
     inside = data_dir.resolve() / "run" / "postgres"
-    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_BYTES:
+    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_BYTES and "," not in str(inside):
         return inside
     digest = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"dataflow-{os.getuid()}-{digest}"
@@ -143,4 +144,5 @@ def socket_dir(data_dir: Path) -> Path:
 
 def embedded_url(data_dir: Path) -> str:
     """The URL of the embedded Postgres of `data_dir`, running or not."""
-    return f"postgresql://postgres@/postgres?host={quote(str(socket_dir(data_dir)), safe='/')}"
+    # The port names the socket's file; left out, libpq would take PGPORT from the user's environment.
+    return f"postgresql://postgres@/postgres?host={quote(str(socket_dir(data_dir)), safe='/')}&port=5432"
