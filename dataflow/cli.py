@@ -7,7 +7,7 @@ must exec gunicorn before anything imports prometheus_client.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dataflow import __version__
@@ -17,7 +17,12 @@ from dataflow.errors import DataFlowError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an error of ours becomes one line on standard error."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    # argparse.REMAINDER would take psql's arguments only if the first of them were no option.
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.run is not _psql:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
     try:
         code: int = arguments.run(arguments)
     except DataFlowError as error:
@@ -33,37 +38,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dataflow {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = commands.add_parser("run", help="everything at once: embedded Postgres unless DATABASE_URL, web, worker")
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        added.set_defaults(run=run)
+        return added
+
+    run = command("run", _run, "everything at once: database, web and worker")
     run.add_argument("--reload", action="store_true", help="restart web and worker when the code changes")
-    run.set_defaults(run=_run)
-
-    web = commands.add_parser("web", help="the HTTP service (gunicorn)")
-    web.set_defaults(run=_web)
-
-    worker = commands.add_parser("worker", help="the listener that imports what was uploaded")
+    command("web", _web, "the HTTP service (gunicorn)")
+    worker = command("worker", _worker, "the listener that imports what was uploaded")
     worker.add_argument("--once", action="store_true", help="work off what is due; exit 1 if a job failed")
-    worker.set_defaults(run=_worker)
-
-    migrate = commands.add_parser("migrate", help="bring the database up to date; safe to run at any time")
-    migrate.set_defaults(run=_migrate)
-
-    upload = commands.add_parser("import", help="upload a file over HTTP and wait for its contacts")
+    command("migrate", _migrate, "bring the database up to date; safe to run at any time")
+    upload = command("import", _import, "upload a file over HTTP and wait for its contacts")
     upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON or CSV")
     upload.add_argument("--source", required=True, help="where the contacts come from, at most 100 characters")
     upload.add_argument("--url", help="the service (default: http://localhost:PORT)")
     upload.add_argument("--on-invalid", choices=("skip", "abort"), help="what a refused row does (default: skip)")
-    upload.set_defaults(run=_import)
-
-    jobs = commands.add_parser("jobs", help="the newest jobs, as a table")
+    jobs = command("jobs", _jobs, "the newest jobs, as a table")
     jobs.add_argument("--limit", type=int, default=20, help="how many (default: 20)")
-    jobs.set_defaults(run=_jobs)
-
-    psql = commands.add_parser("psql", help="open psql on the configured database")
-    psql.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to psql")
-    psql.set_defaults(run=_psql)
-
-    demo = commands.add_parser("demo", help="import 5,003 sample contacts with everything embedded, then stop")
-    demo.set_defaults(run=_demo)
+    command("psql", _psql, "open psql on the configured database; arguments are passed on")
+    command("demo", _demo, "import 5,003 sample contacts with everything embedded")
     return parser
 
 
@@ -121,7 +115,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
 
 
 def _psql(arguments: argparse.Namespace) -> int:
-    return _psql_with(arguments.arguments)
+    return _psql_with(arguments.rest)
 
 
 def _psql_with(arguments: list[str]) -> int:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 5
 #: A pool waits this long for a connection before the request is answered with 503.
-POOL_TIMEOUT_SECONDS = 5.0
+POOL_TIMEOUT_SECONDS = 3.0
 #: Connections a web process may hold; requests hold one for milliseconds, never while a body is read.
 POOL_CONNECTIONS = 8
 #: An ordinary network cut is noticed after about 11 s instead of two hours, an unanswered statement after 10 s.

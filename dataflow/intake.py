@@ -71,6 +71,7 @@ class Intake:
         receipt = _Receipt(self, arrival, uuid7())
         with borrowed(self._pool) as connection:
             jobs.insert_upload(connection, receipt.first_values())
+        logger.info("upload started", extra={"job_id": str(receipt.job_id), "type": arrival.media_type})
         try:
             stored = self._storage.put(
                 receipt.key,
@@ -104,6 +105,7 @@ class Intake:
         try:
             with borrowed(self._pool) as connection:
                 jobs.discard_upload(connection, job_id)
+            logger.info("upload discarded", extra={"job_id": str(job_id)})
         except UploadTaken:
             logger.info("upload was cancelled", extra={"job_id": str(job_id)})
         except DatabaseError as error:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from dataflow.errors import DataFlowError, TooManyUploads
+from dataflow.errors import DatabaseUnavailable, DataFlowError, TooManyUploads
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,8 @@ def register(app: Flask) -> None:
 
 def _answer(error: DataFlowError) -> Response:
     level = logging.WARNING if error.status >= 500 else logging.INFO
-    logger.log(level, "request refused", extra={"code": error.code, "status": error.status})
+    facts = {"code": error.code, "status": error.status, "cause": _cause(error)}
+    logger.log(level, "request refused", extra=facts)
     body: dict[str, Any] = {"error": error.message, "code": error.code, "status": error.status}
     if error.issues:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}
@@ -29,6 +30,12 @@ def _answer(error: DataFlowError) -> Response:
     if error.status == 503 and error.retryable:
         response.headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
     return response
+
+
+def _cause(error: DataFlowError) -> str | None:
+    """Why the database cannot be reached, for the operator. No other cause: it may quote a row."""
+    unreachable = isinstance(error, DatabaseUnavailable) and error.__cause__ is not None
+    return str(error.__cause__).strip().splitlines()[0] if unreachable else None
 
 
 def _answer_http(error: HTTPException) -> Response:
