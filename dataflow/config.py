@@ -7,7 +7,7 @@ range and default. An empty variable counts as unset. Nothing else in the packag
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,14 @@ class Config:
         environ = os.environ if environ is None else environ
         present = {name: value for name, value in environ.items() if value != ""}
         problems: list[str] = []
+        wrong: dict[str, Any] = {}
         try:
             values = _load(present)
         except ValidationError as error:
-            problems += [f"{name}: {' '.join(texts)}" for name, texts in sorted(error.messages_dict.items())]
-            values = _load({k: v for k, v in present.items() if k not in error.messages_dict})
-        problems += _contradictions(values)
+            wrong = error.messages_dict
+            problems += [f"{name}: {' '.join(texts)}" for name, texts in sorted(wrong.items())]
+            values = _load({name: value for name, value in present.items() if name not in wrong})
+        problems += _contradictions(values, wrong)
         if problems:
             raise ConfigError("The settings are not usable:\n  " + "\n  ".join(problems))
         values["database_url"] = values["database_url"] or embedded_url(Path(values["data_dir"]))
@@ -112,18 +114,21 @@ def _load(environ: Mapping[str, str]) -> dict[str, Any]:
     return {name.lower(): value for name, value in _SCHEMA.load(environ).items()}
 
 
-def _contradictions(values: Mapping[str, Any]) -> list[str]:
-    """What no single setting shows: halves of a pair, and what a dyno cannot do without."""
-    supabase, key = values["supabase_url"], values["supabase_service_role_key"]
+def _contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[str]:
+    """What no single setting shows: halves of a pair, what a dyno cannot do without, and sums."""
+
+    def is_given(name: str) -> bool:
+        return bool(values[name]) or name.upper() in wrong
+
     problems = []
     if values["dyno"]:
         needed = ("database_url", "supabase_url", "supabase_service_role_key")
-        missing = [name.upper() for name in needed if not values[name]]
+        missing = [name.upper() for name in needed if not is_given(name)]
         if missing:
             problems.append(f"{', '.join(missing)}: required on a dyno, whose own disk is lost at every restart.")
-    elif bool(supabase) != bool(key):
+    elif is_given("supabase_url") != is_given("supabase_service_role_key"):
         problems.append("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY: set both, or neither for a local directory.")
-    if supabase and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
+    if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
         problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
     return problems
 

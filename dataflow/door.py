@@ -65,4 +65,4 @@ class JsonDoor:
 
 def _summary(first: Issue, count: int) -> str:
     where = ".".join(map(str, first.path))
-    return f"{where}: {first.message}{f', and {count - 1} more' if count > 1 else ''}."
+    return f"{where}: {first.message.rstrip('.')}{f', and {count - 1} more' if count > 1 else ''}."

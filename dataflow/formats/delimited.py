@@ -6,7 +6,7 @@ into columns. A row with too few or too many cells is one bad row.
 
 import csv
 import io
-from codecs import getincrementaldecoder
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from uuid import uuid4
 
@@ -44,16 +44,16 @@ class _Rows:
 
     def __init__(self, pieces: Iterable[bytes], max_row_bytes: int) -> None:
         self._pieces = pieces
-        self._max_row_characters = max_row_bytes
+        self._max_row_bytes = max_row_bytes
         self._rows: list[list[str]] = []
         self._read = 0  #: rows read before those in `_rows`
-        # csv.reader takes the end of its input for a closing quote. So one more line follows the last: it comes
-        # back as a row of its own, or swallowed by a cell that is still open.
-        self._end = [f"end-{uuid4()}"]
+        # csv.reader takes the end of its input for a closing quote. So one more line of two cells follows the last:
+        # it comes back as a row of its own, or swallowed by a cell that is still open.
+        self._end = [f"end-{uuid4()}"] * 2
 
     def blocks(self) -> Iterator[list[list[str]]]:
         """The rows, BLOCK_ROWS at a time, without blank lines; each list is the caller's."""
-        csv.field_size_limit(self._max_row_characters)
+        csv.field_size_limit(self._max_row_bytes)
         reader = csv.reader(self._lines())
         try:
             for row in reader:
@@ -75,38 +75,31 @@ class _Rows:
 
     def _lines(self) -> Iterator[str]:
         """The decoded lines of the stream, line ends kept, and the end mark."""
-        rest, silent_characters = "", 0
-        for text in _decoded(self._pieces):
-            rest += text
+        rest, offset, silent_bytes = b"", 0, 0
+        for piece in self._pieces:
+            rest += piece
             # A lone CR at the very end may be the first half of CRLF.
-            cut = max(rest.rfind("\n"), rest.rfind("\r", 0, -1)) + 1
+            cut = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, -1)) + 1
             before = self._read + len(self._rows)
-            yield from io.StringIO(rest[:cut], newline="")
-            rest = rest[cut:]
-            silent_characters = 0 if self._read + len(self._rows) > before else silent_characters + cut
-            if silent_characters + len(rest) > self._max_row_characters:
+            yield from io.StringIO(_decode(rest[:cut], offset), newline="")
+            rest, offset = rest[cut:], offset + cut
+            silent_bytes = 0 if self._read + len(self._rows) > before else silent_bytes + cut
+            if silent_bytes + len(rest) > self._max_row_bytes:
                 raise self._too_large()
-        yield from io.StringIO(rest, newline="")
-        yield self._end[0]
+        yield from io.StringIO(_decode(rest, offset), newline="")
+        yield ",".join(self._end)
 
     def _too_large(self) -> RowTooLarge:
-        limit = self._max_row_characters
-        return RowTooLarge(f"A row is larger than {limit} bytes (MAX_ROW_BYTES). Is a quote left open?")
+        return RowTooLarge(f"A row is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES). Is a quote left open?")
 
 
-def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
-    decoder = getincrementaldecoder("utf-8-sig")()
-    offset = 0
+def _decode(lines: bytes, offset: int) -> str:
+    """Whole lines as text; no character of UTF-8 has a line end inside."""
     try:
-        for piece in pieces:
-            yield decoder.decode(piece)
-            offset += len(piece)
-        yield decoder.decode(b"", final=True)
+        return (lines if offset else lines.removeprefix(BOM_UTF8)).decode()
     except UnicodeDecodeError as error:
-        pending = len(error.object) - len(piece)
-        raise MalformedInput(
-            f"Invalid UTF-8 at byte {offset - pending + error.start}. Save the file as UTF-8."
-        ) from error
+        start = offset + error.start + (0 if offset or not lines.startswith(BOM_UTF8) else len(BOM_UTF8))
+        raise MalformedInput(f"Invalid UTF-8 at byte {start}. Save the file as UTF-8.") from error
 
 
 def _locate(header: list[str]) -> tuple[int, int]:

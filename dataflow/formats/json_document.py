@@ -5,6 +5,7 @@ memory for nested arrays, mistakes the key "data.item" for a row and cannot see 
 one shape, which is nearly all rows of nearly all files, are taken from the event list as whole columns.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -55,6 +56,7 @@ class JsonWalker:
         self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
         self.row_count = 0
         self._max_row_bytes = max_row_bytes
+        self._head: bytes | None = b""  #: the first bytes while they may be a byte order mark, then None
         self._escapes = EscapeCheck()
         self._events = _EventList()
         self._parser = yajl2_c.basic_parse_coro(self._events, use_float=True)
@@ -76,6 +78,12 @@ class JsonWalker:
 
         :raises MalformedInput, RowTooLarge: see `read_blocks`.
         """
+        if self._head is not None:
+            piece = self._head + piece
+            if len(piece) < len(BOM_UTF8):
+                self._head = piece
+                return None
+            piece, self._head = piece.removeprefix(BOM_UTF8), None
         for start in range(0, len(piece), PIECE_BYTES):
             self._feed(piece[start : start + PIECE_BYTES])
         return self._take_block()
@@ -85,23 +93,32 @@ class JsonWalker:
 
         :raises MalformedInput: when it is not complete.
         """
+        if self._head:
+            self._feed(self._head)
         self._escapes.close()
+        # The line end completes a number, and makes yajl see a text that is left open behind the document.
+        self._parse(b"\n")
         try:
             self._parser.close()
         except (ValueError, ijson.JSONError) as error:
             raise self._malformed(error) from error
+        self._walk()
 
     def _feed(self, piece: bytes) -> None:
         self._escapes.feed(piece)
-        try:
-            self._parser.send(piece)
-        except (ValueError, ijson.JSONError) as error:
-            self._walk()
-            raise self._malformed(error) from error
+        self._parse(piece)
         self._silent_bytes = 0 if self._events else self._silent_bytes + len(piece)
         if self._silent_bytes > self._max_row_bytes:
             raise self._too_large()
         self._walk()
+
+    def _parse(self, piece: bytes) -> None:
+        try:
+            self._parser.send(piece)
+        except (ValueError, ijson.JSONError) as error:
+            self._walk()
+            self._escapes.close()
+            raise self._malformed(error) from error
 
     def _take_block(self) -> Block | None:
         if not self._names:
@@ -174,7 +191,7 @@ class JsonWalker:
                 self._end_row()
 
     def _step_in_row(self, kind: str, value: Any) -> None:
-        self._row_size += len(value) if isinstance(value, str) else 8
+        self._row_size += len(value if value.isascii() else value.encode()) if isinstance(value, str) else 8
         if self._row_size > self._max_row_bytes:
             raise self._too_large()
         at_member = self._depth == self._rows_depth + 1 and isinstance(self._row, dict)
@@ -240,12 +257,15 @@ class JsonWalker:
         )
 
     def _malformed(self, error: Exception) -> MalformedInput:
-        # yajl quotes the document around the fault on further lines: other people's rows.
-        reason = str(error).strip().splitlines()[0][:100] if isinstance(error, ijson.JSONError) else "invalid UTF-8"
-        return MalformedInput(f"Invalid JSON format: {reason} (after {self.row_count} complete rows).")
+        reason = "invalid UTF-8"
+        if isinstance(error, ijson.JSONError):
+            text = error.args[0] if error.args else ""
+            # Further lines quote the document around the fault: other people's rows.
+            reason = (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition("\n")[0]
+        return MalformedInput(f"Invalid JSON format: {reason.rstrip('.')} (after {self.row_count} complete rows).")
 
 
 def _noun(kind: str) -> str:
     if kind in SCALARS:
-        return {"null": "null", "boolean": "true or false"}.get(kind, f"a {kind}")
+        return {"null": "null", "boolean": "true or false", "string": "a string"}.get(kind, "a number")
     return "an array" if kind == "start_array" else "an object"

@@ -1,0 +1,184 @@
+"""The HTTP client of `dataflow import`: upload a file, wait for its contacts, say how it went.
+
+Progress goes to standard error. What a contact, a source or a format is, is left to the service.
+"""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import requests
+
+from dataflow.errors import RequestError
+
+PIECE_BYTES = 64 * 1024
+#: For one send as well as for the answer: the service itself tries for 38 s to store a piece.
+UPLOAD_TIMEOUT_SECONDS = 60.0
+POLL_TIMEOUT_SECONDS = 10.0
+LOST_SECONDS = 60.0  #: an import goes on without us; only after this long without an answer we stop looking
+CLAIM_SECONDS = 30.0  #: when to say that no worker has taken the job
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+#: The environment's proxies lead to other machines, never to this one.
+THIS_MACHINE = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/|$)")
+
+
+def import_file(url: str, path: Path, source: str, on_invalid: str | None) -> int:
+    """Import the file through the service at `url`, print what became of it, return the exit code.
+
+    :raises RequestError: when it is refused, or the service cannot be reached.
+    """
+    job = finished_job(url, path, source, on_invalid)
+    print(summary(job))
+    if job["error"] or job["issues"]:
+        print(_with_issues(job["error"] or "Refused rows:", job["issues"]), file=sys.stderr)
+    return 0 if job["state"] == "succeeded" else 1
+
+
+def finished_job(
+    url: str, path: Path, source: str, on_invalid: str | None, before_look: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Upload the file, wait for its job however long it takes, and return it as GET /jobs/{id} shows it.
+
+    `before_look` is called before each look at the job; it ends the wait by raising.
+
+    :raises RequestError: when the import is refused, or the service cannot be reached.
+    """
+    fields = {"source": source} | ({"onInvalid": on_invalid} if on_invalid else {})
+    with requests.Session() as session, closing(_Progress()) as progress:
+        session.trust_env = not THIS_MACHINE.match(url)
+        job_id = _upload(session, f"{url.rstrip('/')}/import", path, fields, progress)
+        return _wait(session, f"{url.rstrip('/')}/jobs/{job_id}", progress, before_look)
+
+
+def _upload(session: requests.Session, url: str, path: Path, fields: dict[str, str], progress: "_Progress") -> str:
+    try:
+        if not path.is_file():
+            raise RequestError(f"{path}: there is no such file (folders and pipes cannot be uploaded).")
+        with path.open("rb") as file, closing(progress):
+            form = _Form(fields, path.name, file, progress)
+            headers = {"Content-Type": form.content_type}
+            answer = _ask(session, "POST", url, UPLOAD_TIMEOUT_SECONDS, data=form, headers=headers)
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror}.") from error
+    return str(answer["jobId"])
+
+
+class _Form:
+    """A multipart form whose file is read while it is sent; its length becomes the Content-Length."""
+
+    def __init__(self, fields: dict[str, str], name: str, file: BinaryIO, progress: "_Progress") -> None:
+        files = {"file": (name.encode(errors="replace").decode(), b"")}
+        # requests writes the form around an empty file, whose place is before the last boundary.
+        empty = requests.Request("POST", "http://form", data=fields, files=files).prepare()
+        assert isinstance(empty.body, bytes)  # noqa: S101 - tells mypy what a form is
+        self._head, boundary, end = empty.body.rpartition(b"\r\n--")
+        self._tail = boundary + end
+        self.content_type = empty.headers["Content-Type"]
+        self._file, self._file_bytes = file, os.fstat(file.fileno()).st_size
+        self._progress = progress
+
+    def __len__(self) -> int:
+        return len(self._head) + self._file_bytes + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        for start in range(0, self._file_bytes, PIECE_BYTES):
+            self._progress.show("uploading", start, self._file_bytes, f"{start / 1e6:,.1f} MB")
+            yield self._file.read(min(PIECE_BYTES, self._file_bytes - start))
+        self._progress.show("uploading", 1, 1, f"{self._file_bytes / 1e6:,.1f} MB")
+        yield self._tail
+
+
+def _wait(
+    session: requests.Session, url: str, progress: "_Progress", before_look: Callable[[], None]
+) -> dict[str, Any]:
+    answered = time.monotonic()
+    pause, claim_deadline = FIRST_PAUSE_SECONDS, answered + CLAIM_SECONDS
+    while True:
+        before_look()
+        try:
+            job = _ask(session, "GET", url, POLL_TIMEOUT_SECONDS)
+            answered = time.monotonic()
+        except RequestError as error:
+            if time.monotonic() > answered + LOST_SECONDS:
+                raise RequestError(f"{error.message} The import may go on; look at {url} later.") from error
+        else:
+            progress.show(job["state"], job["bytesDone"], job["bytesTotal"], f"{job['rowsImported']:,} rows")
+            if job["finishedAt"]:
+                return job
+            if job["state"] == "queued" and answered > claim_deadline:
+                claim_deadline = float("inf")
+                progress.note(f"No worker has taken the job within {CLAIM_SECONDS:g} s. Is one running? Still waiting.")
+        time.sleep(pause)
+        pause = min(pause * 1.3, LONGEST_PAUSE_SECONDS)
+
+
+def _ask(session: requests.Session, method: str, url: str, seconds: float, **arguments: Any) -> dict[str, Any]:
+    """The service's answer, or a RequestError: its refusal, somebody else's answer, or none within `seconds`."""
+    try:
+        response = session.request(method, url, timeout=seconds, allow_redirects=False, **arguments)
+    except requests.RequestException as error:
+        cause: BaseException = error
+        while cause.__context__:
+            cause = cause.__context__
+        reason = getattr(cause, "strerror", None) or cause
+        raise RequestError(f"No answer from {url}: {reason}. Is the service running there?") from error
+    try:
+        answer: dict[str, Any] = response.json()
+        refusal = "" if response.ok and answer["jobId"] else _with_issues(answer["error"], answer.get("issues", ()))
+    except (ValueError, KeyError, TypeError) as error:
+        found = f"{response.status_code} {response.reason}"
+        raise RequestError(f"{url} answered {found}, but not as this service does: check the URL.") from error
+    if refusal:
+        raise RequestError(refusal)
+    return answer
+
+
+def _with_issues(text: str, issues: Sequence[Mapping[str, Any]]) -> str:
+    """The text, and below it a line for each issue, such as data[0].email: Invalid email format."""
+    lines = [text]
+    for issue in issues:
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in issue["path"])
+        lines.append(f"{path.lstrip('.')}: {issue['message']}")
+    return "\n  ".join(lines)
+
+
+def summary(job: Mapping[str, Any]) -> str:
+    """What became of a job, in one line; its time is that of the import, without upload and queue."""
+    times = [datetime.fromisoformat(job[name]) for name in ("startedAt", "finishedAt") if job[name]]
+    seconds = (times[-1] - times[0]).total_seconds()
+    counts = f"{job['rowsImported']:,} rows imported, {job['rowsRejected']:,} rejected in {seconds:.2f} s"
+    return f"Job {job['jobId']} {job['state']}: {counts} ({job['rowsImported'] / max(seconds, 0.001):,.0f} rows/s)"
+
+
+class _Progress:
+    """A bar on standard error: redrawn on a terminal, elsewhere a line for each new label."""
+
+    def __init__(self) -> None:
+        self._redraws = sys.stderr.isatty()
+        self._label = self._line = ""
+
+    def show(self, label: str, done: int, total: int | None, detail: str) -> None:
+        part = min(done / total, 1.0) if total else 0.0
+        line = f"{label:<9} [{'#' * int(30 * part):<30}] {part:4.0%} {detail}"
+        if self._redraws and line != self._line:
+            print("\r" + line.ljust(len(self._line)), end="", file=sys.stderr, flush=True)
+        elif not self._redraws and label != self._label:
+            print(line, file=sys.stderr)
+        self._label, self._line = label, line
+
+    def note(self, text: str) -> None:
+        self.close()
+        print(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar standing as it is."""
+        if self._redraws and self._line:
+            print(file=sys.stderr)
+        self._line = ""

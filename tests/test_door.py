@@ -1,0 +1,176 @@
+"""The door: a JSON body is judged while it passes, and refused as a whole."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dataflow.door import JsonDoor, RequestMembers
+from dataflow.errors import InvalidContacts, Issue, MalformedInput, RowTooLarge
+
+pytestmark = pytest.mark.unit
+
+ADA = {"name": "Ada", "email": "ada@example.org"}
+BAD = {"name": "", "email": "nobody"}
+REQUIRED = "Required"
+
+
+def pass_through(
+    body: object, given_source: str | None = None, judges_rows: bool = True, piece_bytes: int = 1 << 20
+) -> RequestMembers:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    door = JsonDoor(64 * 1024, judges_rows)
+    for start in range(0, len(content), piece_bytes):
+        door.feed(content[start : start + piece_bytes])
+    return door.close(given_source)
+
+
+def refusal(body: object, given_source: str | None = None, **options: Any) -> InvalidContacts:
+    with pytest.raises(InvalidContacts) as caught:
+        pass_through(body, given_source, **options)
+    assert (caught.value.status, caught.value.code) == (400, "invalid_contacts")
+    assert caught.value.message.startswith("Invalid JSON format: ")
+    return caught.value
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 1 << 20])
+def test_a_good_request_tells_its_members(piece_bytes: int):
+    before = {"source": "crm", "useResumable": True, "data": [ADA]}
+    after = {"more": {"source": "no"}, "data": [ADA, ADA], "useResumable": True, "source": "crm"}
+    for body in (before, after):
+        assert pass_through(body, piece_bytes=piece_bytes) == RequestMembers("crm", True)
+    assert pass_through({"data": [ADA], "source": "crm"}) == RequestMembers("crm", False)
+
+
+@pytest.mark.parametrize(
+    "body", [{"source": "own", "data": [ADA]}, {"data": [ADA]}, {"data": [ADA], "source": 5}, [ADA]]
+)
+def test_a_source_given_outside_wins(body: object):
+    assert pass_through(body, "header").source == "header"
+
+
+def test_a_bare_array_needs_a_source_from_outside():
+    assert pass_through([ADA], "crm") == RequestMembers("crm", False)
+    assert refusal([ADA]).issues == (Issue(("source",), REQUIRED),)
+
+
+@pytest.mark.parametrize(
+    ("members", "issues"),
+    [
+        ({}, [("data", REQUIRED)]),
+        ({"data": None}, [("data", "Expected an array")]),
+        ({"data": {}}, [("data", "Expected an array")]),
+        ({"data": {"item": ADA}}, [("data", "Expected an array")]),
+        ({"data": "[]"}, [("data", "Expected an array")]),
+        ({"data": 0}, [("data", "Expected an array")]),
+        ({"data.item": ADA}, [("data", REQUIRED)]),
+        ({"more": {"data": [ADA]}}, [("data", REQUIRED)]),
+        ({"data": []}, [("data", "Must contain at least 1 contact")]),
+        ({"data": [ADA], "useResumable": "true"}, [("useResumable", "Expected true or false")]),
+        ({"data": [ADA], "useResumable": 1}, [("useResumable", "Expected true or false")]),
+        ({"data": [ADA], "useResumable": [True]}, [("useResumable", "Expected true or false")]),
+        (
+            {"data": [], "useResumable": 0},
+            [("data", "Must contain at least 1 contact"), ("useResumable", "Expected true or false")],
+        ),
+    ],
+)
+def test_a_frame_that_is_wrong_is_refused_by_member(members: dict[str, object], issues: list[tuple[str, str]]):
+    expected = [Issue((member,), message) for member, message in issues]
+    for judges_rows in (True, False):
+        error = refusal({"source": "crm", **members}, judges_rows=judges_rows)
+        assert list(error.issues) == expected
+        assert error.issue_count == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "Must not be empty"),
+        ("  ", "Must not be empty"),
+        ("x" * 101, "Must contain at most 100 characters, has 101"),
+        (5, "Expected a string"),
+        (["crm"], "Expected a string"),
+        ({"source": "crm"}, "Expected a string"),
+        ("a\0b", "Contains a NUL character, which cannot be stored"),
+    ],
+)
+def test_a_source_that_is_wrong_is_refused(source: object, message: str):
+    assert refusal({"source": source, "data": [ADA]}).issues == (Issue(("source",), message),)
+
+
+def test_the_longest_source_passes():
+    assert pass_through({"source": "é" * 100, "data": [ADA]}).source == "é" * 100
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 50, 1 << 20])
+def test_every_bad_contact_is_reported_at_its_place(piece_bytes: int):
+    body = {"data": [ADA, {"name": "Bob"}, ADA, 5, {**ADA, "email": "no"}, {**ADA, "name": {}}], "source": "crm"}
+    error = refusal(body, piece_bytes=piece_bytes)
+    paths = [("data", 1, "email"), ("data", 3), ("data", 4, "email"), ("data", 5, "name")]
+    assert [issue.path for issue in error.issues] == paths
+    assert [issue.message for issue in error.issues][:2] == [REQUIRED, "Expected an object, found a number"]
+    assert error.issues[2].message.startswith("Invalid email format")
+    assert error.issues[3].message == "Expected a string"
+    assert error.message == "Invalid JSON format: data.1.email: Required, and 3 more."
+
+
+def test_the_first_hundred_issues_are_kept_and_all_are_counted():
+    error = refusal({"source": "", "data": [ADA, *[BAD] * 5_000]}, piece_bytes=10_000)
+    assert len(error.issues) == 100
+    assert error.issue_count == 10_001
+    assert error.issues[0].path == ("source",)
+    assert [issue.path for issue in error.issues[1:3]] == [("data", 1, "name"), ("data", 1, "email")]
+    assert error.message.endswith(", and 10000 more.")
+
+
+def test_exactly_a_hundred_issues_are_all_kept():
+    error = refusal({"source": "crm", "data": [BAD] * 50})
+    assert len(error.issues) == error.issue_count == 100
+
+
+def test_a_single_issue_is_a_sentence():
+    error = refusal({"source": "crm", "data": [{**ADA, "email": "no"}]})
+    assert error.message.startswith("Invalid JSON format: data.0.email: Invalid email format: ")
+    assert error.message.endswith(".")
+    assert not error.message.endswith("..")
+
+
+def test_rows_are_left_to_the_worker_on_request():
+    assert pass_through({"source": "crm", "data": [BAD, 5, ADA]}, judges_rows=False) == RequestMembers("crm", False)
+
+
+@pytest.mark.parametrize("judges_rows", [True, False])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"source":"crm","data":[',
+        b'{"source":"crm","data":[{}]}x',
+        b'{"data":[],"data":[]}',
+        b"5",
+        b'"x"',
+        b"null ",
+        b"[" * 40,
+    ],
+)
+def test_a_broken_document_is_refused_whoever_judges_its_rows(body: bytes, judges_rows: bool):
+    for piece_bytes in (1, 1 << 20):
+        with pytest.raises(MalformedInput):
+            pass_through(body, "crm", judges_rows, piece_bytes)
+
+
+def test_a_broken_document_is_refused_before_its_end():
+    door = JsonDoor(64 * 1024, True)
+    door.feed(b'[{"name":"Ada","email":"ada@example.org"}')
+    with pytest.raises(MalformedInput):
+        door.feed(b"}")
+
+
+def test_a_row_over_the_limit_is_refused_before_its_end():
+    door = JsonDoor(64 * 1024, True)
+    door.feed(b'{"data":[{"name":"')
+    with pytest.raises(RowTooLarge):
+        for _ in range(4):
+            door.feed(b"x" * 64 * 1024)
