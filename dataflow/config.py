@@ -19,6 +19,8 @@ from marshmallow import fields as typed
 from dataflow.errors import ConfigError
 
 MIB = 1024 * 1024
+#: One receives, two wait for its place.
+THREADS_PER_UPLOAD = 3
 #: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
 MIN_SUPABASE_CHUNK_BYTES = 5 * MIB
 #: `sun_path` holds 108 bytes on Linux and 104 on macOS, the socket's own name and a NUL included.
@@ -69,7 +71,9 @@ class Config:
     worker_poll_interval: int = setting(whole(500, 10, 3_600_000))
     shutdown_grace_seconds: int = setting(whole(25, 0, 3600))
     enable_metrics: bool = setting(typed.Boolean(load_default=True))
-    log_format: str = setting(typed.String(load_default="", validate=validate.OneOf(["", "json", "text"])))
+    log_format: str = setting(
+        typed.String(load_default="", validate=validate.OneOf(["", "json", "text"], error="must be json or text."))
+    )
     data_dir: str = setting(text(".dataflow"))
     dyno: str = setting(text())
 
@@ -130,6 +134,11 @@ def _contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[st
         problems.append("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY: set both, or neither for a local directory.")
     if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
         problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
+    if values["max_uploads"] * THREADS_PER_UPLOAD >= values["web_threads"]:
+        problems.append(
+            f"MAX_UPLOADS: each upload and the {THREADS_PER_UPLOAD - 1} that may wait for its place need a thread; "
+            "set WEB_THREADS higher, so that some are left for other requests."
+        )
     return problems
 
 

@@ -45,7 +45,7 @@ def check_email(value: str) -> None:
     if len(value.encode()) > MAX_EMAIL_OCTETS:
         raise ValidationError(f"Invalid email format: longer than {MAX_EMAIL_OCTETS} octets")
     try:
-        email_validator.validate_email(value, check_deliverability=False, allow_quoted_local=True)
+        email_validator.validate_email(value, check_deliverability=False, allow_quoted_local=True, strict=True)
     except email_validator.EmailNotValidError as error:
         raise ValidationError(f"Invalid email format: {error}") from error
 
@@ -70,6 +70,13 @@ def _text(*checks: Callable[[str], None]) -> typed.String:
     return text
 
 
+def check_source_text(value: str) -> None:
+    """The rule for the source that all contacts of an import share."""
+    check_storable(value)
+    check_not_blank(value)
+    check_length(MAX_SOURCE_CHARACTERS)(value)
+
+
 class ContactSchema(Schema):
     """The rule for one contact; members that it does not name are ignored."""
 
@@ -80,14 +87,8 @@ class ContactSchema(Schema):
     email = _text(check_email)
 
 
-class SourceSchema(Schema):
-    """The rule for the source that all contacts of an import share."""
-
-    source = _text(check_not_blank, check_length(MAX_SOURCE_CHARACTERS))
-
-
 _CONTACT = ContactSchema()
-_SOURCE = SourceSchema()
+_SOURCE = Schema.from_dict({"source": _text(check_source_text)})()
 
 #: Plain ASCII addresses as nearly everybody has them. Possessive throughout, so no address can make it slow. A double
 #: hyphen, which IDNA reserves, and anything over 64 characters, where limits of the parts begin, go to the schema.

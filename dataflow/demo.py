@@ -71,7 +71,7 @@ class _Demo:
         # PGPORT and its like are settings to libpq.
         self._environ = {k: v for k, v in os.environ.items() if k not in hidden and not k.startswith("PG")}
         own = {"DATABASE_URL": database_url, "DATA_DIR": folder, "PORT": self._port, "LOG_FORMAT": "text"}
-        own |= {"WEB_CONCURRENCY": 1, "SHUTDOWN_GRACE_SECONDS": STOP_SECONDS // 2, "PROMETHEUS_MULTIPROC_DIR": folder}
+        own |= {"WEB_CONCURRENCY": 1, "SHUTDOWN_GRACE_SECONDS": STOP_SECONDS // 2}
         self._environ |= {name: str(value) for name, value in own.items()}
 
     def run(self) -> None:

@@ -6,7 +6,7 @@ counters are shared between processes.
 
 import os
 import shutil
-import tempfile
+from pathlib import Path
 from typing import Any
 
 from dataflow import logs
@@ -42,10 +42,12 @@ logconfig_dict: dict[str, Any] = {
     },
 }
 
-_metrics_dir = ""
-if _config.enable_metrics and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    _metrics_dir = tempfile.mkdtemp(prefix="dataflow-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_dir
+#: One for each port, so that the next life of a service that was killed finds it and begins with none of its counts.
+_metrics_dir = Path(_config.data_dir).resolve() / "run" / f"metrics-{_config.port}"
+if _config.enable_metrics:
+    shutil.rmtree(_metrics_dir, ignore_errors=True)
+    _metrics_dir.mkdir(mode=0o700, parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
@@ -57,6 +59,5 @@ def child_exit(_server: Any, worker: Any) -> None:
 
 
 def on_exit(_server: Any) -> None:
-    """Leave nothing in the temporary directory."""
-    if _metrics_dir:
-        shutil.rmtree(_metrics_dir, ignore_errors=True)
+    """Leave no counters behind."""
+    shutil.rmtree(_metrics_dir, ignore_errors=True)

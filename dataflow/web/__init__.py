@@ -1,8 +1,8 @@
 """The WSGI application: HTTP in, jobs out. One module for each resource, one error handler for all."""
 
+import atexit
 import logging
 import re
-import threading
 import uuid
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.intake import Intake
 from dataflow.storage import Storage, open_storage
+from dataflow.web.slots import UploadSlots
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Services:
     pool: db.Pool
     storage: Storage
     intake: Intake
-    upload_slots: threading.Semaphore  #: MAX_UPLOADS of them, so that small requests always find a thread
+    upload_slots: UploadSlots
 
 
 def services() -> Services:
@@ -48,9 +49,11 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask("dataflow.web", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     pool = db.open_pool(config.database_url, "dataflow/web")
+    # Left to the garbage collector, its threads hold the process for up to 20 s at the end.
+    atexit.register(pool.close)
     storage = open_storage(config)
     app.extensions["dataflow"] = Services(
-        config, pool, storage, Intake(config, pool, storage), threading.Semaphore(config.max_uploads)
+        config, pool, storage, Intake(config, pool, storage), UploadSlots(config.max_uploads)
     )
     app.before_request(_take_request_id)
     app.after_request(_give_request_id)

@@ -1,7 +1,6 @@
 """GET /health: whether database, storage and worker do their part, answered within two seconds whatever hangs."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ from flask.blueprints import BlueprintSetupState
 from dataflow import db, jobs
 from dataflow.errors import DataFlowError
 from dataflow.web import Services
-from dataflow.web.probe import Probe
+from dataflow.web.probe import Probe, Question
 
 blueprint = Blueprint("health", __name__)
 
@@ -36,8 +35,9 @@ def show() -> Response:
     """200 healthy, 200 degraded without a worker (a restarting worker must not take web down), or 503 unhealthy."""
     count_workers, check_storage = current_app.extensions["dataflow_probes"]
     deadline = time.monotonic() + DEADLINE_SECONDS
-    workers, database = _outcome(count_workers.answer, deadline)
-    _, storage = _outcome(check_storage.answer, deadline)
+    counting, checking = count_workers.ask(), check_storage.ask()
+    workers, database = _outcome(counting, deadline)
+    _, storage = _outcome(checking, deadline)
     worker = {"status": "ok" if workers else "none" if database["status"] == "ok" else "unknown", "live": workers}
     checks = {"database": database, "storage": storage, "worker": worker}
     body: dict[str, Any] = {"timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
@@ -51,10 +51,10 @@ def show() -> Response:
     return response
 
 
-def _outcome(ask: Callable[[float], Any], deadline: float) -> tuple[Any, dict[str, Any]]:
+def _outcome(question: Question[Any], deadline: float) -> tuple[Any, dict[str, Any]]:
     try:
-        return ask(max(0.0, deadline - time.monotonic())), {"status": "ok"}
+        return question.answer(max(0.0, deadline - time.monotonic())), {"status": "ok"}
     except DataFlowError as error:
         return None, {"status": "failed", "error": error.message}
-    except TimeoutError as error:
-        return None, {"status": "failed", "error": f"{error}."}
+    except TimeoutError:
+        return None, {"status": "failed", "error": f"No answer within {DEADLINE_SECONDS:g} s."}

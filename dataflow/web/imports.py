@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Request, Response, jsonify, request, url_for
+from flask import Blueprint, Request, Response, after_this_request, jsonify, request, url_for
 
 from dataflow import logs
 from dataflow.contacts import check_source
@@ -10,7 +10,7 @@ from dataflow.errors import TooManyUploads, UnsupportedMediaType
 from dataflow.formats import FORMATS, by_media_type
 from dataflow.intake import Arrival
 from dataflow.web import parameters, services
-from dataflow.web.bodies import FormFile, raw_pieces
+from dataflow.web.bodies import FormFile, RawBody
 from dataflow.web.parameters import ImportOptions
 
 blueprint = Blueprint("imports", __name__)
@@ -19,6 +19,9 @@ MULTIPART = "multipart/form-data"
 OCTETS = "application/octet-stream"
 SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, OCTETS])
 MAX_FILE_NAME_CHARACTERS = 255
+#: How long a refused client may go on sending before we hang up; less when it was refused because we are busy.
+LINGER_SECONDS = 5.0
+BUSY_LINGER_SECONDS = 1.0
 
 _OPTIONS = ImportOptions()
 
@@ -26,21 +29,28 @@ _OPTIONS = ImportOptions()
 @blueprint.post("/import")
 def receive() -> Response:
     """Store the body, queue the job, answer with its id."""
-    arrival = _describe(request)
-    shared = services()
-    if not shared.upload_slots.acquire(blocking=False):
-        raise TooManyUploads(f"This process receives {shared.config.max_uploads} uploads already. Try again soon.")
+    body = RawBody(request, services().config.upload_stall_seconds)
     try:
-        job_id = shared.intake.receive(arrival)
-    finally:
-        shared.upload_slots.release()
+        arrival = _describe(request, body)
+        with services().upload_slots.slot():
+            job_id = services().intake.receive(arrival)
+    except Exception as error:
+        _let_the_client_finish(body, BUSY_LINGER_SECONDS if isinstance(error, TooManyUploads) else LINGER_SECONDS)
+        raise
     response = jsonify({"jobId": str(job_id)})
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
     response.headers["Location"] = url_for(f"{prefix}jobs.show", job_id=job_id)
     return response
 
 
-def _describe(incoming: Request) -> Arrival:
+def _let_the_client_finish(body: RawBody, seconds: float) -> None:
+    @after_this_request
+    def add_end(response: Response) -> Response:
+        response.call_on_close(lambda: body.drop(seconds))
+        return response
+
+
+def _describe(incoming: Request, body: RawBody) -> Arrival:
     """What is coming, from the head of the request; nothing of the body is read yet.
 
     :raises RequestError: when it need not be read at all.
@@ -53,7 +63,7 @@ def _describe(incoming: Request) -> Arrival:
     if incoming.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("A Content-Encoding is not supported. Send the contacts as they are.")
     arrival = Arrival(
-        raw_pieces(incoming, services().config.upload_stall_seconds),
+        body.pieces(),
         "" if media_type == MULTIPART else media_type,
         is_json_body=by_media_type(media_type) is FORMATS["json"],
         request_id=logs.request_id.get(),

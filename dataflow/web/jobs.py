@@ -9,6 +9,7 @@ from marshmallow import RAISE, Schema, validate
 from marshmallow import fields as typed
 
 from dataflow import jobs
+from dataflow.contacts import check_storable
 from dataflow.db import borrowed
 from dataflow.web import parameters, services
 
@@ -22,7 +23,7 @@ class JobQuery(Schema):
         unknown = RAISE
 
     state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
-    source = typed.String(load_default=None)
+    source = typed.String(load_default=None, validate=check_storable)
     limit = typed.Integer(load_default=50, validate=validate.Range(1, 1000, error="Expected {min} to {max}"))
     cursor = typed.UUID(load_default=None)
 

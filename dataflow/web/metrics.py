@@ -15,6 +15,7 @@ from dataflow.web.probe import Probe
 
 #: Scrapers give up after 10 s; a database that hangs must cost them less.
 DEADLINE_SECONDS = 2.0
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def register(app: Flask) -> None:
@@ -30,7 +31,7 @@ def register(app: Flask) -> None:
             return jobs.totals(connection)
 
     probe = Probe(totals)
-    published = published_registry(own, lambda: probe.answer(DEADLINE_SECONDS))
+    published = published_registry(own, lambda: probe.ask().answer(DEADLINE_SECONDS))
 
     def show() -> Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -42,10 +43,16 @@ def register(app: Flask) -> None:
 def _count_requests(app: Flask, registry: CollectorRegistry) -> None:
     requests = Counter("http_requests", "HTTP requests.", ["method", "path", "status"], registry=registry)
 
+    def leave_out_unknown_method() -> None:
+        if request.method not in METHODS:
+            request.prom_do_not_track = True  # type: ignore[attr-defined]
+
     def count(response: Response) -> Response:
-        # The route, never the path: ids in labels would make a series of every job.
+        # The route, never the path, and no method of a client's own: each new label is a new series, for ever.
         route = request.url_rule.rule if request.url_rule else "unmatched"
-        requests.labels(request.method, route, response.status_code).inc()
+        method = request.method if request.method in METHODS else "other"
+        requests.labels(method, route, response.status_code).inc()
         return response
 
+    app.before_request(leave_out_unknown_method)
     app.after_request(count)

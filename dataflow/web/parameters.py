@@ -6,6 +6,7 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, validate
 from marshmallow import fields as typed
 
+from dataflow.contacts import check_source_text
 from dataflow.errors import InvalidRequest, Issue
 
 
@@ -25,7 +26,7 @@ class ImportOptions(Schema):
     class Meta:
         unknown = RAISE
 
-    source = typed.String()
+    source = typed.String(validate=check_source_text)
     useResumable = Flag()  # noqa: N815 - the name that clients write
     onInvalid = typed.String(validate=validate.OneOf(["skip", "abort"], error="Expected skip or abort"))  # noqa: N815
 

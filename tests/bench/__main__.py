@@ -1,0 +1,48 @@
+"""`python -m tests.bench [import|memory|pickup|all|quick]`: measure, and print tables."""
+
+import argparse
+import os
+import platform
+
+from tests.bench import imports, memory, pickup
+from tests.bench.rig import Rig, open_rig
+
+QUICK = {"rows": 100_000, "rounds": 3, "gigabytes": 0.1, "jobs": 100}
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    if arguments.part == "quick":
+        vars(arguments).update(QUICK, part="all")
+    with open_rig() as rig:
+        _describe_machine(rig)
+        if arguments.part in ("import", "all"):
+            imports.run(rig, arguments.rows, arguments.rounds)
+        if arguments.part in ("memory", "all"):
+            memory.run(rig, arguments.rows, arguments.gigabytes)
+        if arguments.part in ("pickup", "all"):
+            pickup.run(rig, arguments.jobs)
+    print(f"\nLoad at the end {os.getloadavg()[0]:.2f}: the figures of a machine that does other things mean little.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure, and print tables.")
+    parts = ("import", "memory", "pickup", "all", "quick")
+    parser.add_argument("part", nargs="?", default="all", choices=parts, help="default: all; quick: all in a minute")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="contacts in an import (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each import (default: %(default)s)")
+    parser.add_argument("--gigabytes", type=float, default=1.0, help="size of an upload (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=300, help="jobs to pick up (default: %(default)s)")
+    return parser
+
+
+def _describe_machine(rig: Rig) -> None:
+    settings = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
+    durable = ", ".join(f"{name} {rig.value(f'SHOW {name}')}" for name in settings)
+    print(f"Machine   {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.2f} at the start")
+    print(f"Python    {platform.python_version()}")
+    print(f"Postgres  {rig.value('SHOW server_version')}, {durable}")
+
+
+if __name__ == "__main__":
+    main()
