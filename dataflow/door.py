@@ -15,6 +15,7 @@ class RequestMembers:
 
     source: str
     use_resumable: bool
+    on_invalid: str | None = None
 
 
 class JsonDoor:
@@ -44,13 +45,16 @@ class JsonDoor:
         self._walker.close()
         source = given_source or self._walker.members.get("source")
         resumable = self._walker.members.get("useResumable", False)
-        issues = [*self._frame_issues(source, resumable), *self._rows.issues]
+        on_invalid = self._walker.members.get("onInvalid")
+        if on_invalid == "skip":
+            self._rows = Tally()
+        issues = [*self._frame_issues(source, resumable, on_invalid), *self._rows.issues]
         if issues:
             count = len(issues) - len(self._rows.issues) + self._rows.issue_count
             raise InvalidContacts(f"Invalid JSON format: {_summary(issues[0], count)}", issues[:MAX_ISSUES], count)
-        return RequestMembers(str(source), bool(resumable))
+        return RequestMembers(str(source), bool(resumable), None if on_invalid is None else str(on_invalid))
 
-    def _frame_issues(self, source: object, resumable: object) -> Iterator[Issue]:
+    def _frame_issues(self, source: object, resumable: object, on_invalid: object) -> Iterator[Issue]:
         """What is wrong around the rows."""
         if self._walker.data_type is None:
             yield Issue(("data",), "Required")
@@ -61,6 +65,8 @@ class JsonDoor:
         yield from contacts.source_issues(source)
         if not isinstance(resumable, bool):
             yield Issue(("useResumable",), "Expected true or false")
+        if on_invalid not in (None, "skip", "abort"):
+            yield Issue(("onInvalid",), "Expected skip or abort")
 
 
 def _summary(first: Issue, count: int) -> str:

@@ -42,12 +42,17 @@ logconfig_dict: dict[str, Any] = {
     },
 }
 
-#: One for each port, so that the next life of a service that was killed finds it and begins with none of its counts.
+#: One for each port, so that the next life of a service that was killed finds it.
 _metrics_dir = Path(_config.data_dir).resolve() / "run" / f"metrics-{_config.port}"
 if _config.enable_metrics:
-    shutil.rmtree(_metrics_dir, ignore_errors=True)
-    _metrics_dir.mkdir(mode=0o700, parents=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
+
+
+def when_ready(_server: Any) -> None:
+    """Begin with no counts of an earlier life. Not before the port is bound: until then it may be another's."""
+    if _config.enable_metrics:
+        shutil.rmtree(_metrics_dir, ignore_errors=True)
+        _metrics_dir.mkdir(mode=0o700, parents=True)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

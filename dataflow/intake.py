@@ -157,6 +157,7 @@ class _Receipt:
             found = self._door.close(arrival.source)
             arrival.source = found.source
             arrival.use_resumable = found.use_resumable if arrival.use_resumable is None else arrival.use_resumable
+            arrival.on_invalid = arrival.on_invalid or found.on_invalid
         else:
             arrival.source = contacts.check_source(arrival.source)
 

@@ -22,11 +22,13 @@ from tests.processes import Web, WorkerProcess
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the settings of whoever runs it."""
-    for name in Config.__dataclass_fields__:
-        monkeypatch.delenv(name.upper(), raising=False)
+@pytest.fixture(scope="session", autouse=True)
+def bare_environment() -> Iterator[None]:
+    """No test, and no process it starts, sees the settings of whoever runs it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in Config.__dataclass_fields__:
+            environment.delenv(name.upper(), raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -417,7 +417,7 @@ def test_demo_imports_5003_contacts_and_leaves_nothing_and_touches_no_other_data
 
 
 def start_demo(folder: Path) -> "subprocess.Popen[str]":
-    """A demo whose web process has been started."""
+    """A demo whose Postgres has been started."""
     output = subprocess.PIPE
     demo = subprocess.Popen(
         [sys.executable, "-m", "dataflow", "demo"],
@@ -426,7 +426,7 @@ def start_demo(folder: Path) -> "subprocess.Popen[str]":
         stderr=output,
         text=True,
     )
-    eventually((folder / "demo" / "web.log").exists)
+    eventually(lambda: list(folder.glob("demo-*/postgres")))
     return demo
 
 
@@ -440,30 +440,26 @@ def test_a_demo_that_is_interrupted_stops_everything(number: signal.Signals, cod
     assert_nothing_is_left(tmp_path / "state")
 
 
-def test_a_demo_works_after_one_that_was_killed(tmp_path: Path) -> None:
-    killed = start_demo(tmp_path / "state")
+def test_a_demo_works_beside_a_running_one_and_after_one_that_was_killed(tmp_path: Path) -> None:
+    killed, running = start_demo(tmp_path / "killed"), start_demo(tmp_path / "running")
     killed.kill()
     killed.communicate(timeout=40)
-    done = dataflow("demo", DATA_DIR=tmp_path / "state")
-    assert done.returncode == 0, done.stderr
-    assert "5,003 contacts are in Postgres." in done.stdout
-    eventually(lambda: not demo_processes(tmp_path / "state"))
+    for folder in ("killed", "running"):
+        done = dataflow("demo", DATA_DIR=tmp_path / folder)
+        assert done.returncode == 0, done.stderr
+        assert "5,003 contacts are in Postgres." in done.stdout
+    output, errors = running.communicate(timeout=40)
+    assert running.returncode == 0, errors
+    assert "5,003 contacts are in Postgres." in output
+    eventually(lambda: not demo_processes(tmp_path))
 
 
-def test_a_demo_beside_a_running_one_is_refused_and_harms_nothing(tmp_path: Path) -> None:
-    first = start_demo(tmp_path / "state")
-    first.send_signal(signal.SIGSTOP)  # so that it surely lasts longer
-    second = dataflow("demo", DATA_DIR=tmp_path / "state")
-    first.send_signal(signal.SIGCONT)
-    _, errors = first.communicate(timeout=40)
-    assert second.returncode == 1 and "Another process already runs" in second.stderr
-    assert first.returncode == 0, errors
-    assert_nothing_is_left(tmp_path / "state")
-
-
-def test_a_demo_that_fails_shows_the_logs_and_stops_everything(tmp_path: Path) -> None:
-    done = dataflow("demo", DATA_DIR=tmp_path / "state", GUNICORN_CMD_ARGS="--no-such-option")
+def test_a_demo_that_fails_shows_the_log_and_stops_everything(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "python"
+    in_the_way.mkdir()
+    (in_the_way / "ijson.py").write_text("raise ImportError('broken on purpose')")
+    done = dataflow("demo", DATA_DIR=tmp_path / "state", PYTHONPATH=in_the_way)
     assert done.returncode == 1
-    assert re.search(r"^The end of web.log:\n(  .*\n)*  .*--no-such-option", done.stderr, re.MULTILINE)
-    assert done.stderr.splitlines()[-1].startswith("dataflow: The web process ended with code ")
+    assert re.search(r"^The end of the log:\n(  .*\n)*  .*broken on purpose", done.stderr, re.MULTILINE)
+    assert done.stderr.splitlines()[-1].startswith("dataflow: ")
     assert_nothing_is_left(tmp_path / "state")

@@ -174,3 +174,10 @@ def test_a_row_over_the_limit_is_refused_before_its_end():
     with pytest.raises(RowTooLarge):
         for _ in range(4):
             door.feed(b"x" * 64 * 1024)
+
+
+def test_the_body_itself_may_leave_its_bad_rows_to_the_worker():
+    body = {"data": [BAD, 5, ADA], "source": "crm", "onInvalid": "skip"}
+    assert pass_through(body) == RequestMembers("crm", False, "skip")
+    with pytest.raises(InvalidContacts, match="onInvalid: Expected skip or abort"):
+        pass_through({**body, "onInvalid": "ignore"})

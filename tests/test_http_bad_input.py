@@ -346,7 +346,10 @@ BAD_FORMS: dict[str, tuple[bytes, str]] = {
     "a file in another field": (form(SOURCE_PART, part("upload", GOOD_CSV, "contacts.csv")), "invalid_request"),
     "a second file in another field": (form(SOURCE_PART, FILE_PART, part("b", GOOD_CSV, "b")), "invalid_request"),
     "an unknown field": (form(SOURCE_PART, FILE_PART, part("colour", b"red")), "invalid_request"),
-    "useResumable neither true nor false": (form(FILE_PART, part("useResumable", b"maybe")), "invalid_request"),
+    "useResumable neither true nor false": (
+        form(SOURCE_PART, FILE_PART, part("useResumable", b"1")),
+        "invalid_request",
+    ),
     "a source given twice": (form(SOURCE_PART, SOURCE_PART, FILE_PART), "invalid_request"),
     "no source": (form(FILE_PART), "invalid_request"),
     "source empty": (form(part("source", b""), FILE_PART), "invalid_request"),

@@ -35,7 +35,7 @@ LIBRARIES = {
     "requests": {"storage.supabase", "client"},
     "psycopg": {"db", "jobs", "importer", "worker", "slot"},
     "psycopg_pool": {"db"},
-    "ijson": {"formats.json_document"},
+    "ijson": {"formats.json_events"},
 }
 
 #: The gunicorn master must not have these: prometheus_client decides at its import whether it counts per process.

@@ -1,25 +1,21 @@
 """JSON documents: an array of contacts, or the request object {source, data: [...], useResumable} in any order.
 
-ijson's events are walked by hand instead of with its `items`, which crashes on long integers, needs quadratic
-memory for nested arrays, mistakes the key "data.item" for a row and cannot see `source` in the same pass. Rows of
-one shape, which is nearly all rows of nearly all files, are taken from the event list as whole columns.
+The events of `json_events` are walked by hand instead of with ijson's `items`, which crashes on long integers, needs
+quadratic memory for nested arrays, mistakes the key "data.item" for a row and cannot see `source` in the same pass.
+Rows of one shape, which is nearly all rows of nearly all files, are taken from the events as whole columns.
 """
 
-from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import ijson
-from ijson.backends import yajl2_c
-
-from dataflow.errors import MalformedInput, RowTooLarge
-from dataflow.formats.escapes import EscapeCheck
-from dataflow.formats.rows import ABSENT, PIECE_BYTES, Block, Malformed
+from dataflow.errors import MalformedInput
+from dataflow.formats.json_events import EventReader
+from dataflow.formats.rows import ABSENT, Block, Malformed
 from dataflow.formats.shapes import SCALARS, Event, RowShape
 
 MAX_DEPTH = 32
 #: Members of the request object that mean something; a second one of these is refused, others are ignored.
-MEMBERS: Final = ("source", "data", "useResumable")
+MEMBERS: Final = ("source", "data", "useResumable", "onInvalid")
 _NESTED: Final = {"start_map": dict, "start_array": list}
 #: Rows tried at once: enough to make the constant cost small, few enough that a deviating row wastes little.
 _BULK_ROWS = 256
@@ -42,25 +38,17 @@ def read_blocks(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[Block]:
         raise MalformedInput("Invalid JSON format: the object has no array named data.")
 
 
-class _EventList(list[Event]):
-    """What ijson sends its events to; appending in C costs a tenth of a Python generator."""
-
-    send = list.append
-
-
 class JsonWalker:
     """Takes a document piece by piece and gives its rows as they complete."""
 
     def __init__(self, max_row_bytes: int) -> None:
-        self.members: dict[str, object] = {}  #: `source` and `useResumable` as found; a nested value as its type
+        self.members: dict[
+            str, object
+        ] = {}  #: those of MEMBERS that were found, without `data`; a nested value as its type
         self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
         self.row_count = 0
         self._max_row_bytes = max_row_bytes
-        self._head: bytes | None = b""  #: the first bytes while they may be a byte order mark, then None
-        self._escapes = EscapeCheck()
-        self._events = _EventList()
-        self._parser = yajl2_c.basic_parse_coro(self._events, use_float=True)
-        self._silent_bytes = 0
+        self._reader = EventReader(max_row_bytes, lambda: self.row_count)
         self._depth = 0
         self._rows_depth = 0  #: depth inside the array of rows while there, else 0
         self._member = ""  #: the key at depth 1 of the request object whose value comes next
@@ -78,14 +66,8 @@ class JsonWalker:
 
         :raises MalformedInput, RowTooLarge: see `read_blocks`.
         """
-        if self._head is not None:
-            piece = self._head + piece
-            if len(piece) < len(BOM_UTF8):
-                self._head = piece
-                return None
-            piece, self._head = piece.removeprefix(BOM_UTF8), None
-        for start in range(0, len(piece), PIECE_BYTES):
-            self._feed(piece[start : start + PIECE_BYTES])
+        for events in self._reader.feed(piece):
+            self._walk(events)
         return self._take_block()
 
     def close(self) -> None:
@@ -93,32 +75,8 @@ class JsonWalker:
 
         :raises MalformedInput: when it is not complete.
         """
-        if self._head:
-            self._feed(self._head)
-        self._escapes.close()
-        # The line end completes a number, and makes yajl see a text that is left open behind the document.
-        self._parse(b"\n")
-        try:
-            self._parser.close()
-        except (ValueError, ijson.JSONError) as error:
-            raise self._malformed(error) from error
-        self._walk()
-
-    def _feed(self, piece: bytes) -> None:
-        self._escapes.feed(piece)
-        self._parse(piece)
-        self._silent_bytes = 0 if self._events else self._silent_bytes + len(piece)
-        if self._silent_bytes > self._max_row_bytes:
-            raise self._too_large()
-        self._walk()
-
-    def _parse(self, piece: bytes) -> None:
-        try:
-            self._parser.send(piece)
-        except (ValueError, ijson.JSONError) as error:
-            self._walk()
-            self._escapes.close()
-            raise self._malformed(error) from error
+        for events in self._reader.close():
+            self._walk(events)
 
     def _take_block(self) -> Block | None:
         if not self._names:
@@ -127,13 +85,13 @@ class JsonWalker:
         self._names, self._emails = [], []
         return block
 
-    def _walk(self) -> None:
-        """Work off the events so far; a row that has only begun is remembered in `_row`."""
-        events, position = self._events, 0
+    def _walk(self, events: list[Event]) -> None:
+        """Work off the next events; a row that has only begun is remembered in `_row`."""
+        position = 0
         while position < len(events):
             shape = self._shape
             if shape and self._is_between_rows() and not self._singles and len(events) - position >= shape.length:
-                rows = self._take_rows(shape, position)
+                rows = self._take_rows(shape, events, position)
                 position += rows * shape.length
                 if rows < _BULK_ROWS:
                     # A row of another shape, or a cut one, comes next. While such rows follow one another, more
@@ -142,18 +100,17 @@ class JsonWalker:
                     self._singles = max(1, self._patience_rows)
             else:
                 start, was_between = position, self._is_between_rows()
-                position = self._step_to_boundary(position)
+                position = self._step_to_boundary(events, position)
                 self._singles = max(0, self._singles - 1)
                 if was_between and (shape is None or self._patience_rows):
                     self._shape = RowShape.of(events[start:position]) or shape
-        events.clear()
 
     def _is_between_rows(self) -> bool:
         return self._row is None and self._rows_depth > 0 and self._depth == self._rows_depth
 
-    def _take_rows(self, shape: RowShape, position: int) -> int:
+    def _take_rows(self, shape: RowShape, events: list[Event], position: int) -> int:
         """Take rows of one shape as columns; return how many."""
-        kinds, values = shape.columns(self._events, position, _BULK_ROWS)
+        kinds, values = shape.columns(events, position, _BULK_ROWS)
         rows = shape.matching_rows(kinds, values)
         if rows:
             self._names.extend(shape.pick(values, shape.name_at, rows))
@@ -161,10 +118,10 @@ class JsonWalker:
             self.row_count += rows
         return rows
 
-    def _step_to_boundary(self, position: int) -> int:
+    def _step_to_boundary(self, events: list[Event], position: int) -> int:
         """Step through single events up to the next one between two rows; return the position behind it."""
-        for index in range(position, len(self._events)):
-            kind, value = self._events[index]
+        for index in range(position, len(events)):
+            kind, value = events[index]
             if self._row is not None:
                 self._step_in_row(kind, value)
             elif self._is_between_rows():
@@ -173,7 +130,7 @@ class JsonWalker:
                 self._step_outside(kind, value)
             if self._row is None:
                 return index + 1
-        return len(self._events)
+        return len(events)
 
     def _step_between_rows(self, kind: str) -> None:
         if kind == "end_array":
@@ -193,7 +150,7 @@ class JsonWalker:
     def _step_in_row(self, kind: str, value: Any) -> None:
         self._row_size += len(value if value.isascii() else value.encode()) if isinstance(value, str) else 8
         if self._row_size > self._max_row_bytes:
-            raise self._too_large()
+            raise self._reader.too_large()
         at_member = self._depth == self._rows_depth + 1 and isinstance(self._row, dict)
         if kind == "map_key":
             if at_member:
@@ -250,19 +207,6 @@ class JsonWalker:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise MalformedInput(f"Invalid JSON format: nested more than {MAX_DEPTH} levels deep.")
-
-    def _too_large(self) -> RowTooLarge:
-        return RowTooLarge(
-            f"Row {self.row_count + 1} or what follows it is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES)."
-        )
-
-    def _malformed(self, error: Exception) -> MalformedInput:
-        reason = "invalid UTF-8"
-        if isinstance(error, ijson.JSONError):
-            text = error.args[0] if error.args else ""
-            # Further lines quote the document around the fault: other people's rows.
-            reason = (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition("\n")[0]
-        return MalformedInput(f"Invalid JSON format: {reason.rstrip('.')} (after {self.row_count} complete rows).")
 
 
 def _noun(kind: str) -> str:
