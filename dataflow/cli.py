@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dataflow import __version__
 from dataflow.config import Config
-from dataflow.errors import DataFlowError
+from dataflow.errors import DatabaseUnavailable, DataFlowError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,11 +26,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.run(arguments)
     except DataFlowError as error:
-        print(f"dataflow: {error.message}", file=sys.stderr)
+        print(f"dataflow: {error.message}{_hint(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _hint(error: DataFlowError) -> str:
+    """What the message cannot know: what the driver said, and that nobody has named a database."""
+    if not isinstance(error, DatabaseUnavailable) or error.__cause__ is None:
+        return ""
+    reason = str(error.__cause__).strip().partition("\n")[0]
+    unset = "" if os.environ.get("DATABASE_URL") else " DATABASE_URL is not set; is `dataflow run` running?"
+    return f" ({reason}){unset}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,8 +119,10 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _jobs(arguments: argparse.Namespace) -> int:
-    columns = 'id, state, source, age, running_for, rows, rejected, percent, "rows/s", health, error'
-    return _psql_with(["--command", f"SELECT {columns} FROM job_status LIMIT {arguments.limit}"])  # noqa: S608
+    from dataflow import db
+
+    statement = str(db.SQL / "queries" / "newest_jobs.sql")
+    return _psql_with(["--set", f"limit={arguments.limit}", "--file", statement])
 
 
 def _psql(arguments: argparse.Namespace) -> int:

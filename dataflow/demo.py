@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from dataflow import client
 from dataflow.config import Config
+from dataflow.db import SQL
 from dataflow.embedded import end_with_parent
 from dataflow.errors import DataFlowError
 
@@ -101,7 +102,7 @@ class _Demo:
         print(f"Importing {CONTACTS:,} contacts over HTTP ...", flush=True)
         job = client.finished_job(f"http://127.0.0.1:{self._port}", path, "demo", None, self._check)
         print(client.summary(job), self._psql("-Xxc", "TABLE job_status"), sep="\n\n")
-        count = int(self._psql("-XAtc", "SELECT count(*) FROM contacts"))
+        count = int(self._psql("-XAtf", str(SQL / "queries" / "count_contacts.sql")))
         if count != CONTACTS:
             raise DataFlowError(f"{count:,} of {CONTACTS:,} contacts are in Postgres; the job says: {job['error']}")
         print(f"{count:,} contacts are in Postgres.", flush=True)

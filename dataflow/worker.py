@@ -66,7 +66,7 @@ class Worker:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        # Rows are built and dropped by the hundred thousand and hold no cycles; looking for some costs 15 % of a load.
+        # Rows are built and dropped by the hundred thousand and hold no cycles; looking for some costs 0.2 us a row.
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
         self._heartbeat.start()
