@@ -34,8 +34,8 @@ def _high_bits() -> int:
 class IdRange:
     """Ascending ids for the contacts of one attempt, not guessable from a neighbour.
 
-    Each is its predecessor plus one plus 32 random bits. The range starts with the top bit of rand_b clear, which
-    leaves room for at least 2**29 rows; beyond that it goes on under the next time stamp, still ascending.
+    Each is its predecessor plus 32 random bits that are not all zero. The range starts with the top bit of rand_b
+    clear, which leaves room for at least 2**29 rows; beyond that it goes on under the next time stamp, still ascending.
     """
 
     def __init__(self) -> None:
@@ -44,19 +44,26 @@ class IdRange:
         self.first: UUID | None = None  #: the first id handed out, None before that
         self.last: UUID | None = None  #: the last id handed out
 
-    def take(self, count: int) -> list[str]:
-        """The next `count` ids (1 to MAX_BATCH_ROWS) as 32 hexadecimal digits each, which Postgres reads as uuid."""
+    def take(self, count: int) -> tuple[str, list[str]]:
+        """The next `count` ids (1 to MAX_BATCH_ROWS): 16 hexadecimal digits that they share, and 16 of each.
+
+        Postgres reads the 32 digits as uuid.
+        """
         if self._low + _BATCH_SPAN >= _END_OF_LOW:
             self._high += 1 << 16
             self._low = _VARIANT
-        steps = array("I", os.urandom(4 * count))
-        lows = array("Q", accumulate(map((1).__add__, steps), initial=self._low))
+        lows = array("Q", accumulate(array("I", _steps(count)), initial=self._low))
         # The first is the end of the batch before (or the random start), which is taken.
         first_low, self._low = lows[1], lows[-1]
         if sys.byteorder == "little":
             lows.byteswap()
-        prefix = f"{self._high:016x}"
-        ids = [prefix + digits for digits in lows[1:].tobytes().hex("-", 8).split("-")]
         self.first = self.first or UUID(int=self._high << 64 | first_low)
         self.last = UUID(int=self._high << 64 | self._low)
-        return ids
+        return f"{self._high:016x}", lows[1:].tobytes().hex("-", 8).split("-")
+
+
+def _steps(count: int) -> bytes:
+    """`count` times 32 random bits. Zeros would make two ids the same: thrown again, about once in a million batches."""
+    while b"\0\0\0\0" in (steps := os.urandom(4 * count)):
+        continue
+    return steps

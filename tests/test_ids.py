@@ -25,6 +25,12 @@ def assert_version_7(value: UUID) -> None:
     assert value.variant == RFC_4122
 
 
+def take(made: IdRange, count: int) -> list[str]:
+    """The next ids, whole."""
+    shared, own = made.take(count)
+    return [shared + digits for digits in own]
+
+
 def near_its_end(rows_left: int) -> IdRange:
     """A range that goes on under the next time stamp after about `rows_left` rows."""
     found = IdRange()
@@ -61,7 +67,7 @@ def test_every_random_bit_of_a_single_id_varies():
 
 def test_a_range_has_version_variant_and_time_throughout():
     before = now_milliseconds()
-    values = [UUID(text) for text in IdRange().take(5_000)]
+    values = [UUID(text) for text in take(IdRange(), 5_000)]
     for value in values:
         assert_version_7(value)
         assert before <= milliseconds_of(value) <= now_milliseconds()
@@ -69,7 +75,7 @@ def test_a_range_has_version_variant_and_time_throughout():
 
 
 def test_an_id_is_32_hexadecimal_digits():
-    for text in IdRange().take(100):
+    for text in take(IdRange(), 100):
         assert len(text) == 32
         assert UUID(text).hex == text
 
@@ -77,7 +83,7 @@ def test_an_id_is_32_hexadecimal_digits():
 @pytest.mark.parametrize("batches", [[1], [1] * 500, [3, 1, 1000, 2, 7], [MAX_BATCH_ROWS, 1, MAX_BATCH_ROWS]])
 def test_ids_ascend_strictly_over_all_batches(batches: list[int]):
     made = IdRange()
-    taken = [text for count in batches for text in made.take(count)]
+    taken = [text for count in batches for text in take(made, count)]
     assert len(taken) == sum(batches)
     assert all(one < other for one, other in pairwise(taken))
 
@@ -85,15 +91,15 @@ def test_ids_ascend_strictly_over_all_batches(batches: list[int]):
 def test_first_and_last_are_the_ends_of_the_range():
     made = IdRange()
     assert made.first is made.last is None
-    taken = made.take(1)
+    taken = take(made, 1)
     assert made.first == made.last == UUID(taken[0])
-    taken += made.take(10)
-    taken += made.take(3)
+    taken += take(made, 10)
+    taken += take(made, 3)
     assert (made.first, made.last) == (UUID(taken[0]), UUID(taken[-1]))
 
 
 def test_a_neighbour_is_one_to_2_to_the_32_away_and_cannot_be_guessed():
-    values = [UUID(text).int for text in IdRange().take(20_000)]
+    values = [UUID(text).int for text in take(IdRange(), 20_000)]
     gaps = [other - one for one, other in pairwise(values)]
     assert min(gaps) >= 1
     assert max(gaps) <= 1 << 32
@@ -111,7 +117,7 @@ def test_a_range_leaves_room_for_half_a_billion_rows():
 
 def test_ranges_of_many_attempts_do_not_meet():
     ranges = [IdRange() for _ in range(50)]
-    taken = [text for _ in range(20) for made in ranges for text in made.take(50)]
+    taken = [text for _ in range(20) for made in ranges for text in take(made, 50)]
     assert len(set(taken)) == len(taken) == 50_000
 
 
@@ -120,10 +126,10 @@ def test_ranges_of_many_attempts_do_not_meet():
 def test_a_range_goes_on_ascending_where_its_low_bits_end(rows_left: int, count: int):
     made = near_its_end(rows_left)
     high = made._high
-    taken = made.take(count)
+    taken = take(made, count)
     for _ in range(2 * rows_left + 100):
-        taken += made.take(count)
-    taken += made.take(MAX_BATCH_ROWS)
+        taken += take(made, count)
+    taken += take(made, MAX_BATCH_ROWS)
     values = [int(text, 16) for text in taken]
     assert all(one < other for one, other in pairwise(values))
     assert {value >> 64 for value in values} == {high, high + (1 << 16)}
@@ -137,6 +143,14 @@ def test_a_range_goes_on_ascending_where_its_low_bits_end(rows_left: int, count:
 def test_the_largest_steps_stay_within_the_low_bits(monkeypatch: pytest.MonkeyPatch):
     made = near_its_end(0)
     monkeypatch.setattr("os.urandom", lambda size: b"\xff" * size)
-    taken = made.take(MAX_BATCH_ROWS)
+    taken = take(made, MAX_BATCH_ROWS)
     assert UUID(taken[-1]).int >> 64 == made._high
     assert_version_7(UUID(taken[-1]))
+
+
+def test_a_step_of_nothing_is_thrown_again(monkeypatch: pytest.MonkeyPatch):
+    throws = iter([b"\x01\0\0\0\0\0\0\0", b"\x01\0\0\0\x02\0\0\0"])
+    made = IdRange()
+    monkeypatch.setattr("os.urandom", lambda size: next(throws))
+    first, second = take(made, 2)
+    assert UUID(first) < UUID(second)

@@ -110,12 +110,10 @@ class JsonWalker:
 
     def _take_rows(self, shape: RowShape, events: list[Event], position: int) -> int:
         """Take rows of one shape as columns; return how many."""
-        kinds, values = shape.columns(events, position, _BULK_ROWS)
-        rows = shape.matching_rows(kinds, values)
-        if rows:
-            self._names.extend(shape.pick(values, shape.name_at, rows))
-            self._emails.extend(shape.pick(values, shape.email_at, rows))
-            self.row_count += rows
+        rows, names, emails = shape.take(events, position, _BULK_ROWS)
+        self._names += names
+        self._emails += emails
+        self.row_count += rows
         return rows
 
     def _step_to_boundary(self, events: list[Event], position: int) -> int:

@@ -6,6 +6,7 @@ same key, and names and e-mails are slices of the event list: 0.65 us a row wher
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, Self
 
 from dataflow.formats.rows import ABSENT
@@ -13,20 +14,20 @@ from dataflow.formats.rows import ABSENT
 Event = tuple[str, Any]
 
 SCALARS: Final = frozenset({"string", "number", "integer", "double", "boolean", "null"})
+_get_kind, _get_value = itemgetter(0), itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
-    """One event a position: the kind it must have (None for any scalar) and, for a key, its text."""
+    """One entry for each event of a row: the event that must stand there, or None for a scalar of any value."""
 
-    kinds: tuple[str | None, ...]
-    keys: tuple[str | None, ...]
+    events: tuple[Event | None, ...]
     name_at: int | None  #: position of the value of `name`, None when the rows have none
     email_at: int | None
 
     @property
     def length(self) -> int:
-        return len(self.kinds)
+        return len(self.events)
 
     @classmethod
     def of(cls, events: Sequence[Event]) -> Self | None:
@@ -43,38 +44,30 @@ class RowShape:
         complete = depth == 0 and len(events) > 1 and events[0][0] == "start_map"
         if not complete or any(events[position][0] not in SCALARS for position in at.values()):
             return None
-        return cls(
-            tuple(None if kind in SCALARS else kind for kind, _ in events),
-            tuple(value if kind == "map_key" else None for kind, value in events),
-            at.get("name"),
-            at.get("email"),
-        )
+        fixed = tuple(None if event[0] in SCALARS else event for event in events)
+        return cls(fixed, at.get("name"), at.get("email"))
 
-    def columns(self, events: Sequence[Event], start: int, max_rows: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Kinds and values of the next events, cut to whole rows of this length, 1 to `max_rows` of them."""
+    def take(
+        self, events: Sequence[Event], start: int, max_rows: int
+    ) -> tuple[int, Sequence[object], Sequence[object]]:
+        """How many of the next rows, 0 to `max_rows`, have this shape, and their names and e-mails."""
         rows = min((len(events) - start) // self.length, max_rows)
-        kinds, values = zip(*events[start : start + rows * self.length], strict=True)
-        return kinds, values
+        events = events[start : start + rows * self.length]
+        for position, event in enumerate(self.events):
+            rows = _leading(events[position :: self.length], event, rows)
+        return rows, self._pick(events, self.name_at, rows), self._pick(events, self.email_at, rows)
 
-    def matching_rows(self, kinds: tuple[Any, ...], values: tuple[Any, ...]) -> int:
-        """How many leading rows of these columns have this shape."""
-        rows = len(kinds) // self.length
-        for position, (kind, key) in enumerate(zip(self.kinds, self.keys, strict=True)):
-            allowed = SCALARS if kind is None else {kind}
-            rows = _leading(kinds[position :: self.length], allowed, rows)
-            if key is not None:
-                rows = _leading(values[position :: self.length], {key}, rows)
-        return rows
-
-    def pick(self, values: tuple[Any, ...], position: int | None, rows: int) -> Sequence[object]:
-        """The values at one position of the first `rows` rows."""
+    def _pick(self, events: Sequence[Event], position: int | None, rows: int) -> list[object]:
         if position is None:
             return [ABSENT] * rows
-        return values[position : rows * self.length : self.length]
+        return list(map(_get_value, events[position : rows * self.length : self.length]))
 
 
-def _leading(column: Sequence[Any], allowed: frozenset[str] | set[str], rows: int) -> int:
-    """The length of the longest beginning of `column`, `rows` at most, that holds only `allowed` values."""
-    if allowed.issuperset(column[:rows]):
+def _leading(column: Sequence[Event], wanted: Event | None, rows: int) -> int:
+    """The length of the longest beginning of `column`, `rows` at most, that is as wanted."""
+    if SCALARS.issuperset(map(_get_kind, column)) if wanted is None else column.count(wanted) == len(column):
         return rows
-    return next(index for index, value in enumerate(column) if value not in allowed)
+    for index, event in enumerate(column[:rows]):
+        if event[0] not in SCALARS if wanted is None else event != wanted:
+            return index
+    return rows

@@ -41,7 +41,7 @@ def _describe_machine(rig: Rig) -> None:
     durable = ", ".join(f"{name} {rig.value(f'SHOW {name}')}" for name in settings)
     print(f"Machine   {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.2f} at the start")
     print(f"Python    {platform.python_version()}")
-    print(f"Postgres  {rig.value('SHOW server_version')}, {durable}")
+    print(f"Postgres  {rig.value('SHOW server_version')}, {durable}", flush=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def _report(seconds: dict[str, list[float]], rows: int, rounds: int) -> None:
         table.append((name, f"{middle:.2f}", f"{rows / middle:,.0f}", *ratios, f"{min(each):.2f} - {max(each):.2f}"))
     columns = ("", "seconds", "rows/s", "of the limit", f"bar {LEAST_OF_LIMIT}", "of default ids", "least - most s")
     print_table(f"Import of {rows:,} contacts, claim to commit, median of {rounds}", columns, table)
-    print(f"The limit is {LIMIT}: {plain / limit:.2f} times as fast as {PLAIN}.")
+    print(f"The limit is {LIMIT}: {plain / limit:.2f} times as fast as {PLAIN}.", flush=True)
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> Path:

@@ -15,6 +15,6 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     print(f"\n{title}")
     for number, line in enumerate(lines):
         first, *others = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join([first.strip().ljust(widths[0]), *others]).rstrip())
+        print("  ".join([first.strip().ljust(widths[0]), *others]).rstrip(), flush=True)
         if number == 0:
             print("  ".join("-" * width for width in widths))
