@@ -63,7 +63,7 @@ class IdRange:
 
 
 def _steps(count: int) -> bytes:
-    """`count` times 32 random bits. Zeros would make two ids the same: thrown again, about once in a million batches."""
+    """`count` times 32 random bits. Zeros would make two ids the same: thrown again, once in a million batches."""
     while b"\0\0\0\0" in (steps := os.urandom(4 * count)):
         continue
     return steps

@@ -13,8 +13,8 @@ from uuid import uuid4
 from dataflow.errors import MalformedInput, MissingColumns, NoContacts, RowTooLarge
 from dataflow.formats.rows import Block, Malformed
 
-#: Rows in a block: about what ends in one piece of 64 KiB.
-BLOCK_ROWS = 1500
+#: Rows in a block. Lines of more than 128 KiB would be given back to the system and asked for again with every block.
+BLOCK_ROWS = 800
 
 
 def read_blocks(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[Block]:
