@@ -72,7 +72,8 @@ def _with_ids(path: Path) -> Iterator[bytes]:
     ids = IdRange()
     with path.open("rb") as file:
         while block := list(islice(file, BLOCK_ROWS)):
-            yield b"".join(b"%s,%s" % row for row in zip(map(str.encode, ids.take(len(block))), block, strict=True))
+            shared, own = ids.take(len(block))
+            yield b"".join(f"{shared}{digits},".encode() + line for digits, line in zip(own, block, strict=True))
 
 
 def _copy(rig: Rig, columns: str, path: Path) -> float:
