@@ -40,12 +40,11 @@ def show() -> Response:
     _, storage = _outcome(checking, deadline)
     worker = {"status": "ok" if workers else "none" if database["status"] == "ok" else "unknown", "live": workers}
     checks = {"database": database, "storage": storage, "worker": worker}
-    body: dict[str, Any] = {"timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
     failed = [f"{name}: {check['error']}" for name, check in checks.items() if "error" in check]
-    if failed:
-        body |= {"status": "unhealthy", "error": "; ".join(failed), "checks": checks}
-    else:
-        body |= {"status": "healthy" if workers else "degraded", "checks": checks}
+    status = "unhealthy" if failed else "healthy" if workers else "degraded"
+    timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    reason = {"error": "; ".join(failed)} if failed else {}
+    body = {"status": status, **reason, "timestamp": timestamp, "checks": checks}
     response = jsonify(body)
     response.status_code = 503 if failed else 200
     return response
