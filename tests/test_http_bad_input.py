@@ -575,3 +575,15 @@ def broken_storage(database: str, tmp_path_factory: pytest.TempPathFactory) -> I
     started = Web.start({"DATABASE_URL": database, "DATA_DIR": folder})
     yield started
     started.stop()
+
+
+@pytest.mark.parametrize(
+    ("media_type", "words"),
+    [
+        (OCTETS, "Missing required parameters for stream upload: source"),
+        ("text/xml", "Unsupported content type: text/xml"),
+    ],
+)
+def test_a_refusal_begins_with_the_words_of_the_original(media_type: str, words: str, web: Web) -> None:
+    answer = web.post(data=b"[]", headers={"Content-Type": media_type})
+    assert answer.json()["error"].startswith(words)

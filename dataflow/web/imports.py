@@ -6,7 +6,7 @@ from flask import Blueprint, Request, Response, after_this_request, jsonify, req
 
 from dataflow import logs
 from dataflow.contacts import check_source
-from dataflow.errors import TooManyUploads, UnsupportedMediaType
+from dataflow.errors import InvalidRequest, Issue, TooManyUploads, UnsupportedMediaType
 from dataflow.formats import FORMATS, by_media_type
 from dataflow.intake import Arrival
 from dataflow.web import parameters, services
@@ -58,8 +58,7 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
     given = parameters.read(_OPTIONS, {**parameters.import_headers(), **parameters.query()})
     media_type = incoming.mimetype
     if media_type not in (MULTIPART, OCTETS) and by_media_type(media_type) is None:
-        found = f"The Content-Type {media_type} is not supported" if media_type else "The Content-Type is missing"
-        raise UnsupportedMediaType(f"{found}. Supported are {SUPPORTED}.")
+        raise UnsupportedMediaType(f"Unsupported content type: {media_type or 'none'}. Supported are {SUPPORTED}.")
     if incoming.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("A Content-Encoding is not supported. Send the contacts as they are.")
     arrival = Arrival(
@@ -103,4 +102,8 @@ def _base_name(name: str) -> str:
 
 def _require_source(arrival: Arrival) -> None:
     """A stream has no other place for its source, so a missing one is refused before the body is read."""
+    if arrival.source is None:
+        issue = Issue(("source",), "Required")
+        message = "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
+        raise InvalidRequest(message, [issue])
     arrival.source = check_source(arrival.source)
