@@ -3,18 +3,15 @@
 One web process serves the whole module; every test begins with empty tables.
 """
 
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 import requests
 
 from dataflow import db
-from tests.conftest import on_server, url_of
 from tests.processes import Web
 
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}]
@@ -25,31 +22,6 @@ SUMMARY = [
     *("contentType", "format", "options", "detected", "issues", "firstContactId", "lastContactId"),
     *("objectDeletedAt", "revertedAt", "revertedRows", "requestId", "links"),
 ]
-
-
-@pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    name = f"dataflow_test_{os.getpid()}_jobs"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
-
-
-@pytest.fixture(scope="module")
-def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("jobs")
-
-
-@pytest.fixture(scope="module")
-def web(database: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state"})
-    yield started
-    started.stop()
-
-
-@pytest.fixture(autouse=True)
-def fresh_start(connection: db.Connection) -> None:
-    connection.execute("TRUNCATE jobs, contacts")
 
 
 def submit(web: Web, *sources: str) -> list[str]:

@@ -5,18 +5,15 @@ One web process serves the whole module; every test begins with empty tables.
 
 import itertools
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
 from dataflow import db
-from tests.conftest import on_server, url_of
 from tests.processes import Web, WorkerProcess
 
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"
@@ -28,31 +25,6 @@ BAD_NDJSON = b'{"name": "Cid", "email": "cid"}\n'
 FILE = ("contacts.csv", AS_CSV)
 
 StoredContacts = Callable[[], list[tuple[Any, ...]]]
-
-
-@pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    name = f"dataflow_test_{os.getpid()}_import"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
-
-
-@pytest.fixture(scope="module")
-def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("import")
-
-
-@pytest.fixture(scope="module")
-def web(database: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state"})
-    yield started
-    started.stop()
-
-
-@pytest.fixture(autouse=True)
-def fresh_start(connection: db.Connection) -> None:
-    connection.execute("TRUNCATE jobs, contacts")
 
 
 def rows(source: str) -> list[tuple[str, str, str]]:

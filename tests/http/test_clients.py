@@ -6,14 +6,12 @@ test begins with empty tables and no stored object.
 
 import http.client
 import json
-import os
 import select
-import shutil
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -23,7 +21,6 @@ import pytest
 import requests
 
 from dataflow import db
-from tests.conftest import on_server, url_of
 from tests.processes import Web, eventually, free_port
 
 KIB, MIB = 1024, 1024 * 1024
@@ -36,32 +33,7 @@ FILE_PART = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a
 GOOD_FORM = FILE_PART + b"\r\n--edge--\r\n"
 CHUNKED = {"Transfer-Encoding": "chunked"}
 MAX_UPLOADS = 4
-
-
-@pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    name = f"dataflow_test_{os.getpid()}_clients"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
-
-
-@pytest.fixture(scope="module")
-def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("clients")
-
-
-@pytest.fixture(scope="module")
-def web(database: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state", "MAX_UPLOADS": MAX_UPLOADS})
-    yield started
-    started.stop()
-
-
-@pytest.fixture(autouse=True)
-def fresh_start(connection: db.Connection, tmp_path: Path) -> None:
-    connection.execute("TRUNCATE jobs, contacts")
-    shutil.rmtree(tmp_path / "state" / "objects", ignore_errors=True)
+WEB_VARIABLES = {"MAX_UPLOADS": MAX_UPLOADS}
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ One web process serves the whole module; every test begins with empty tables and
 import csv
 import io
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import pytest
 import requests
 
 from dataflow import db
-from tests.conftest import on_server, url_of
 from tests.processes import Web, WorkerProcess
 
 MIB = 1024 * 1024
@@ -27,32 +24,6 @@ ANN = {"name": "Ann", "email": "ann@example.com"}
 GOOD = json.dumps({"source": "crm", "data": [ANN]}).encode()
 GOOD_CSV = b"name,email\nAnn,ann@example.com\n"
 GOOD_NDJSON = b'{"name": "Ann", "email": "ann@example.com"}\n'
-
-
-@pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    name = f"dataflow_test_{os.getpid()}_bad_input"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
-
-
-@pytest.fixture(scope="module")
-def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("bad_input")
-
-
-@pytest.fixture(scope="module")
-def web(database: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state"})
-    yield started
-    started.stop()
-
-
-@pytest.fixture(autouse=True)
-def fresh_start(connection: db.Connection, tmp_path: Path) -> None:
-    connection.execute("TRUNCATE jobs, contacts")
-    shutil.rmtree(tmp_path / "state" / "objects", ignore_errors=True)
 
 
 @pytest.fixture
