@@ -16,7 +16,7 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
 
-from dataflow.errors import ClientVanished, InvalidRequest, UploadStalled
+from dataflow.errors import ClientVanished, InvalidRequest, RequestError, UploadStalled
 from dataflow.formats import PIECE_BYTES
 
 FIRST_READ_BYTES = 1024
@@ -72,7 +72,7 @@ class RawBody:
         return piece
 
     def drop(self, seconds: float) -> None:
-        """After the answer to a body that was not read to its end: take in the rest for a while, then hang up.
+        """After the answer to a body that was not read to its end: take in the rest for a while, else hang up.
 
         Without it a client that is still sending meets a reset, and its library throws the answer away. gunicorn
         would wait as well, but in the one thread that accepts connections (measured: 2 s for each such client).
@@ -80,12 +80,12 @@ class RawBody:
         if self._socket is None or self.is_complete:
             return
         deadline = time.monotonic() + seconds
-        with suppress(OSError):  # the client has gone, or says nothing more: either way this is the end
-            self._socket.shutdown(socket.SHUT_WR)
+        with suppress(RequestError, OSError):  # the client has gone, or says nothing more: either way this is the end
             while (left_seconds := deadline - time.monotonic()) > 0:
                 self._socket.settimeout(left_seconds)
-                if not self._socket.recv(PIECE_BYTES):
-                    break
+                # In small steps, because a step lasts until it is full, however slow the client is.
+                if not self._read(FIRST_READ_BYTES):
+                    return
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 

@@ -398,3 +398,15 @@ def test_a_slow_upload_shows_that_it_is_alive(web: Web, connection: db.Connectio
     beat = "SELECT FROM jobs WHERE heartbeat_at > created_at + interval '1 s' AND bytes_done > 0"
     with Dawdlers(web, 1):
         eventually(lambda: connection.execute(beat).fetchall(), seconds=12)
+
+
+def test_small_refused_requests_on_connections_that_stay_open_hold_no_thread(start_web: Callable[..., Web]) -> None:
+    web = start_web(WEB_THREADS=25)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(requests.Session()) for _ in range(40)]
+        for session in sessions:
+            answer = session.post(f"{web.url}/import", data=GOOD_CSV, headers={"Content-Type": "text/xml"}, timeout=1)
+            assert answer.status_code == 415
+        assert requests.get(f"{web.url}/health", timeout=1).status_code == 200
+        # The connection is as good as new.
+        assert sessions[0].get(f"{web.url}/jobs", timeout=1).status_code == 200
