@@ -1,0 +1,35 @@
+"""Whatever goes wrong inside, a client gets the same JSON and nothing of the inside."""
+
+from typing import Never
+
+import pytest
+
+from dataflow.config import Config
+from dataflow.web import create_app
+
+pytestmark = pytest.mark.unit
+
+
+def test_an_unexpected_error_shows_nothing_but_where_to_look(caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(Config.from_env({"ENABLE_METRICS": "false"}))
+
+    def break_down() -> Never:
+        raise LookupError("a secret of the inside")
+
+    app.add_url_rule("/broken", view_func=break_down)
+    answer = app.test_client().get("/broken", headers={"X-Request-Id": "abc-1"})
+    assert (answer.status_code, answer.headers["X-Request-Id"]) == (500, "abc-1")
+    assert answer.get_json() == {
+        "error": "Internal error. The X-Request-Id of this response finds it in the log.",
+        "code": "internal_error",
+        "status": 500,
+    }
+    assert "a secret of the inside" in caplog.text
+
+
+@pytest.mark.parametrize("given", ["", "with space", "x" * 201, "ü", "a\tb"])
+def test_a_request_id_that_could_spoil_a_log_is_replaced(given: str) -> None:
+    app = create_app(Config.from_env({}))
+    answer = app.test_client().get("/nowhere", headers={"X-Request-Id": given})
+    assert answer.status_code == 404
+    assert answer.headers["X-Request-Id"] not in ("", given)
