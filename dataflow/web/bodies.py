@@ -21,6 +21,8 @@ from dataflow.formats import PIECE_BYTES
 
 FIRST_READ_BYTES = 1024
 SMALLEST_READ_BYTES = 64
+#: A refused body up to this size is read all the same: most of it is here already.
+SMALL_BODY_BYTES = 16 * 1024
 #: A read that takes longer is made smaller the next time, so that a slow body still shows a sign of life in time.
 SLOW_READ_SECONDS = 1.0
 #: Bounds what werkzeug's decoder may buffer: the head of a part, or a field's value.
@@ -47,17 +49,22 @@ class RawBody:
         if self._socket is not None:
             # The only cut-off there is: gunicorn's own time-out does not free a thread.
             self._socket.settimeout(self._stall_seconds)
-        received, size, declared = 0, FIRST_READ_BYTES, self._request.content_length
-        began = time.monotonic()
-        while piece := self._read(size):
+        received, declared = 0, self._request.content_length
+        for piece in self._steps():
             received += len(piece)
             yield piece
-            slow = time.monotonic() - began > SLOW_READ_SECONDS
-            size = max(size // 4, SMALLEST_READ_BYTES) if slow else min(size * 2, PIECE_BYTES)
-            began = time.monotonic()
         if declared is not None and received < declared:
             raise ClientVanished(f"The body ended after {received} of {declared} bytes.")
         self.is_complete = True
+
+    def _steps(self) -> Iterator[bytes]:
+        """What comes next until the end, in steps that a slow client fills in about a second."""
+        size, began = FIRST_READ_BYTES, time.monotonic()
+        while piece := self._read(size):
+            slow = time.monotonic() - began > SLOW_READ_SECONDS
+            size = max(size // 4, SMALLEST_READ_BYTES) if slow else min(size * 2, PIECE_BYTES)
+            yield piece
+            began = time.monotonic()
 
     def _read(self, size: int) -> bytes:
         try:
@@ -81,13 +88,23 @@ class RawBody:
             return
         deadline = time.monotonic() + seconds
         with suppress(RequestError, OSError):  # the client has gone, or says nothing more: either way this is the end
+            if self._is_small() and self._read_rest(deadline):
+                return
+            self._socket.shutdown(socket.SHUT_WR)
             while (left_seconds := deadline - time.monotonic()) > 0:
                 self._socket.settimeout(left_seconds)
-                # In small steps, because a step lasts until it is full, however slow the client is.
-                if not self._read(FIRST_READ_BYTES):
-                    return
+                if not self._socket.recv(PIECE_BYTES):
+                    break
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _is_small(self) -> bool:
+        is_chunked = "Transfer-Encoding" in self._request.headers
+        return not is_chunked and (self._request.content_length or 0) <= SMALL_BODY_BYTES
+
+    def _read_rest(self, deadline: float) -> bool:
+        """Read a small body to its end, so that the connection stays usable; False when that takes too long."""
+        return all(time.monotonic() <= deadline for _ in self._steps())
 
 
 class FormFile:

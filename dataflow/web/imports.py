@@ -29,9 +29,11 @@ _OPTIONS = ImportOptions()
 @blueprint.post("/import")
 def receive() -> Response:
     """Store the body, queue the job, answer with its id."""
-    body = RawBody(request, services().config.upload_stall_seconds)
+    # The request itself and not its proxy: the rest of a refused body is read when the proxy has nothing behind it.
+    incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
+    body = RawBody(incoming, services().config.upload_stall_seconds)
     try:
-        arrival = _describe(request, body)
+        arrival = _describe(incoming, body)
         with services().upload_slots.slot():
             job_id = services().intake.receive(arrival)
     except Exception as error:

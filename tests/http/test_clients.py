@@ -12,7 +12,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -408,5 +409,14 @@ def test_small_refused_requests_on_connections_that_stay_open_hold_no_thread(sta
             answer = session.post(f"{web.url}/import", data=GOOD_CSV, headers={"Content-Type": "text/xml"}, timeout=1)
             assert answer.status_code == 415
         assert requests.get(f"{web.url}/health", timeout=1).status_code == 200
-        # The connection is as good as new.
-        assert sessions[0].get(f"{web.url}/jobs", timeout=1).status_code == 200
+
+
+def test_a_connection_stays_usable_after_a_small_refused_request(web: Web) -> None:
+    connection = HTTPConnection("127.0.0.1", web.port, timeout=5)
+    connection.connect()
+    connection.auto_open = 0  # so that it does not connect again by itself
+    with closing(connection):
+        for _ in range(3):
+            connection.request("POST", "/import", body=GOOD_CSV, headers={"Content-Type": "text/xml"})
+            answer = connection.getresponse()
+            assert (answer.status, bool(answer.read())) == (415, True)
