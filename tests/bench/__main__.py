@@ -4,6 +4,8 @@ import argparse
 import os
 import platform
 
+import psutil
+
 from tests.bench import imports, memory, pickup
 from tests.bench.rig import Rig, open_rig
 
@@ -22,7 +24,6 @@ def main() -> None:
             memory.run(rig, arguments.rows, arguments.gigabytes)
         if arguments.part in ("pickup", "all"):
             pickup.run(rig, arguments.jobs)
-    print(f"\nLoad at the end {os.getloadavg()[0]:.2f}: the figures of a machine that does other things mean little.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,7 +40,11 @@ def _parser() -> argparse.ArgumentParser:
 def _describe_machine(rig: Rig) -> None:
     settings = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
     durable = ", ".join(f"{name} {rig.value(f'SHOW {name}')}" for name in settings)
-    print(f"Machine   {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.2f} at the start")
+    # Not the load average, which remembers what ended minutes ago.
+    busy = psutil.cpu_percent(interval=2)
+    print(
+        f"Machine   {os.cpu_count()} cores, {platform.machine()}, {busy:.0f} % busy with other things before the start"
+    )
     print(f"Python    {platform.python_version()}")
     print(f"Postgres  {rig.value('SHOW server_version')}, {durable}", flush=True)
 
