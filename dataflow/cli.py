@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     command("web", _web, "the HTTP service (gunicorn)")
     worker = command("worker", _worker, "the listener that imports what was uploaded")
     worker.add_argument("--once", action="store_true", help="work off what is due; exit 1 if a job failed")
-    command("migrate", _migrate, "bring the database up to date; safe to run at any time")
+    command("migrate", _migrate, "bring the database up to date and make the bucket; safe to run at any time")
     upload = command("import", _import, "upload a file over HTTP and wait for its contacts")
     upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON or CSV")
     upload.add_argument("--source", required=True, help="where the contacts come from, at most 100 characters")
@@ -100,14 +100,22 @@ def _worker(arguments: argparse.Namespace) -> int:
     from dataflow.worker import Worker
 
     config = _settings()
-    return Worker(config, open_storage(config)).run(once=arguments.once)
+    observer = None
+    if config.worker_metrics_port:
+        from dataflow.metrics import serve_storage_metrics
+
+        observer = serve_storage_metrics(config.worker_metrics_port)
+    return Worker(config, open_storage(config, observer)).run(once=arguments.once)
 
 
 def _migrate(_: argparse.Namespace) -> int:
     from dataflow import db
+    from dataflow.storage import open_storage
 
-    applied = db.migrate(_settings().database_url)
+    config = _settings()
+    applied = db.migrate(config.database_url)
     print(f"{len(applied)} migrations applied." if applied else "The database is up to date.")
+    print(open_storage(config).prepare())
     return 0
 
 

@@ -4,14 +4,18 @@ One field here is one setting: its name in upper case is the variable, its marsh
 range and default. An empty variable counts as unset. Nothing else in the package reads the environment.
 """
 
+import binascii
 import hashlib
+import json
 import os
+import re
 import tempfile
+from base64 import urlsafe_b64decode
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as typed
@@ -44,10 +48,56 @@ def url(*schemes: str) -> typed.Field[Any]:
     starts = tuple(f"{scheme}://" for scheme in schemes)
 
     def check(value: str) -> None:
-        if value and not value.startswith(starts):
+        if not value.startswith(starts):
             raise ValidationError(f"must begin with {' or '.join(starts)}.")
 
     return typed.String(load_default="", validate=check)
+
+
+def web_url() -> typed.Field[Any]:
+    def check(value: str) -> None:
+        if not _is_web_url(value):
+            raise ValidationError("must be a URL with http:// or https:// and a host, without a query.")
+
+    return typed.String(load_default="", validate=check)
+
+
+def _is_web_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        return False
+    return bool(usable) and not parts.query and not parts.fragment and value.isprintable() and " " not in value
+
+
+#: What may stand in a Content-Type header before its parameters.
+MEDIA_TYPE = r"[\w.+-]{1,100}/[\w.+-]{1,100}"
+
+
+def matching(default: str, pattern: str, error: str) -> typed.Field[Any]:
+    return typed.String(load_default=default, validate=validate.Regexp(rf"(?:{pattern})\Z", re.ASCII, error=error))
+
+
+def service_key() -> typed.Field[Any]:
+    """Checked as far as that goes without asking: that a header can carry it, and that it is not the browser's key."""
+
+    def check(value: str) -> None:
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise ValidationError("must be one line of ASCII without spaces.")
+        if value.startswith("sb_publishable_") or _claimed_role(value) == "anon":
+            raise ValidationError("this is the key for browsers, which may not write; take the service_role key.")
+
+    return typed.String(load_default="", validate=check)
+
+
+def _claimed_role(key: str) -> object:
+    """The role in a key that is a JWT (RFC 7519), unverified; None in any other."""
+    try:
+        claims = json.loads(urlsafe_b64decode(key.split(".")[1] + "=="))
+    except (IndexError, ValueError, binascii.Error):
+        return None
+    return claims.get("role") if isinstance(claims, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +106,22 @@ class Config:
 
     port: int = setting(whole(3000, 0, 65535))
     database_url: str = setting(url("postgres", "postgresql"), secret=True)
-    supabase_url: str = setting(url("http", "https"))
-    supabase_service_role_key: str = setting(text(), secret=True)
-    storage_bucket: str = setting(text("imports"))
+    supabase_url: str = setting(web_url())
+    supabase_service_role_key: str = setting(service_key(), secret=True)
+    storage_url: str = setting(web_url())
+    storage_bucket: str = setting(
+        matching(
+            "imports", r"[A-Za-z0-9_][\w!.*'()&$@=;:+,? -]{0,99}", "must be the name of a bucket, without slashes."
+        )
+    )
     upload_chunk_size: int = setting(whole(6 * MIB, 64 * 1024, 64 * MIB))
-    upload_cache_control: str = setting(text("3600"))
-    upload_default_content_type: str = setting(text("application/octet-stream"))
+    upload_cache_control: int = setting(whole(3600, 0))
+    upload_default_content_type: str = setting(
+        matching("application/octet-stream", MEDIA_TYPE, "must be a media type without parameters.")
+    )
+    upload_retry_seconds: str = setting(
+        matching("0,3,5,10,20", r"(\d+(\.\d+)?)(,\d+(\.\d+)?){0,19}", "must be seconds, with commas between them.")
+    )
     upload_stall_seconds: int = setting(whole(30, 1, 3600))
     max_uploads: int = setting(whole(8, 1))
     max_row_bytes: int = setting(whole(MIB, 64 * 1024, 64 * MIB))
@@ -69,6 +129,7 @@ class Config:
     web_threads: int = setting(whole(64, 2, 512))
     worker_concurrency: int = setting(whole(10, 1, 100))
     worker_poll_interval: int = setting(whole(500, 10, 3_600_000))
+    worker_metrics_port: int = setting(whole(0, 0, 65535))
     shutdown_grace_seconds: int = setting(whole(25, 0, 3600))
     enable_metrics: bool = setting(typed.Boolean(load_default=True))
     log_format: str = setting(
@@ -102,6 +163,15 @@ class Config:
         return cls(**values)
 
     @property
+    def storage_base_url(self) -> str:
+        """Where the storage's API begins; empty for a local directory."""
+        return self.storage_url or (self.supabase_url and f"{self.supabase_url.rstrip('/')}/storage/v1")
+
+    @property
+    def upload_retry_delays(self) -> tuple[float, ...]:
+        return tuple(map(float, self.upload_retry_seconds.split(",")))
+
+    @property
     def poll_seconds(self) -> float:
         return self.worker_poll_interval / 1000
 
@@ -132,6 +202,8 @@ def _contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[st
             problems.append(f"{', '.join(missing)}: required on a dyno, whose own disk is lost at every restart.")
     elif is_given("supabase_url") != is_given("supabase_service_role_key"):
         problems.append("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY: set both, or neither for a local directory.")
+    if is_given("storage_url") and not is_given("supabase_url"):
+        problems.append("STORAGE_URL: says where the storage of SUPABASE_URL is; set both.")
     if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
         problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
     if values["max_uploads"] * THREADS_PER_UPLOAD >= values["web_threads"]:

@@ -8,7 +8,8 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |-- ConfigError
     |-- RequestError      InvalidRequest, UnsupportedMediaType, TooManyUploads, UploadStalled, ClientVanished
     |-- InputError        MalformedInput, RowTooLarge, MissingColumns, NoContacts, InvalidContacts
-    |-- StorageError      StorageUnavailable, ObjectMissing, DigestMismatch
+    |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
+    |                     DigestMismatch
     |-- DatabaseError     DatabaseUnavailable, MigrationFailed
     `-- JobError          JobNotFound, UploadTaken, LeaseLost, ImportStopped
 """
@@ -135,6 +136,32 @@ class StorageUnavailable(StorageError):
     """The storage cannot be reached, read or written just now."""
 
     code = "storage_unavailable"
+    retryable = True
+
+
+class StorageDenied(StorageError):
+    """The storage does not accept our key, or does not allow it what we need."""
+
+    code = "storage_denied"
+
+
+class BucketMissing(StorageError):
+    """The storage has no bucket of the name in STORAGE_BUCKET."""
+
+    code = "bucket_missing"
+
+
+class ObjectTooLarge(StorageError):
+    """The storage does not take objects of this size; the message names its limit."""
+
+    code = "object_too_large"
+    status = 413
+
+
+class UploadLost(StorageError):
+    """The storage has lost bytes that it had acknowledged: only the client still has them."""
+
+    code = "upload_lost"
     retryable = True
 
 

@@ -18,10 +18,10 @@ from dataflow import contacts, jobs
 from dataflow.config import Config
 from dataflow.db import Pool, borrowed
 from dataflow.door import JsonDoor
-from dataflow.errors import DatabaseError, NoContacts, UploadTaken
+from dataflow.errors import DatabaseError, NoContacts, StorageError, UploadTaken
 from dataflow.formats import FORMATS, by_media_type, recognise
 from dataflow.ids import uuid7
-from dataflow.storage import Storage, StoredObject
+from dataflow.storage import Description, Storage, StoredObject
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Arrival:
 
     pieces: Iterator[bytes]
     media_type: str  #: declared for the content, lower case, without parameters
+    size_bytes: int | None = None  #: of the content, when the client has declared it
     source: str | None = None
     file_name: str | None = None
     use_resumable: bool | None = None
@@ -73,16 +74,10 @@ class Intake:
             jobs.insert_upload(connection, receipt.first_values())
         logger.info("upload started", extra={"job_id": str(receipt.job_id), "type": arrival.media_type})
         try:
-            stored = self._storage.put(
-                receipt.key,
-                receipt.pieces(),
-                arrival.media_type or self._config.upload_default_content_type,
-                {"jobId": str(receipt.job_id)},
-                resumable=bool(arrival.use_resumable),
-            )
+            stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_upload)
         except BaseException:
-            # Whatever ended the body, the storage has kept nothing of it.
-            self._discard(receipt.job_id)
+            if self._discard_object(receipt):
+                self._discard_row(receipt.job_id)
             raise
         self._queue(receipt, stored)
         return receipt.job_id
@@ -101,7 +96,18 @@ class Intake:
             extra={"job_id": str(receipt.job_id), "bytes": receipt.size_bytes, "format": receipt.format_name},
         )
 
-    def _discard(self, job_id: UUID) -> None:
+    def _discard_object(self, receipt: "_Receipt") -> bool:
+        """Remove what may be stored of a body that failed; False when that did not work, and the row must show it."""
+        try:
+            if receipt.may_be_stored:
+                self._storage.discard(receipt.key, receipt.upload_url)
+        except StorageError as error:
+            log = {"job_id": str(receipt.job_id), "object": receipt.key, "code": error.code, "error": error.message}
+            logger.warning("upload not removed from the storage", extra=log)
+            return False
+        return True
+
+    def _discard_row(self, job_id: UUID) -> None:
         try:
             with borrowed(self._pool) as connection:
                 jobs.discard_upload(connection, job_id)
@@ -111,16 +117,20 @@ class Intake:
         except DatabaseError as error:
             logger.warning("upload row not discarded", extra={"job_id": str(job_id), "code": error.code})
 
-    def beat(self, job_id: UUID, size_bytes: int) -> None:
+    def beat(self, job_id: UUID, size_bytes: int, upload_url: str | None) -> None:
         """Keep an upload's row alive; a database that does not answer must not end the upload.
 
         :raises UploadTaken: when the job was cancelled.
         """
         try:
             with borrowed(self._pool) as connection:
-                jobs.beat_upload(connection, job_id, size_bytes)
+                jobs.beat_upload(connection, job_id, size_bytes, upload_url)
         except DatabaseError as error:
             logger.warning("upload heartbeat missed", extra={"job_id": str(job_id), "code": error.code})
+
+    @property
+    def default_content_type(self) -> str:
+        return self._config.upload_default_content_type
 
     def open_door(self, arrival: Arrival) -> JsonDoor | None:
         """The check that the body's rows have to pass here, None when they are left to the worker."""
@@ -143,6 +153,8 @@ class _Receipt:
         self.key = f"{job_id}.{declared.name if declared else 'bin'}"
         self.format_name = ""
         self.size_bytes = 0
+        self.may_be_stored = False
+        self.upload_url: str | None = None
 
     def pieces(self) -> Iterator[bytes]:
         """The body for the storage; raises at its end what can only be known there."""
@@ -167,7 +179,7 @@ class _Receipt:
         for piece in pieces:
             received += len(piece)
             if time.monotonic() >= next_beat:
-                self._intake.beat(self.job_id, received)
+                self._intake.beat(self.job_id, received, self.upload_url)
                 next_beat = time.monotonic() + BEAT_SECONDS
             yield piece
 
@@ -182,6 +194,22 @@ class _Receipt:
         known = FORMATS["json"] if self._door else recognise(content, arrival.media_type, arrival.file_name)
         self.format_name = known.name
         return chain([content], pieces)
+
+    def describe(self) -> Description:
+        """The object, as far as the beginning of its content tells: a form names its file in there."""
+        self.may_be_stored = True
+        arrival = self._arrival
+        content_type = arrival.media_type or self._intake.default_content_type
+        # Never the source: it may come after the file.
+        metadata = {"jobId": str(self.job_id), "contentType": content_type}
+        if arrival.file_name:
+            metadata["fileName"] = arrival.file_name
+        return Description(content_type, metadata, arrival.size_bytes, bool(arrival.use_resumable))
+
+    def note_upload(self, url: str) -> None:
+        """Write down where an upload is open, so that it can be removed if we are not there to do it."""
+        self.upload_url = url
+        self._intake.beat(self.job_id, self.size_bytes, url)
 
     def first_values(self) -> dict[str, Any]:
         """The row while the body arrives; the source may come after the file."""

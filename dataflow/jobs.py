@@ -78,12 +78,12 @@ def insert_upload(connection: Connection, values: dict[str, Any]) -> None:
     connection.execute(query("insert_upload"), {**values, "options": Jsonb(values["options"])})
 
 
-def beat_upload(connection: Connection, job_id: UUID, bytes_done: int) -> None:
-    """Show that the body is still arriving.
+def beat_upload(connection: Connection, job_id: UUID, bytes_done: int, upload_url: str | None) -> None:
+    """Show that the body is still arriving, and where in the storage it goes.
 
     :raises UploadTaken: when the job is no longer uploading.
     """
-    _guarded(connection, "beat_upload", job_id, {"bytes_done": bytes_done})
+    _guarded(connection, "beat_upload", job_id, {"bytes_done": bytes_done, "upload_url": upload_url})
 
 
 def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:

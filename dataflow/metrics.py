@@ -1,20 +1,68 @@
-"""Prometheus: what the jobs table says, as metrics that are true across processes, dynos and restarts.
+"""Prometheus: what the jobs table says, true across processes, dynos and restarts; and a process's own storage calls.
 
-What one process counts of its own requests is set up by `web.metrics`; here is what it is joined with.
+What one process counts of its own HTTP requests is set up by `web.metrics`; here is what it is joined with.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from dataflow.errors import DataFlowError
+from dataflow.errors import ConfigError, DataFlowError
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+#: Seconds; from a small call to a storage that is about to be given up.
+STORAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class StorageMetrics:
+    """What a process asks of the object storage: the `storage.Observer` that counts into `registry`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._operations = Counter(
+            "storage_operations",
+            "Requests to the object storage by what came of them: ok, unreachable, or the status of a refusal.",
+            ["operation", "outcome"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "storage_operation_seconds",
+            "From the request to the head of its answer.",
+            ["operation"],
+            buckets=STORAGE_BUCKETS,
+            registry=registry,
+        )
+        self._bytes = Counter("storage_bytes", "Content moved, up or down.", ["direction"], registry=registry)
+        self._retries = Counter("storage_retries", "Requests that were made again.", ["operation"], registry=registry)
+
+    def answered(self, operation: str, outcome: str, seconds: float) -> None:
+        self._operations.labels(operation, outcome).inc()
+        self._seconds.labels(operation).observe(seconds)
+
+    def moved(self, direction: str, size_bytes: int) -> None:
+        self._bytes.labels(direction).inc(size_bytes)
+
+    def retried(self, operation: str) -> None:
+        self._retries.labels(operation).inc()
+
+
+def serve_storage_metrics(port: int) -> StorageMetrics:
+    """Metrics that every GET on `port` is answered with, from a thread that ends with the process.
+
+    :raises ConfigError: when the port cannot be had.
+    """
+    registry = CollectorRegistry()
+    try:
+        start_http_server(port, registry=registry)
+    except OSError as error:
+        raise ConfigError(f"WORKER_METRICS_PORT: port {port} cannot be used: {error.strerror}.") from error
+    return StorageMetrics(registry)
 
 
 class JobsCollector(Collector):

@@ -93,8 +93,9 @@ def test_wrong_settings_are_one_message_that_names_each(name: str) -> None:
 def test_migrate_says_what_it_did_and_can_be_repeated(empty_database: str) -> None:
     first, second = (dataflow("migrate", DATABASE_URL=empty_database) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
-    assert re.fullmatch(r"\d+ migrations applied\.\n", first.stdout)
-    assert second.stdout == "The database is up to date.\n"
+    where = "Objects are kept in .dataflow/objects/imports.\n"
+    assert re.fullmatch(rf"\d+ migrations applied\.\n{re.escape(where)}", first.stdout)
+    assert second.stdout == f"The database is up to date.\n{where}"
 
 
 def test_migrate_without_a_database_is_one_line(tmp_path: Path) -> None:

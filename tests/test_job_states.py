@@ -162,10 +162,10 @@ def test_whoever_lost_the_job_can_settle_nothing(connection: db.Connection, sett
 
 def test_an_upload_that_was_cancelled_can_neither_beat_nor_queue_nor_vanish(connection: db.Connection) -> None:
     job_id = upload(connection)
-    jobs.beat_upload(connection, job_id, 5)
+    jobs.beat_upload(connection, job_id, 5, None)
     set_state(connection, job_id, "cancelled")
     for call in (
-        lambda: jobs.beat_upload(connection, job_id, 6),
+        lambda: jobs.beat_upload(connection, job_id, 6, None),
         lambda: jobs.queue_upload(connection, job_id, COMPLETE),
         lambda: jobs.discard_upload(connection, job_id),
     ):

@@ -33,6 +33,7 @@ LIBRARIES = {
     "prometheus_flask_exporter": {"web"},
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
+    "urllib3": {"storage.supabase"},
     "psycopg": {"db", "jobs", "importer", "worker", "slot"},
     "psycopg_pool": {"db"},
     "ijson": {"formats.json_events"},

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.config import Config
-from dataflow.errors import ConfigError, ObjectMissing, StorageUnavailable
-from dataflow.storage import LocalStorage, open_storage
+from dataflow.errors import ObjectMissing, StorageUnavailable
+from dataflow.storage import LocalStorage
+from tests.objects import store
 
 pytestmark = pytest.mark.unit
 
@@ -25,7 +25,7 @@ def storage(directory: Path) -> LocalStorage:
 
 
 def put(storage: LocalStorage, *pieces: bytes) -> None:
-    storage.put("k.csv", pieces, "text/csv", {}, resumable=False)
+    store(storage, "k.csv", pieces)
 
 
 def read(storage: LocalStorage, piece_bytes: int = 3) -> list[bytes]:
@@ -39,10 +39,10 @@ def test_an_object_comes_back_in_pieces_of_the_size_asked_for(storage: LocalStor
 
 
 def test_size_and_etag_describe_the_content(storage: LocalStorage) -> None:
-    first = storage.put("k.csv", [b"abc"], "text/csv", {}, resumable=False)
+    first = store(storage, "k.csv", [b"abc"])
     with storage.open("k.csv") as reader:
         assert (first.size_bytes, first.etag) == (3, reader.etag)
-    second = storage.put("k.csv", [b"abd"], "text/csv", {}, resumable=True)
+    second = store(storage, "k.csv", [b"abd"], is_resumable=True)
     assert second.etag != first.etag
 
 
@@ -56,7 +56,7 @@ def test_nothing_is_visible_before_the_last_piece_and_nothing_left_when_the_sour
         raise LookupError("the client's own error")
 
     with pytest.raises(LookupError):
-        storage.put("k.csv", breaking(), "text/csv", {}, resumable=False)
+        store(storage, "k.csv", breaking())
     assert list(directory.iterdir()) == []
 
 
@@ -106,9 +106,3 @@ def test_a_full_disk_is_an_unavailable_storage_and_leaves_no_part(tmp_path: Path
         assert list((mount / "objects").iterdir()) == []
     finally:
         assert os.system(f"umount {mount}") == 0
-
-
-def test_supabase_is_refused_as_long_as_it_is_not_there(tmp_path: Path) -> None:
-    config = Config.from_env({"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_ROLE_KEY": "k"})
-    with pytest.raises(ConfigError, match="SUPABASE_URL"):
-        open_storage(config)

@@ -3,15 +3,23 @@
 from pathlib import Path
 
 from dataflow.config import Config
-from dataflow.errors import ConfigError
-from dataflow.storage.base import ObjectReader, Storage, StoredObject
+from dataflow.storage.base import Description, ObjectReader, Observer, Storage, StoredObject, Unobserved
 from dataflow.storage.local import LocalStorage
 
-__all__ = ["ObjectReader", "Storage", "StoredObject", "open_storage"]
+__all__ = ["Description", "ObjectReader", "Observer", "Storage", "StoredObject", "Unobserved", "open_storage"]
 
 
-def open_storage(config: Config) -> Storage:
-    """The storage that the settings choose."""
-    if config.supabase_url:
-        raise ConfigError("SUPABASE_URL is set, but this version stores objects in DATA_DIR only; unset it.")
-    return LocalStorage(Path(config.data_dir) / "objects" / config.storage_bucket)
+def open_storage(config: Config, observer: Observer | None = None) -> Storage:
+    """The storage that the settings choose; connects to nothing yet."""
+    if not config.supabase_url:
+        return LocalStorage(Path(config.data_dir) / "objects" / config.storage_bucket)
+    # requests takes 60 ms to import, which the local directory need not pay.
+    from dataflow.storage.retries import Schedule
+    from dataflow.storage.supabase import SupabaseStorage
+    from dataflow.storage.supabase.api import Api
+
+    api = Api(
+        config.storage_base_url, config.supabase_service_role_key, config.storage_bucket, observer or Unobserved()
+    )
+    schedule = Schedule(config.upload_retry_delays)
+    return SupabaseStorage(api, schedule, config.upload_chunk_size, config.upload_cache_control)

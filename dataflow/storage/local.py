@@ -6,13 +6,13 @@ the directory between machines is left to the operator's file system.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 from dataflow.errors import ObjectMissing, StorageUnavailable
-from dataflow.storage.base import StoredObject
+from dataflow.storage.base import Description, StoredObject
 
 
 class LocalReader:
@@ -20,7 +20,8 @@ class LocalReader:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.etag = _describe(file).etag
+        self.stored = _describe(file)
+        self.etag = self.stored.etag
 
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
         with _wrapped("read"):
@@ -41,9 +42,8 @@ class LocalStorage:
         self,
         key: str,
         pieces: Iterable[bytes],
-        content_type: str,  # noqa: ARG002 - a file has no place for it
-        metadata: Mapping[str, str],  # noqa: ARG002
-        resumable: bool,  # noqa: ARG002 - the only network in the way is the client's
+        describe: Callable[[], Description],  # noqa: ARG002 - a file has no place for it
+        opened: Callable[[str], None],  # noqa: ARG002 - the only network in the way is the client's
     ) -> StoredObject:
         self._make_directory()
         partial = self._directory / f".{key}.{uuid4().hex}.partial"
@@ -65,6 +65,13 @@ class LocalStorage:
                 partial.unlink(missing_ok=True)
         return stored
 
+    def discard(self, key: str, upload: str | None) -> None:  # noqa: ARG002 - none is ever opened
+        """Remove what a process that was killed has left of a `put`; one that fails leaves nothing."""
+        with _wrapped("changed"):
+            for partial in self._directory.glob(f".{key}.*.partial"):
+                partial.unlink(missing_ok=True)
+        self.delete(key)
+
     @contextlib.contextmanager
     def open(self, key: str) -> Iterator[LocalReader]:
         try:
@@ -75,6 +82,13 @@ class LocalStorage:
             raise StorageUnavailable(f"The local storage cannot be read: {error.strerror}.") from error
         with contextlib.closing(LocalReader(file)) as reader:
             yield reader
+
+    def info(self, key: str) -> StoredObject:
+        with self.open(key) as reader:
+            return reader.stored
+
+    def sign(self, key: str, seconds: int) -> None:  # noqa: ARG002 - files have no URL
+        return None
 
     def delete(self, key: str) -> None:
         with _wrapped("changed"):
@@ -87,6 +101,10 @@ class LocalStorage:
         with _wrapped("written"):
             probe.touch()
             probe.unlink()
+
+    def prepare(self) -> str:
+        """Nothing to do: the directory is made on first use, by whoever uses it."""
+        return f"Objects are kept in {self._directory}."
 
     def _make_directory(self) -> None:
         with _wrapped("made"):

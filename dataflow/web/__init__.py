@@ -7,10 +7,12 @@ import uuid
 from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, request
+from prometheus_client import CollectorRegistry
 
 from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.intake import Intake
+from dataflow.metrics import StorageMetrics
 from dataflow.storage import Storage, open_storage
 from dataflow.web.slots import UploadSlots
 
@@ -51,7 +53,8 @@ def create_app(config: Config | None = None) -> Flask:
     pool = db.open_pool(config.database_url, "dataflow/web")
     # Left to the garbage collector, its threads hold the process for up to 20 s at the end.
     atexit.register(pool.close)
-    storage = open_storage(config)
+    counts = CollectorRegistry()
+    storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)
     app.extensions["dataflow"] = Services(
         config, pool, storage, Intake(config, pool, storage), UploadSlots(config.max_uploads)
     )
@@ -63,7 +66,7 @@ def create_app(config: Config | None = None) -> Flask:
             app.register_blueprint(resource, url_prefix=prefix, name=f"{name}_{resource.name}")
     app.register_blueprint(health.blueprint)
     if config.enable_metrics:
-        metrics.register(app)
+        metrics.register(app, counts)
     return app
 
 

@@ -16,6 +16,7 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
 
+from dataflow.config import MEDIA_TYPE
 from dataflow.errors import ClientVanished, InvalidRequest, RequestError, UploadStalled
 from dataflow.formats import PIECE_BYTES
 
@@ -28,7 +29,7 @@ SLOW_READ_SECONDS = 1.0
 #: Bounds what werkzeug's decoder may buffer: the head of a part, or a field's value.
 MAX_FORM_MEMORY_BYTES = 4 * PIECE_BYTES
 MAX_FIELD_BYTES = 4096
-_MEDIA_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
+_MEDIA_TYPE = re.compile(MEDIA_TYPE, re.ASCII)
 
 
 class RawBody:

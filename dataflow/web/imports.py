@@ -66,6 +66,8 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
     arrival = Arrival(
         body.pieces(),
         "" if media_type == MULTIPART else media_type,
+        # The boundaries and fields of a form count as well, and nobody says how much.
+        None if media_type == MULTIPART else incoming.content_length,
         is_json_body=by_media_type(media_type) is FORMATS["json"],
         request_id=logs.request_id.get(),
     )

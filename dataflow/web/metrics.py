@@ -18,9 +18,8 @@ DEADLINE_SECONDS = 2.0
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def register(app: Flask) -> None:
-    """Count the requests of `app` and serve /metrics. Call it last: only routes known by then are counted."""
-    own = CollectorRegistry()
+def register(app: Flask, own: CollectorRegistry) -> None:
+    """Count the requests of `app` in `own` and serve /metrics. Call it last: only routes known by then are counted."""
     # No path: the exporter's own endpoint would show its counters and hide ours.
     PrometheusMetrics(app, path=None, group_by="url_rule", registry=own)
     _count_requests(app, own)

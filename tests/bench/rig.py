@@ -17,6 +17,7 @@ from dataflow.embedded import EmbeddedPostgres
 from dataflow.ids import uuid7
 from dataflow.storage import Storage, open_storage
 from tests.bench.sample import LAYOUTS, SOURCE
+from tests.objects import store
 from tests.processes import eventually
 
 IMPORT_SECONDS = 600.0
@@ -54,7 +55,7 @@ class Rig:
                 size_bytes += len(piece)
                 yield piece
 
-        stored = self.storage.put(key, counted(), media_type, {}, resumable=False)
+        stored = store(self.storage, key, counted(), media_type)
         found = {"object_etag": stored.etag, "bytes_total": size_bytes, "digests": [[size_bytes, digest.hexdigest()]]}
         upload.values.update(**known, **found, format=format_name)
         return upload

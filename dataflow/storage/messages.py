@@ -1,0 +1,92 @@
+"""What goes to a storage server and what comes back, and which of our errors an answer is.
+
+Knows nothing of sockets. How the server words its refusals: contract sections 1, 2 and 8.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataflow.errors import (
+    BucketMissing,
+    DataFlowError,
+    ObjectMissing,
+    ObjectTooLarge,
+    StorageDenied,
+    StorageError,
+    StorageUnavailable,
+    UnsupportedMediaType,
+)
+
+MAX_QUOTED_CHARACTERS = 200
+#: Statuses that pass, 544 being the server's own for a database pool without a free connection.
+PASSING = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 544})
+_REDIRECTED = StorageError, "The storage is somewhere else: correct SUPABASE_URL or STORAGE_URL"
+REFUSALS: dict[int, tuple[type[DataFlowError], str]] = {
+    **dict.fromkeys((301, 302, 303, 307, 308), _REDIRECTED),
+    **dict.fromkeys((401, 403), (StorageDenied, "The storage refuses SUPABASE_SERVICE_ROLE_KEY")),
+    404: (ObjectMissing, "The storage does not have the object"),
+    413: (ObjectTooLarge, "The file is larger than the storage takes"),
+    415: (UnsupportedMediaType, "The bucket does not take files of this type"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; `path` is below the storage's base URL."""
+
+    operation: str  #: what it is for, in metrics and logs
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | bytearray | memoryview | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of an answer and the beginning of its text, which holds no key."""
+
+    http_status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.http_status < 300
+
+    @property
+    def status(self) -> int:
+        """The true status: the object API answers nearly all errors with 400 and says the true one in its JSON."""
+        said = str(self.members.get("statusCode", ""))
+        return int(said) if self.http_status == 400 and said.isdecimal() else self.http_status
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The JSON object that the text is, else nothing: gateways answer HTML."""
+        try:
+            found = json.loads(self.text)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def error(self, bucket: str) -> DataFlowError:
+        """What a refusal means to us. `retryable` as in the table of contract section 2."""
+        kind, meaning = self._meaning()
+        if kind is BucketMissing:
+            return kind(f"The storage has no bucket {bucket} (STORAGE_BUCKET): run `dataflow migrate`.")
+        return kind(f"{meaning}: {self._quoted()}")
+
+    def _meaning(self) -> tuple[type[DataFlowError], str]:
+        if self.status in PASSING:
+            return StorageUnavailable, "The storage cannot do this just now"
+        if self.members.get("code") == "NoSuchBucket" or "bucket not found" in self.text.lower():
+            return BucketMissing, ""
+        if self.members.get("code") in ("AccessDenied", "InvalidJWT"):
+            return REFUSALS[403]
+        return REFUSALS.get(self.status, (StorageError, "The storage refused"))
+
+    def _quoted(self) -> str:
+        """What the server said, on one line, cut to MAX_QUOTED_CHARACTERS."""
+        said = " ".join(str(self.members.get("message") or self.text or "no reason given").split())
+        return f"{said[:MAX_QUOTED_CHARACTERS]} (status {self.status})"

@@ -1,0 +1,144 @@
+"""A body of any length into one object: filled into chunks first, then sent, each kept until it is acknowledged.
+
+First filled, because every running PATCH holds one of the storage's own database connections (contract section 0.4),
+and a slow client must not. Which request comes next is `tus`' to say.
+"""
+
+import json
+import logging
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+
+from dataflow.errors import StorageUnavailable
+from dataflow.storage.base import Description
+from dataflow.storage.messages import Request
+from dataflow.storage.retries import Retries, Schedule
+from dataflow.storage.supabase.api import Api
+from dataflow.storage.tus import TusUpload
+
+logger = logging.getLogger(__name__)
+
+#: For sending a body that the server may have refused already and does not read (contract section 0.5).
+STANDARD_SEND_SECONDS = 5.0
+PROGRESS_SECONDS = 10.0
+
+
+def chunks(pieces: Iterable[bytes], chunk_bytes: int) -> Iterator[tuple[bytearray, bool]]:
+    """`pieces` as chunks of exactly `chunk_bytes`, each with whether it is the last, which may be shorter or empty.
+
+    Only one exists at a time, as long as the caller drops the one before.
+    """
+    chunk = bytearray()
+    for piece in pieces:
+        rest = piece
+        # A full chunk waits for the next byte, which shows that it is not the last.
+        while len(chunk) + len(rest) > chunk_bytes:
+            room = chunk_bytes - len(chunk)
+            chunk += rest[:room]
+            rest = rest[room:]
+            yield chunk, False
+            chunk = bytearray()
+        chunk += rest
+    yield chunk, True
+
+
+class Upload:
+    """One object on its way into the bucket."""
+
+    def __init__(self, api: Api, schedule: Schedule, key: str, cache_seconds: int) -> None:
+        self._api = api
+        self._schedule = schedule
+        self._key = key
+        self._cache_seconds = cache_seconds
+        self._next_progress = time.monotonic() + PROGRESS_SECONDS
+        self.size_bytes = 0  #: of what the server has acknowledged
+
+    def run(
+        self,
+        parts: Iterator[tuple[bytearray, bool]],
+        describe: Callable[[], Description],
+        opened: Callable[[str], None],
+    ) -> Retries:
+        """Send everything; return what is left of the patience after the last byte.
+
+        :raises DataFlowError: when the server refuses, or the time is up.
+        """
+        chunk, is_last = next(parts)
+        retries = self._patience(is_last)
+        description = describe()
+        if is_last and not description.is_resumable and self._send_whole(chunk, description, retries):
+            return retries
+        tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
+        self._send_chunk(tus, chunk, is_last, retries, opened)
+        del chunk
+        while not is_last:
+            is_last, retries = self._send_next(tus, parts, opened)
+        return retries
+
+    def _patience(self, is_last: bool) -> Retries:
+        """For a chunk that has just been filled, so the client was heard a moment ago."""
+        schedule = self._schedule
+        return Retries(schedule, schedule.last_chunk_seconds if is_last else schedule.chunk_seconds)
+
+    def _send_whole(self, chunk: bytearray, description: Description, retries: Retries) -> bool:
+        """One request for a small object; False when it has to be tried by tus.
+
+        That hears the reason of an early refusal, where here the server stops reading and the sender hangs.
+        """
+        headers = {
+            "Content-Type": description.content_type,
+            "Cache-Control": f"max-age={self._cache_seconds}",
+            "x-upsert": "true",
+            "x-metadata": b64encode(json.dumps(description.metadata).encode()).decode(),
+        }
+        request = Request("upload", "POST", self._api.object_path("", self._key), headers, chunk)
+        try:
+            answer = self._api.exchange(request, retries.attempt_seconds, STANDARD_SEND_SECONDS)
+            if not answer.is_success:
+                raise answer.error(self._api.bucket)
+        except StorageUnavailable as error:
+            self._pause(retries, request, error)
+            return False
+        self._count(len(chunk), 0)
+        return True
+
+    def _send_next(
+        self, tus: TusUpload, parts: Iterator[tuple[bytearray, bool]], opened: Callable[[str], None]
+    ) -> tuple[bool, Retries]:
+        # A function of its own, so that nothing refers to the chunk while the next one is filled.
+        chunk, is_last = next(parts)
+        retries = self._patience(is_last)
+        self._send_chunk(tus, chunk, is_last, retries, opened)
+        return is_last, retries
+
+    def _send_chunk(
+        self, tus: TusUpload, chunk: bytearray, is_last: bool, retries: Retries, opened: Callable[[str], None]
+    ) -> None:
+        """Exchange requests until the chunk is acknowledged."""
+        tus.load(chunk, is_last)
+        while request := tus.next():
+            before, upload_id = tus.offset, tus.id
+            try:
+                tus.take(request, self._api.exchange(request, retries.attempt_seconds))
+            except StorageUnavailable as error:
+                tus.lose()
+                self._pause(retries, request, error)
+            if tus.id not in (None, upload_id):
+                opened(tus.path)
+            if tus.offset > before:
+                self._count(tus.offset, before)
+                retries.succeeded()
+
+    def _pause(self, retries: Retries, request: Request, error: StorageUnavailable) -> None:
+        facts = {"object": self._key, "operation": request.operation, "offset": self.size_bytes}
+        logger.warning("storage failed", extra={**facts, "attempt": retries.failures + 1, "error": error.message})
+        retries.pause(error)
+        self._api.observer.retried(request.operation)
+
+    def _count(self, offset: int, before: int) -> None:
+        self.size_bytes = offset
+        self._api.observer.moved("up", offset - before)
+        if time.monotonic() >= self._next_progress:
+            self._next_progress = time.monotonic() + PROGRESS_SECONDS
+            logger.info("upload progress", extra={"object": self._key, "bytes": offset})
