@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,11 +16,20 @@ from psycopg import sql
 from dataflow import db
 from dataflow.config import Config
 from dataflow.embedded import EmbeddedPostgres
-from dataflow.storage import LocalStorage, open_storage
+from dataflow.storage import Storage, open_storage
 from dataflow.worker import Worker
 from tests.processes import Web, WorkerProcess
+from tests.storage_double.process import StorageDouble
+from tests.storages import empty_bucket
 
 _numbers = itertools.count(1)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What a module has in RUNS_OVER, `local` or `supabase`: over each of these its tests run once."""
+    kinds = getattr(metafunc.module, "RUNS_OVER", ())
+    if kinds and "storage_kind" in metafunc.fixturenames:
+        metafunc.parametrize("storage_kind", kinds, scope="module")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,8 +98,50 @@ def connection(database: str) -> Iterator[db.Connection]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def storage_kind() -> str:
+    """Where objects are, unless the module says RUNS_OVER: in the local directory."""
+    return "local"
+
+
+@pytest.fixture(scope="module")
+def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageDouble]:
+    """A storage server of the module's own, with the bucket `imports`."""
+    with StorageDouble.start(tmp_path_factory.mktemp("double")) as started:
+        started.make_bucket("imports")
+        yield started
+
+
+@pytest.fixture(scope="module")
+def storage_variables(storage_kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings that choose the storage."""
+    if storage_kind == "local":
+        return {}
+    double: StorageDouble = request.getfixturevalue("double")
+    return {"SUPABASE_URL": double.project_url, "SUPABASE_SERVICE_ROLE_KEY": double.key()}
+
+
 @pytest.fixture
-def make_config(database: str, tmp_path: Path) -> Callable[..., Config]:
+def stored_files(storage_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], list[Path]]:
+    """The files behind the storage, those of uploads that are not complete included."""
+    folder = tmp_path / "state" / "objects"
+    if storage_kind != "local":
+        folder = request.getfixturevalue("double").folder / "bytes"
+    return lambda: [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def empty_storage(storage_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Have the test begin without objects where the storage is shared with others."""
+    if storage_kind == "local":
+        shutil.rmtree(tmp_path / "state" / "objects", ignore_errors=True)
+    else:
+        double = request.getfixturevalue("double")
+        empty_bucket(double.url, double.key(), "imports")
+
+
+@pytest.fixture
+def make_config(database: str, tmp_path: Path, storage_variables: dict[str, str]) -> Callable[..., Config]:
     """Settings for the test's database and folder; keyword arguments are further variables."""
 
     def make(**variables: object) -> Config:
@@ -98,6 +150,7 @@ def make_config(database: str, tmp_path: Path) -> Callable[..., Config]:
                 "DATABASE_URL": database,
                 "DATA_DIR": str(tmp_path / "state"),
                 "LOG_FORMAT": "json",
+                **storage_variables,
                 **{name: str(value) for name, value in variables.items()},
             }
         )
@@ -111,10 +164,8 @@ def config(make_config: Callable[..., Config]) -> Config:
 
 
 @pytest.fixture
-def storage(config: Config) -> LocalStorage:
-    found = open_storage(config)
-    assert isinstance(found, LocalStorage)
-    return found
+def storage(config: Config) -> Storage:
+    return open_storage(config)
 
 
 @pytest.fixture
@@ -127,12 +178,13 @@ def work_off(config: Config) -> Iterator[Callable[[], int]]:
 
 
 @pytest.fixture
-def start_web(database: str, tmp_path: Path) -> Iterator[Callable[..., Web]]:
+def start_web(database: str, tmp_path: Path, storage_variables: dict[str, str]) -> Iterator[Callable[..., Web]]:
     """Starts real web processes (gunicorn on a free port); keyword arguments are further variables."""
     started: list[Web] = []
 
     def start(**variables: object) -> Web:
-        web = Web.start({"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **variables})
+        places = {"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **storage_variables}
+        web = Web.start({**places, **variables})
         started.append(web)
         return web
 
@@ -147,12 +199,15 @@ def web(start_web: Callable[..., Web]) -> Web:
 
 
 @pytest.fixture
-def start_worker(database: str, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+def start_worker(
+    database: str, tmp_path: Path, storage_variables: dict[str, str]
+) -> Iterator[Callable[..., WorkerProcess]]:
     """Starts real worker processes; keyword arguments are further variables."""
     started: list[WorkerProcess] = []
 
     def start(**variables: object) -> WorkerProcess:
-        worker = WorkerProcess.start({"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **variables})
+        places = {"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **storage_variables}
+        worker = WorkerProcess.start({**places, **variables})
         started.append(worker)
         return worker
 

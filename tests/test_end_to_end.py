@@ -1,6 +1,5 @@
 """The whole way: HTTP, storage, listener, COPY, in real processes."""
 
-import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +8,14 @@ import pytest
 
 from tests.processes import Web, WorkerProcess
 
+RUNS_OVER = ("local", "supabase")
 CONTACTS = [{"name": f"Contact {i} ÄÖ 😀", "email": f"contact{i}@example.com"} for i in range(5003)]
 ROWS = [(contact["name"], contact["email"], "crm-tool-x") for contact in CONTACTS]
 
 WAYS: dict[str, dict[str, Any]] = {
     "json": {"json": {"source": "crm-tool-x", "data": CONTACTS, "useResumable": False}},
     "multipart": {
-        "files": {"file": ("contacts.json", io.BytesIO(json.dumps(CONTACTS).encode()))},
+        "files": {"file": ("contacts.json", json.dumps(CONTACTS).encode())},
         "data": {"source": "crm-tool-x", "useResumable": "true"},
     },
     "stream": {

@@ -24,8 +24,10 @@ from dataflow.formats import PIECE_BYTES
 from dataflow.ids import uuid7
 from dataflow.importer import Attempt
 from dataflow.jobs import Job
-from dataflow.storage import LocalStorage
+from dataflow.storage import Storage
+from tests.objects import store
 
+RUNS_OVER = ("local", "supabase")
 MAX_ROW_BYTES = 1 << 20
 
 
@@ -38,7 +40,7 @@ def many(count: int) -> bytes:
 
 
 @pytest.fixture
-def claim(connection: db.Connection, storage: LocalStorage) -> Callable[..., Job]:
+def claim(connection: db.Connection, storage: Storage) -> Callable[..., Job]:
     """Stores content as an upload and claims its job."""
 
     def make(content: bytes, format_name: str = "csv", cuts: Iterable[int] = (), **options: str) -> Job:
@@ -55,7 +57,7 @@ def claim(connection: db.Connection, storage: LocalStorage) -> Callable[..., Job
             "options": {"onInvalid": "skip", **options},
         }
         jobs.insert_upload(connection, {"id": job_id, "object_key": key, "request_id": None, **values})
-        stored = storage.put(key, [content], "text/csv", {}, resumable=False)
+        stored = store(storage, key, [content])
         complete = {"format": format_name, "bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
         jobs.queue_upload(connection, job_id, {**values, **complete})
         job = jobs.claim(connection, "w")
@@ -66,7 +68,7 @@ def claim(connection: db.Connection, storage: LocalStorage) -> Callable[..., Job
 
 
 @pytest.fixture
-def load(connection: db.Connection, storage: LocalStorage) -> Callable[[Job], Attempt]:
+def load(connection: db.Connection, storage: Storage) -> Callable[[Job], Attempt]:
     def run(job: Job) -> Attempt:
         attempt = Attempt(job)
         importer.run(connection, attempt, storage, MAX_ROW_BYTES)
@@ -163,12 +165,12 @@ def test_content_that_cannot_be_imported_leaves_nothing(
 
 
 def test_bytes_that_differ_from_what_was_received_are_never_imported(
-    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], storage: LocalStorage
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], storage: Storage
 ) -> None:
     content = many(3000)
     job = claim(content)
     for damaged in (content.replace(b"Name 7,", b"Name 8,"), content[:-20], content + b"a,a@b.co\n"):
-        storage.put(job.object_key, [damaged], "text/csv", {}, resumable=False)
+        store(storage, job.object_key, [damaged])
         with pytest.raises(DigestMismatch):
             load(job)
         assert_untouched(connection, job)
@@ -179,7 +181,7 @@ def test_each_request_that_delivered_bytes_has_its_own_digest(
     connection: db.Connection,
     claim: Callable[..., Job],
     load: Callable[[Job], Attempt],
-    storage: LocalStorage,
+    storage: Storage,
     cuts: tuple[int, ...],
 ) -> None:
     content = many(6000)
@@ -189,14 +191,14 @@ def test_each_request_that_delivered_bytes_has_its_own_digest(
     job = claim(content, cuts=cuts)
     damaged = bytearray(content)
     damaged[cuts[-1] - 1] ^= 1
-    storage.put(job.object_key, [bytes(damaged)], "text/csv", {}, resumable=False)
+    store(storage, job.object_key, [bytes(damaged)])
     with pytest.raises(DataFlowError):
         load(job)
     assert_untouched(connection, job)
 
 
 def test_an_object_that_vanished_is_said_to_be_missing(
-    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], storage: LocalStorage
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], storage: Storage
 ) -> None:
     job = claim(many(1))
     storage.delete(job.object_key)
@@ -216,7 +218,7 @@ def test_an_overtaken_attempt_rolls_its_own_rows_back(
 
 
 def test_a_stopped_attempt_ends_with_the_reason_it_was_given(
-    connection: db.Connection, claim: Callable[..., Job], storage: LocalStorage
+    connection: db.Connection, claim: Callable[..., Job], storage: Storage
 ) -> None:
     attempt = Attempt(claim(many(20_000)))
     attempt.stop(ImportStopped("stop"))
@@ -237,7 +239,7 @@ CREATE TRIGGER refuse BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION re
 
 
 def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_file(
-    connection: db.Connection, claim: Callable[..., Job], storage: LocalStorage
+    connection: db.Connection, claim: Callable[..., Job], storage: Storage
 ) -> None:
     connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % "10").encode())
     attempt = Attempt(claim(many(200_000)))

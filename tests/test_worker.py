@@ -3,17 +3,19 @@
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from dataflow import db
 from dataflow.config import Config
+from dataflow.errors import ObjectMissing
 from dataflow.slot import retry_delay_seconds
-from dataflow.storage import LocalStorage
+from dataflow.storage import Storage
+from tests.objects import store
 from tests.processes import Web, WorkerProcess, eventually
 
+RUNS_OVER = ("local", "supabase")
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}}
 
 
@@ -38,15 +40,16 @@ def test_once_works_off_what_is_due_and_tells_by_its_exit_code(
 
 
 def test_the_object_is_deleted_after_a_success_and_kept_after_a_failure(
-    web: Web, work_off: Callable[[], int], config: Config
+    web: Web, work_off: Callable[[], int], storage: Storage
 ) -> None:
     good = web.post(data=rows(3), **CSV).json()["jobId"]
     bad = web.post(data=b"no,columns\n", **CSV).json()["jobId"]
     work_off()
     assert web.job(good)["objectDeletedAt"] is not None
     assert web.job(bad)["objectDeletedAt"] is None
-    kept = list((Path(config.data_dir) / "objects" / "imports").iterdir())
-    assert [path.name for path in kept] == [f"{bad}.csv"]
+    assert storage.info(f"{bad}.csv").size_bytes == len(b"no,columns\n")
+    with pytest.raises(ObjectMissing):
+        storage.info(f"{good}.csv")
 
 
 def test_a_job_starts_at_once_though_the_poll_is_an_hour_away(
@@ -148,27 +151,27 @@ def test_cancelling_in_psql_stops_a_running_import_and_keeps_no_row(
 
 
 def test_an_attempt_that_failed_for_a_passing_reason_is_tried_again_later(
-    web: Web, work_off: Callable[[], int], connection: db.Connection, storage: LocalStorage
+    web: Web, work_off: Callable[[], int], connection: db.Connection, storage: Storage
 ) -> None:
     job_id = web.post(data=rows(3), **CSV).json()["jobId"]
     good = rows(3)
-    storage.put(f"{job_id}.csv", [good.replace(b"user1", b"user9")], "text/csv", {}, resumable=False)
+    store(storage, f"{job_id}.csv", [good.replace(b"user1", b"user9")])
     assert work_off() == 0
     job = web.job(job_id)
     assert (job["state"], job["failures"]) == ("queued", 1)
     assert job["error"].startswith("digest_mismatch: ")
     assert job["runAt"] > job["startedAt"]
-    storage.put(f"{job_id}.csv", [good], "text/csv", {}, resumable=False)
+    store(storage, f"{job_id}.csv", [good])
     connection.execute("UPDATE jobs SET run_at = now() WHERE id = %s", [job_id])
     assert work_off() == 0
     assert web.job(job_id)["state"] == "succeeded"
 
 
 def test_a_job_that_has_spent_its_budget_fails(
-    web: Web, work_off: Callable[[], int], connection: db.Connection, storage: LocalStorage
+    web: Web, work_off: Callable[[], int], connection: db.Connection, storage: Storage
 ) -> None:
     job_id = web.post(data=rows(3), **CSV).json()["jobId"]
-    storage.put(f"{job_id}.csv", [rows(2)], "text/csv", {}, resumable=False)
+    store(storage, f"{job_id}.csv", [rows(2)])
     connection.execute("UPDATE jobs SET failures = max_failures - 1 WHERE id = %s", [job_id])
     assert work_off() == 1
     assert web.job(job_id)["state"] == "failed"

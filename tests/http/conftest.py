@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,15 +28,16 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def web(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Web]:
+def web(
+    database: str, tmp_path: Path, storage_variables: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Web]:
     """A module's WEB_VARIABLES are further settings."""
     further = getattr(request.module, "WEB_VARIABLES", {})
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state", **further})
+    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state", **storage_variables, **further})
     yield started
     started.stop()
 
 
 @pytest.fixture(autouse=True)
-def fresh_start(connection: db.Connection, tmp_path: Path) -> None:
+def fresh_start(connection: db.Connection, empty_storage: None) -> None:
     connection.execute("TRUNCATE jobs, contacts")
-    shutil.rmtree(tmp_path / "state" / "objects", ignore_errors=True)

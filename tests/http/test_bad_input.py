@@ -21,19 +21,19 @@ MIB = 1024 * 1024
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"
 FORM = "multipart/form-data; boundary=edge"
 ANN = {"name": "Ann", "email": "ann@example.com"}
+RUNS_OVER = ("local", "supabase")
 GOOD = json.dumps({"source": "crm", "data": [ANN]}).encode()
 GOOD_CSV = b"name,email\nAnn,ann@example.com\n"
 GOOD_NDJSON = b'{"name": "Ann", "email": "ann@example.com"}\n'
 
 
 @pytest.fixture
-def left_behind(connection: db.Connection, tmp_path: Path) -> Callable[[], list[Any]]:
+def left_behind(connection: db.Connection, stored_files: Callable[[], list[Path]]) -> Callable[[], list[Any]]:
     """Rows of jobs, contacts, and files of the object storage, partial ones included."""
 
     def find() -> list[Any]:
         rows = connection.execute("SELECT id::text, state FROM jobs UNION ALL SELECT id::text, email FROM contacts")
-        files = [path for path in (tmp_path / "state" / "objects").rglob("*") if path.is_file()]
-        return [*rows.fetchall(), *files]
+        return [*rows.fetchall(), *stored_files()]
 
     return find
 

@@ -16,6 +16,7 @@ import pytest
 from dataflow import db
 from tests.processes import Web, WorkerProcess
 
+RUNS_OVER = ("local", "supabase")
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}, {"name": "Bob", "email": "bob@example.com"}]
 AS_JSON = json.dumps(CONTACTS).encode()

@@ -14,6 +14,7 @@ import requests
 from dataflow import db
 from tests.processes import Web
 
+RUNS_OVER = ("local", "supabase")
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}]
 SUMMARY = [
     *("jobId", "kind", "ofJob", "state", "source", "fileName"),

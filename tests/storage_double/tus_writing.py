@@ -1,0 +1,79 @@
+"""The bytes of a TUS upload: appended as they arrive, and made an object when the last one is there."""
+
+import hashlib
+from collections.abc import Callable
+
+from tests.storage_double.body import BodyTooLong, FaultReset
+from tests.storage_double.messages import Request
+from tests.storage_double.refusals import tus_refusal
+from tests.storage_double.service import Service
+from tests.storage_double.state import StoredObject
+from tests.storage_double.tus_metadata import parse_metadata
+from tests.storage_double.uploads import Upload
+from tests.storage_double.wire import Interrupted, never
+
+
+def append(
+    service: Service, request: Request, upload: Upload, limit_bytes: int, must_end: Callable[[], bool] = never
+) -> dict[str, str]:
+    """Write the request's body at the end of the upload; the answer's headers, with the offset reached.
+
+    What arrived stays when the client leaves, and when `must_end` cuts it short: that is a success, and the offset
+    says how far it got.
+    """
+    offset = service.uploads.offset(upload) or 0
+    room_bytes = (limit_bytes if upload.length_bytes is None else upload.length_bytes) - offset
+    if (request.body.length_bytes or 0) > room_bytes:
+        raise tus_refusal(413, "upload's size exceeded")
+    # See `upload_api`: hashed on the way only where the rate leaves time for it.
+    digest = service.uploads.digest(upload, offset) if service.settings.bytes_per_second else None
+    headers = {}
+    with service.uploads.path(upload).open("r+b", buffering=0) as file:
+        file.seek(offset)
+        try:
+            request.body.save(file, digest, must_end, room_bytes)
+        except Interrupted:
+            headers["Connection"] = "close"
+        except BodyTooLong as error:
+            file.truncate(offset)
+            raise tus_refusal(413, "Maximum size exceeded") from error
+        except FaultReset as reset:
+            if not reset.keep:
+                file.truncate(offset)
+            raise
+        reached = file.tell()
+    upload.parts += reached > offset
+    if digest:
+        service.uploads.keep_digest(upload, digest, reached)
+    return headers | {"Upload-Offset": str(reached)} | finish_if_whole(service, upload, reached, digest)
+
+
+def finish_if_whole(
+    service: Service, upload: Upload, offset: int, digest: "hashlib._Hash | None" = None
+) -> dict[str, str]:
+    """Make it an object when nothing is missing; an upload that is one already stays as it is."""
+    if offset != upload.length_bytes:
+        return {}
+    metadata = parse_metadata(upload.metadata_header)
+    there = service.state.find(upload.bucket, upload.key)
+    if there is None or there.version != upload.version:
+        service.state.commit(
+            StoredObject(
+                upload.bucket,
+                upload.key,
+                upload.version,
+                offset,
+                metadata.content_type,
+                metadata.cache_control,
+                metadata.user_metadata,
+                _etag(service, upload, digest),
+            )
+        )
+    return {"Tus-Complete": "1"}
+
+
+def _etag(service: Service, upload: Upload, digest: "hashlib._Hash | None") -> str | None:
+    if service.settings.s3:
+        # The form of a multipart upload's: told from an MD5 by its end, and the same for no two uploads.
+        return f'"{hashlib.md5(upload.version.encode()).hexdigest()}-{max(1, upload.parts)}"'
+    return f'"{digest.hexdigest()}"' if digest else None
