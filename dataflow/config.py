@@ -57,7 +57,7 @@ def url(*schemes: str) -> typed.Field[Any]:
 def web_url() -> typed.Field[Any]:
     def check(value: str) -> None:
         if not _is_web_url(value):
-            raise ValidationError("must be a URL with http:// or https:// and a host, without a query.")
+            raise ValidationError("must be a URL with http:// or https:// and a host, without a user or a query.")
 
     return typed.String(load_default="", validate=check)
 
@@ -68,7 +68,8 @@ def _is_web_url(value: str) -> bool:
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
     except ValueError:
         return False
-    return bool(usable) and not parts.query and not parts.fragment and value.isprintable() and " " not in value
+    # Paths are appended to it, and it is shown: nothing may follow the path, and nobody's password be in it.
+    return bool(usable) and value.isprintable() and not set(value) & set(" ?#@")
 
 
 #: What may stand in a Content-Type header before its parameters.

@@ -26,8 +26,13 @@ _numbers = itertools.count(1)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What a module has in RUNS_OVER, `local` or `supabase`: over each of these its tests run once."""
+    """What a module has in RUNS_OVER, `local` or `supabase`: over each of these its tests run once.
+
+    But for those that are marked `one_storage`: slow ones in which the storage plays no part.
+    """
     kinds = getattr(metafunc.module, "RUNS_OVER", ())
+    if metafunc.definition.get_closest_marker("one_storage"):
+        kinds = kinds[:1]
     if kinds and "storage_kind" in metafunc.fixturenames:
         metafunc.parametrize("storage_kind", kinds, scope="module")
 

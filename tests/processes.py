@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import psutil
 import requests
 
 T = TypeVar("T")
@@ -72,6 +73,12 @@ class ChildProcess:
         """End it as a crash would."""
         self.process.kill()
         self.process.wait()
+
+    def kill_all(self) -> None:
+        """End it and its children as a machine's death would."""
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            child.kill()
+        self.kill()
 
     def stop(self) -> int:
         """End it as a platform would; return its exit code."""

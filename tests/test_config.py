@@ -1,6 +1,8 @@
 """Settings: the original's defaults, every problem at once, and no secret in anything that is shown."""
 
 import dataclasses
+import json
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,6 +11,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dataflow.config import MAX_SOCKET_DIR_BYTES, Config, embedded_url, socket_dir
 from dataflow.errors import ConfigError
+from dataflow.storage import Unobserved
+from dataflow.storage.supabase.api import Api
 
 pytestmark = pytest.mark.unit
 
@@ -29,8 +33,10 @@ def test_the_defaults_of_the_original_are_kept():
     config = Config.from_env({})
     assert config.port == 3000
     assert config.upload_chunk_size == 6_291_456
-    assert config.upload_cache_control == "3600"
+    assert config.upload_cache_control == 3600
     assert config.upload_default_content_type == "application/octet-stream"
+    assert config.upload_retry_delays == (0, 3, 5, 10, 20)
+    assert config.storage_bucket == "imports"
     assert config.worker_concurrency == 10
     assert config.worker_poll_interval == 500
     assert config.poll_seconds == 0.5
@@ -103,6 +109,8 @@ def test_settings_cannot_be_changed():
         ("WORKER_POLL_INTERVAL", ["9", "3600001"]),
         ("SHUTDOWN_GRACE_SECONDS", ["-1", "3601"]),
         ("ENABLE_METRICS", ["maybe", "2"]),
+        ("UPLOAD_CACHE_CONTROL", ["-1", "max-age=3600", "no-cache", "1.5"]),
+        ("WORKER_METRICS_PORT", ["-1", "65536", "auto"]),
         ("LOG_FORMAT", ["xml", "JSON"]),
         ("DATABASE_URL", ["mysql://db/x", "db.example.org", "http://db"]),
     ],
@@ -121,6 +129,8 @@ def test_a_value_out_of_range_is_refused_by_name(name: str, values: list[str]):
         ("MAX_ROW_BYTES", ["65536", "67108864"]),
         ("WORKER_CONCURRENCY", ["1", "100"]),
         ("SHUTDOWN_GRACE_SECONDS", ["0", "3600"]),
+        ("UPLOAD_CACHE_CONTROL", ["0", "31536000"]),
+        ("WORKER_METRICS_PORT", ["0", "65535"]),
         ("LOG_FORMAT", ["json", "text"]),
         ("DATABASE_URL", ["postgres://db/x", "postgresql:///x", "postgresql://u:p@h:5433/x?sslmode=require"]),
     ],
@@ -179,7 +189,208 @@ def test_what_is_given_but_wrong_is_not_called_missing_too():
     [problem] = problems(DYNO="web.1", DATABASE_URL="mysql://db/x", **SUPABASE)
     assert problem.startswith("DATABASE_URL: must begin with postgres")
     [problem] = problems(**{**SUPABASE, "SUPABASE_URL": "project.supabase.co"})
-    assert problem.startswith("SUPABASE_URL: must begin with http")
+    assert problem.startswith("SUPABASE_URL: must be a URL with http")
+
+
+# Storage
+
+
+def jwt(**claims: object) -> str:
+    """A key as Supabase makes them, hunter2 its signature."""
+    header, payload = (
+        urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in ({"alg": "HS256", "typ": "JWT"}, claims)
+    )
+    return f"{header}.{payload}.hunter2"
+
+
+#: Of all lengths that base64 knows, and with characters that base64url writes otherwise.
+ISSUERS = ("supabase", "supabase1", "supabase12", "~~~???>>>")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [*(jwt(iss=issuer, role="service_role", exp=1) for issuer in ISSUERS), jwt(sub="x"), "sb_secret_hunter2", "a.b.c"],
+)
+def test_a_key_that_may_be_the_service_s_is_accepted(key: str):
+    config = Config.from_env({**SUPABASE, "SUPABASE_SERVICE_ROLE_KEY": key})
+    assert config.supabase_service_role_key == key
+    assert key not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "key", [*(jwt(iss=issuer, role="anon", exp=1) for issuer in ISSUERS), "sb_publishable_hunter2"]
+)
+def test_the_key_for_browsers_is_refused_without_being_shown(key: str):
+    [problem] = problems(**{**SUPABASE, "SUPABASE_SERVICE_ROLE_KEY": key})
+    assert problem.startswith("SUPABASE_SERVICE_ROLE_KEY: ")
+    assert "browsers" in problem
+    assert "service_role" in problem
+    assert not any(part in problem for part in ("hunter2", *key.split(".")))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "hunter2 hunter2",
+        "hunter2\n",
+        " hunter2",
+        "Bearer hunter2",
+        "hunter2\r\nX: y",
+        "hunterzw\u00f6lf",
+        "hunter2\x7f",
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key: str):
+    [problem] = problems(**{**SUPABASE, "SUPABASE_SERVICE_ROLE_KEY": key})
+    assert problem.startswith("SUPABASE_SERVICE_ROLE_KEY: must be one line")
+    assert "hunter" not in problem
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_URL", "STORAGE_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "project.supabase.co",
+        "ftp://project.supabase.co",
+        "https://",
+        "https:///storage/v1",
+        "https://:8000",
+        "https://project.supabase.co:port",
+        "https://project.supabase.co:65536",
+        "https://[::1",
+        "https://project.supabase.co/?key=hunter2",
+        "https://project.supabase.co/#top",
+        "https://project.supabase.co?",
+        "https://project.supabase.co#",
+        "https://project.supabase.co/ ",
+        " https://project.supabase.co",
+        "https://project. supabase.co",
+        "https://project.supabase.co\n",
+        "https://project.supabase.co/\tx",
+    ],
+)
+def test_a_url_below_which_no_request_can_be_sent_is_refused(name: str, url: str):
+    [problem] = problems(**{**SUPABASE, name: url})
+    assert problem.startswith(f"{name}: must be a URL with http")
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    ("supabase_url", "storage_url", "base"),
+    [
+        ("https://project.supabase.co", "", "https://project.supabase.co/storage/v1"),
+        ("https://project.supabase.co/", "", "https://project.supabase.co/storage/v1"),
+        ("http://localhost:54321", "", "http://localhost:54321/storage/v1"),
+        ("http://[::1]:54321", "", "http://[::1]:54321/storage/v1"),
+        ("https://example.org/supabase/", "", "https://example.org/supabase/storage/v1"),
+        ("https://project.supabase.co", "http://storage:5000", "http://storage:5000"),
+        ("https://project.supabase.co", "http://storage:5000/", "http://storage:5000"),
+        (
+            "https://project.supabase.co",
+            "https://project.storage.supabase.co/storage/v1/",
+            "https://project.storage.supabase.co/storage/v1",
+        ),
+    ],
+)
+def test_the_storage_is_below_the_project_unless_it_is_named(supabase_url: str, storage_url: str, base: str):
+    config = Config.from_env({**SUPABASE, "SUPABASE_URL": supabase_url, "STORAGE_URL": storage_url})
+    # A slash at its end makes no difference to where requests go.
+    assert Api(config.storage_base_url, "key", "imports", Unobserved()).base_url == base
+
+
+def test_a_local_directory_has_no_base_url():
+    assert Config.from_env({}).storage_base_url == ""
+
+
+def test_a_storage_url_alone_is_refused():
+    [problem] = problems(STORAGE_URL="https://project.storage.supabase.co/storage/v1")
+    assert problem.startswith("STORAGE_URL: ")
+    assert "SUPABASE_URL" in problem
+
+
+def test_a_wrong_supabase_url_is_not_called_missing_beside_a_storage_url():
+    wrong = {**SUPABASE, "SUPABASE_URL": "project", "STORAGE_URL": "http://storage:5000"}
+    [problem] = problems(**wrong)
+    assert problem.startswith("SUPABASE_URL: ")
+
+
+@pytest.mark.parametrize("name", ["imports", "a", "0", "_", "x" * 100, "my imports", "a-b.c_d!*'()&$@=;:+,?"])
+def test_a_bucket_may_have_any_name_that_the_storage_takes(name: str):
+    assert Config.from_env({"STORAGE_BUCKET": name}).storage_bucket == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a/b",
+        "/",
+        "..",
+        ".",
+        ".hidden",
+        " imports",
+        "x" * 101,
+        "imports\n",
+        "gr\u00f6\u00dfe",
+        "a%2Fb",
+        "a#b",
+        "a\\b",
+        '"',
+    ],
+)
+def test_a_bucket_with_another_name_is_refused(name: str):
+    [problem] = problems(STORAGE_BUCKET=name)
+    assert problem.startswith("STORAGE_BUCKET: must be the name of a bucket")
+
+
+@pytest.mark.parametrize(
+    ("value", "delays"),
+    [
+        ("0", (0.0,)),
+        ("0,3,5,10,20", (0.0, 3.0, 5.0, 10.0, 20.0)),
+        ("0.5,1.25", (0.5, 1.25)),
+        (",".join(["1"] * 20), (1.0,) * 20),
+    ],
+)
+def test_retry_delays_are_seconds_in_their_order(value: str, delays: tuple[float, ...]):
+    assert Config.from_env({"UPLOAD_RETRY_SECONDS": value}).upload_retry_delays == delays
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["-1", "1,", ",1", "1,,2", "1;2", "1s", "nan", "inf", "1e3", ".5", "5.", "1\n", "\u0661", ",".join(["1"] * 21)],
+)
+def test_other_retry_delays_are_refused(value: str):
+    [problem] = problems(UPLOAD_RETRY_SECONDS=value)
+    assert problem.startswith("UPLOAD_RETRY_SECONDS: must be seconds")
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/csv", "application/vnd.ms-excel", "application/x-ndjson", "image/svg+xml"]
+)
+def test_the_default_content_type_is_a_media_type(media_type: str):
+    found = Config.from_env({"UPLOAD_DEFAULT_CONTENT_TYPE": media_type})
+    assert found.upload_default_content_type == media_type
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "csv",
+        "text/",
+        "/csv",
+        "text/csv; charset=utf-8",
+        "text/csv ",
+        "text/csv\n",
+        "a/b/c",
+        "text/*",
+        "t\u00ebxt/csv",
+        "a" * 101 + "/b",
+    ],
+)
+def test_another_default_content_type_is_refused(media_type: str):
+    [problem] = problems(UPLOAD_DEFAULT_CONTENT_TYPE=media_type)
+    assert problem.startswith("UPLOAD_DEFAULT_CONTENT_TYPE: must be a media type")
 
 
 # Secrets
@@ -200,9 +411,17 @@ def test_no_value_is_in_a_message():
         assert f"{name}: " in found
 
 
-def test_no_value_is_in_what_a_traceback_would_show():
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"DATABASE_URL": "mysql://user:hunter2@db/x"},
+        {**SUPABASE, "SUPABASE_SERVICE_ROLE_KEY": "sb_publishable_hunter2"},
+    ],
+    ids=lambda wrong: list(wrong)[-1],
+)
+def test_no_value_is_in_what_a_traceback_would_show(wrong: dict[str, str]):
     with pytest.raises(ConfigError) as caught:
-        Config.from_env({"DATABASE_URL": "mysql://user:hunter2@db/x"})
+        Config.from_env(wrong)
     error: BaseException | None = caught.value
     while error is not None:
         assert "hunter2" not in str(error)

@@ -1,6 +1,7 @@
 """Faults between us and a storage server, each injected for real: what was sent is what is read back, or it is said."""
 
 import hashlib
+import logging
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from dataflow.errors import DataFlowError, DigestMismatch, ObjectMissing, StorageError, StorageUnavailable, UploadLost
 from dataflow.storage import Description, Storage
 from dataflow.storage.retries import Schedule
+from dataflow.storage.supabase import upload
 from tests.objects import store
 from tests.processes import eventually
 from tests.storage_double.process import StorageDouble
@@ -361,6 +363,16 @@ def test_retries_are_logged_with_offset_and_attempt(
     facts = [(record.offset, record.attempt) for record in caplog.records if record.message == "storage failed"]  # type: ignore[attr-defined]
     # Between the two refused PATCHes the offset was asked for, and that succeeded without moving it.
     assert facts == [(CHUNK_BYTES, 1), (CHUNK_BYTES, 2)]
+
+
+def test_long_uploads_say_how_far_they_are(
+    storage: Storage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "PROGRESS_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO, "dataflow.storage"):
+        store(storage, KEY, in_pieces())
+    facts = [record.bytes for record in caplog.records if record.message == "upload progress"]  # type: ignore[attr-defined]
+    assert facts == [CHUNK_BYTES, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES, SIZE_BYTES]
 
 
 def test_impatience_is_what_the_schedule_says(fresh_double: StorageDouble) -> None:

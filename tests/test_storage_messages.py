@@ -116,6 +116,7 @@ REFUSALS = {
     # Section 8: tus, whose status is true and whose text is plain
     "tus, bad key": Refusal(400, said("403", "AccessDenied", "Invalid Compact JWS"), StorageDenied, status=403),
     "tus, anon key": Refusal(403, RLS, StorageDenied),
+    "no such route at a gateway": Refusal(404, '{"message":"no Route matched with those values"}', StorageError),
     "tus, no bucket": Refusal(404, "Bucket not found", BucketMissing),
     "tus, no upload": Refusal(404, "The file for this url was not found", ObjectMissing),
     "tus, no length": Refusal(400, "Upload-Length or Upload-Defer-Length header required", StorageError),

@@ -37,7 +37,7 @@ def clock() -> Clock:
 
 
 def schedule(clock: Clock, *delays: float) -> Schedule:
-    return Schedule(delays, clock, clock.wait)
+    return Schedule(delays, clock=clock, wait=clock.wait)
 
 
 def pauses(retries: Retries) -> int:
@@ -52,18 +52,37 @@ def pauses(retries: Retries) -> int:
         count += 1
 
 
-def test_the_schedule_of_the_original_is_the_default():
+def test_by_default_the_original_s_delays_end_before_a_router_cuts():
     assert Schedule().delays == (0, 3, 5, 10, 20)
+    assert Schedule().chunk_seconds <= 45
+    assert Schedule().last_chunk_seconds <= 20
 
 
 def test_each_failure_waits_for_the_next_delay_and_then_the_error_is_raised(clock: Clock):
     retries = Retries(schedule(clock, 0, 3, 5), limit_seconds=100)
-    assert [retries.pause(ERROR) for _ in range(3)] == [0, 3, 5]
+    for _ in range(3):
+        retries.pause(ERROR)
     assert clock.waits == [0, 3, 5]
     with pytest.raises(StorageUnavailable) as caught:
         retries.pause(ERROR)
     assert caught.value is ERROR
     assert clock.waits == [0, 3, 5]
+
+
+def test_a_wait_that_is_called_off_ends_the_attempts(clock: Clock):
+    retries = Retries(schedule(clock, 0, 3, 5), 100, wait=lambda seconds: seconds == 3)
+    retries.pause(ERROR)
+    with pytest.raises(StorageUnavailable) as caught:
+        retries.pause(ERROR)
+    assert caught.value is ERROR
+
+
+def test_slowness_without_failure_is_bounded_too(clock: Clock):
+    retries = Retries(schedule(clock), limit_seconds=10)
+    retries.check()
+    clock.now += 10.1
+    with pytest.raises(StorageUnavailable, match="too slow"):
+        retries.check()
 
 
 def test_an_empty_schedule_is_one_attempt(clock: Clock):

@@ -67,6 +67,11 @@ def put(storage: Storage, size_bytes: int, declared: bool = False, content_type:
     storage.put(KEY, [bytes(size_bytes)], lambda: described, lambda url: None)
 
 
+def read(storage: Storage) -> bytes:
+    with storage.open(KEY) as reader:
+        return b"".join(reader.pieces(65536))
+
+
 def use_every_operation(storage: Storage) -> dict[str, DataFlowError]:
     """What each operation answers, which must be an error."""
     calls: dict[str, Callable[[], object]] = {
@@ -74,7 +79,7 @@ def use_every_operation(storage: Storage) -> dict[str, DataFlowError]:
         "put": lambda: store(storage, KEY, [SMALL]),
         "put in chunks": lambda: put(storage, CHUNK_BYTES + 1),
         "info": lambda: storage.info(KEY),
-        "open": lambda: storage.open(KEY).__enter__(),
+        "open": lambda: read(storage),
         "delete": lambda: storage.delete(KEY),
         "sign": lambda: storage.sign(KEY, 60),
     }

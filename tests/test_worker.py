@@ -119,6 +119,7 @@ def test_sigterm_lets_a_running_import_finish_and_claims_no_other(
     assert web.job(waiting)["state"] == "queued"
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("end", ["grace period over", "second signal"])
 def test_an_import_that_cannot_finish_is_rolled_back_and_handed_on_without_a_charge(
     end: str, web: Web, start_worker: Callable[..., WorkerProcess], connection: db.Connection

@@ -31,11 +31,10 @@ class Description:
 class ObjectReader(Protocol):
     """An open object. `close` may be called from another thread and makes a blocked read end with an error."""
 
-    etag: str
-
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
         """The content in order, at most `piece_bytes` (and at least one byte) at a time.
 
+        :raises ObjectMissing: when there is none, if `Storage.open` has not noticed yet.
         :raises StorageError: when it cannot be read to its end.
         """
         ...
@@ -72,10 +71,9 @@ class Storage(Protocol):
         ...
 
     def open(self, key: str) -> AbstractContextManager[ObjectReader]:
-        """Read an object.
+        """Read an object. Takes no time: whatever may be slow happens while its pieces are read.
 
-        :raises ObjectMissing: when there is none.
-        :raises StorageError: when that cannot be told.
+        :raises ObjectMissing: when there is none, and that can be seen at once.
         """
         ...
 

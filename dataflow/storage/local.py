@@ -21,7 +21,6 @@ class LocalReader:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.stored = _describe(file)
-        self.etag = self.stored.etag
 
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
         with _wrapped("read"):

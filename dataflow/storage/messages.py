@@ -4,6 +4,7 @@ Knows nothing of sockets. How the server words its refusals: contract sections 1
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,9 @@ from dataflow.errors import (
 MAX_QUOTED_CHARACTERS = 200
 #: Statuses that pass, 544 being the server's own for a database pool without a free connection.
 PASSING = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 544})
+_STATUS = re.compile(r"[1-5][0-9]{2}")
+_MISSING = re.compile(r"NoSuchKey|object not found|file for this url", re.IGNORECASE)
+#: A redirect, and a 404 that does not speak of an object: of a gateway, for an address that is not the storage's.
 _REDIRECTED = StorageError, "The storage is somewhere else: correct SUPABASE_URL or STORAGE_URL"
 REFUSALS: dict[int, tuple[type[DataFlowError], str]] = {
     **dict.fromkeys((301, 302, 303, 307, 308), _REDIRECTED),
@@ -59,14 +63,14 @@ class Answer:
     def status(self) -> int:
         """The true status: the object API answers nearly all errors with 400 and says the true one in its JSON."""
         said = str(self.members.get("statusCode", ""))
-        return int(said) if self.http_status == 400 and said.isdecimal() else self.http_status
+        return int(said) if self.http_status == 400 and _STATUS.fullmatch(said) else self.http_status
 
     @property
     def members(self) -> dict[str, Any]:
         """The JSON object that the text is, else nothing: gateways answer HTML."""
         try:
             found = json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -84,9 +88,12 @@ class Answer:
             return BucketMissing, ""
         if self.members.get("code") in ("AccessDenied", "InvalidJWT"):
             return REFUSALS[403]
+        if self.status == 404 and not _MISSING.search(self.text):
+            return _REDIRECTED
         return REFUSALS.get(self.status, (StorageError, "The storage refused"))
 
     def _quoted(self) -> str:
-        """What the server said, on one line, cut to MAX_QUOTED_CHARACTERS."""
-        said = " ".join(str(self.members.get("message") or self.text or "no reason given").split())
+        """What the server said, on one line, cut to MAX_QUOTED_CHARACTERS, without what Postgres cannot store."""
+        said = str(self.members.get("message") or self.text)
+        said = " ".join("".join(c if c.isprintable() else " " for c in said).split()) or "no reason given"
         return f"{said[:MAX_QUOTED_CHARACTERS]} (status {self.status})"

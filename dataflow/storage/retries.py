@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dataflow.errors import StorageError
+from dataflow.errors import StorageError, StorageUnavailable
 
 #: No attempt may use up all the time there is: when an answer never comes, something is left to ask again.
 SHARE_OF_ONE_ATTEMPT = 0.6
@@ -24,7 +24,7 @@ class Schedule:
 
 
 class Retries:
-    """The attempts at one thing, within `limit_seconds` from now."""
+    """The attempts at one thing, within `limit_seconds` from now; a true result of `wait` calls them off."""
 
     def __init__(self, schedule: Schedule, limit_seconds: float, wait: Callable[[float], object] | None = None) -> None:
         self._schedule = schedule
@@ -45,10 +45,15 @@ class Retries:
         """Something was achieved: the schedule begins anew, the limit stands."""
         self.failures = 0
 
-    def pause(self, error: StorageError) -> float:
-        """Wait before the next attempt, and return for how long.
+    def check(self) -> None:
+        """:raises StorageUnavailable: when the time is up, although no attempt has failed."""
+        if self.left_seconds <= 0:
+            raise StorageUnavailable("The storage was too slow.")
 
-        :raises StorageError: `error`, when there is no attempt or no time left.
+    def pause(self, error: StorageError) -> None:
+        """Wait before the next attempt.
+
+        :raises StorageError: `error`, when there is no attempt or no time left, or the waiting was called off.
         """
         if self.failures >= len(self._schedule.delays):
             raise error
@@ -56,5 +61,5 @@ class Retries:
         if delay >= self.left_seconds:
             raise error
         self.failures += 1
-        self._wait(delay)
-        return delay
+        if self._wait(delay):
+            raise error

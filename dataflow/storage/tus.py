@@ -16,7 +16,9 @@ VERSION = {"Tus-Resumable": "1.0.0"}
 #: Looked at on every request, the last included: without it a repeated last PATCH is a conflict with its own object.
 UPSERT = {"x-upsert": "true"}
 PATH = "/upload/resumable"
-_ID = re.compile(r"[\w.~+=%-]+", re.ASCII)
+#: No dot in front and nothing encoded: requests would make another path of it.
+_ID = re.compile(r"[\w~+=-][\w.~+=-]*", re.ASCII)
+_OFFSET = re.compile(r"[0-9]{1,15}")
 
 
 class TusUpload:
@@ -75,6 +77,9 @@ class TusUpload:
             self._start_over(answer)
         if self.id is not None and answer.status == 409:
             raise StorageUnavailable(f"The storage has another offset than {self.offset} for the upload.")
+        if asked.method == "PATCH" and answer.status == 400 and "Upload-Length" in asked.headers:
+            # A PATCH given up for dead has declared the length after HEAD was answered; asked again, it says so.
+            raise StorageUnavailable(f"The storage refused the length of the upload: {answer.text[:100]}")
         raise answer.error(self._bucket)
 
     @property
@@ -117,11 +122,11 @@ class TusUpload:
             self._is_in_doubt = False
             return
         offset = answer.headers.get("Upload-Offset", "")
-        if not offset.isdecimal() or not self._start <= int(offset) <= self._end:
+        if not _OFFSET.fullmatch(offset) or not self._start <= int(offset) <= self._end:
             # Before the chunk: acknowledged bytes are gone (contract section 0.3). After it: not our upload.
-            where = f"byte {offset or 'unknown'}, where only bytes {self._start} to {self._end} are at hand"
+            where = f"byte {offset[:15] or 'unknown'}, where only bytes {self._start} to {self._end} are at hand"
             raise UploadLost(f"The storage wants to go on at {where}. Send the file again.")
-        stands_still = int(offset) == self.offset < self._end
+        stands_still = int(offset) <= self.offset < self._end
         self.offset = int(offset)
         self._is_in_doubt = False
         if asked.method == "HEAD":

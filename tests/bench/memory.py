@@ -40,7 +40,8 @@ def run(rig: Rig, rows: int, gigabytes: float) -> None:
     _report_web({kind: (_upload(rig, whole[kind], 1), _upload(rig, parts[kind], UPLOADS)) for kind in whole}, gigabytes)
 
 
-def _peak_mb(child: ChildProcess) -> float:
+def peak_mb(child: ChildProcess) -> float:
+    """The peak of the largest process among the child and its children, in MB."""
     parent = psutil.Process(child.process.pid)
     return max(_high_water_mb(process.pid) for process in (parent, *parent.children(recursive=True)))
 
@@ -59,7 +60,7 @@ def _worker_mb(rig: Rig, format_name: str, rows: int) -> float:
     try:
         rig.queue(upload)
         rig.succeeded_job(upload, rows)
-        return _peak_mb(worker)
+        return peak_mb(worker)
     finally:
         worker.stop()
 
@@ -93,12 +94,12 @@ def _upload(rig: Rig, request: Request, uploads: int) -> tuple[float, float]:
         with ThreadPoolExecutor(uploads) as clients:
             list(clients.map(_send, [web] * uploads, [request] * uploads))
         seconds = time.monotonic() - began
-        peak_mb = _peak_mb(web)
+        peak = peak_mb(web)
     finally:
         web.stop()
     received = rig.forget_queued()
     assert received == [request.content_bytes] * uploads, f"{received} bytes arrived, sent {request.content_bytes}"
-    return peak_mb, uploads * len(request.body) / 1e6 / seconds
+    return peak, uploads * len(request.body) / 1e6 / seconds
 
 
 def _send(web: Web, request: Request) -> None:

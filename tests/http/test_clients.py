@@ -118,6 +118,7 @@ def test_what_the_head_tells_is_refused_before_the_body_is_read(
     assert not left_behind()
 
 
+@pytest.mark.one_storage
 def test_without_postgres_an_upload_is_refused_before_its_body_is_read(start_web: Callable[..., Web]) -> None:
     web = start_web(DATABASE_URL=f"postgresql://postgres:hush@127.0.0.1:{free_port()}/none")
     with Raw(web, CSV, {"Content-Length": 1024 * MIB}) as raw:
@@ -312,6 +313,7 @@ def test_stalled_clients_are_cut_off_and_hold_up_nobody(
         assert requests.get(f"{web.url}/health", timeout=1).status_code == 200
 
 
+@pytest.mark.one_storage
 def test_uploads_beyond_the_limit_are_put_off_while_small_requests_are_served(
     web: Web, connection: db.Connection
 ) -> None:
@@ -389,6 +391,7 @@ class Dawdlers:
                 raw.send(b"name,email\n" + b"\n" * 239)
 
 
+@pytest.mark.one_storage
 def test_health_answers_in_a_second_beside_forty_slow_clients_and_a_silent_one(start_web: Callable[..., Web]) -> None:
     web = start_web()
     slowest = 0.0
@@ -400,6 +403,7 @@ def test_health_answers_in_a_second_beside_forty_slow_clients_and_a_silent_one(s
     assert slowest < 1
 
 
+@pytest.mark.one_storage
 def test_a_slow_upload_shows_that_it_is_alive(web: Web, connection: db.Connection) -> None:
     beat = "SELECT FROM jobs WHERE heartbeat_at > created_at + interval '1 s' AND bytes_done > 0"
     with Dawdlers(web, 1):

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 import threading
 from pathlib import Path
 
@@ -39,7 +38,9 @@ def _settings() -> tuple[Settings, bool]:
 
 
 def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    # Not by sys.stdin, whose lock the interpreter needs when it ends.
+    while os.read(0, 1024):
+        pass
     os._exit(0)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
@@ -39,7 +40,7 @@ class Body:
         self.complete = self.length_bytes == 0
 
     def pieces(self, stop: Callable[[], bool] = never) -> Iterator[memoryview]:
-        """What arrives, in order; each piece is overwritten by the next.
+        """What arrives, in order; each piece is overwritten by the next, and counted once the caller is done with it.
 
         :raises ClientGone: when the client leaves before the end.
         :raises Interrupted: when `stop` came true first.
@@ -51,16 +52,16 @@ class Body:
                 break
             view = self._wire.buffer[: min(self._left_bytes, self._pace.step_bytes, self._bytes_until_reset())]
             taken = self._wire.receive_into(view, stop)
-            self._count(taken)
+            if self.began is None:
+                self.began = time.monotonic()
             yield view[:taken]
+            self._count(taken)
             if self.is_chunked and not self._left_bytes:
                 self._wire.line(stop)
         if self._reset:
             raise FaultReset(self._reset.keep)
 
     def _count(self, taken: int) -> None:
-        if self.began is None:
-            self.began = time.monotonic()
         self.received_bytes += taken
         self._left_bytes -= taken
         self._pace.keep(self.received_bytes)
@@ -93,7 +94,7 @@ class Body:
         :raises BodyTooLong: when it goes beyond `at_most_bytes`, before the piece that does is written.
         """
         for piece in self.pieces(stop):
-            if at_most_bytes is not None and self.received_bytes > at_most_bytes:
+            if at_most_bytes is not None and self.received_bytes + len(piece) > at_most_bytes:
                 raise BodyTooLong
             rest = piece
             while rest:
@@ -115,9 +116,11 @@ class Body:
 
     def discard(self, at_most_bytes: int | None = None) -> None:
         """Read on and throw it away; stops, incomplete, after `at_most_bytes`."""
-        received = self.received_bytes
-        if at_most_bytes is not None and self._left_bytes > at_most_bytes:
+        if at_most_bytes is None:
+            at_most_bytes = sys.maxsize
+        if self._left_bytes > at_most_bytes:
             return
-        for _ in self.pieces():
-            if at_most_bytes is not None and self.received_bytes - received > at_most_bytes:
+        for piece in self.pieces():
+            at_most_bytes -= len(piece)
+            if at_most_bytes < 0:
                 return

@@ -72,9 +72,11 @@ class Exchange:
 
     def _hold(self) -> None:
         gate = self._service.faults.gate()
+        self._entry.held = True
         while not gate.wait(GLANCE_SECONDS):
             if self._wire.is_gone():
                 raise ClientGone
+        self._entry.held = False
 
     def _answer(self) -> Response:
         fault = self._fault
@@ -111,13 +113,15 @@ class Exchange:
                 return False
             fault = self._fault
             if fault is None or fault.deed not in ("cut", "stall") or fault.after_bytes is None:
-                return self._send_body(response, head, response.body_bytes)
+                self._send_body(response, head, response.body_bytes)
+                return False
             self._send_body(response, head, min(fault.after_bytes, response.body_bytes))
             if fault.deed == "cut":
                 self._cut(fault)
                 return True
             self._hold()
-            return self._send_body(response, b"", response.body_bytes)
+            self._send_body(response, b"", response.body_bytes)
+            return False
         finally:
             response.release()
 
@@ -134,12 +138,12 @@ class Exchange:
         lines = "".join(f"{name}: {value}\r\n" for name, value in (headers | response.headers).items())
         return f"HTTP/1.1 {response.status} {reason}\r\n{lines}\r\n".encode("latin-1")
 
-    def _send_body(self, response: Response, head: bytes, end: int) -> bool:
-        """Send on up to byte `end` of the body; never ends the connection."""
+    def _send_body(self, response: Response, head: bytes, end: int) -> None:
+        """Send on up to byte `end` of the body."""
         if response.file is None:
             self._wire.send(head + response.body[self._entry.sent_bytes : end])
             self._entry.sent_bytes = end
-            return False
+            return
         if head:
             self._wire.send(head)
         pace = Pace(self._service.settings.bytes_per_second)
@@ -150,7 +154,6 @@ class Exchange:
             pace.keep(sent + step - begun)
             self._wire.send_file(response.file.fileno(), response.offset + sent, step)
             self._entry.sent_bytes += step
-        return False
 
     def _cut(self, fault: Fault) -> None:
         self._wire.wait_until_sent()

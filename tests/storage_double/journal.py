@@ -30,10 +30,13 @@ class Entry:
     began: float
     status: int | None = None  #: None as long as no answer was sent
     sent_bytes: int = 0
+    held: bool = False  #: by a stall, now
     ended: float | None = None
 
     def end(self) -> None:
-        self.ended = time.monotonic()
+        """Its first call counts."""
+        if self.ended is None:
+            self.ended = time.monotonic()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -42,6 +45,7 @@ class Entry:
             "status": self.status,
             "received_bytes": self.request.body.received_bytes,
             "sent_bytes": self.sent_bytes,
+            "held": self.held,
             "began": self.began,
             "body_began": self.request.body.began,
             "ended": self.ended,

@@ -29,7 +29,7 @@ from dataflow.storage.supabase.upload import Upload, chunks
 #: For a call without content, all its attempts together.
 CALL_SECONDS = 20.0
 #: For a call that is made once.
-SINGLE_CALL_SECONDS = 5.0
+SINGLE_CALL_SECONDS = 3.0
 JSON = {"Content-Type": "application/json"}
 
 
@@ -73,7 +73,7 @@ class SupabaseStorage:
 
     @contextmanager
     def open(self, key: str) -> Iterator[SupabaseReader]:
-        with closing(SupabaseReader(self._api, self._schedule, key, self.info(key))) as reader:
+        with closing(SupabaseReader(self._api, self._schedule, key, self._info)) as reader:
             yield reader
 
     def info(self, key: str) -> StoredObject:

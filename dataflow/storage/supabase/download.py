@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import requests
@@ -25,28 +25,27 @@ PATIENCE_SECONDS = 600.0
 
 
 class SupabaseReader:
-    """An open object; see `ObjectReader`. Holds a connection only while its pieces are read."""
+    """An open object; see `ObjectReader`. `info` asks for its size; a connection is held while pieces are read."""
 
-    def __init__(self, api: Api, schedule: Schedule, key: str, stored: StoredObject) -> None:
+    def __init__(self, api: Api, schedule: Schedule, key: str, info: Callable[[str, Retries], StoredObject]) -> None:
         self._api = api
         self._key = key
-        self._size_bytes = stored.size_bytes
+        self._info = info
+        self._size_bytes = 0
         self._offset = 0
         self._first_etag: str | None = None  #: of the download whose bytes have been given out
         self._response: requests.Response | None = None
         self._closed = threading.Event()
         self._retries = Retries(schedule, PATIENCE_SECONDS, self._closed.wait)
-        self.etag = stored.etag
 
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
+        self._size_bytes = self._info(self._key, self._retries).size_bytes
         # At the end no range is asked for: there is none, not even an empty one.
         while self._offset < self._size_bytes:
             began = self._offset
             try:
                 yield from self._rest(piece_bytes)
             except StorageUnavailable as error:
-                if self._closed.is_set():
-                    raise
                 if self._offset - began >= piece_bytes:
                     self._retries.succeeded()
                 self._pause(error)

@@ -118,6 +118,7 @@ class Upload:
         """Exchange requests until the chunk is acknowledged."""
         tus.load(chunk, is_last)
         while request := tus.next():
+            retries.check()
             before, upload_id = tus.offset, tus.id
             try:
                 tus.take(request, self._api.exchange(request, retries.attempt_seconds))
