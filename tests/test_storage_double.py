@@ -206,12 +206,12 @@ def test_a_connection_is_used_again_after_a_small_body_was_refused(body: Any, cl
     connection.close()
 
 
-def test_an_idle_connection_is_closed_and_a_session_makes_another(hasty: StorageDouble) -> None:
-    with requests.Session() as session, socket.create_connection(("127.0.0.1", hasty.port)) as idle:
-        assert session.get(f"{hasty.url}/status", timeout=10).ok
-        idle.settimeout(10)
-        assert idle.recv(1) == b""
-        assert session.get(f"{hasty.url}/status", timeout=10).ok
+def test_an_idle_connection_is_closed(client: Plain) -> None:
+    connection = client.connect()
+    connection.request(GET, "/storage/v1/status")
+    assert read_answer(connection.getresponse()).status == 200
+    assert connection.sock.recv(1) == b""
+    connection.close()
 
 
 @pytest.mark.parametrize("leave", [leave_with_fin, leave_with_rst])

@@ -140,6 +140,7 @@ def test_an_import_that_cannot_finish_is_rolled_back_and_handed_on_without_a_cha
     assert web.finished_job(job_id, 30)["rowsImported"] == 60_000
 
 
+@pytest.mark.one_storage
 def test_cancelling_in_psql_stops_a_running_import_and_keeps_no_row(
     web: Web, start_worker: Callable[..., WorkerProcess], connection: db.Connection
 ) -> None:

@@ -2,16 +2,66 @@
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
 from dataflow import db
 from tests.conftest import on_server, url_of
 from tests.processes import Web
+from tests.storage_double.process import StorageDouble
 
 _numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer to a request that a silent storage kept waiting."""
+
+    answer: requests.Response
+    seconds: float  #: from the request's first byte; what the storage did not hold up took milliseconds
+
+
+Silence = dict[str, "Future[Refused]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begin_early(request: pytest.FixtureRequest) -> None:
+    """What takes a minute of mere waiting goes on beside the other tests of this folder."""
+    if any("silence" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("silence")
+
+
+@pytest.fixture(scope="session")
+def silence(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silence]:
+    """Two uploads into a storage that makes uploads and then says nothing more; everything is their own."""
+    name, folder = f"dataflow_test_{os.getpid()}_silence", tmp_path_factory.mktemp("silence")
+    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
+    with StorageDouble.start(folder / "double") as double, ThreadPoolExecutor(2) as clients:
+        double.make_bucket("imports")
+        for method in ("PATCH", "HEAD", "DELETE"):
+            double.fault("stall", method=method, times=100)
+        places = {"DATABASE_URL": url_of(server, name), "DATA_DIR": folder / "state"}
+        key = {"SUPABASE_URL": double.project_url, "SUPABASE_SERVICE_ROLE_KEY": double.key()}
+        web = Web.start({**places, **key})
+        yield {
+            "last chunk": clients.submit(_send, web, b"name,email\n"),
+            "mid-body": clients.submit(_send, web, b"name,email" + b"\n" * (20 << 20)),
+        }
+        web.kill_all()
+    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+
+
+def _send(web: Web, content: bytes) -> Refused:
+    headers = {"Content-Type": "text/csv", "X-Source": "crm", "X-Use-Resumable": "true"}
+    began = time.monotonic()
+    answer = web.post(data=content, headers=headers)
+    return Refused(answer, time.monotonic() - began)
 
 
 @pytest.fixture(scope="module")

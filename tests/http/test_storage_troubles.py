@@ -1,12 +1,8 @@
 """What clients and operators see of a storage server in trouble: real web and worker processes, the double beside."""
 
 import json
-import os
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +10,7 @@ import pytest
 import requests
 
 from dataflow import db
-from tests.conftest import on_server, url_of
+from tests.http.conftest import Silence
 from tests.processes import Web, WorkerProcess, eventually, free_port
 from tests.storage_double.process import StorageDouble
 
@@ -26,45 +22,6 @@ ROW = b"Ann,ann@example.com\n"
 SMALL = b"name,email\n" + ROW
 #: Four chunks.
 LARGE = b"name,email\n" + ROW * (20 * MIB // len(ROW))
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The answer to a request that a silent storage kept waiting."""
-
-    answer: requests.Response
-    seconds: float  #: from the request's first byte; what the storage did not hold up took milliseconds
-
-
-@pytest.fixture(scope="module", autouse=True)
-def silence(
-    server: str, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Refused]]]:
-    """Two uploads into a storage that makes uploads and then says nothing more.
-
-    They take the better part of a minute, so they go on beside the other tests, with everything of their own.
-    """
-    name, folder = f"dataflow_test_{os.getpid()}_silence", tmp_path_factory.mktemp("silence")
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    with StorageDouble.start(folder / "double") as double, ThreadPoolExecutor(2) as clients:
-        double.make_bucket("imports")
-        for method in ("PATCH", "HEAD", "DELETE"):
-            double.fault("stall", method=method, times=100)
-        places = {"DATABASE_URL": url_of(server, name), "DATA_DIR": folder / "state"}
-        key = {"SUPABASE_URL": double.project_url, "SUPABASE_SERVICE_ROLE_KEY": double.key()}
-        web = Web.start({**places, **key})
-        yield {
-            "last chunk": clients.submit(_send, web, SMALL),
-            "mid-body": clients.submit(_send, web, LARGE),
-        }
-        web.kill_all()
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
-
-
-def _send(web: Web, content: bytes) -> Refused:
-    began = time.monotonic()
-    answer = web.post(data=content, headers={**CSV, "X-Use-Resumable": "true"})
-    return Refused(answer, time.monotonic() - began)
 
 
 @pytest.fixture(autouse=True)
@@ -290,7 +247,7 @@ def test_a_worker_whose_metrics_port_is_taken_says_so_and_does_not_start(
 
 @pytest.mark.parametrize(("when", "least", "most"), [("last chunk", 15, 29), ("mid-body", 35, 54)])
 def test_a_storage_that_is_silent_is_given_up_before_routers_and_platforms_give_us_up(
-    when: str, least: float, most: float, silence: dict[str, "Future[Refused]"]
+    when: str, least: float, most: float, silence: Silence
 ) -> None:
     """Platforms cut 30 s after the last byte of the request, routers after 55 s in which nothing is read or said."""
     refused = silence[when].result(timeout=60)

@@ -5,6 +5,7 @@ to send it again, is left to the modules beside this one.
 """
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,6 +53,7 @@ class Api:
         self.observer = observer
         self._key = key
         self._idle: deque[requests.Session] = deque()
+        weakref.finalize(self, _close_all, self._idle)
 
     def object_path(self, kind: str, key: str) -> str:
         """The path of one object under /object; `kind` is empty, `authenticated`, `info` or `sign`."""
@@ -124,6 +126,11 @@ class Api:
         finally:
             self.observer.answered(request.operation, outcome, time.monotonic() - began)
         return response
+
+
+def _close_all(sessions: deque[requests.Session]) -> None:
+    while sessions:
+        sessions.pop().close()
 
 
 def unreachable(error: Exception) -> StorageUnavailable:
