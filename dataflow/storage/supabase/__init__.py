@@ -6,7 +6,7 @@ modules of their own; this one is the rest, and what ties them together.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from dataflow.errors import (
@@ -73,8 +73,11 @@ class SupabaseStorage:
 
     @contextmanager
     def open(self, key: str) -> Iterator[SupabaseReader]:
-        with closing(SupabaseReader(self._api, self._schedule, key, self._info)) as reader:
+        reader = SupabaseReader(self._api, self._schedule, key, self._info)
+        try:
             yield reader
+        finally:
+            reader.release()
 
     def info(self, key: str) -> StoredObject:
         return self._info(key, self._retries())

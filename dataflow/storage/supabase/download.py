@@ -58,6 +58,11 @@ class SupabaseReader:
             with suppress(ValueError, RuntimeError, OSError):
                 response.raw.shutdown()
 
+    def release(self) -> None:
+        """Give the connection back, now that nobody reads any more; `pieces` may have been left in the middle."""
+        if self._response is not None:
+            self._response.close()
+
     def _rest(self, piece_bytes: int) -> Iterator[bytes]:
         """What one connection gives, from the offset on."""
         headers = {"Range": f"bytes={self._offset}-"} if self._offset else {}
