@@ -74,7 +74,7 @@ class Intake:
             jobs.insert_upload(connection, receipt.first_values())
         logger.info("upload started", extra={"job_id": str(receipt.job_id), "type": arrival.media_type})
         try:
-            stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_upload)
+            stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_begin)
         except BaseException:
             if self._discard_object(receipt):
                 self._discard_row(receipt.job_id)
@@ -197,7 +197,6 @@ class _Receipt:
 
     def describe(self) -> Description:
         """The object, as far as the beginning of its content tells: a form names its file in there."""
-        self.may_be_stored = True
         arrival = self._arrival
         content_type = arrival.media_type or self._intake.default_content_type
         # Never the source: it may come after the file.
@@ -206,10 +205,12 @@ class _Receipt:
             metadata["fileName"] = arrival.file_name
         return Description(content_type, metadata, arrival.size_bytes, bool(arrival.use_resumable))
 
-    def note_upload(self, url: str) -> None:
+    def note_begin(self, url: str | None) -> None:
         """Write down where an upload is open, so that it can be removed if we are not there to do it."""
-        self.upload_url = url
-        self._intake.beat(self.job_id, self.size_bytes, url)
+        self.may_be_stored = True
+        if url is not None:
+            self.upload_url = url
+            self._intake.beat(self.job_id, self.size_bytes, url)
 
     def first_values(self) -> dict[str, Any]:
         """The row while the body arrives; the source may come after the file."""

@@ -140,7 +140,7 @@ def test_an_upload_that_lost_bytes_which_nobody_has_any_more_fails_clearly(
     if "gone" in loss:
         fresh_double.fault("reset", method=PATCH, after_bytes=30_000, skip=1)
     fresh_double.fault(**LOSSES[loss])
-    addresses: list[str] = []
+    addresses: list[str | None] = []
     with pytest.raises(UploadLost, match="Send the file again") as caught:
         storage.put(KEY, in_pieces(), lambda: Description("text/csv"), addresses.append)
     assert caught.value.retryable
@@ -187,7 +187,7 @@ def test_a_server_killed_and_restarted_four_times_in_200_mb_gets_every_byte(tmp_
 def test_a_server_that_stays_away_is_given_up_in_time_and_what_it_keeps_is_removed_later(tmp_path: Path) -> None:
     with StorageDouble.start(tmp_path) as double:
         double.make_bucket("imports")
-        storage, addresses = open_supabase(double), list[str]()
+        storage, addresses = open_supabase(double), list[str | None]()
 
         def dying() -> Iterator[bytes]:
             yield from in_pieces()
@@ -295,6 +295,13 @@ def test_an_object_that_changes_while_it_is_read_is_noticed(fresh_double: Storag
     with storage.open(KEY) as reader, pytest.raises(DigestMismatch, match="changed while it was read"):
         for _ in reader.pieces(50_000):
             store(storage, KEY, in_pieces(CONTENT[::-1]))
+
+
+def test_a_redirect_is_not_taken_for_the_object(fresh_double: StorageDouble, storage: Storage) -> None:
+    store(storage, KEY, in_pieces())
+    fresh_double.fault("answer", path=DOWNLOADS, status=302, body="x" * 100, headers={"Location": "/login"})
+    with pytest.raises(StorageError, match="correct SUPABASE_URL or STORAGE_URL"):
+        read(storage)
 
 
 def test_an_object_that_vanishes_before_a_download_goes_on_is_missing(

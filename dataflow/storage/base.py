@@ -50,13 +50,13 @@ class Storage(Protocol):
         key: str,
         pieces: Iterable[bytes],
         describe: Callable[[], Description],
-        opened: Callable[[str], None],
+        began: Callable[[str | None], None],
     ) -> StoredObject:
         """Store what `pieces` yields.
 
-        `describe` is asked right before the first byte leaves us, when the beginning of the content is known;
-        `opened` is told the address of an upload that would outlive this process. When anything raises, the
-        exception goes on; if `describe` was asked by then, something may be stored: `discard` it.
+        `describe` is asked before the first byte leaves us, when the beginning of the content is known. `began` is
+        told once something may be stored, with the address of an upload that would outlive this process, if there
+        is one. When anything raises after that, it is for the caller to `discard`; the exception goes on.
 
         :raises StorageError: when the object could not be stored.
         :raises ObjectTooLarge, UnsupportedMediaType: when the backend does not take such a file.

@@ -42,7 +42,7 @@ class LocalStorage:
         key: str,
         pieces: Iterable[bytes],
         describe: Callable[[], Description],  # noqa: ARG002 - a file has no place for it
-        opened: Callable[[str], None],  # noqa: ARG002 - the only network in the way is the client's
+        began: Callable[[str | None], None],  # noqa: ARG002 - what fails is removed at once
     ) -> StoredObject:
         self._make_directory()
         partial = self._directory / f".{key}.{uuid4().hex}.partial"

@@ -28,6 +28,8 @@ from dataflow.storage.supabase.upload import Upload, chunks
 
 #: For a call without content, all its attempts together.
 CALL_SECONDS = 20.0
+#: ... and each attempt.
+ANSWER_SECONDS = 10.0
 #: For a call that is made once.
 SINGLE_CALL_SECONDS = 3.0
 JSON = {"Content-Type": "application/json"}
@@ -47,11 +49,11 @@ class SupabaseStorage:
         key: str,
         pieces: Iterable[bytes],
         describe: Callable[[], Description],
-        opened: Callable[[str], None],
+        began: Callable[[str | None], None],
     ) -> StoredObject:
         upload = Upload(self._api, self._schedule, key, self._cache_seconds)
         try:
-            retries = upload.run(chunks(pieces, self._chunk_bytes), describe, opened)
+            retries = upload.run(chunks(pieces, self._chunk_bytes), describe, began)
         except ObjectTooLarge as error:
             raise self._with_limit(error) from error
         try:
@@ -122,7 +124,7 @@ class SupabaseStorage:
         """
         while True:
             try:
-                answer = self._api.exchange(request, retries.attempt_seconds)
+                answer = self._api.exchange(request, min(ANSWER_SECONDS, retries.attempt_seconds))
                 if answer.is_success:
                     return answer
                 raise answer.error(self._api.bucket)

@@ -120,7 +120,7 @@ class Api:
                 allow_redirects=False,
                 stream=True,
             )
-            outcome = "ok" if response.ok else str(response.status_code)
+            outcome = "ok" if 200 <= response.status_code < 300 else str(response.status_code)
         except NETWORK_ERRORS as error:
             raise unreachable(error) from error
         finally:

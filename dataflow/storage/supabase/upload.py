@@ -58,7 +58,7 @@ class Upload:
         self,
         parts: Iterator[tuple[bytearray, bool]],
         describe: Callable[[], Description],
-        opened: Callable[[str], None],
+        began: Callable[[str | None], None],
     ) -> Retries:
         """Send everything; return what is left of the patience after the last byte.
 
@@ -67,13 +67,13 @@ class Upload:
         chunk, is_last = next(parts)
         retries = self._patience(is_last)
         description = describe()
-        if is_last and not description.is_resumable and self._send_whole(chunk, description, retries):
+        if is_last and not description.is_resumable and self._send_whole(chunk, description, retries, began):
             return retries
         tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
-        self._send_chunk(tus, chunk, is_last, retries, opened)
+        self._send_chunk(tus, chunk, is_last, retries, began)
         del chunk
         while not is_last:
-            is_last, retries = self._send_next(tus, parts, opened)
+            is_last, retries = self._send_next(tus, parts, began)
         return retries
 
     def _patience(self, is_last: bool) -> Retries:
@@ -81,7 +81,9 @@ class Upload:
         schedule = self._schedule
         return Retries(schedule, schedule.last_chunk_seconds if is_last else schedule.chunk_seconds)
 
-    def _send_whole(self, chunk: bytearray, description: Description, retries: Retries) -> bool:
+    def _send_whole(
+        self, chunk: bytearray, description: Description, retries: Retries, began: Callable[[str | None], None]
+    ) -> bool:
         """One request for a small object; False when it has to be tried by tus.
 
         That hears the reason of an early refusal, where here the server stops reading and the sender hangs.
@@ -98,22 +100,24 @@ class Upload:
             if not answer.is_success:
                 raise answer.error(self._api.bucket)
         except StorageUnavailable as error:
+            began(None)
             self._pause(retries, request, error)
             return False
+        began(None)
         self._count(len(chunk), 0)
         return True
 
     def _send_next(
-        self, tus: TusUpload, parts: Iterator[tuple[bytearray, bool]], opened: Callable[[str], None]
+        self, tus: TusUpload, parts: Iterator[tuple[bytearray, bool]], began: Callable[[str | None], None]
     ) -> tuple[bool, Retries]:
         # A function of its own, so that nothing refers to the chunk while the next one is filled.
         chunk, is_last = next(parts)
         retries = self._patience(is_last)
-        self._send_chunk(tus, chunk, is_last, retries, opened)
+        self._send_chunk(tus, chunk, is_last, retries, began)
         return is_last, retries
 
     def _send_chunk(
-        self, tus: TusUpload, chunk: bytearray, is_last: bool, retries: Retries, opened: Callable[[str], None]
+        self, tus: TusUpload, chunk: bytearray, is_last: bool, retries: Retries, began: Callable[[str | None], None]
     ) -> None:
         """Exchange requests until the chunk is acknowledged."""
         tus.load(chunk, is_last)
@@ -126,7 +130,7 @@ class Upload:
                 tus.lose()
                 self._pause(retries, request, error)
             if tus.id not in (None, upload_id):
-                opened(tus.path)
+                began(tus.path)
             if tus.offset > before:
                 self._count(tus.offset, before)
                 retries.succeeded()
