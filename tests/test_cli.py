@@ -23,6 +23,7 @@ import pytest
 from dataflow import client, db
 from dataflow.errors import RequestError
 from tests.processes import Web, WorkerProcess, eventually, free_port
+from tests.storage_double.process import StorageDouble
 
 Outcome = subprocess.CompletedProcess[str]
 Command = Callable[..., Outcome]
@@ -96,6 +97,23 @@ def test_migrate_says_what_it_did_and_can_be_repeated(empty_database: str) -> No
     where = "Objects are kept in .dataflow/objects/imports.\n"
     assert re.fullmatch(rf"\d+ migrations applied\.\n{re.escape(where)}", first.stdout)
     assert second.stdout == f"The database is up to date.\n{where}"
+
+
+def test_migrate_makes_the_bucket_where_there_is_a_storage_server(empty_database: str, tmp_path: Path) -> None:
+    with StorageDouble.start(tmp_path / "double") as double:
+        place = {"SUPABASE_URL": double.project_url, "SUPABASE_SERVICE_ROLE_KEY": double.key(), "STORAGE_BUCKET": "b1"}
+        first, second = (dataflow("migrate", DATABASE_URL=empty_database, **place) for _ in range(2))
+        assert (first.returncode, second.returncode) == (0, 0)
+        assert first.stdout.endswith(" migrations applied.\nThe bucket b1 was made.\n")
+        assert second.stdout == "The database is up to date.\nThe bucket b1 is there.\n"
+
+
+def test_migrate_without_its_storage_is_one_line(empty_database: str) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    place = {"SUPABASE_URL": url, "SUPABASE_SERVICE_ROLE_KEY": "k", "UPLOAD_RETRY_SECONDS": "0"}
+    done = dataflow("migrate", DATABASE_URL=empty_database, **place)
+    assert (done.returncode, done.stderr.count("dataflow: ")) == (1, 1)
+    assert done.stderr.endswith("dataflow: The storage does not answer: Connection refused.\n")
 
 
 def test_migrate_without_a_database_is_one_line(tmp_path: Path) -> None:

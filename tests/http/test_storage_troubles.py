@@ -151,6 +151,42 @@ def test_a_large_json_body_whose_last_contact_is_bad_leaves_nothing(
     assert (rows(), stored_files()) == ([], [])
 
 
+FORM_FILES = {
+    "a name and a type": (("Kontakte März.csv", SMALL, "text/csv"), "text/csv", "Kontakte März.csv"),
+    "no type": (("list", SMALL), "application/octet-stream", "list"),
+}
+
+
+@pytest.mark.parametrize("what", FORM_FILES)
+def test_an_object_is_stored_with_what_is_known_of_its_file(what: str, web: Web, double: StorageDouble) -> None:
+    file, content_type, file_name = FORM_FILES[what]
+    # The source comes first, so that nothing of the file is known when the request begins.
+    job_id = web.post(data={"source": "secret"}, files={"file": file}).json()["jobId"]
+    url = f"{double.url}/object/info/authenticated/imports/{job_id}.bin"
+    info = requests.get(url, headers=double.headers(), timeout=10).json()
+    assert info["metadata"] == {"jobId": job_id, "contentType": content_type, "fileName": file_name}
+    assert (info["content_type"], info["cache_control"]) == (content_type, "max-age=3600")
+
+
+@pytest.mark.parametrize("wish", [None, "false", "true"])
+def test_use_resumable_forces_tus_for_small_files_and_false_forbids_nothing(
+    wish: str | None, web: Web, double: StorageDouble
+) -> None:
+    header = {"X-Use-Resumable": wish} if wish else {}
+    assert web.post(data=SMALL, headers={**CSV, **header}).status_code == 200
+    assert web.post(data=LARGE, headers={**CSV, **header}).status_code == 200
+    patches = [entry["received_bytes"] for entry in double.journal() if entry["method"] == "PATCH"]
+    small = [len(SMALL)] if wish == "true" else []
+    assert patches[: len(small)] == small
+    assert sum(patches) == sum(small) + len(LARGE)
+
+
+def test_use_resumable_counts_wherever_it_stands_in_a_json_body(web: Web, double: StorageDouble) -> None:
+    body = b'{"source": "crm", "data": [{"name": "Ann", "email": "ann@example.com"}], "useResumable": true}'
+    assert web.post(data=body, headers={"Content-Type": "application/json"}).status_code == 200
+    assert [entry["method"] for entry in double.journal()] == ["POST", "PATCH", "GET"]
+
+
 WRONG_SETTINGS: dict[str, tuple[dict[str, str], str, str]] = {
     "expired key": ({"SUPABASE_SERVICE_ROLE_KEY": "expired"}, "storage_denied", "refuses SUPABASE_SERVICE_ROLE_KEY"),
     "missing bucket": ({"STORAGE_BUCKET": "nowhere"}, "bucket_missing", "no bucket nowhere"),
