@@ -36,8 +36,14 @@ class Request:
 def run(rig: Rig, rows: int, gigabytes: float) -> None:
     """Print a table for the worker and one for web."""
     _report_worker({name: (_worker_mb(rig, name, FEW_ROWS), _worker_mb(rig, name, rows)) for name in LAYOUTS}, rows)
+    run_web(rig, gigabytes, "the local directory")
+
+
+def run_web(rig: Rig, gigabytes: float, where: str) -> None:
+    """Print a table of uploads to the storage that the rig's variables choose."""
     whole, parts = _requests(int(gigabytes * 10**9)), _requests(int(gigabytes * 10**9) // UPLOADS)
-    _report_web({kind: (_upload(rig, whole[kind], 1), _upload(rig, parts[kind], UPLOADS)) for kind in whole}, gigabytes)
+    costs = {kind: (_upload(rig, whole[kind], 1), _upload(rig, parts[kind], UPLOADS)) for kind in whole}
+    _report_web(costs, f"{gigabytes:g} GB to {where}")
 
 
 def peak_mb(child: ChildProcess) -> float:
@@ -107,15 +113,13 @@ def _send(web: Web, request: Request) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def _report_web(costs: dict[str, tuple[tuple[float, float], tuple[float, float]]], gigabytes: float) -> None:
+def _report_web(costs: dict[str, tuple[tuple[float, float], tuple[float, float]]], upload: str) -> None:
     table = []
     for kind, ((one_mb, one_speed), (all_mb, all_speed)) in costs.items():
         more_mb = (all_mb - one_mb) / (UPLOADS - 1)
         met = verdict(one_mb < MOST_WEB_MB and more_mb <= MOST_MORE_MB)
         figures = f"{one_mb:.1f}", f"{all_mb:.1f}", f"{more_mb:.1f}"
         table.append((kind, *figures, met, f"{one_speed:.0f}", f"{all_speed:.0f}"))
-    title = (
-        f"Peak memory of one web process, MB: one upload of {gigabytes:g} GB, and {UPLOADS} at once that add up to it"
-    )
+    title = f"Peak memory of one web process, MB: one upload of {upload}, and {UPLOADS} at once that add up to it"
     columns = ("", "one", f"all {UPLOADS}", "each further", f"bars {MOST_WEB_MB} and {MOST_MORE_MB}")
     print_table(title, (*columns, "MB/s of one", f"of {UPLOADS}"), table)

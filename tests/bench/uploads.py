@@ -6,10 +6,13 @@ The storage is the tests' double: throttled to the speed measured for the real s
 import statistics
 import time
 from base64 import b64encode
+from dataclasses import replace
 
 import requests
 
-from tests.bench.memory import MOST_WEB_MB, peak_mb
+from dataflow.config import Config
+from dataflow.storage import open_storage
+from tests.bench.memory import run_web
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import LAYOUTS, SOURCE, Body
@@ -33,11 +36,14 @@ def run(rig: Rig, rounds: int, gigabytes: float) -> None:
         ) as double:
             double.make_bucket("imports")
             rows.append(_compare(rig, double, body, rounds, bytes_per_second))
+    assert len(rig.forget_queued()) == 2 * rounds, "each import must have made a job"
     title = f"CSV POST /import of {len(body) / 1e6:.0f} MB into Supabase's protocol, median of {rounds}, MB/s"
     print_table(title, ("storage", "bare PATCH loop", "import", "share", f"bar {LEAST_SHARE}"), rows)
     with StorageDouble.start(rig.folder / "double") as double:
         double.make_bucket("imports")
-        _report_memory(rig, double, int(gigabytes * 10**9), rounds)
+        variables = _variables(rig, double)
+        there = replace(rig, variables=variables, storage=open_storage(Config.from_env(variables)))
+        run_web(there, gigabytes, "Supabase's protocol")
 
 
 def _compare(
@@ -84,15 +90,3 @@ def _patch_bare(double: StorageDouble, body: Body) -> float:
             place = {"Upload-Offset": str(number * CHUNK_BYTES), "Content-Type": "application/offset+octet-stream"}
             session.patch(url, data=chunk, headers=place, timeout=60).raise_for_status()
     return len(whole) / 1e6 / (time.monotonic() - began)
-
-
-def _report_memory(rig: Rig, double: StorageDouble, size_bytes: int, rounds: int) -> None:
-    web = Web.start(_variables(rig, double))
-    try:
-        _import(web, LAYOUTS["csv"].body(size_bytes))
-        peak = peak_mb(web)
-    finally:
-        web.stop()
-    assert len(rig.forget_queued()) == 2 * rounds + 1, "each import must have made a job"
-    title = f"Peak memory of one web process, MB: one upload of {size_bytes / 1e9:g} GB by tus"
-    print_table(title, ("", "peak", f"bar {MOST_WEB_MB}"), [("text/csv", f"{peak:.1f}", verdict(peak < MOST_WEB_MB))])
