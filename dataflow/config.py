@@ -62,10 +62,14 @@ def web_url() -> typed.Field[Any]:
     return typed.String(load_default="", validate=check)
 
 
+#: A name of labels (RFC 1123, and what people do), or an IPv6 address.
+_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f:.]+", re.ASCII)
+
+
 def _is_web_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        usable = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.hostname or "") and (parts.port or 1)
     except ValueError:
         return False
     # Paths are appended to it, and it is shown: nothing may follow the path, and nobody's password be in it.
@@ -86,7 +90,7 @@ def service_key() -> typed.Field[Any]:
     def check(value: str) -> None:
         if not value.isascii() or not value.isprintable() or " " in value:
             raise ValidationError("must be one line of ASCII without spaces.")
-        if value.startswith("sb_publishable_") or _claimed_role(value) == "anon":
+        if value.startswith("sb_publishable_") or _claimed_role(value) in ("anon", "authenticated"):
             raise ValidationError("this is the key for browsers, which may not write; take the service_role key.")
 
     return typed.String(load_default="", validate=check)
@@ -96,7 +100,7 @@ def _claimed_role(key: str) -> object:
     """The role in a key that is a JWT (RFC 7519), unverified; None in any other."""
     try:
         claims = json.loads(urlsafe_b64decode(key.split(".")[1] + "=="))
-    except (IndexError, ValueError, binascii.Error):
+    except (IndexError, ValueError, RecursionError, binascii.Error):
         return None
     return claims.get("role") if isinstance(claims, dict) else None
 
@@ -166,7 +170,9 @@ class Config:
     @property
     def storage_base_url(self) -> str:
         """Where the storage's API begins; empty for a local directory."""
-        return self.storage_url or (self.supabase_url and f"{self.supabase_url.rstrip('/')}/storage/v1")
+        return self.storage_url or (
+            self.supabase_url and f"{self.supabase_url.rstrip('/').removesuffix('/storage/v1')}/storage/v1"
+        )
 
     @property
     def upload_retry_delays(self) -> tuple[float, ...]:

@@ -18,7 +18,6 @@ from dataflow.errors import (
     DigestMismatch,
     InvalidContacts,
     NoContacts,
-    StorageUnavailable,
 )
 from dataflow.formats import FORMATS, PIECE_BYTES
 from dataflow.ids import IdRange
@@ -60,8 +59,8 @@ def run(connection: Connection, attempt: Attempt, storage: Storage, max_row_byte
         with storage.open(attempt.job.object_key) as attempt.reader:
             verdicts = _verdicts(_verified(attempt.reader, attempt.job, attempt.tally), attempt, max_row_bytes)
             _load_or_abort(connection, attempt, verdicts)
-    except StorageUnavailable:
-        # A read that ended because `stop` closed the reader is not the storage's fault.
+    except DataFlowError:
+        # Whatever comes of an object that `stop` has closed, the file is not to blame for it.
         attempt.check()
         raise
     finally:

@@ -76,9 +76,10 @@ class Intake:
         try:
             stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_begin)
         except BaseException:
-            if self._discard_object(receipt):
+            if self._discard_object(receipt) and not receipt.is_in_doubt:
                 self._discard_row(receipt.job_id)
             raise
+        receipt.may_be_stored = True
         self._queue(receipt, stored)
         return receipt.job_id
 
@@ -88,7 +89,7 @@ class Intake:
                 jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored))
         except UploadTaken:
             # The guarded statement has committed without a row, so nobody else needs the object.
-            self._storage.delete(receipt.key)
+            self._discard_object(receipt)
             raise
         # Any other error leaves open whether the job is queued: row and object stay, for the sweep to decide.
         logger.info(
@@ -98,9 +99,10 @@ class Intake:
 
     def _discard_object(self, receipt: "_Receipt") -> bool:
         """Remove what may be stored of a body that failed; False when that did not work, and the row must show it."""
+        if not receipt.may_be_stored:
+            return True
         try:
-            if receipt.may_be_stored:
-                self._storage.discard(receipt.key, receipt.upload_url)
+            self._storage.discard(receipt.key, receipt.upload_url)
         except StorageError as error:
             log = {"job_id": str(receipt.job_id), "object": receipt.key, "code": error.code, "error": error.message}
             logger.warning("upload not removed from the storage", extra=log)
@@ -154,6 +156,7 @@ class _Receipt:
         self.format_name = ""
         self.size_bytes = 0
         self.may_be_stored = False
+        self.is_in_doubt = False  #: a request whose answer was lost may store the object later than we remove it
         self.upload_url: str | None = None
 
     def pieces(self) -> Iterator[bytes]:
@@ -208,7 +211,9 @@ class _Receipt:
     def note_begin(self, url: str | None) -> None:
         """Write down where an upload is open, so that it can be removed if we are not there to do it."""
         self.may_be_stored = True
-        if url is not None:
+        if url is None:
+            self.is_in_doubt = True
+        else:
             self.upload_url = url
             self._intake.beat(self.job_id, self.size_bytes, url)
 

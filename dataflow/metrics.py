@@ -27,13 +27,13 @@ class StorageMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._operations = Counter(
             "storage_operations",
-            "Requests to the object storage by what came of them: ok, unreachable, or the status of a refusal.",
+            "Requests to the object storage by what came of them: ok, unreachable, broken, or the status of a refusal.",
             ["operation", "outcome"],
             registry=registry,
         )
         self._seconds = Histogram(
             "storage_operation_seconds",
-            "From the request to the head of its answer.",
+            "From the request to the end of its answer.",
             ["operation"],
             buckets=STORAGE_BUCKETS,
             registry=registry,

@@ -219,7 +219,12 @@ def test_a_key_that_may_be_the_service_s_is_accepted(key: str):
 
 
 @pytest.mark.parametrize(
-    "key", [*(jwt(iss=issuer, role="anon", exp=1) for issuer in ISSUERS), "sb_publishable_hunter2"]
+    "key",
+    [
+        *(jwt(iss=issuer, role="anon", exp=1) for issuer in ISSUERS),
+        jwt(role="authenticated"),
+        "sb_publishable_hunter2",
+    ],
 )
 def test_the_key_for_browsers_is_refused_without_being_shown(key: str):
     [problem] = problems(**{**SUPABASE, "SUPABASE_SERVICE_ROLE_KEY": key})

@@ -1,5 +1,6 @@
 """Objects in a local directory: whole or not at all, private, and every failure one of our errors."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -90,6 +91,30 @@ def test_a_directory_that_cannot_be_made_is_an_unavailable_storage(tmp_path: Pat
 def test_a_check_leaves_nothing_behind(storage: LocalStorage, directory: Path) -> None:
     storage.check()
     assert list(directory.iterdir()) == []
+
+
+def test_an_object_that_may_not_survive_a_power_cut_is_not_kept(
+    storage: LocalStorage, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_sync = os.fsync
+
+    def fail_for_directories(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real_sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_directories)
+    with pytest.raises(StorageUnavailable, match="Input/output error"):
+        put(storage, b"x")
+    assert list(directory.iterdir()) == []
+
+
+def test_discarding_removes_what_a_killed_process_has_left(storage: LocalStorage, directory: Path) -> None:
+    put(storage, b"x")
+    (directory / ".k.csv.0123.partial").write_bytes(b"half")
+    (directory / ".other.csv.0123.partial").write_bytes(b"half")
+    storage.discard("k.csv", None)
+    assert [path.name for path in directory.iterdir()] == [".other.csv.0123.partial"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")

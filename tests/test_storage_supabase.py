@@ -22,7 +22,7 @@ from dataflow.errors import (
     StorageUnavailable,
     UnsupportedMediaType,
 )
-from dataflow.storage import Description, Storage, open_storage
+from dataflow.storage import Description, Observer, Storage, open_storage
 from dataflow.storage.retries import Schedule
 from tests.objects import store
 from tests.processes import free_port
@@ -34,7 +34,7 @@ MIB = 1 << 20
 SMALL = b"name,email\n"
 
 
-class Notes:
+class Notes(Observer):
     """An observer that keeps everything it is told."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ def test_a_missing_bucket_is_told_as_such(fresh_double: StorageDouble) -> None:
     storage = open_supabase(fresh_double, bucket="nowhere")
     errors = use_every_operation_with_objects_missing(storage)
     assert errors == {"check": BucketMissing, "put": BucketMissing, "put in chunks": BucketMissing}
-    with pytest.raises(BucketMissing, match=r"no bucket nowhere \(STORAGE_BUCKET\): run `dataflow migrate`"):
+    with pytest.raises(BucketMissing, match=r"no bucket nowhere \(STORAGE_BUCKET\).*run `dataflow migrate`"):
         storage.check()
 
 
@@ -268,9 +268,13 @@ def test_preparing_makes_a_private_bucket_and_leaves_one_that_is_there(fresh_dou
 
 
 @pytest.mark.unit
-def test_preparing_warns_of_a_public_bucket(fresh_double: StorageDouble) -> None:
-    fresh_double.make_bucket("open-to-all", public=True)
-    assert "is public: whoever has" in open_supabase(fresh_double, bucket="open-to-all").prepare()
+def test_preparing_makes_a_public_bucket_private_and_changes_nothing_else(fresh_double: StorageDouble) -> None:
+    fresh_double.make_bucket("open-to-all", public=True, file_size_limit=10_000_000, allowed_mime_types=["text/csv"])
+    assert "is private now" in open_supabase(fresh_double, bucket="open-to-all").prepare()
+    url = f"{fresh_double.url}/bucket/open-to-all"
+    found = requests.get(url, headers=fresh_double.headers(), timeout=10).json()
+    assert (found["public"], found["file_size_limit"]) == (False, 10_000_000)
+    assert found["allowed_mime_types"] == ["text/csv"]
 
 
 @pytest.mark.unit
@@ -292,6 +296,24 @@ def test_the_statement_for_those_who_use_sql_makes_the_same_bucket(empty_databas
         assert connection.execute("SELECT id, name, public FROM storage.buckets").fetchall() == [
             (Config.from_env({}).storage_bucket, "imports", False)
         ]
+
+
+@pytest.mark.unit
+def test_a_limit_of_something_in_front_is_not_taken_for_one_of_the_storage(fresh_double: StorageDouble) -> None:
+    fresh_double.fault("answer", method="PATCH", status=413, body="<html>Request Entity Too Large</html>")
+    with pytest.raises(StorageError, match="in front of the storage does not take requests of") as caught:
+        put(open_supabase(fresh_double), 2 * CHUNK_BYTES)
+    assert (caught.value.status, "UPLOAD_CHUNK_SIZE" in caught.value.message) == (503, True)
+
+
+@pytest.mark.unit
+def test_failures_are_observed_by_their_true_status(fresh_double: StorageDouble) -> None:
+    notes = Notes()
+    with pytest.raises(ObjectMissing):
+        open_supabase(fresh_double, observer=notes).info("missing")
+    with pytest.raises(StorageDenied):
+        open_supabase(fresh_double, key=fresh_double.key(expires_in_seconds=-5), observer=notes).check()
+    assert notes.answers == [("info", "404"), ("bucket", "403")]
 
 
 @pytest.mark.unit
@@ -320,7 +342,7 @@ def test_what_happens_is_observed(fresh_double: StorageDouble) -> None:
     assert size_bytes == CHUNK_BYTES + 1
     assert notes.answers == [
         *[("tus_create", "ok"), ("tus_patch", "544"), ("tus_offset", "ok"), ("tus_patch", "ok"), ("tus_patch", "ok")],
-        *[("info", "ok"), ("info", "ok"), ("download", "ok"), ("download", "ok"), ("delete", "ok")],
+        *[("info", "ok"), ("download", "broken"), ("download", "ok"), ("delete", "ok")],
     ]
     assert notes.retries == ["tus_patch", "download"]
     for direction in ("up", "down"):

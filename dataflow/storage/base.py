@@ -55,8 +55,9 @@ class Storage(Protocol):
         """Store what `pieces` yields.
 
         `describe` is asked before the first byte leaves us, when the beginning of the content is known. `began` is
-        told once something may be stored, with the address of an upload that would outlive this process, if there
-        is one. When anything raises after that, it is for the caller to `discard`; the exception goes on.
+        told once something may be stored: the address of an upload that would outlive this process, or None when a
+        request was sent whose effect may show later. When anything raises after that, it is for the caller to
+        `discard`; the exception goes on.
 
         :raises StorageError: when the object could not be stored.
         :raises ObjectTooLarge, UnsupportedMediaType: when the backend does not take such a file.
@@ -116,10 +117,10 @@ class Storage(Protocol):
 
 
 class Observer(Protocol):
-    """Is told what happens between a backend and its server, by whichever thread it happens in."""
+    """Is told what happens between a backend and its server, in whichever thread that is."""
 
     def answered(self, operation: str, outcome: str, seconds: float) -> None:
-        """One request ended: `outcome` is ok, unreachable, or the status of a refusal."""
+        """One request ended: `outcome` is ok, unreachable, broken (a download), or the true status of a refusal."""
 
     def moved(self, direction: str, size_bytes: int) -> None:
         """Bytes of content went `up` or came `down`."""

@@ -56,13 +56,20 @@ class LocalStorage:
                 with _wrapped("written"):
                     os.fsync(file.fileno())
                     stored = _describe(file)
-            with _wrapped("written"):
-                partial.rename(self._directory / key)
-                self._sync_directory()
+            self._publish(partial, key)
         finally:
             with _wrapped("changed"):
                 partial.unlink(missing_ok=True)
         return stored
+
+    def _publish(self, partial: Path, key: str) -> None:
+        with _wrapped("written"):
+            partial.rename(self._directory / key)
+            try:
+                self._sync_directory()
+            except OSError:
+                (self._directory / key).unlink()
+                raise
 
     def discard(self, key: str, upload: str | None) -> None:  # noqa: ARG002 - none is ever opened
         """Remove what a process that was killed has left of a `put`; one that fails leaves nothing."""

@@ -21,9 +21,7 @@ from dataflow.errors import (
 )
 
 MAX_QUOTED_CHARACTERS = 200
-#: Statuses that pass, 544 being the server's own for a database pool without a free connection.
-PASSING = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 544})
-_STATUS = re.compile(r"[1-5][0-9]{2}")
+_STATUS = re.compile(r"[1-9][0-9]{2}")
 _MISSING = re.compile(r"NoSuchKey|object not found|file for this url", re.IGNORECASE)
 #: A redirect, and a 404 that does not speak of an object: of a gateway, for an address that is not the storage's.
 _REDIRECTED = StorageError, "The storage is somewhere else: correct SUPABASE_URL or STORAGE_URL"
@@ -78,11 +76,13 @@ class Answer:
         """What a refusal means to us. `retryable` as in the table of contract section 2."""
         kind, meaning = self._meaning()
         if kind is BucketMissing:
-            return kind(f"The storage has no bucket {bucket} (STORAGE_BUCKET): run `dataflow migrate`.")
-        return kind(f"{meaning}: {self._quoted()}")
+            reason = f"no bucket {bucket} (STORAGE_BUCKET), or none that this key may see: run `dataflow migrate`"
+            return kind(f"The storage has {reason}.")
+        return kind(f"{meaning}: {self.quoted()}")
 
     def _meaning(self) -> tuple[type[DataFlowError], str]:
-        if self.status in PASSING:
+        # Every 5xx, the 544 of a database pool without a free connection and those of gateways included.
+        if self.status >= 500 or self.status in (408, 423, 425, 429):
             return StorageUnavailable, "The storage cannot do this just now"
         if self.members.get("code") == "NoSuchBucket" or "bucket not found" in self.text.lower():
             return BucketMissing, ""
@@ -92,7 +92,7 @@ class Answer:
             return _REDIRECTED
         return REFUSALS.get(self.status, (StorageError, "The storage refused"))
 
-    def _quoted(self) -> str:
+    def quoted(self) -> str:
         """What the server said, on one line, cut to MAX_QUOTED_CHARACTERS, without what Postgres cannot store."""
         said = str(self.members.get("message") or self.text)
         said = " ".join("".join(c if c.isprintable() else " " for c in said).split()) or "no reason given"

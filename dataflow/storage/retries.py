@@ -17,8 +17,8 @@ class Schedule:
     delays: tuple[float, ...] = (0.0, 3.0, 5.0, 10.0, 20.0)
     #: Routers cut a request that is silent for 55 s; so long nothing may be read from the client.
     chunk_seconds: float = 45.0
-    #: Platforms cut 30 s after the request's last byte; what follows the upload needs some of it too.
-    last_chunk_seconds: float = 20.0
+    #: Platforms cut 30 s after the request's last byte, and giving up takes up to 8 s more.
+    last_chunk_seconds: float = 18.0
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], object] = time.sleep
 

@@ -52,7 +52,7 @@ class TusUpload:
         if self.id is None:
             return self._creation()
         if self._is_in_doubt:
-            return Request("tus_offset", "HEAD", self.path, VERSION)
+            return inquiry(self.path)
         if self.offset < self._end or (self._is_last and not self._is_complete):
             return self._patch()
         self._chunk = b""
@@ -79,7 +79,7 @@ class TusUpload:
             raise StorageUnavailable(f"The storage has another offset than {self.offset} for the upload.")
         if asked.method == "PATCH" and answer.status == 400 and "Upload-Length" in asked.headers:
             # A PATCH given up for dead has declared the length after HEAD was answered; asked again, it says so.
-            raise StorageUnavailable(f"The storage refused the length of the upload: {answer.text[:100]}")
+            raise StorageUnavailable(f"The storage refused the length of the upload: {answer.quoted()}")
         raise answer.error(self._bucket)
 
     @property
@@ -122,9 +122,13 @@ class TusUpload:
             self._is_in_doubt = False
             return
         offset = answer.headers.get("Upload-Offset", "")
+        if not offset:
+            # The head of an answer may be cut, and then looks like a short one.
+            self._is_in_doubt = True
+            raise StorageUnavailable("The storage answered without saying how far it is (Upload-Offset).")
         if not _OFFSET.fullmatch(offset) or not self._start <= int(offset) <= self._end:
             # Before the chunk: acknowledged bytes are gone (contract section 0.3). After it: not our upload.
-            where = f"byte {offset[:15] or 'unknown'}, where only bytes {self._start} to {self._end} are at hand"
+            where = f"byte {offset[:15]}, where only bytes {self._start} to {self._end} are at hand"
             raise UploadLost(f"The storage wants to go on at {where}. Send the file again.")
         stands_still = int(offset) <= self.offset < self._end
         self.offset = int(offset)
@@ -147,9 +151,12 @@ class TusUpload:
 
 
 def _id_in(answer: Answer) -> str:
-    found = answer.headers.get("Location", "").partition("?")[0].rstrip("/").rpartition("/")[2]
+    location = answer.headers.get("Location", "")
+    if not location:
+        raise StorageUnavailable("The storage made an upload without saying where (Location).")
+    found = location.partition("?")[0].rstrip("/").rpartition("/")[2]
     if not _ID.fullmatch(found):
-        raise StorageError("The storage made an upload without saying where (Location).")
+        raise StorageError("The storage made an upload at a Location that cannot be one.")
     return found
 
 
@@ -158,9 +165,25 @@ def termination(upload_path: str) -> Request:
     return Request("tus_delete", "DELETE", upload_path, {**VERSION, **UPSERT})
 
 
-def is_over(answer: Answer) -> bool:
-    """Whether a refused termination means that there is no upload: it is gone, or complete and now an object."""
-    return answer.status in (404, 409, 410) or "already completed" in answer.text
+def is_gone(answer: Answer) -> bool:
+    """Whether a termination leaves nothing of the upload."""
+    return answer.is_success or answer.status in (404, 410)
+
+
+def is_complete(answer: Answer) -> bool:
+    """Whether a termination was refused because all bytes are there."""
+    return answer.status == 409 or "already completed" in answer.text
+
+
+def completion(upload_path: str, size_bytes: int) -> Request:
+    """Have an upload whose bytes are all there become its object, or stay it (contract section 8, interruptions)."""
+    offset = {"Upload-Offset": str(size_bytes), "Content-Type": "application/offset+octet-stream"}
+    return Request("tus_patch", "PATCH", upload_path, {**VERSION, **UPSERT, **offset}, b"")
+
+
+def inquiry(upload_path: str) -> Request:
+    """Ask how far an upload is."""
+    return Request("tus_offset", "HEAD", upload_path, VERSION)
 
 
 def options() -> Request:

@@ -1,2 +1,2 @@
--- A refused request leaves no row behind. Guarded, and before its object is deleted: who gets no row has lost.
+-- A refused request leaves no row behind, once nothing of it is stored. Guarded: who gets no row has lost.
 DELETE FROM jobs WHERE id = %(id)s AND state = 'uploading' RETURNING id

@@ -2,4 +2,4 @@
 -- With another STORAGE_BUCKET, change the name in both columns.
 INSERT INTO storage.buckets (id, name, public)
 VALUES ('imports', 'imports', false)
-ON CONFLICT (id) DO NOTHING
+ON CONFLICT (id) DO UPDATE SET public = false

@@ -7,6 +7,7 @@ modules of their own; this one is the rest, and what ties them together.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote
 
 from dataflow.errors import (
@@ -32,7 +33,8 @@ CALL_SECONDS = 20.0
 ANSWER_SECONDS = 10.0
 #: For a call that is made once.
 SINGLE_CALL_SECONDS = 3.0
-JSON = {"Content-Type": "application/json"}
+#: A PATCH that still runs is ended first, which takes the server about 3 s.
+TERMINATION_SECONDS = 5.0
 
 
 class SupabaseStorage:
@@ -55,7 +57,7 @@ class SupabaseStorage:
         try:
             retries = upload.run(chunks(pieces, self._chunk_bytes), describe, began)
         except ObjectTooLarge as error:
-            raise self._with_limit(error) from error
+            raise self._with_limit(error, upload.tried_bytes) from error
         try:
             stored = self._info(key, retries)
         except ObjectMissing as error:
@@ -66,16 +68,29 @@ class SupabaseStorage:
         return stored
 
     def discard(self, key: str, upload: str | None) -> None:
-        # An upload may have completed without our hearing of it, and is an object then.
-        if upload is not None:
-            answer = self._api.exchange(tus.termination(upload), SINGLE_CALL_SECONDS)
-            if not answer.is_success and not tus.is_over(answer):
+        try:
+            if upload is not None:
+                self._terminate(upload)
+        finally:
+            # Whatever became of the upload, it may be an object by now.
+            self._delete(key, _once())
+
+    def _terminate(self, upload: str) -> None:
+        answer = self._api.exchange(tus.termination(upload), TERMINATION_SECONDS)
+        if tus.is_gone(answer):
+            return
+        if not tus.is_complete(answer):
+            raise answer.error(self._api.bucket)
+        # Complete, but perhaps not registered, and then no request reaches its bytes: have it become an object.
+        size_bytes = self._api.exchange(tus.inquiry(upload), SINGLE_CALL_SECONDS).headers.get("Upload-Offset", "")
+        if size_bytes.isdecimal():
+            answer = self._api.exchange(tus.completion(upload, int(size_bytes)), SINGLE_CALL_SECONDS)
+            if not answer.is_success and not tus.is_gone(answer):
                 raise answer.error(self._api.bucket)
-        self._delete(key, _once())
 
     @contextmanager
     def open(self, key: str) -> Iterator[SupabaseReader]:
-        reader = SupabaseReader(self._api, self._schedule, key, self._info)
+        reader = SupabaseReader(self._api, self._schedule, key)
         try:
             yield reader
         finally:
@@ -88,11 +103,10 @@ class SupabaseStorage:
         self._delete(key, self._retries())
 
     def sign(self, key: str, seconds: int) -> str:
-        body = json.dumps({"expiresIn": seconds}).encode()
-        request = Request("sign", "POST", self._api.object_path("sign", key), JSON, body)
+        request = _with_body("sign", "POST", self._api.object_path("sign", key), {"expiresIn": seconds})
         path = self._call(request, self._retries()).members.get("signedURL")
         if not isinstance(path, str):
-            raise StorageError("The storage signed the object's address without telling it.")
+            raise StorageUnavailable("The storage signed the object's address without telling it.")
         return self._api.base_url + path
 
     def check(self) -> None:
@@ -100,24 +114,25 @@ class SupabaseStorage:
         self._bucket(_once())
 
     def prepare(self) -> str:
-        """Make the bucket, private."""
+        """Make the bucket, or make it private."""
         name = self._api.bucket
+        fields: dict[str, Any] = {"id": name, "name": name, "public": False}
         try:
-            if self._bucket(self._retries()).members.get("public"):
-                return f"The bucket {name} is public: whoever has an object's address can read it. Make it private."
-            return f"The bucket {name} is there."
+            found = self._bucket(self._retries()).members
         except BucketMissing:
-            body = json.dumps({"id": name, "name": name, "public": False}).encode()
-            answer = self._api.exchange(Request("make_bucket", "POST", "/bucket", JSON, body), SINGLE_CALL_SECONDS)
             # 409: another process was faster.
-            if not answer.is_success and answer.status != 409:
-                raise answer.error(name) from None
+            self._call(_with_body("make_bucket", "POST", "/bucket", fields), self._retries(), tolerated=409)
             return f"The bucket {name} was made."
+        if not found.get("public"):
+            return f"The bucket {name} is there."
+        kept = {field: found.get(field) for field in ("file_size_limit", "allowed_mime_types")}
+        self._call(_with_body("change_bucket", "PUT", f"/bucket/{quote(name)}", fields | kept), self._retries())
+        return f"The bucket {name} was public, so that anybody could read its objects; it is private now."
 
     def _retries(self) -> Retries:
         return Retries(self._schedule, CALL_SECONDS)
 
-    def _call(self, request: Request, retries: Retries) -> Answer:
+    def _call(self, request: Request, retries: Retries, tolerated: int | None = None) -> Answer:
         """The answer to an idempotent request, which is repeated for as long as it makes sense.
 
         :raises StorageError: when the server refuses, or does not answer.
@@ -125,17 +140,16 @@ class SupabaseStorage:
         while True:
             try:
                 answer = self._api.exchange(request, min(ANSWER_SECONDS, retries.attempt_seconds))
-                if answer.is_success:
+                if answer.is_success or answer.status == tolerated:
                     return answer
                 raise answer.error(self._api.bucket)
             except StorageUnavailable as error:
-                retries.pause(error)
-                self._api.observer.retried(request.operation)
+                self._api.pause(retries, error, request.operation, request.path.rpartition("/")[2])
 
     def _info(self, key: str, retries: Retries) -> StoredObject:
         found = self._call(Request("info", "GET", self._api.object_path("info/authenticated", key)), retries).members
         if not isinstance(found.get("size"), int):
-            raise StorageError("The storage does not tell the size of the object.")
+            raise StorageUnavailable("The storage does not tell the size of the object.")
         return StoredObject(found["size"], str(found.get("etag", "")))
 
     def _delete(self, key: str, retries: Retries) -> None:
@@ -147,17 +161,26 @@ class SupabaseStorage:
     def _bucket(self, retries: Retries) -> Answer:
         return self._call(Request("bucket", "GET", f"/bucket/{quote(self._api.bucket)}"), retries)
 
-    def _with_limit(self, error: ObjectTooLarge) -> DataFlowError:
-        """The same, with the limit where the server tells it."""
+    def _with_limit(self, error: ObjectTooLarge, tried_bytes: int) -> DataFlowError:
+        """The same, with the limit where the server tells it; another error if that is not what refused."""
         try:
             limit = self._bucket(_once()).members.get("file_size_limit")
             whose = f"the bucket {self._api.bucket} (file_size_limit)"
             if not limit:
-                answer = self._api.exchange(tus.options(), SINGLE_CALL_SECONDS)
-                limit, whose = answer.headers.get("Tus-Max-Size"), "the storage server"
+                found = self._api.exchange(tus.options(), SINGLE_CALL_SECONDS).headers.get("Tus-Max-Size", "")
+                limit, whose = int(found) if found.isdecimal() else None, "the storage server"
         except StorageError:
             return error
-        return ObjectTooLarge(f"The file is larger than {limit} bytes, the limit of {whose}.") if limit else error
+        if limit is None:
+            return error
+        if limit >= tried_bytes:
+            what = f"Something in front of the storage does not take requests of {tried_bytes} bytes"
+            return StorageError(f"{what}, which UPLOAD_CHUNK_SIZE ({self._chunk_bytes}) has to fit: {error.message}")
+        return ObjectTooLarge(f"The file is larger than {limit} bytes, the limit of {whose}.")
+
+
+def _with_body(operation: str, method: str, path: str, members: dict[str, Any]) -> Request:
+    return Request(operation, method, path, {"Content-Type": "application/json"}, json.dumps(members).encode())
 
 
 def _once() -> Retries:

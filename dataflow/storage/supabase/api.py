@@ -4,6 +4,8 @@ Gives answers back whatever they say; what never was an answer becomes StorageUn
 to send it again, is left to the modules beside this one.
 """
 
+import logging
+import threading
 import time
 import weakref
 from collections import deque
@@ -12,20 +14,27 @@ from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util import Timeout
 
 from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Observer
 from dataflow.storage.messages import Answer, Request
+from dataflow.storage.retries import Retries
+from dataflow.storage.supabase.line import Line
 
-CONNECT_SECONDS = 5.0
+logger = logging.getLogger(__name__)
+
 #: Of an answer that is no object; whatever a gateway sends beyond that is of no use.
 MAX_ANSWER_BYTES = 64 * 1024
+MAX_IDLE_LINES = 4
 #: What reading from or writing to a server can raise: requests' own, urllib3's from a streamed body, the socket's.
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
+
+
+class NotConnected(StorageUnavailable):
+    """There was no connection, so the server has not seen the request."""
 
 
 class _KeyAuth(AuthBase):
@@ -44,7 +53,7 @@ class _KeyAuth(AuthBase):
 class Api:
     """The server at `base_url` (its prefix included), seen with `key`; may be used by any number of threads.
 
-    Each has a requests.Session to itself while it needs one, and so one connection; kept for the next one who does.
+    Each has a line of its own while it needs one; a few are kept for those who come next.
     """
 
     def __init__(self, base_url: str, key: str, bucket: str, observer: Observer) -> None:
@@ -52,7 +61,7 @@ class Api:
         self.bucket = bucket
         self.observer = observer
         self._key = key
-        self._idle: deque[requests.Session] = deque()
+        self._idle: deque[Line] = deque()
         weakref.finalize(self, _close_all, self._idle)
 
     def object_path(self, kind: str, key: str) -> str:
@@ -60,30 +69,81 @@ class Api:
         return "/".join(filter(None, ("/object", kind, quote(self.bucket), quote(key))))
 
     def exchange(self, request: Request, seconds: float, send_seconds: float | None = None) -> Answer:
-        """Send a request and read the answer, within about `seconds`, of which sending may take `send_seconds`.
+        """Send a request and read the answer, within `seconds`, of which sending may take `send_seconds`.
 
+        :raises NotConnected: when the request has not been sent.
         :raises StorageUnavailable: when there is no answer.
         """
+        start, outcome = time.monotonic(), "unreachable"
         # For urllib3, to send a body is part of connecting.
-        limits = Timeout(connect=send_seconds or (seconds if request.body else CONNECT_SECONDS), total=seconds)
-        with self.streamed(request, limits) as response:
-            return self.answer(response)
+        limits = Timeout(connect=send_seconds or seconds, total=seconds)
+        try:
+            with self.line() as line:
+                answer = self._answer_in_time(line, request, limits, seconds)
+                outcome = "ok" if answer.is_success else str(answer.status)
+                if request.body and not answer.is_success:
+                    # Refused without reading the body, which is still in the way of the next request.
+                    line.close()
+                return answer
+        finally:
+            self.observer.answered(request.operation, outcome, time.monotonic() - start)
+
+    def _answer_in_time(self, line: Line, request: Request, limits: Timeout, seconds: float) -> Answer:
+        """A socket's limits are for each of its calls, and an answer may trickle: so the line is cut in the end."""
+        timer = threading.Timer(seconds, line.cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            with self.send(line, request, limits) as response:
+                answer = self.answer(response)
+        except NotConnected:
+            raise
+        except StorageUnavailable:
+            if not line.is_cut:
+                raise
+        finally:
+            timer.cancel()
+        # A head that was cut looks like one that is short.
+        if line.is_cut:
+            raise StorageUnavailable(f"The storage does not answer: timed out after {seconds:.1f} s.")
+        return answer
 
     @contextmanager
-    def streamed(self, request: Request, limits: Timeout) -> Iterator[requests.Response]:
-        """Send a request and leave reading the answer to the block; `limits.read` is for each read then.
-
-        :raises StorageUnavailable: when no answer begins.
-        """
-        session = self._borrow()
+    def line(self) -> Iterator[Line]:
+        """A line for this thread alone."""
+        line = self._idle_line() or Line(_KeyAuth(self._key))
         try:
-            with self._send(session, request, limits) as response:
-                yield response
-                if request.body and not response.ok:
-                    # Refused without reading the body, which is still in the way of the next request.
-                    session.close()
+            yield line
         finally:
-            self._idle.append(session)
+            if len(self._idle) >= MAX_IDLE_LINES or line.is_cut:
+                line.close()
+            else:
+                self._idle.append(line)
+
+    def _idle_line(self) -> Line | None:
+        with suppress(IndexError):
+            while (line := self._idle.pop()).is_cut:
+                line.close()
+            return line
+        return None
+
+    def send(self, line: Line, request: Request, limits: Timeout) -> requests.Response:
+        """Send a request; reading the answer, and closing it, is left to the caller.
+
+        :raises NotConnected, StorageUnavailable: when no answer begins.
+        """
+        try:
+            return line.session.request(
+                request.method,
+                self.base_url + request.path,
+                headers=dict(request.headers),
+                data=request.body,  # type: ignore[arg-type]
+                timeout=limits,  # type: ignore[arg-type]
+                allow_redirects=False,
+                stream=True,
+            )
+        except NETWORK_ERRORS as error:
+            raise unreachable(error) from error
 
     def answer(self, response: requests.Response) -> Answer:
         """All that matters of an answer which is no object.
@@ -96,47 +156,29 @@ class Api:
             raise unreachable(error) from error
         return Answer(response.status_code, response.headers, text.replace(self._key, "***"))
 
-    def _borrow(self) -> requests.Session:
-        with suppress(IndexError):
-            return self._idle.pop()
-        session = requests.Session()
-        session.auth = _KeyAuth(self._key)
-        # A compressed download would have neither the length nor the ranges of the object.
-        session.headers["Accept-Encoding"] = "identity"
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, adapter)
-        return session
+    def pause(self, retries: Retries, error: StorageUnavailable, operation: str, key: str, offset: int = 0) -> None:
+        """Wait before `operation` is tried again.
 
-    def _send(self, session: requests.Session, request: Request, limits: Timeout) -> requests.Response:
-        began, outcome = time.monotonic(), "unreachable"
-        try:
-            response = session.request(
-                request.method,
-                self.base_url + request.path,
-                headers=dict(request.headers),
-                data=request.body,  # type: ignore[arg-type]
-                timeout=limits,  # type: ignore[arg-type]
-                allow_redirects=False,
-                stream=True,
-            )
-            outcome = "ok" if 200 <= response.status_code < 300 else str(response.status_code)
-        except NETWORK_ERRORS as error:
-            raise unreachable(error) from error
-        finally:
-            self.observer.answered(request.operation, outcome, time.monotonic() - began)
-        return response
+        :raises StorageUnavailable: `error`, when it is not.
+        """
+        facts = {"operation": operation, "object": key, "offset": offset, "attempt": retries.failures + 1}
+        logger.warning("storage failed", extra={**facts, "error": error.message})
+        retries.pause(error)
+        self.observer.retried(operation)
 
 
-def _close_all(sessions: deque[requests.Session]) -> None:
-    while sessions:
-        sessions.pop().close()
+def _close_all(lines: deque[Line]) -> None:
+    with suppress(IndexError):
+        while True:
+            lines.pop().close()
 
 
 def unreachable(error: Exception) -> StorageUnavailable:
     """Our error for one of NETWORK_ERRORS, with the reason that lies deepest."""
-    reason, deeper = type(error).__name__, error
+    kind, reason, deeper = StorageUnavailable, type(error).__name__, error
     while deeper is not None:
+        if isinstance(deeper, NewConnectionError | ConnectTimeoutError):
+            kind = NotConnected
         told = "timed out" if isinstance(deeper, TimeoutError) else getattr(deeper, "strerror", None)
         reason, deeper = told or reason, deeper.__cause__ or deeper.__context__  # type: ignore[assignment]
-    return StorageUnavailable(f"The storage does not answer: {reason}.")
+    return kind(f"The storage does not answer: {reason}.")

@@ -14,13 +14,15 @@ from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Description
 from dataflow.storage.messages import Request
 from dataflow.storage.retries import Retries, Schedule
-from dataflow.storage.supabase.api import Api
+from dataflow.storage.supabase.api import Api, NotConnected
 from dataflow.storage.tus import TusUpload
 
 logger = logging.getLogger(__name__)
 
 #: For sending a body that the server may have refused already and does not read (contract section 0.5).
 STANDARD_SEND_SECONDS = 5.0
+#: For the last chunk when the one before has used up the time for both.
+LEAST_END_SECONDS = 3.0
 PROGRESS_SECONDS = 10.0
 
 
@@ -52,7 +54,10 @@ class Upload:
         self._key = key
         self._cache_seconds = cache_seconds
         self._next_progress = time.monotonic() + PROGRESS_SECONDS
+        self._is_near_end = False
+        self._end_seconds = schedule.last_chunk_seconds  #: left for what is sent after the client's last byte
         self.size_bytes = 0  #: of what the server has acknowledged
+        self.tried_bytes = 0  #: the same, with the chunk that was being sent
 
     def run(
         self,
@@ -65,21 +70,29 @@ class Upload:
         :raises DataFlowError: when the server refuses, or the time is up.
         """
         chunk, is_last = next(parts)
-        retries = self._patience(is_last)
         description = describe()
+        tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
+        retries = self._patience(is_last, len(chunk), description.size_bytes)
         if is_last and not description.is_resumable and self._send_whole(chunk, description, retries, began):
             return retries
-        tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
         self._send_chunk(tus, chunk, is_last, retries, began)
-        del chunk
         while not is_last:
-            is_last, retries = self._send_next(tus, parts, began)
+            # Nothing may refer to the chunk while the next one is filled.
+            del chunk
+            chunk, is_last = next(parts)
+            retries = self._patience(is_last, len(chunk), description.size_bytes)
+            self._send_chunk(tus, chunk, is_last, retries, began)
         return retries
 
-    def _patience(self, is_last: bool) -> Retries:
-        """For a chunk that has just been filled, so the client was heard a moment ago."""
-        schedule = self._schedule
-        return Retries(schedule, schedule.last_chunk_seconds if is_last else schedule.chunk_seconds)
+    def _patience(self, is_last: bool, chunk_bytes: int, total_bytes: int | None) -> Retries:
+        """For a chunk that has just been filled, so the client was heard a moment ago.
+
+        What is left of a body may be in the sockets already, and its sender wait for the answer: where the length is
+        known, the last chunk but one and the last share the time there is for the end.
+        """
+        self.tried_bytes = self.size_bytes + chunk_bytes
+        self._is_near_end = is_last or (total_bytes is not None and total_bytes - self.tried_bytes <= chunk_bytes)
+        return Retries(self._schedule, self._end_seconds if self._is_near_end else self._schedule.chunk_seconds)
 
     def _send_whole(
         self, chunk: bytearray, description: Description, retries: Retries, began: Callable[[str | None], None]
@@ -99,27 +112,22 @@ class Upload:
             answer = self._api.exchange(request, retries.attempt_seconds, STANDARD_SEND_SECONDS)
             if not answer.is_success:
                 raise answer.error(self._api.bucket)
+        except NotConnected as error:
+            self._api.pause(retries, error, request.operation, self._key)
+            return False
         except StorageUnavailable as error:
             began(None)
-            self._pause(retries, request, error)
+            self._api.pause(retries, error, request.operation, self._key)
             return False
         began(None)
         self._count(len(chunk), 0)
         return True
 
-    def _send_next(
-        self, tus: TusUpload, parts: Iterator[tuple[bytearray, bool]], began: Callable[[str | None], None]
-    ) -> tuple[bool, Retries]:
-        # A function of its own, so that nothing refers to the chunk while the next one is filled.
-        chunk, is_last = next(parts)
-        retries = self._patience(is_last)
-        self._send_chunk(tus, chunk, is_last, retries, began)
-        return is_last, retries
-
     def _send_chunk(
         self, tus: TusUpload, chunk: bytearray, is_last: bool, retries: Retries, began: Callable[[str | None], None]
     ) -> None:
         """Exchange requests until the chunk is acknowledged."""
+        start = time.monotonic()
         tus.load(chunk, is_last)
         while request := tus.next():
             retries.check()
@@ -128,18 +136,14 @@ class Upload:
                 tus.take(request, self._api.exchange(request, retries.attempt_seconds))
             except StorageUnavailable as error:
                 tus.lose()
-                self._pause(retries, request, error)
+                self._api.pause(retries, error, request.operation, self._key, self.size_bytes)
             if tus.id not in (None, upload_id):
                 began(tus.path)
             if tus.offset > before:
                 self._count(tus.offset, before)
                 retries.succeeded()
-
-    def _pause(self, retries: Retries, request: Request, error: StorageUnavailable) -> None:
-        facts = {"object": self._key, "operation": request.operation, "offset": self.size_bytes}
-        logger.warning("storage failed", extra={**facts, "attempt": retries.failures + 1, "error": error.message})
-        retries.pause(error)
-        self._api.observer.retried(request.operation)
+        if self._is_near_end:
+            self._end_seconds = max(LEAST_END_SECONDS, self._end_seconds - (time.monotonic() - start))
 
     def _count(self, offset: int, before: int) -> None:
         self.size_bytes = offset

@@ -1,0 +1,109 @@
+"""One connection to the storage server, which any thread can cut, whatever the thread that uses it waits for.
+
+requests offers neither that nor a limit for connecting apart from the one for sending; both are hooks of urllib3.
+"""
+
+import socket
+from contextlib import suppress
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+#: For each address of the server's name.
+CONNECT_SECONDS = 5.0
+
+
+class Line:
+    """A requests.Session for one thread at a time, its single connection kept alive."""
+
+    def __init__(self, auth: AuthBase) -> None:
+        self.is_cut = False
+        self._socket: socket.socket | None = None
+        self.session = requests.Session()
+        self.session.auth = auth
+        # A compressed download would have neither the length nor the ranges of the object.
+        self.session.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, _Adapter(self))
+
+    def connected(self, opened: socket.socket) -> None:
+        self._socket = opened
+        if self.is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """End whatever goes on, from any thread: closing a socket would not wake the thread that waits for it.
+
+        Below TLS, whose own shutdown would have the reader take encrypted bytes for content (measured).
+        """
+        self.is_cut = True
+        if self._socket is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def limit(self, seconds: float) -> None:
+        """From now on, each read may take `seconds`."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.settimeout(seconds)
+
+    def close(self) -> None:
+        """Close the connection; by the thread whose line it is."""
+        self.session.close()
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections that tell their line of their socket."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self._teach(self.poolmanager)
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        self._teach(manager)
+        return manager
+
+    def _teach(self, manager: Any) -> None:
+        line = self._line
+
+        class Plain(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return _dial(self, super()._new_conn)
+
+            def connect(self) -> None:
+                super().connect()
+                line.connected(self.sock)
+
+        class Encrypted(HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return _dial(self, super()._new_conn)
+
+            def connect(self) -> None:
+                super().connect()
+                line.connected(self.sock)
+
+        manager.pool_classes_by_scheme = {
+            "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain}),
+            "https": type("EncryptedPool", (HTTPSConnectionPool,), {"ConnectionCls": Encrypted}),
+        }
+
+
+def _dial(connection: Any, dial: Any) -> socket.socket:
+    """Connect within CONNECT_SECONDS, then leave the connection's own limit to what is sent."""
+    limit = connection.timeout
+    connection.timeout = min(CONNECT_SECONDS, limit)
+    try:
+        opened: socket.socket = dial()
+    finally:
+        connection.timeout = limit
+    opened.settimeout(limit)
+    return opened
