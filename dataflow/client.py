@@ -18,7 +18,7 @@ import requests
 from dataflow.errors import RequestError
 
 PIECE_BYTES = 64 * 1024
-#: For one send as well as for the answer: the service itself tries for 38 s to store a piece.
+#: For one send as well as for the answer: the service itself tries for 45 s to store a chunk, and removes it for 8.
 UPLOAD_TIMEOUT_SECONDS = 60.0
 POLL_TIMEOUT_SECONDS = 10.0
 LOST_SECONDS = 60.0  #: an import goes on without us; only after this long without an answer we stop looking

@@ -166,7 +166,7 @@ def termination(upload_path: str) -> Request:
 
 
 def is_gone(answer: Answer) -> bool:
-    """Whether a termination leaves nothing of the upload."""
+    """Whether what was asked has left nothing of the upload, or there was none."""
     return answer.is_success or answer.status in (404, 410)
 
 
@@ -175,9 +175,9 @@ def is_complete(answer: Answer) -> bool:
     return answer.status == 409 or "already completed" in answer.text
 
 
-def completion(upload_path: str, size_bytes: int) -> Request:
+def completion(upload_path: str, offset_bytes: str) -> Request:
     """Have an upload whose bytes are all there become its object, or stay it (contract section 8, interruptions)."""
-    offset = {"Upload-Offset": str(size_bytes), "Content-Type": "application/offset+octet-stream"}
+    offset = {"Upload-Offset": offset_bytes, "Content-Type": "application/offset+octet-stream"}
     return Request("tus_patch", "PATCH", upload_path, {**VERSION, **UPSERT, **offset}, b"")
 
 

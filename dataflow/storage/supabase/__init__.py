@@ -82,11 +82,12 @@ class SupabaseStorage:
         if not tus.is_complete(answer):
             raise answer.error(self._api.bucket)
         # Complete, but perhaps not registered, and then no request reaches its bytes: have it become an object.
-        size_bytes = self._api.exchange(tus.inquiry(upload), SINGLE_CALL_SECONDS).headers.get("Upload-Offset", "")
-        if size_bytes.isdecimal():
-            answer = self._api.exchange(tus.completion(upload, int(size_bytes)), SINGLE_CALL_SECONDS)
-            if not answer.is_success and not tus.is_gone(answer):
-                raise answer.error(self._api.bucket)
+        found = self._api.exchange(tus.inquiry(upload), SINGLE_CALL_SECONDS)
+        if found.is_success:
+            completion = tus.completion(upload, found.headers.get("Upload-Offset", ""))
+            found = self._api.exchange(completion, SINGLE_CALL_SECONDS)
+        if not tus.is_gone(found):
+            raise found.error(self._api.bucket)
 
     @contextmanager
     def open(self, key: str) -> Iterator[SupabaseReader]:
