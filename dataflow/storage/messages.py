@@ -42,7 +42,7 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | bytearray | memoryview | None = None
+    body: bytes | memoryview | None = None
 
 
 @dataclass(frozen=True, slots=True)

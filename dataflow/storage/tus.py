@@ -31,7 +31,7 @@ class TusUpload:
         self._cache_seconds = cache_seconds
         self.id: str | None = None  #: the server's name for the upload, None until it has one
         self.offset = 0  #: bytes that the server has acknowledged
-        self._chunk: bytearray | bytes = b""
+        self._chunk = memoryview(b"")
         self._start = 0  #: offset of the chunk's first byte
         self._is_last = False
         self._is_complete = False
@@ -43,9 +43,9 @@ class TusUpload:
         """Where the upload is. Built from the id alone: host, scheme and prefix of a Location are often wrong."""
         return f"{PATH}/{self.id}"
 
-    def load(self, chunk: bytearray | bytes, is_last: bool) -> None:
-        """The bytes after those that are acknowledged; kept until they are acknowledged as well."""
-        self._chunk, self._start, self._is_last = chunk, self.offset, is_last
+    def load(self, chunk: bytes | memoryview, is_last: bool) -> None:
+        """The bytes after those that are acknowledged; must stay as they are until they are acknowledged as well."""
+        self._chunk, self._start, self._is_last = memoryview(chunk), self.offset, is_last
 
     def next(self) -> Request | None:
         """What to send; None when all of the chunk is stored, and the object complete if it was the last."""
@@ -55,7 +55,6 @@ class TusUpload:
             return inquiry(self.path)
         if self.offset < self._end or (self._is_last and not self._is_complete):
             return self._patch()
-        self._chunk = b""
         return None
 
     def lose(self) -> None:
@@ -111,9 +110,7 @@ class TusUpload:
         if self._is_last and not self._is_length_known:
             headers["Upload-Length"] = str(self._end)
         done = self.offset - self._start
-        return Request(
-            "tus_patch", "PATCH", self.path, headers, memoryview(self._chunk)[done:] if done else self._chunk
-        )
+        return Request("tus_patch", "PATCH", self.path, headers, self._chunk[done:])
 
     def _advance(self, asked: Request, answer: Answer) -> None:
         if asked.method == "POST":
