@@ -117,6 +117,16 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageDouble]:
         yield started
 
 
+@pytest.fixture
+def fresh_double(double: StorageDouble) -> Iterator[StorageDouble]:
+    """The module's storage server, without faults and memories."""
+    double.clear_faults()
+    double.clear_journal()
+    yield double
+    double.clear_faults()
+    double.release()
+
+
 @pytest.fixture(scope="module")
 def storage_variables(storage_kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings that choose the storage."""

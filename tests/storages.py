@@ -5,15 +5,19 @@ bucket of its own and removes it.
 """
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 import requests
 
 from dataflow.config import MIN_SUPABASE_CHUNK_BYTES
-from dataflow.storage import Observer, Storage, Unobserved
+from dataflow.errors import StorageUnavailable
+from dataflow.storage import ObjectReader, Observer, Storage, Unobserved
 from dataflow.storage.local import LocalStorage
 from dataflow.storage.retries import Schedule
 from dataflow.storage.supabase import SupabaseStorage
@@ -76,3 +80,19 @@ def empty_bucket(base_url: str, key: str, bucket: str) -> None:
     if names := [entry["name"] for entry in listing.json()]:
         url = f"{base_url}/object/{bucket}"
         requests.delete(url, json={"prefixes": names}, headers=headers, timeout=30).raise_for_status()
+
+
+def assert_wakes_when_closed(reader: ObjectReader, pieces: Iterator[bytes], after_seconds: float) -> None:
+    """Close `reader` from another thread while `pieces` is waited for: that has to end at once, and with an error."""
+    closed_at: list[float] = []
+
+    def close() -> None:
+        closed_at.append(time.monotonic())
+        reader.close()
+
+    timer = threading.Timer(after_seconds, close)
+    timer.start()
+    with pytest.raises(StorageUnavailable):
+        list(pieces)
+    timer.join()
+    assert time.monotonic() - closed_at[0] < 1

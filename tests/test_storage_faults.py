@@ -18,7 +18,7 @@ from dataflow.storage.supabase import upload
 from tests.objects import store
 from tests.processes import eventually
 from tests.storage_double.process import StorageDouble
-from tests.storages import CHUNK_BYTES, IMPATIENT, open_supabase
+from tests.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
 
 pytestmark = pytest.mark.unit
 
@@ -30,16 +30,6 @@ UPLOADS, OBJECTS = "/upload/resumable", "/object/imports/"
 DOWNLOADS, INFO = "/object/authenticated/", "/object/info/"
 #: Long enough for a server that is being started again.
 PATIENT = Schedule((0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6))
-
-
-@pytest.fixture
-def fresh_double(double: StorageDouble) -> Iterator[StorageDouble]:
-    """The module's server, without faults, memories and objects."""
-    double.clear_faults()
-    double.clear_journal()
-    yield double
-    double.clear_faults()
-    double.release()
 
 
 @pytest.fixture
@@ -327,18 +317,7 @@ def test_closing_a_reader_from_another_thread_ends_a_blocked_read_at_once(
     with storage.open(KEY) as reader:
         pieces = reader.pieces(50_000)
         next(pieces)
-        closed_at: list[float] = []
-
-        def close() -> None:
-            closed_at.append(time.monotonic())
-            reader.close()
-
-        timer = threading.Timer(0.2, close)
-        timer.start()
-        with pytest.raises(StorageUnavailable):
-            list(pieces)
-        timer.join()
-        assert time.monotonic() - closed_at[0] < 1
+        assert_wakes_when_closed(reader, pieces, 0.2)
 
 
 def test_every_thread_gives_its_connection_back(fresh_double: StorageDouble, storage: Storage) -> None:

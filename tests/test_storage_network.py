@@ -3,6 +3,7 @@ is told to stop stops, with nothing but content in its hands.
 """
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,21 +20,12 @@ from tests.objects import store
 from tests.processes import eventually
 from tests.proxies import Proxy
 from tests.storage_double.process import StorageDouble
-from tests.storages import CHUNK_BYTES, IMPATIENT, open_supabase
+from tests.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
 
 pytestmark = pytest.mark.unit
 
 KEY = "k.csv"
 CONTENT = random.Random(5).randbytes(40 * CHUNK_BYTES)
-
-
-@pytest.fixture
-def fresh_double(double: StorageDouble) -> Iterator[StorageDouble]:
-    double.clear_faults()
-    double.clear_journal()
-    yield double
-    double.clear_faults()
-    double.release()
 
 
 def through(proxy: Proxy, double: StorageDouble, schedule: Schedule = IMPATIENT) -> SupabaseStorage:
@@ -98,18 +90,7 @@ def test_closing_a_reader_wakes_it_wherever_it_waits(when: str, fresh_double: St
         Proxy(fresh_double.port, trickle_seconds=0.1 if when == "in the head" else 0.0) as proxy,
         through(proxy, fresh_double).open(KEY) as reader,
     ):
-        closed_at: list[float] = []
-
-        def close() -> None:
-            closed_at.append(time.monotonic())
-            reader.close()
-
-        timer = threading.Timer(0.3, close)
-        timer.start()
-        with pytest.raises(StorageUnavailable):
-            list(reader.pieces(50_000))
-        assert time.monotonic() - closed_at[0] < 1
-        timer.join()
+        assert_wakes_when_closed(reader, reader.pieces(50_000), 0.3)
 
 
 def test_the_end_of_a_body_whose_length_is_known_has_the_time_of_its_end(fresh_double: StorageDouble) -> None:

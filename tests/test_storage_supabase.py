@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,6 @@ class Notes(Observer):
 
     def retried(self, operation: str) -> None:
         self.retries.append(operation)
-
-
-@pytest.fixture
-def fresh_double(double: StorageDouble) -> Iterator[StorageDouble]:
-    double.clear_faults()
-    double.clear_journal()
-    yield double
-    double.clear_faults()
 
 
 def put(storage: Storage, size_bytes: int, declared: bool = False, content_type: str = "text/csv") -> None:

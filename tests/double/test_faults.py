@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,27 +9,12 @@ import requests
 
 from tests.storage_double.plain import Plain, begun, read_from
 from tests.storage_double.process import StorageDouble
-from tests.storage_double.under_way import HASTY, LARGE_BYTES, ended, held, size_of
+from tests.storage_double.under_way import LARGE_BYTES, ended, held, size_of
 
 pytestmark = pytest.mark.unit
 
 GET, POST, PUT, PATCH, HEAD, DELETE = "GET", "POST", "PUT", "PATCH", "HEAD", "DELETE"
-
-
-@pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageDouble]:
-    with StorageDouble.start(tmp_path_factory.mktemp("hasty"), **HASTY) as started:
-        started.make_bucket("imports")
-        yield started
-
-
-@pytest.fixture
-def client(hasty: StorageDouble) -> Iterator[Plain]:
-    hasty.clear_faults()
-    hasty.clear_journal()
-    yield Plain(hasty, hasty.key())
-    hasty.release()
-    assert hasty.log() == ""
+SERVER = "hasty"
 
 
 def test_an_answer_is_dictated_to_some_requests(client: Plain, hasty: StorageDouble) -> None:

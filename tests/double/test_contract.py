@@ -1,6 +1,6 @@
 """The double of the storage server, row by row of the measured contract: keys, outages and buckets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from tests.storage_double.contract import (
     TOO_LARGE,
     Call,
     error_body,
-    furnish,
     refused_fields,
 )
 from tests.storage_double.plain import Plain
@@ -26,18 +25,6 @@ from tests.storage_double.process import StorageDouble
 pytestmark = pytest.mark.unit
 
 GET, POST, PUT, PATCH, HEAD, DELETE = "GET", "POST", "PUT", "PATCH", "HEAD", "DELETE"
-
-
-@pytest.fixture(scope="module")
-def furnished(double: StorageDouble) -> StorageDouble:
-    return furnish(double)
-
-
-@pytest.fixture
-def client(furnished: StorageDouble) -> Iterator[Plain]:
-    """One with the service key; what the server could not cope with by itself fails the test."""
-    yield Plain(furnished, furnished.key())
-    assert furnished.log() == ""
 
 
 # Section 1: who may

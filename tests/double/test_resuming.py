@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +13,6 @@ from tests.storage_double.plain import Answer, Plain, begun, encoded, read_from
 from tests.storage_double.process import StorageDouble
 from tests.storage_double.under_way import (
     CHUNK_TYPE,
-    HASTY,
     LARGE_BYTES,
     arrived,
     begin_patch,
@@ -27,22 +26,7 @@ from tests.storage_double.under_way import (
 pytestmark = pytest.mark.unit
 
 GET, POST, PUT, PATCH, HEAD, DELETE = "GET", "POST", "PUT", "PATCH", "HEAD", "DELETE"
-
-
-@pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageDouble]:
-    with StorageDouble.start(tmp_path_factory.mktemp("hasty"), **HASTY) as started:
-        started.make_bucket("imports")
-        yield started
-
-
-@pytest.fixture
-def client(hasty: StorageDouble) -> Iterator[Plain]:
-    hasty.clear_faults()
-    hasty.clear_journal()
-    yield Plain(hasty, hasty.key())
-    hasty.release()
-    assert hasty.log() == ""
+SERVER = "hasty"
 
 
 def test_an_upload_of_unknown_length_declares_it_in_the_end(client: Plain) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,28 +15,14 @@ from tests.storage_double.contract import (
     TOO_LARGE,
     Call,
     error_body,
-    furnish,
     refused_fields,
     refused_type,
 )
 from tests.storage_double.plain import Plain
-from tests.storage_double.process import StorageDouble
 
 pytestmark = pytest.mark.unit
 
 GET, POST, PUT, PATCH, HEAD, DELETE = "GET", "POST", "PUT", "PATCH", "HEAD", "DELETE"
-
-
-@pytest.fixture(scope="module")
-def furnished(double: StorageDouble) -> StorageDouble:
-    return furnish(double)
-
-
-@pytest.fixture
-def client(furnished: StorageDouble) -> Iterator[Plain]:
-    """One with the service key; what the server could not cope with by itself fails the test."""
-    yield Plain(furnished, furnished.key())
-    assert furnished.log() == ""
 
 
 # Section 4: the standard upload

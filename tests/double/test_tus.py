@@ -14,7 +14,6 @@ from tests.storage_double.contract import (
     ETAG,
     NO_OBJECT,
     RLS,
-    furnish,
 )
 from tests.storage_double.plain import Answer, Plain, begun, encoded
 from tests.storage_double.process import StorageDouble
@@ -22,18 +21,6 @@ from tests.storage_double.process import StorageDouble
 pytestmark = pytest.mark.unit
 
 GET, POST, PUT, PATCH, HEAD, DELETE = "GET", "POST", "PUT", "PATCH", "HEAD", "DELETE"
-
-
-@pytest.fixture(scope="module")
-def furnished(double: StorageDouble) -> StorageDouble:
-    return furnish(double)
-
-
-@pytest.fixture
-def client(furnished: StorageDouble) -> Iterator[Plain]:
-    """One with the service key; what the server could not cope with by itself fails the test."""
-    yield Plain(furnished, furnished.key())
-    assert furnished.log() == ""
 
 
 # Section 8: TUS

@@ -22,7 +22,6 @@ from tests.storage_double.plain import Plain, begun, read_answer, read_from
 from tests.storage_double.process import StorageDouble
 from tests.storage_double.under_way import (
     CHUNK_TYPE,
-    HASTY,
     LARGE_BYTES,
     arrived,
     begin_patch,
@@ -36,22 +35,7 @@ from tests.storage_double.under_way import (
 pytestmark = pytest.mark.unit
 
 GET, POST, PUT, PATCH, HEAD, DELETE = "GET", "POST", "PUT", "PATCH", "HEAD", "DELETE"
-
-
-@pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageDouble]:
-    with StorageDouble.start(tmp_path_factory.mktemp("hasty"), **HASTY) as started:
-        started.make_bucket("imports")
-        yield started
-
-
-@pytest.fixture
-def client(hasty: StorageDouble) -> Iterator[Plain]:
-    hasty.clear_faults()
-    hasty.clear_journal()
-    yield Plain(hasty, hasty.key())
-    hasty.release()
-    assert hasty.log() == ""
+SERVER = "hasty"
 
 
 @pytest.fixture
@@ -114,7 +98,7 @@ sys.stdin.read()
 
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     command = [sys.executable, "-c", OWNER, str(tmp_path / "double")]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None

@@ -1,0 +1,1 @@
+"""The double of the storage server, held to the contract and to clients that we did not write."""
