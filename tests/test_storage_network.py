@@ -93,6 +93,26 @@ def test_closing_a_reader_wakes_it_wherever_it_waits(when: str, fresh_double: St
         assert_wakes_when_closed(reader, reader.pieces(50_000), 0.3)
 
 
+def test_a_download_whose_head_is_cut_is_not_taken_for_an_empty_object() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(2):
+                client, _address = listener.accept()
+                with client:
+                    client.recv(65536)
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n")
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        api = Api(f"http://127.0.0.1:{listener.getsockname()[1]}", "k", "imports", Unobserved())
+        storage = SupabaseStorage(api, Schedule((0.0,)), CHUNK_BYTES, cache_seconds=3600)
+        with storage.open(KEY) as reader, pytest.raises(StorageUnavailable, match="without its length"):
+            list(reader.pieces(1000))
+        server.join(5)
+        assert not server.is_alive()
+
+
 def test_the_end_of_a_body_whose_length_is_known_has_the_time_of_its_end(fresh_double: StorageDouble) -> None:
     """Its last bytes wait in the sockets while the chunk before is sent: their sender has been waiting since."""
     schedule = Schedule((0.0, 0.0, 0.0), chunk_seconds=30.0, last_chunk_seconds=2.0)

@@ -110,6 +110,9 @@ class SupabaseReader:
         etag = response.headers.get("ETag")
         if self._offset == 0:
             length = response.headers.get("Content-Length", "")
+            if not length.isdecimal() and "Transfer-Encoding" not in response.headers:
+                # A head that was cut looks like a short one, and its object like an empty one.
+                raise StorageUnavailable("The storage sends the object without its length.")
             self._size_bytes = int(length) if length.isdecimal() else None
             self._first_etag = etag
             return
