@@ -135,6 +135,9 @@ class Config:
     worker_concurrency: int = setting(whole(10, 1, 100))
     worker_poll_interval: int = setting(whole(500, 10, 3_600_000))
     worker_metrics_port: int = setting(whole(0, 0, 65535))
+    import_stall_seconds: int = setting(whole(900, 60))
+    object_retention_days: int = setting(whole(7, 0, 36_500))
+    job_retention_days: int = setting(whole(0, 0, 36_500))
     shutdown_grace_seconds: int = setting(whole(25, 0, 3600))
     enable_metrics: bool = setting(typed.Boolean(load_default=True))
     log_format: str = setting(

@@ -4,8 +4,10 @@ What the statements mean is left to `jobs` and to whoever is handed a connection
 """
 
 import logging
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from dataflow.errors import DatabaseError, DatabaseUnavailable, MigrationFailed
+from dataflow.errors import DatabaseError, DatabaseUnavailable, MigrationFailed, StatementCancelled
 
 Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
@@ -33,8 +35,12 @@ _KEEPALIVES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-#: SQLSTATE classes that pass: connection, transaction rollback, resources, operator intervention.
-_PASSING_CLASSES = ("08", "40", "53", "57P")
+#: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources, operator
+#: intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's error, and a table that
+#: is missing while somebody restores it.
+_PASSING = ("08", "40", "53", "57P", "25006", "25P03", "55P03", "58030", "42P01")
+#: Somebody has cancelled the statement (57014, query_canceled).
+_CANCELLED = "57014"
 
 _PACKAGE = Path(__file__).parent
 #: Inside the package in a wheel, beside it in a checkout and an editable install.
@@ -70,6 +76,20 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.execute(query("configure_session"))
+    connection.execute(query("notice_dead_client"))
+
+
+def cut(connection: Connection) -> None:
+    """End a connection under a thread that waits in it, which gets an error at once; callable from any thread.
+
+    The server is told as well, as far as the network reaches it. Closing would wait for that thread.
+    """
+    try:
+        descriptor = os.dup(connection.pgconn.socket)
+    except (psycopg.OperationalError, OSError):
+        return  # broken already
+    with socket.socket(fileno=descriptor) as line, suppress(OSError):  # not connected any more
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def open_pool(url: str, role: str) -> Pool:
@@ -125,7 +145,9 @@ def translate(error: psycopg.Error) -> DatabaseError:
             return DatabaseUnavailable("The database cannot be reached, or the connection to it broke.")
         return DatabaseError(f"The database driver failed ({type(error).__name__}).")
     text = f"{error.diag.message_primary or type(error).__name__} (SQLSTATE {error.sqlstate})"
-    if error.sqlstate.startswith(_PASSING_CLASSES):
+    if error.sqlstate == _CANCELLED:
+        return StatementCancelled(f"The statement was cancelled in the database: {text}.")
+    if error.sqlstate.startswith(_PASSING):
         return DatabaseUnavailable(f"The database gave up for now: {text}.")
     return DatabaseError(f"The database refused: {text}.")
 

@@ -10,8 +10,9 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |-- InputError        MalformedInput, RowTooLarge, MissingColumns, NoContacts, InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
-    |-- DatabaseError     DatabaseUnavailable, MigrationFailed
-    `-- JobError          JobNotFound, UploadTaken, LeaseLost, ImportStopped
+    |-- DatabaseError     DatabaseUnavailable, StatementCancelled, MigrationFailed
+    `-- JobError          JobNotFound, JobFinished, JobUnfinished, ObjectForgotten, UploadTaken, LeaseLost,
+                          ImportStopped
 """
 
 from collections.abc import Sequence
@@ -192,6 +193,12 @@ class DatabaseUnavailable(DatabaseError):
     retryable = True
 
 
+class StatementCancelled(DatabaseError):
+    """Somebody has cancelled the statement in the server (SQLSTATE 57014): a wish, not a fault to be retried."""
+
+    code = "statement_cancelled"
+
+
 class MigrationFailed(DatabaseError):
     """The schema found is not one that can be brought up to date; the message names the difference."""
 
@@ -210,6 +217,24 @@ class JobNotFound(JobError):
 
     code = "job_not_found"
     status = 404
+
+
+class JobFinished(JobError):
+    """The job has ended, and the request needs one that has not."""
+
+    code = "job_finished"
+
+
+class JobUnfinished(JobError):
+    """The job has not ended, and the request needs one that has."""
+
+    code = "job_unfinished"
+
+
+class ObjectForgotten(JobError):
+    """The job's file is not kept any more, so it cannot be tried again."""
+
+    code = "object_forgotten"
 
 
 class UploadTaken(JobError):

@@ -1,11 +1,13 @@
 """Signs of life for the imports of one worker, on a connection and in a thread of their own.
 
 A thread, because an import that keeps the interpreter busy must not look dead; a connection, because nothing else
-may run on that of a COPY. An attempt whose job is no longer its own is told to stop here.
+may run on that of a COPY. An attempt whose job is no longer its own is ended here; one whose beats have gone
+unconfirmed for a lease is for `watchdog` to end, which waits for no database.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 from dataflow import db, jobs
@@ -19,14 +21,14 @@ INTERVAL_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Writes heartbeat_at and the progress of every running attempt, each INTERVAL_SECONDS."""
+    """Writes heartbeat_at and the progress of every running attempt, once in each interval."""
 
     def __init__(
         self,
         url: str,
         role: str,
         attempts: Callable[[], Iterable[Attempt]],
-        interval_seconds: float = INTERVAL_SECONDS,
+        interval_seconds: float,
     ) -> None:
         self._url = url
         self._role = role
@@ -34,36 +36,60 @@ class Heartbeat:
         self._interval_seconds = interval_seconds
         self._stopping = threading.Event()
         self._connection: Connection | None = None
+        self._asked_at: float | None = None  #: when the statement was sent that has not been answered
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; returns at once when it is not in the middle of a beat."""
+        """End the thread, if it does not wait for the database."""
         self._stopping.set()
-        self._thread.join(self._interval_seconds)
+        self._thread.join(0.5)
+
+    def cut_if_stuck(self) -> None:
+        """End a wait for an answer that is overdue by an interval: some networks swallow what they acknowledge."""
+        asked_at, connection = self._asked_at, self._connection
+        if asked_at is not None and connection is not None and time.monotonic() - asked_at > 2 * self._interval_seconds:
+            db.cut(connection)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
-            if attempts := list(self._attempts()):
-                try:
-                    self._beat(attempts)
-                except DatabaseError as error:
-                    # One missed beat is nothing; the next one connects again.
-                    logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
-                    self._disconnect()
+            try:
+                self._beat_all()
+            except DatabaseError as error:
+                # One missed round is nothing; the next one connects again.
+                logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
+                self._disconnect()
+            except Exception:
+                # Whatever it is: without beats every import of this worker would be given up.
+                logger.exception("heartbeat broke")
+                self._disconnect()
         self._disconnect()
 
-    def _beat(self, attempts: Iterable[Attempt]) -> None:
-        if self._connection is None:
-            self._connection = db.connect(self._url, self._role)
-        for attempt in attempts:
+    def _beat_all(self) -> None:
+        for attempt in self._attempts():
+            if self._connection is None:
+                self._connection = db.connect(self._url, self._role)
             try:
-                with db.translated():
-                    jobs.beat(self._connection, attempt.job, attempt.tally)
+                self._beat(self._connection, attempt)
             except LeaseLost as error:
-                attempt.stop(error)
+                if not attempt.is_settling:
+                    attempt.cut(error)
+            except DatabaseError as error:
+                if self._connection.broken:
+                    raise
+                log = {"job_id": str(attempt.job.id), "code": error.code, "error": error.message}
+                logger.warning("heartbeat of a job missed", extra=log)
+
+    def _beat(self, connection: Connection, attempt: Attempt) -> None:
+        asked_at = self._asked_at = time.monotonic()
+        try:
+            with db.translated():
+                jobs.beat(connection, attempt.job, attempt.tally, self._interval_seconds)
+        finally:
+            self._asked_at = None
+        attempt.confirmed = asked_at
 
     def _disconnect(self) -> None:
         if self._connection is not None:

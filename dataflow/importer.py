@@ -6,10 +6,14 @@ would wait for the COPY and the COPY for its rows, for ever. What to do about an
 
 import hashlib
 import select
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dataflow import contacts, jobs
+import psycopg
+
+from dataflow import contacts, db, jobs
 from dataflow.contacts import Verdict
 from dataflow.db import Connection, query
 from dataflow.errors import (
@@ -25,21 +29,39 @@ from dataflow.jobs import Job, Tally
 from dataflow.storage import ObjectReader, Storage
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Attempt:
-    """One attempt at a job. Its thread counts in `tally`; any other thread may `stop` it."""
+    """One attempt at a job. Its thread counts in `tally`; any other thread may `stop` or `cut` it."""
 
     job: Job
+    connection: Connection | None = None  #: what its thread may wait in; None before and after
+    is_cut: bool = False  #: the connection is of no more use, though it may not know yet
     tally: Tally = field(default_factory=Tally)
     reader: ObjectReader | None = None
     stopped: DataFlowError | None = None
+    confirmed: float = field(default_factory=time.monotonic)  #: when the job was last known to be ours
+    is_settling: bool = False  #: its own thread writes the outcome: the fence decides, not a beat
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def stop(self, reason: DataFlowError) -> None:
         """Have the import end with `reason` after the block it is working on, a blocked read included."""
-        self.stopped = reason
+        self.stopped = self.stopped or reason
         reader = self.reader
         if reader is not None:
             reader.close()
+
+    def cut(self, reason: DataFlowError) -> None:
+        """Have the import end with `reason` now, whatever it waits for, a lock in the database included."""
+        self.stop(reason)
+        with self._lock:
+            if self.connection is not None:
+                self.is_cut = True
+                db.cut(self.connection)
+
+    def release(self) -> None:
+        """Take the connection out of reach, for other uses. When this returns nobody is cutting it."""
+        with self._lock:
+            self.connection = None
 
     def check(self) -> None:
         """:raises DataFlowError: the reason, when the attempt has been stopped."""
@@ -59,7 +81,7 @@ def run(connection: Connection, attempt: Attempt, storage: Storage, max_row_byte
         with storage.open(attempt.job.object_key) as attempt.reader:
             verdicts = _verdicts(_verified(attempt.reader, attempt.job, attempt.tally), attempt, max_row_bytes)
             _load_or_abort(connection, attempt, verdicts)
-    except DataFlowError:
+    except (DataFlowError, psycopg.Error):
         # Whatever comes of an object that `stop` has closed, the file is not to blame for it.
         attempt.check()
         raise
@@ -82,12 +104,14 @@ def _load_or_abort(connection: Connection, attempt: Attempt, verdicts: Iterator[
 def _load(connection: Connection, attempt: Attempt, verdicts: Iterator[Verdict]) -> None:
     tally = attempt.tally
     with connection.transaction():
+        connection.execute(query("configure_import"))
         ids = _copy(connection, attempt, verdicts)
         if tally.rows_imported == 0:
             refused = f"all {tally.rows_rejected} rows were refused" if tally.rows_rejected else "it has no rows"
             raise NoContacts(f"There is not one contact in the file: {refused}.")
         tally.first_contact_id, tally.last_contact_id = ids.first, ids.last
         attempt.check()
+        attempt.is_settling = True
         jobs.succeed(connection, attempt.job, tally)
 
 

@@ -6,13 +6,19 @@
 requeue, heartbeat) does so WHERE id AND attempt AND state = 'running'; no row means that the job was cancelled or
 belongs to another attempt, and then nothing of this one may be kept. Contacts and `succeeded` commit together, so a
 zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
-sql/migrations/0003_job_triggers.sql.
+sql/migrations/0003_job_triggers.sql and 0006_recovery.sql.
+
+`failures` is the retry budget, `losses` counts the workers that died with the job. A worker holds a job by a lease: a
+heartbeat within LEASE_SECONDS. What becomes of files and of old rows is left to `retention`.
 
 Every function runs on the connection it is given, in whatever transaction is open there.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
+from secrets import token_hex
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -21,10 +27,15 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from dataflow.db import Connection, query
-from dataflow.errors import Issue, JobNotFound, LeaseLost, UploadTaken
+from dataflow.errors import Issue, JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 
-STATES = ("uploading", "queued", "running", "succeeded", "failed", "cancelled")
+FINAL_STATES = ("succeeded", "failed", "cancelled")
+STATES = ("uploading", "queued", "running", *FINAL_STATES)
 CHANNEL: LiteralString = "dataflow_jobs"
+#: Without a confirmed heartbeat for this long, a job is no longer its worker's.
+LEASE_SECONDS = 30.0
+#: Waits before another attempt: the first, doubled for each failure up to the last, half to one and a half of it.
+RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0
 #: Refused rows that are kept as issues on the job.
 MAX_ISSUES = 100
 
@@ -37,6 +48,7 @@ class Job:
     attempt: int  #: the fencing token of this claim
     failures: int
     max_failures: int
+    losses: int  #: workers that died with it; a job that has any runs alone
     source: str
     object_key: str
     object_etag: str | None
@@ -68,6 +80,22 @@ class Tally:
         self.rows_rejected += rows
         self.issue_count += len(issues)
         self.issues.extend(issues[: MAX_ISSUES - len(self.issues)])
+
+
+@dataclass(frozen=True, slots=True)
+class LostJob:
+    """A job that was taken from a worker that is gone."""
+
+    id: UUID
+    state: str  #: `queued`, or `failed` when its budget is spent
+    attempt: int  #: the one that was lost
+    failures: int
+    losses: int
+    request_id: str | None
+    worker: str
+    backend_pid: int | None
+    backend_start: datetime | None
+    is_expired: bool  #: found by its lease, so that its backend may still be there
 
 
 _JOB_FIELDS = [f.name for f in fields(Job)]
@@ -108,21 +136,53 @@ def _guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, 
         raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")
 
 
-def claim(connection: Connection, worker: str) -> Job | None:
+def claim(connection: Connection, worker: str, is_direct: bool = True, is_idle: bool = True) -> Job | None:
     """The job that has been due longest, now `running` for `worker`; None when none is due.
 
-    Call it on the connection that will do the work, outside a transaction: the claim commits at once.
+    Call it on the connection that will do the work, outside a transaction: the claim commits at once. `is_direct`:
+    no pooler is between us and the server, so that the backend may be recorded. `is_idle`: nothing else runs in this
+    worker, so that it may have a job that must run alone.
     """
-    row = connection.execute(query("claim_job"), {"worker": worker}).fetchone()
+    values = {"worker": worker, "is_direct": is_direct, "is_idle": is_idle}
+    row = connection.execute(query("claim_job"), values).fetchone()
     return Job(**{name: row[name] for name in _JOB_FIELDS}) if row else None
 
 
-def beat(connection: Connection, job: Job, tally: Tally) -> None:
-    """Write a sign of life and the progress of a running job.
+def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None:
+    """Write a sign of life and the progress of a running job, in a transaction of its own that may take `seconds`.
+
+    A row that is locked counts as a beat: nobody can take the job before its own final commit, or whatever else holds
+    the row, is over.
 
     :raises LeaseLost: when the job was cancelled or belongs to another attempt.
     """
-    _fenced(connection, "beat_job", job, rows_imported=tally.rows_imported, bytes_done=tally.bytes_done)
+    try:
+        with connection.transaction():
+            # For the transaction only: behind a pooler, a session's limits would be somebody else's next.
+            connection.execute(query("limit_statements"), {"milliseconds": str(round(seconds * 1000))})
+            _fenced(connection, "beat_job", job, rows_imported=tally.rows_imported, bytes_done=tally.bytes_done)
+    except psycopg.errors.LockNotAvailable:
+        return
+
+
+def reclaim(connection: Connection, own: Sequence[UUID], is_direct: bool, lease_seconds: float) -> list[LostJob]:
+    """Take the jobs of workers that are gone, and queue them again or, with their budget spent, fail them.
+
+    `own` are running in this process and left alone. A backend that is gone proves a loss only when `is_direct`.
+    """
+    values = {"own": list(own), "is_direct": is_direct, "lease_seconds": lease_seconds}
+    limits = {"retry_base_seconds": RETRY_BASE_SECONDS, "retry_max_seconds": RETRY_MAX_SECONDS}
+    return [LostJob(**row) for row in connection.execute(query("reclaim_jobs"), {**values, **limits}).fetchall()]
+
+
+def terminate_backend(connection: Connection, lost: LostJob) -> bool:
+    """End the server process that still works for a lost job; False when it is gone already.
+
+    :raises psycopg.Error: when this role may not.
+    """
+    values = {"backend_pid": lost.backend_pid, "backend_start": lost.backend_start}
+    row = connection.execute(query("terminate_backend"), values).fetchone()
+    return bool(row and row["is_terminated"])
 
 
 def succeed(connection: Connection, job: Job, tally: Tally) -> None:
@@ -146,7 +206,15 @@ def fail(connection: Connection, job: Job, tally: Tally, error: str) -> None:
 
     :raises LeaseLost: when another owner has it.
     """
-    _fenced(connection, "fail_job", job, error=error, **_findings(tally))
+    _fenced(connection, "settle_failed_job", job, state="failed", charge=1, error=error, **_findings(tally))
+
+
+def abort(connection: Connection, job: Job, tally: Tally, error: str) -> None:
+    """Settle the job as `cancelled` because somebody has cancelled its statement in the server.
+
+    :raises LeaseLost: when another owner has it.
+    """
+    _fenced(connection, "settle_failed_job", job, state="cancelled", charge=0, error=error, **_findings(tally))
 
 
 def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
@@ -171,9 +239,39 @@ def _fenced(connection: Connection, name: str, job: Job, **values: Any) -> None:
         raise LeaseLost(f"Job {job.id} was cancelled, or attempt {job.attempt} is no longer the current one.")
 
 
-def mark_object_deleted(connection: Connection, job_id: UUID) -> None:
-    """Record that the storage has removed the job's object."""
-    connection.execute(query("mark_object_deleted"), {"id": job_id})
+def cancel(connection: Connection, job_id: UUID) -> None:
+    """Stop a job that has not ended; whoever works on it finds out at its next heartbeat, and keeps nothing.
+
+    :raises JobNotFound: when there is none.
+    :raises JobFinished: when it has ended.
+    """
+    if connection.execute(query("cancel_job"), {"id": job_id}).fetchone() is None:
+        raise JobFinished(f"Job {job_id} has {_state(connection, job_id)['state']}; only an unfinished one can stop.")
+
+
+def retry(connection: Connection, job_id: UUID) -> None:
+    """Queue a failed or cancelled job again, with a new budget.
+
+    :raises JobNotFound: when there is none.
+    :raises JobFinished, JobUnfinished: when it has succeeded, or is not finished.
+    :raises ObjectForgotten: when its file is no longer kept, or was never received as a whole.
+    """
+    if connection.execute(query("retry_job"), {"id": job_id}).fetchone() is not None:
+        return
+    found = _state(connection, job_id)
+    if found["state"] == "succeeded":
+        raise JobFinished(f"Job {job_id} has succeeded; its contacts are there.")
+    if found["state"] not in FINAL_STATES:
+        raise JobUnfinished(f"Job {job_id} is {found['state']}; only a failed or cancelled one can be tried again.")
+    reason = "is no longer kept" if found["is_forgotten"] else "was never received as a whole"
+    raise ObjectForgotten(f"The file of job {job_id} {reason}; send it again.")
+
+
+def _state(connection: Connection, job_id: UUID) -> dict[str, Any]:
+    row = connection.execute(query("job_state"), {"id": job_id}).fetchone()
+    if row is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    return row
 
 
 def get(connection: Connection, job_id: UUID) -> dict[str, Any]:
@@ -209,3 +307,18 @@ def live_workers(connection: Connection) -> int:
 def listen(connection: psycopg.Connection[Any]) -> None:
     """Have the connection woken whenever a job becomes queued."""
     connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+
+
+def hears(listener: psycopg.Connection[Any], sender: Connection, seconds: float) -> bool:
+    """Whether `listener`, which listens, is told within `seconds` what another connection sends.
+
+    Behind a transaction pooler it is not: its LISTEN went to a server process that now serves others. The other
+    connection matters: a pooler does pass on what the listener sends to itself in one and the same statement.
+    """
+    token = token_hex(8)
+    sender.execute(query("notify"), {"channel": CHANNEL, "payload": token})
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if any(notice.payload == token for notice in listener.notifies(timeout=left, stop_after=1)):
+            return True
+    return False

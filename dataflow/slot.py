@@ -12,25 +12,23 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, importer, jobs
+from dataflow import db, importer, jobs, retention
 from dataflow.config import Config
 from dataflow.db import Connection
-from dataflow.errors import DataFlowError, ImportStopped, LeaseLost
+from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled
 from dataflow.importer import Attempt
 from dataflow.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-RETRY_BASE_SECONDS = 5.0
-RETRY_MAX_SECONDS = 600.0
-
 
 class Slot:
     """Runs attempts, one a thread; holds nothing between them."""
 
-    def __init__(self, config: Config, storage: Storage) -> None:
+    def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config
         self._storage = storage
+        self._role = role
 
     def work(self, connection: Connection, attempt: Attempt) -> bool:
         """Import the job and settle it; False when it is settled as failed. Never raises a DataFlowError."""
@@ -57,10 +55,12 @@ class Slot:
     def _settle(self, connection: Connection, attempt: Attempt, error: DataFlowError, log: dict[str, Any]) -> bool:
         """Decide what becomes of a job whose attempt ended with `error`, and write it down; False for a failed job."""
         log = {**log, "code": error.code}
+        # From here on the connection is ours alone: being cut once more would leave the outcome unwritten.
+        attempt.release()
         try:
             if isinstance(error, LeaseLost):
                 raise error
-            with db.translated(), self._usable(connection) as usable:
+            with db.translated(), self._usable(connection, attempt) as usable:
                 return self._write_outcome(usable, attempt, error, log)
         except LeaseLost:
             logger.info("import given up", extra=log)
@@ -76,6 +76,9 @@ class Slot:
         if isinstance(error, ImportStopped):
             jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
             logger.info("import handed on", extra=log)
+        elif isinstance(error, StatementCancelled):
+            jobs.abort(connection, job, attempt.tally, explain(error))
+            logger.info("import cancelled in the database", extra=log)
         elif error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
             jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
@@ -87,12 +90,12 @@ class Slot:
         return True
 
     @contextmanager
-    def _usable(self, connection: Connection) -> Iterator[Connection]:
+    def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:
         """The connection, or a new one for a moment when it broke."""
-        if not connection.broken:
+        if not (connection.broken or attempt.is_cut):
             yield connection
             return
-        with db.connect(self._config.database_url, "dataflow/settle") as fresh:
+        with db.connect(self._config.database_url, self._role) as fresh:
             yield fresh
 
     def _delete_object(self, connection: Connection, attempt: Attempt, log: dict[str, Any]) -> None:
@@ -100,7 +103,7 @@ class Slot:
         try:
             self._storage.delete(attempt.job.object_key)
             with db.translated():
-                jobs.mark_object_deleted(connection, attempt.job.id)
+                retention.mark_object_deleted(connection, attempt.job.id)
         except DataFlowError as error:
             logger.warning("object not deleted", extra={**log, "code": error.code})
 
@@ -113,4 +116,4 @@ def explain(error: DataFlowError) -> str:
 def retry_delay_seconds(failures: int) -> float:
     """How long a job waits that has failed `failures` times before: 5 s doubling to 10 min, half to one and a half."""
     spread: float = random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, guards nothing
-    return min(RETRY_MAX_SECONDS, RETRY_BASE_SECONDS * 2.0**failures) * spread
+    return min(jobs.RETRY_MAX_SECONDS, jobs.RETRY_BASE_SECONDS * 2.0**failures) * spread

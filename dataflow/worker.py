@@ -1,8 +1,8 @@
 """The listener: claims due jobs and runs each in a thread with a connection of its own.
 
-NOTIFY is a hint, the table is the truth: the loop claims until nothing is due, then waits for a notification, a
-finished import, a signal, or the poll interval, whichever comes first. What happens to a claimed job is left to
-`slot`.
+NOTIFY is a hint, the table is the truth: the loop takes over what other workers have lost, claims until nothing is due,
+then waits for a notification, a finished import, a signal, or the poll interval, whichever comes first. What happens to
+a claimed job is left to `slot`, what keeps it ours to `heartbeat`, and what to do when something hangs to `watchdog`.
 """
 
 import gc
@@ -20,27 +20,32 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, jobs
+from dataflow import db, heartbeat, jobs
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError, DatabaseUnavailable, ImportStopped
 from dataflow.heartbeat import Heartbeat
 from dataflow.importer import Attempt
+from dataflow.recovery import Recovery
 from dataflow.slot import Slot
 from dataflow.storage import Storage
+from dataflow.sweep import Sweep
+from dataflow.watchdog import Limits, Watchdog
 
 logger = logging.getLogger(__name__)
 
 #: First and longest wait before connecting again, in seconds.
 RECONNECT_SECONDS = (0.1, 10.0)
-#: After the grace period, the time for stopped imports to roll back and hand their jobs on.
-ROLLBACK_SECONDS = 4.0
+#: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
+HEARING_SECONDS = 2.0
+#: After the grace period, for imports to stop by themselves, and then for what had to be cut to hand on its job.
+STOPPING_SECONDS = (1.0, 3.0)
 
 
 def worker_name(config: Config) -> str:
     """Host or dyno, process and boot: names come back after a restart, and a new life must not look like the old."""
     host = config.dyno or socket.gethostname().partition(".")[0]
-    return f"{host[:24]}.{os.getpid()}.{secrets.token_hex(2)}"
+    return f"{host[:24]}.{os.getpid()}.{secrets.token_hex(3)}"
 
 
 class Worker:
@@ -49,15 +54,20 @@ class Worker:
     def __init__(self, config: Config, storage: Storage) -> None:
         self.name = worker_name(config)
         self._config = config
-        self._slot = Slot(config, storage)
+        self._slot = Slot(config, storage, self._role("settle"))
         self._attempts: dict[threading.Thread, Attempt] = {}
         self._failed_jobs = 0
+        self._is_direct = False  #: proved anew for each listening session
         self._idle: list[Connection] = []  #: connected ahead, at most one, so that a claim need not wait for it
         self._stop_signals = 0
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
-        self._heartbeat = Heartbeat(config.database_url, self._role("beat"), self._running_attempts)
+        url = config.database_url
+        self._recovery = Recovery(url, self._role("recover"), config.poll_seconds)
+        self._heartbeat = Heartbeat(url, self._role("beat"), self._running_attempts, heartbeat.INTERVAL_SECONDS)
+        self._sweep = Sweep(config, storage, self._role("sweep"))
+        self._watchdog = Watchdog(self._running_attempts, Limits.of(config), self._heartbeat.cut_if_stuck)
 
     def run(self, once: bool = False) -> int:
         """Work until SIGTERM or SIGINT, or with `once` until nothing is due and nothing runs; return the exit code.
@@ -70,6 +80,9 @@ class Worker:
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
         self._heartbeat.start()
+        self._watchdog.start()
+        if not once:
+            self._sweep.start()
         try:
             self._serve_until_stopped(once)
         finally:
@@ -82,6 +95,7 @@ class Worker:
         while not self._stop_signals:
             try:
                 with db.connect(self._config.database_url, self._role("listen")) as listener:
+                    self._listen(listener)
                     delay = RECONNECT_SECONDS[0]
                     self._serve(listener, once)
                 return
@@ -89,43 +103,72 @@ class Worker:
                 if once:
                     raise
                 self._drop_idle()
+                self._recovery.close()
                 logger.warning("database lost", extra={"error": str(error), "retry_seconds": round(delay, 1)})
                 self._wait([], delay * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnects, guards nothing
                 delay = min(2 * delay, longest)
 
-    def _serve(self, listener: Connection, once: bool) -> None:
-        jobs.listen(listener)
+    def _listen(self, listener: Connection) -> None:
+        """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
+        with db.translated(), db.connect(self._config.database_url, self._role("prove")) as sender:
+            jobs.listen(listener)
+            self._is_direct = jobs.hears(listener, sender, HEARING_SECONDS)
         self._log_connections(listener)
-        logger.info("worker ready", extra={"worker": self.name, "slots": self._config.worker_concurrency})
+        if not self._is_direct:
+            logger.warning(
+                "no notifications: DATABASE_URL leads to a transaction pooler; jobs are found by polling, and those of "
+                "a lost worker by their lease. Use a direct connection.",
+                extra={"poll_seconds": self._config.poll_seconds, "lease_seconds": jobs.LEASE_SECONDS},
+            )
+        slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
+        logger.info("worker ready", extra={"worker": self.name, **slots})
+
+    def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:
+            self._recovery.look([attempt.job.id for attempt in self._running_attempts()], self._is_direct)
             self._fill_slots()
             if once and not self._attempts:
                 return
             self._wait([listener], self._config.poll_seconds)
 
     def _fill_slots(self) -> None:
-        while len(self._attempts) < self._config.worker_concurrency and not self._stop_signals:
+        while self._has_room():
             connection = self._idle.pop() if self._idle else self._connect()
             try:
                 with db.translated():
-                    job = jobs.claim(connection, self.name)
+                    job = jobs.claim(connection, self.name, self._is_direct, is_idle=not self._attempts)
             except DatabaseError:
                 connection.close()
                 raise
             if job is None:
                 self._idle.append(connection)
                 return
-            attempt = Attempt(job)
-            # Daemons, because a thread that hangs in a dead connection must not keep the process from ending.
-            thread = threading.Thread(target=self._work, args=(connection, attempt), daemon=True)
-            self._attempts[thread] = attempt
+            self._start(Attempt(job, connection), connection)
+
+    def _has_room(self) -> bool:
+        """Whether another job may run here; one that has lost a worker runs alone, so that no other is lost with it."""
+        attempts = self._running_attempts()
+        is_alone = any(attempt.job.losses for attempt in attempts)
+        return not (is_alone or self._stop_signals) and len(self._attempts) < self._config.worker_concurrency
+
+    def _start(self, attempt: Attempt, connection: Connection) -> None:
+        # Daemons, because a thread that hangs in a dead connection must not keep the process from ending.
+        thread = threading.Thread(target=self._work, args=(connection, attempt), daemon=True)
+        self._attempts[thread] = attempt
+        try:
             thread.start()
+        except RuntimeError:
+            # No more threads: without its connection, the job is any worker's to take.
+            del self._attempts[thread]
+            connection.close()
+            raise
 
     def _connect(self) -> Connection:
         return db.connect(self._config.database_url, self._role("work"))
 
     def _wait(self, listeners: list[Connection], seconds: float) -> None:
         """Wait until something may have become due; takes in whatever the listener was told."""
+        self._watchdog.tick()
         sources: list[Any] = [*listeners, self._wake_reader]
         readable, _, _ = select.select(sources, [], [], seconds)
         if self._wake_reader in readable:
@@ -147,8 +190,9 @@ class Worker:
             if not self._slot.work(connection, attempt):
                 self._failed_jobs += 1
         finally:
+            attempt.release()
             # Before the attempt goes from the list: whoever finds that empty closes what is idle.
-            if self._idle or connection.broken:
+            if self._idle or connection.broken or attempt.is_cut:
                 connection.close()
             else:
                 self._idle.append(connection)
@@ -162,20 +206,32 @@ class Worker:
     def _shut_down(self) -> None:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
         logger.info("worker stopping", extra={"worker": self.name, "running": len(self._attempts)})
-        deadline = time.monotonic() + self._config.shutdown_grace_seconds
-        while self._attempts and self._stop_signals < 2 and time.monotonic() < deadline:
-            self._wait([], deadline - time.monotonic())
+        self._sweep.stop()
+        self._await_imports(self._config.shutdown_grace_seconds, signals=1)
+        reason = ImportStopped("The worker is shutting down.")
         for attempt in self._running_attempts():
-            attempt.stop(ImportStopped("The worker is shutting down."))
-        deadline = time.monotonic() + ROLLBACK_SECONDS
-        while self._attempts and time.monotonic() < deadline:
-            self._wait([], deadline - time.monotonic())
+            attempt.stop(reason)
+        self._await_imports(STOPPING_SECONDS[0])
+        for attempt in self._running_attempts():
+            attempt.cut(reason)
+        self._await_imports(STOPPING_SECONDS[1])
         self._heartbeat.stop()
+        self._watchdog.stop()
         self._drop_idle()
+        self._recovery.close()
         logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._attempts)})
 
+    def _await_imports(self, seconds: float, signals: int | None = None) -> None:
+        """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come."""
+        deadline = time.monotonic() + seconds
+        while self._attempts and (left := deadline - time.monotonic()) > 0:
+            if signals is not None and self._stop_signals > signals:
+                return
+            self._wait([], min(left, 1.0))
+
     def _running_attempts(self) -> list[Attempt]:
-        return list(self._attempts.values())
+        """Those that somebody works on: a thread that died of what it did not expect must not keep its job alive."""
+        return [attempt for thread, attempt in list(self._attempts.items()) if thread.is_alive()]
 
     def _drop_idle(self) -> None:
         while self._idle:
@@ -186,7 +242,8 @@ class Worker:
 
     def _log_connections(self, connection: Connection) -> None:
         """Say how many connections our processes may open, and whether the server has room for them."""
-        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 2
+        # Besides the slots: listen, beat, recover, sweep.
+        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 4
         free = db.free_connections(connection)
         level = logging.WARNING if web + work > free else logging.INFO
         logger.log(level, "connections planned", extra={"web": web, "worker": work, "server_allows": free})

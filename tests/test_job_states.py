@@ -134,10 +134,25 @@ def test_an_illegal_row_is_refused_whoever_writes_it(connection: db.Connection) 
         "UPDATE jobs SET state = 'paused' WHERE id = %s",
         "UPDATE jobs SET finished_at = now() WHERE id = %s",
         "UPDATE jobs SET state = 'running' WHERE id = %s",
-        "UPDATE jobs SET state = 'queued' WHERE id = %s",
+        "UPDATE jobs SET state = 'queued', digests = '[[1, \"\"]]' WHERE id = %s",
     ):
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute(statement, [job_id])
+
+
+@pytest.mark.parametrize(("gap", "reason"), [("digests = '[]'", "as a whole"), ("object_deleted_at = now()", "kept")])
+def test_a_job_without_its_file_cannot_be_queued_again(connection: db.Connection, gap: str, reason: str) -> None:
+    job = claimed(connection)
+    connection.execute(f"UPDATE jobs SET state = 'failed', {gap} WHERE id = '{job.id}'".encode())
+    with pytest.raises(psycopg.errors.RaiseException, match=reason):
+        set_state(connection, job.id, "queued")
+
+
+def test_what_was_copied_but_not_committed_is_not_counted(connection: db.Connection) -> None:
+    job = claimed(connection)
+    jobs.beat(connection, job, replace(Tally(), rows_imported=7), 5.0)
+    set_state(connection, job.id, "cancelled")
+    assert row(connection, job.id)["rows_imported"] == 0
 
 
 @pytest.mark.parametrize("settle", ["beat", "succeed", "fail", "requeue"])
@@ -150,7 +165,7 @@ def test_whoever_lost_the_job_can_settle_nothing(connection: db.Connection, sett
         connection.execute("UPDATE jobs SET attempt = attempt + 1 WHERE id = %s", [job.id])
     before = row(connection, job.id)
     calls = {
-        "beat": lambda: jobs.beat(connection, job, Tally()),
+        "beat": lambda: jobs.beat(connection, job, Tally(), 5.0),
         "succeed": lambda: jobs.succeed(connection, job, Tally()),
         "fail": lambda: jobs.fail(connection, job, Tally(), "x: y"),
         "requeue": lambda: jobs.requeue(connection, job, 0, 0, None),
@@ -191,7 +206,7 @@ def test_becoming_queued_wakes_listeners_once_a_transaction_also_from_psql(
 def test_heartbeats_stay_heap_only_updates(connection: db.Connection) -> None:
     job = claimed(connection)
     for count in range(20):
-        jobs.beat(connection, job, replace(Tally(), rows_imported=count))
+        jobs.beat(connection, job, replace(Tally(), rows_imported=count), 5.0)
 
     def counted() -> dict[str, Any] | None:
         statement = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'jobs'"
@@ -218,7 +233,7 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
     assert running.id == waiting
     orphan = claimed(connection)
     connection.execute("UPDATE jobs SET backend_start = now() WHERE id = %s", [orphan.id])
-    jobs.beat(connection, running, replace(Tally(), bytes_done=5, rows_imported=7))
+    jobs.beat(connection, running, replace(Tally(), bytes_done=5, rows_imported=7), 5.0)
 
     status = {found["id"]: found for found in connection.execute("SELECT * FROM job_status").fetchall()}
     assert status[later]["health"].startswith("waiting 00:01:")

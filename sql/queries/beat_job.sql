@@ -1,5 +1,12 @@
--- Fenced: no row means that the job was cancelled or belongs to another attempt, and this one has to stop.
+-- Fenced: no row means that the job was cancelled or belongs to another attempt, and this one has to stop. NOWAIT,
+-- because a row in its final commit would make the beats of all other jobs wait.
+WITH mine AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE id = %(id)s AND attempt = %(attempt)s AND state = 'running'
+    FOR UPDATE NOWAIT
+)
 UPDATE jobs
 SET heartbeat_at = clock_timestamp(), rows_imported = %(rows_imported)s, bytes_done = %(bytes_done)s
-WHERE id = %(id)s AND attempt = %(attempt)s AND state = 'running'
-RETURNING id
+FROM mine
+WHERE jobs.id = mine.id
+RETURNING jobs.id

@@ -1,0 +1,87 @@
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention.
+
+A thread of every worker, with a connection only while it works; locks keep several from doing the same twice. What is
+over is decided by `retention`. A storage that fails is asked again in the next round.
+"""
+
+import logging
+import random
+import threading
+
+from dataflow import db, retention
+from dataflow.config import Config
+from dataflow.db import Connection
+from dataflow.errors import DataFlowError, StorageError
+from dataflow.retention import Leftover
+from dataflow.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 60.0
+#: What a request may take beyond the silence of its client: the storage's longest retries, twice, and the answer.
+UPLOAD_SLACK_SECONDS = 120.0
+DAY_SECONDS = 86_400.0
+
+
+class Sweep:
+    """Sweeps soon after its start, and then every EVERY_SECONDS."""
+
+    def __init__(self, config: Config, storage: Storage, role: str) -> None:
+        self._config = config
+        self._storage = storage
+        self._role = role
+        self._silent_seconds = config.upload_stall_seconds + UPLOAD_SLACK_SECONDS
+        days = [config.object_retention_days, config.job_retention_days or config.object_retention_days]
+        self._kept_seconds = min(days) * DAY_SECONDS
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No further file is removed; does not wait for the one that is."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while True:
+            # Spread, because all workers start together after a deployment.
+            if self._stopping.wait(EVERY_SECONDS * random.uniform(0.5, 1.0)):  # noqa: S311 - guards nothing
+                return
+            try:
+                self.sweep()
+            except DataFlowError as error:
+                logger.warning("sweep ended early", extra={"code": error.code, "error": error.message})
+            except Exception:
+                # Whatever it is, there is a next round.
+                logger.exception("sweep broke")
+
+    def sweep(self) -> None:
+        """One round.
+
+        :raises DatabaseError: when the database does not let it finish.
+        """
+        with db.translated(), db.connect(self._config.database_url, self._role) as connection:
+            for job_id in retention.abandon_uploads(connection, self._silent_seconds):
+                logger.warning("upload abandoned", extra={"job_id": str(job_id)})
+            for leftover in retention.leftovers(connection, self._kept_seconds, self._silent_seconds):
+                if self._stopping.is_set():
+                    return
+                self._remove(connection, leftover)
+            if self._config.job_retention_days:
+                self._delete_old_jobs(connection)
+
+    def _remove(self, connection: Connection, leftover: Leftover) -> None:
+        try:
+            if retention.remove_file(connection, leftover, self._storage.discard):
+                logger.info("file removed", extra={"job_id": str(leftover.id)})
+        except StorageError as error:
+            # The others may still be removed: this file may be the only one that the storage refuses.
+            log = {"job_id": str(leftover.id), "code": error.code, "error": error.message}
+            logger.warning("file not removed", extra=log)
+
+    def _delete_old_jobs(self, connection: Connection) -> None:
+        while count := retention.delete_old_jobs(connection, self._config.job_retention_days):
+            logger.info("old jobs deleted", extra={"jobs": count})
+            if self._stopping.is_set():
+                return

@@ -1,0 +1,115 @@
+"""Notices that something in this worker waits for what never comes, and ends it: an import, or the whole process.
+
+Some faults raise no error anywhere: a network that acknowledges and swallows, a storage client that hangs, a bug. The
+thread here asks no database and no storage, so it cannot hang with them. Ending the process is enough, because the
+platform starts another and every job that was running is reclaimed.
+"""
+
+import faulthandler
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dataflow import jobs
+from dataflow.config import Config
+from dataflow.errors import LeaseLost
+from dataflow.importer import Attempt
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+#: The loop may be silent for three polls, or for this long when that is more.
+LOOP_SECONDS = 60.0
+#: What the process exits with (EX_SOFTWARE of sysexits.h).
+EXIT_STUCK = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long something may stand still."""
+
+    loop_seconds: float
+    import_seconds: float
+
+    @classmethod
+    def of(cls, config: Config) -> "Limits":
+        return cls(max(3 * config.poll_seconds, LOOP_SECONDS), config.import_stall_seconds)
+
+
+class Watchdog:
+    """Looks every LOOK_SECONDS whether the loop ticks, imports move and their leases are confirmed.
+
+    `also` is called before each look; it must not wait for anything.
+    """
+
+    def __init__(
+        self,
+        attempts: Callable[[], Iterable[Attempt]],
+        limits: Limits,
+        also: Callable[[], None],
+        leave: Callable[[int], object] = os._exit,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._attempts = attempts
+        self._limits = limits
+        self._also = also
+        self._leave = leave
+        self._clock = clock
+        self._ticked_at = self._looked_at = clock()
+        self._positions: dict[Attempt, tuple[tuple[int, ...], float]] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def tick(self) -> None:
+        """The loop is alive."""
+        self._ticked_at = self._clock()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self._also()
+            self.look()
+
+    def look(self) -> None:
+        """End what has waited too long."""
+        now, attempts = self._clock(), list(self._attempts())
+        self._give_up_unconfirmed(attempts, now)
+        if now - self._looked_at > LOOP_SECONDS / 2:
+            # The whole process was stopped meanwhile, and nobody could have ticked.
+            self._ticked_at, self._positions = now, {}
+        self._looked_at = now
+        if now - self._ticked_at > self._limits.loop_seconds:
+            self._end_process("its loop", now - self._ticked_at)
+        for attempt, since in self._still(attempts, now):
+            if now - since > self._limits.import_seconds:
+                self._end_process(f"job {attempt.job.id}", now - since)
+
+    def _give_up_unconfirmed(self, attempts: Iterable[Attempt], now: float) -> None:
+        """End imports that others may have taken over: whoever cannot beat cannot know."""
+        for attempt in attempts:
+            if now - attempt.confirmed > jobs.LEASE_SECONDS and attempt.stopped is None:
+                logger.warning("import given up without a heartbeat", extra={"job_id": str(attempt.job.id)})
+                attempt.cut(LeaseLost(f"No heartbeat was confirmed for {jobs.LEASE_SECONDS:g} s."))
+
+    def _still(self, attempts: Iterable[Attempt], now: float) -> list[tuple[Attempt, float]]:
+        """Each attempt, and since when it has been where it is."""
+        before, self._positions = self._positions, {}
+        for attempt in attempts:
+            tally = attempt.tally
+            position = (tally.bytes_done, tally.rows_imported, tally.rows_rejected)
+            known, since = before.get(attempt, (None, now))
+            self._positions[attempt] = (position, since if known == position else now)
+        return [(attempt, since) for attempt, (_, since) in self._positions.items()]
+
+    def _end_process(self, what: str, seconds: float) -> None:
+        logger.critical("worker stuck", extra={"what": what, "still_for_seconds": round(seconds)})
+        faulthandler.dump_traceback(all_threads=True)
+        self._leave(EXIT_STUCK)

@@ -1,0 +1,12 @@
+-- Rows of requests that nobody feeds any more: their web process is gone, or it could not tell what the storage kept.
+-- Guarded by the state: a request that is alive after all finds out at its next beat. A server that was down itself
+-- has not seen the beats of that time.
+UPDATE jobs
+SET state = 'failed', error = 'upload_abandoned: The request stopped sending and its end was not seen; send the file again.'
+FROM (SELECT id FROM jobs
+      WHERE state = 'uploading'
+        AND heartbeat_at < clock_timestamp() - make_interval(secs => %(silent_seconds)s)
+        AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => %(silent_seconds)s)
+      FOR UPDATE SKIP LOCKED) abandoned
+WHERE jobs.id = abandoned.id
+RETURNING jobs.id, jobs.request_id

@@ -1,0 +1,3 @@
+-- A zombie's open transaction holds its uncommitted keys, and the next attempt would wait for them without limit.
+SELECT pg_terminate_backend(pid) AS is_terminated FROM pg_stat_activity
+WHERE pid = %(backend_pid)s AND backend_start = %(backend_start)s
