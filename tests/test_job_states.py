@@ -226,22 +226,30 @@ def test_a_job_that_is_not_there_is_said_to_be_so(connection: db.Connection) -> 
 def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connection) -> None:
     waiting, later = enqueue(connection), enqueue(connection)
     connection.execute("UPDATE jobs SET run_at = now() + interval '90 seconds' WHERE id = %s", [later])
-    uploading, late = upload(connection), upload(connection)
-    connection.execute("UPDATE jobs SET heartbeat_at = now() - interval '20 seconds' WHERE id = %s", [late])
+    uploading, late, left = (upload(connection) for _ in range(3))
     running = jobs.claim(connection, "w")
     assert running is not None
     assert running.id == waiting
-    orphan = claimed(connection)
+    orphan, silent, behind_pooler = claimed(connection), claimed(connection), claimed(connection)
     connection.execute("UPDATE jobs SET backend_start = now() WHERE id = %s", [orphan.id])
+    connection.execute("UPDATE jobs SET backend_pid = NULL, backend_start = NULL WHERE id = %s", [behind_pooler.id])
+    for job_id, seconds in ((late, 70), (left, 160), (silent.id, 31), (behind_pooler.id, 16)):
+        connection.execute(
+            "UPDATE jobs SET heartbeat_at = now() - make_interval(secs => %s) WHERE id = %s", [seconds, job_id]
+        )
     jobs.beat(connection, running, replace(Tally(), bytes_done=5, rows_imported=7), 5.0)
 
     status = {found["id"]: found for found in connection.execute("SELECT * FROM job_status").fetchall()}
     assert status[later]["health"].startswith("waiting 00:01:")
-    assert [status[key]["health"] for key in (running.id, uploading, late, orphan.id)] == [
-        "ok",
-        "ok",
-        "late",
-        "orphan",
-    ]
+    health = {key: status[key]["health"] for key in status if key != later}
+    assert health == {
+        running.id: "ok",
+        orphan.id: "orphan",
+        silent.id: "orphan",
+        behind_pooler.id: "late",
+        uploading: "ok",
+        late: "late",
+        left: "orphan",
+    }
     assert (status[running.id]["percent"], status[running.id]["rows"]) == (50, 7)
     assert list(status) == sorted(status, reverse=True), "newest first"

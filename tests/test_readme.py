@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from dataflow import db
 from dataflow.cli import _parser
 from dataflow.config import Config
+from dataflow.ids import uuid7
 from dataflow.web import create_app
-
-pytestmark = pytest.mark.unit
 
 README = (Path(__file__).parent.parent / "README.rst").read_text()
 
 
+@pytest.mark.unit
 def test_it_has_at_most_300_lines() -> None:
     assert len(README.splitlines()) <= 300
 
@@ -37,8 +38,16 @@ def test_every_command_is_mentioned() -> None:
         assert f"``{command}" in README or f"dataflow {command}" in README, command
 
 
-def test_every_route_is_in_the_table() -> None:
-    rules = {rule.rule for rule in create_app(Config.from_env({})).url_map.iter_rules()}
-    for rule in rules:
-        path = rule.removeprefix("/v1").replace("<uuid:job_id>", "{id}")
-        assert re.search(rf"^``(GET|POST) {re.escape(path)}`` ", README, re.MULTILINE), rule
+def test_every_route_is_in_the_table_with_its_methods() -> None:
+    for rule in create_app(Config.from_env({})).url_map.iter_rules():
+        path = rule.rule.removeprefix("/v1").replace("<uuid:job_id>", "{id}")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            assert re.search(rf"^``{method} {re.escape(path)}``", README, re.MULTILINE), (method, path)
+
+
+def test_the_statements_for_the_operators_questions_run(connection: db.Connection) -> None:
+    block = README[README.index("-- What is going on?") : README.index("Commands\n--------")]
+    statements = [text.strip() for text in re.sub(r"--.*", "", block).split(";") if text.strip()]
+    assert len(statements) == 7
+    for statement in statements:
+        connection.execute(statement.replace("'...'", f"'{uuid7()}'").encode())
