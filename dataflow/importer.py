@@ -34,7 +34,7 @@ class Attempt:
     """One attempt at a job. Its thread counts in `tally`; any other thread may `stop` or `cut` it."""
 
     job: Job
-    connection: Connection | None = None  #: what its thread may wait in; None before and after
+    connection: Connection | None = None  #: what its thread may wait in; None once that must not be cut
     is_cut: bool = False  #: the connection is of no more use, though it may not know yet
     tally: Tally = field(default_factory=Tally)
     reader: ObjectReader | None = None
@@ -59,7 +59,7 @@ class Attempt:
                 db.cut(self.connection)
 
     def release(self) -> None:
-        """Take the connection out of reach, for other uses. When this returns nobody is cutting it."""
+        """Take the connection out of reach: what follows on it must not be cut. Nobody is at it when this returns."""
         with self._lock:
             self.connection = None
 

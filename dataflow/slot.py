@@ -46,6 +46,7 @@ class Slot:
             # The last stop of a thread: whatever this is, the job must not stay `running`.
             logger.exception("import broke", extra=log)
             return self._settle(connection, attempt, DataFlowError("An unexpected error; see the worker's log."), log)
+        attempt.release()
         tally = attempt.tally
         counts = {"rows": tally.rows_imported, "rejected": tally.rows_rejected, "bytes": tally.bytes_done}
         logger.info("import succeeded", extra={**log, **counts, "seconds": round(time.monotonic() - began, 3)})

@@ -95,7 +95,9 @@ class Watchdog:
     def _give_up_unconfirmed(self, attempts: Iterable[Attempt], now: float) -> None:
         """End imports that others may have taken over: whoever cannot beat cannot know."""
         for attempt in attempts:
-            if now - attempt.confirmed > jobs.LEASE_SECONDS and attempt.stopped is None:
+            if attempt.connection is None or attempt.stopped is not None:
+                continue
+            if now - attempt.confirmed > jobs.LEASE_SECONDS:
                 logger.warning("import given up without a heartbeat", extra={"job_id": str(attempt.job.id)})
                 attempt.cut(LeaseLost(f"No heartbeat was confirmed for {jobs.LEASE_SECONDS:g} s."))
 

@@ -39,7 +39,7 @@ RECONNECT_SECONDS = (0.1, 10.0)
 #: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
 HEARING_SECONDS = 2.0
 #: After the grace period, for imports to stop by themselves, and then for what had to be cut to hand on its job.
-STOPPING_SECONDS = (1.0, 3.0)
+STOPPING_SECONDS = (1.0, 2.5)
 
 
 def worker_name(config: Config) -> str:
@@ -104,7 +104,8 @@ class Worker:
                     raise
                 self._drop_idle()
                 self._recovery.close()
-                logger.warning("database lost", extra={"error": str(error), "retry_seconds": round(delay, 1)})
+                cause = str(error.__cause__ or error).strip().partition("\n")[0]
+                logger.warning("database lost", extra={"error": cause, "retry_seconds": round(delay, 1)})
                 self._wait([], delay * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnects, guards nothing
                 delay = min(2 * delay, longest)
 
@@ -116,8 +117,8 @@ class Worker:
         self._log_connections(listener)
         if not self._is_direct:
             logger.warning(
-                "no notifications: DATABASE_URL leads to a transaction pooler; jobs are found by polling, and those of "
-                "a lost worker by their lease. Use a direct connection.",
+                "no notifications: DATABASE_URL seems to lead to a transaction pooler; jobs are found by polling, and "
+                "those of a lost worker by their lease. Use a direct connection.",
                 extra={"poll_seconds": self._config.poll_seconds, "lease_seconds": jobs.LEASE_SECONDS},
             )
         slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
