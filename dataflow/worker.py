@@ -1,8 +1,8 @@
-"""The listener: claims due jobs and runs each in a thread with a connection of its own.
+"""The listener: the loop that claims due jobs.
 
 NOTIFY is a hint, the table is the truth: the loop takes over what other workers have lost, claims until nothing is due,
-then waits for a notification, a finished import, a signal, or the poll interval, whichever comes first. What happens to
-a claimed job is left to `slot`, what keeps it ours to `heartbeat`, and what to do when something hangs to `watchdog`.
+then waits for a notification, a finished import, a signal, or the poll interval, whichever comes first. Running the
+claimed jobs is left to `crew`, what keeps them ours to `heartbeat`, and what to do when something hangs to `watchdog`.
 """
 
 import gc
@@ -13,7 +13,6 @@ import secrets
 import select
 import signal
 import socket
-import threading
 import time
 from types import FrameType
 from typing import Any
@@ -22,10 +21,11 @@ import psycopg
 
 from dataflow import db, heartbeat, jobs
 from dataflow.config import Config
+from dataflow.crew import Crew
 from dataflow.db import Connection
-from dataflow.errors import DatabaseError, DatabaseUnavailable, ImportStopped
+from dataflow.errors import DatabaseUnavailable, ImportStopped
 from dataflow.heartbeat import Heartbeat
-from dataflow.importer import Attempt
+from dataflow.jobs import Job
 from dataflow.recovery import Recovery
 from dataflow.slot import Slot
 from dataflow.storage import Storage
@@ -54,20 +54,18 @@ class Worker:
     def __init__(self, config: Config, storage: Storage) -> None:
         self.name = worker_name(config)
         self._config = config
-        self._slot = Slot(config, storage, self._role("settle"))
-        self._attempts: dict[threading.Thread, Attempt] = {}
-        self._failed_jobs = 0
+        slot = Slot(config, storage, self._role("settle"))
+        self._crew = Crew(config.worker_concurrency, slot, lambda: self._connect("work"), self._wake)
         self._is_direct = False  #: proved anew for each listening session
-        self._idle: list[Connection] = []  #: connected ahead, at most one, so that a claim need not wait for it
         self._stop_signals = 0
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
         url = config.database_url
         self._recovery = Recovery(url, self._role("recover"), config.poll_seconds)
-        self._heartbeat = Heartbeat(url, self._role("beat"), self._running_attempts, heartbeat.INTERVAL_SECONDS)
+        self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
-        self._watchdog = Watchdog(self._running_attempts, Limits.of(config), self._heartbeat.cut_if_stuck)
+        self._watchdog = Watchdog(self._crew.running, Limits.of(config), self._heartbeat.cut_if_stuck)
 
     def run(self, once: bool = False) -> int:
         """Work until SIGTERM or SIGINT, or with `once` until nothing is due and nothing runs; return the exit code.
@@ -87,23 +85,25 @@ class Worker:
             self._serve_until_stopped(once)
         finally:
             self._shut_down()
-        return 1 if once and self._failed_jobs else 0
+        return 1 if once and self._crew.failed_jobs else 0
 
     def _serve_until_stopped(self, once: bool) -> None:
         """Serve, connecting again for as long as the database comes and goes; with `once` its absence is an error."""
         delay, longest = RECONNECT_SECONDS
         while not self._stop_signals:
+            began = time.monotonic()
             try:
-                with db.connect(self._config.database_url, self._role("listen")) as listener:
+                with self._connect("listen") as listener:
                     self._listen(listener)
-                    delay = RECONNECT_SECONDS[0]
                     self._serve(listener, once)
                 return
             except (DatabaseUnavailable, psycopg.OperationalError) as error:
                 if once:
                     raise
-                self._drop_idle()
+                self._crew.drop_idle()
                 self._recovery.close()
+                if time.monotonic() - began > longest:
+                    delay = RECONNECT_SECONDS[0]
                 cause = str(error.__cause__ or error).strip().partition("\n")[0]
                 logger.warning("database lost", extra={"error": cause, "retry_seconds": round(delay, 1)})
                 self._wait([], delay * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnects, guards nothing
@@ -111,7 +111,7 @@ class Worker:
 
     def _listen(self, listener: Connection) -> None:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
-        with db.translated(), db.connect(self._config.database_url, self._role("prove")) as sender:
+        with db.translated(), self._connect("prove") as sender:
             jobs.listen(listener)
             self._is_direct = jobs.hears(listener, sender, HEARING_SECONDS)
         self._log_connections(listener)
@@ -126,46 +126,21 @@ class Worker:
 
     def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:
-            self._recovery.look([attempt.job.id for attempt in self._running_attempts()], self._is_direct)
+            self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
             self._fill_slots()
-            if once and not self._attempts:
+            if once and not self._crew:
                 return
             self._wait([listener], self._config.poll_seconds)
 
     def _fill_slots(self) -> None:
-        while self._has_room():
-            connection = self._idle.pop() if self._idle else self._connect()
-            try:
-                with db.translated():
-                    job = jobs.claim(connection, self.name, self._is_direct, is_idle=not self._attempts)
-            except DatabaseError:
-                connection.close()
-                raise
-            if job is None:
-                self._idle.append(connection)
-                return
-            self._start(Attempt(job, connection), connection)
+        while not self._stop_signals and self._crew.has_room() and self._crew.take(self._claim):
+            pass
 
-    def _has_room(self) -> bool:
-        """Whether another job may run here; one that has lost a worker runs alone, so that no other is lost with it."""
-        attempts = self._running_attempts()
-        is_alone = any(attempt.job.losses for attempt in attempts)
-        return not (is_alone or self._stop_signals) and len(self._attempts) < self._config.worker_concurrency
+    def _claim(self, connection: Connection) -> Job | None:
+        return jobs.claim(connection, self.name, self._is_direct, is_idle=not self._crew)
 
-    def _start(self, attempt: Attempt, connection: Connection) -> None:
-        # Daemons, because a thread that hangs in a dead connection must not keep the process from ending.
-        thread = threading.Thread(target=self._work, args=(connection, attempt), daemon=True)
-        self._attempts[thread] = attempt
-        try:
-            thread.start()
-        except RuntimeError:
-            # No more threads: without its connection, the job is any worker's to take.
-            del self._attempts[thread]
-            connection.close()
-            raise
-
-    def _connect(self) -> Connection:
-        return db.connect(self._config.database_url, self._role("work"))
+    def _connect(self, role: str) -> Connection:
+        return db.connect(self._config.database_url, self._role(role))
 
     def _wait(self, listeners: list[Connection], seconds: float) -> None:
         """Wait until something may have become due; takes in whatever the listener was told."""
@@ -185,58 +160,33 @@ class Worker:
         except BlockingIOError:
             logger.debug("wake-up pending already")
 
-    def _work(self, connection: Connection, attempt: Attempt) -> None:
-        """The thread of one import."""
-        try:
-            if not self._slot.work(connection, attempt):
-                self._failed_jobs += 1
-        finally:
-            attempt.release()
-            # Before the attempt goes from the list: whoever finds that empty closes what is idle.
-            if self._idle or connection.broken or attempt.is_cut:
-                connection.close()
-            else:
-                self._idle.append(connection)
-            del self._attempts[threading.current_thread()]
-            self._wake()
-
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_signals += 1
         self._wake()
 
     def _shut_down(self) -> None:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
-        logger.info("worker stopping", extra={"worker": self.name, "running": len(self._attempts)})
+        logger.info("worker stopping", extra={"worker": self.name, "running": len(self._crew)})
         self._sweep.stop()
         self._await_imports(self._config.shutdown_grace_seconds, signals=1)
         reason = ImportStopped("The worker is shutting down.")
-        for attempt in self._running_attempts():
-            attempt.stop(reason)
+        self._crew.stop(reason)
         self._await_imports(STOPPING_SECONDS[0])
-        for attempt in self._running_attempts():
-            attempt.cut(reason)
+        self._crew.cut(reason)
         self._await_imports(STOPPING_SECONDS[1])
         self._heartbeat.stop()
         self._watchdog.stop()
-        self._drop_idle()
+        self._crew.drop_idle()
         self._recovery.close()
-        logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._attempts)})
+        logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
 
     def _await_imports(self, seconds: float, signals: int | None = None) -> None:
         """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come."""
         deadline = time.monotonic() + seconds
-        while self._attempts and (left := deadline - time.monotonic()) > 0:
+        while self._crew and (left := deadline - time.monotonic()) > 0:
             if signals is not None and self._stop_signals > signals:
                 return
             self._wait([], min(left, 1.0))
-
-    def _running_attempts(self) -> list[Attempt]:
-        """Those that somebody works on: a thread that died of what it did not expect must not keep its job alive."""
-        return [attempt for thread, attempt in list(self._attempts.items()) if thread.is_alive()]
-
-    def _drop_idle(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
 
     def _role(self, role: str) -> str:
         return f"dataflow/{self.name}/{role}"

@@ -19,7 +19,7 @@ ROOT = Path(dataflow.__file__).parent
 #: An import goes to a lower layer or stays within its family.
 LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
-    "processes": [{"web"}, {"worker", "slot", "heartbeat", "recovery", "sweep", "watchdog"}, {"client"}],
+    "processes": [{"web"}, {"worker", "crew", "slot", "heartbeat", "recovery", "sweep", "watchdog"}, {"client"}],
     "use cases": [{"intake", "door"}, {"importer"}],
     "domain": [{"jobs", "retention"}, {"contacts"}],
     "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
