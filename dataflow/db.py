@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 5
 #: A pool waits this long for a connection before the request is answered with 503.
 POOL_TIMEOUT_SECONDS = 3.0
+#: A request's statements are given up after this long; so is, sooner, waiting for a row that somebody holds.
+REQUEST_SECONDS, REQUEST_LOCK_SECONDS = 10.0, 3.0
 #: Connections a web process may hold; requests hold one for milliseconds, never while a body is read.
 POOL_CONNECTIONS = 8
 #: An ordinary network cut is noticed after about 11 s instead of two hours, an unanswered statement after 10 s.
@@ -117,14 +119,28 @@ def open_pool(url: str, role: str) -> Pool:
 
 @contextmanager
 def borrowed(pool: Pool) -> Iterator[Connection]:
-    """A pooled connection for one or two statements.
+    """A pooled connection for one or two statements, in a transaction that commits at the end.
 
-    :raises DatabaseUnavailable: when none can be had within POOL_TIMEOUT_SECONDS, or it breaks.
+    :raises DatabaseUnavailable: when none can be had within POOL_TIMEOUT_SECONDS, it breaks, or a statement takes too
+        long; what was changed is then not.
     """
-    with translated():
-        pool.open()
-        with pool.connection() as connection:
-            yield connection
+    try:
+        with translated():
+            pool.open()
+            with pool.connection() as connection, connection.transaction():
+                limit_statements(connection, REQUEST_SECONDS, REQUEST_LOCK_SECONDS)
+                yield connection
+    except StatementCancelled as error:
+        raise DatabaseUnavailable(f"The database took longer than {REQUEST_SECONDS:g} s.") from error
+
+
+def limit_statements(connection: Connection, seconds: float, lock_seconds: float) -> None:
+    """Have what takes longer in the open transaction given up.
+
+    For the transaction only: behind a pooler, a session's limits would be somebody else's next.
+    """
+    limits = {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
+    connection.execute(query("limit_statements"), limits)
 
 
 @contextmanager

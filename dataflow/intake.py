@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from dataflow import contacts, jobs
+from dataflow import contacts, jobs, retention
 from dataflow.config import Config
 from dataflow.db import Pool, borrowed
 from dataflow.door import JsonDoor
@@ -76,10 +76,9 @@ class Intake:
         try:
             stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_begin)
         except BaseException:
-            if self._discard_object(receipt) and not receipt.is_in_doubt:
-                self._discard_row(receipt.job_id)
+            self._give_up(receipt)
             raise
-        receipt.may_be_stored = True
+        receipt.note_stored()
         self._queue(receipt, stored)
         return receipt.job_id
 
@@ -89,7 +88,7 @@ class Intake:
                 jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored))
         except UploadTaken:
             # The guarded statement has committed without a row, so nobody else needs the object.
-            self._discard_object(receipt)
+            self._note_taken(receipt.job_id, is_gone=self._discard_object(receipt))
             raise
         # Any other error leaves open whether the job is queued: row and object stay, for the sweep to decide.
         logger.info(
@@ -97,8 +96,28 @@ class Intake:
             extra={"job_id": str(receipt.job_id), "bytes": receipt.size_bytes, "format": receipt.format_name},
         )
 
+    def _give_up(self, receipt: "_Receipt") -> None:
+        """Leave nothing of a request that failed, or else the row that shows what the storage may have of it.
+
+        :raises UploadTaken: when the job was cancelled meanwhile. That is the answer then, whatever else went wrong:
+            a storage from which somebody else has removed the upload is to be expected.
+        """
+        job_id, is_gone = receipt.job_id, self._discard_object(receipt)
+        try:
+            with borrowed(self._pool) as connection:
+                if is_gone:
+                    jobs.discard_upload(connection, job_id)
+                    logger.info("upload discarded", extra={"job_id": str(job_id)})
+                else:
+                    jobs.beat_upload(connection, job_id, receipt.size_bytes, receipt.upload_url)
+        except UploadTaken:
+            self._note_taken(job_id, is_gone)
+            raise
+        except DatabaseError as error:
+            logger.warning("upload row not discarded", extra={"job_id": str(job_id), "code": error.code})
+
     def _discard_object(self, receipt: "_Receipt") -> bool:
-        """Remove what may be stored of a body that failed; False when that did not work, and the row must show it."""
+        """Remove what may be stored of a body; False when some may be left or still come, and the row must show it."""
         if not receipt.may_be_stored:
             return True
         try:
@@ -107,17 +126,18 @@ class Intake:
             log = {"job_id": str(receipt.job_id), "object": receipt.key, "code": error.code, "error": error.message}
             logger.warning("upload not removed from the storage", extra=log)
             return False
-        return True
+        return not receipt.is_in_doubt
 
-    def _discard_row(self, job_id: UUID) -> None:
+    def _note_taken(self, job_id: UUID, is_gone: bool) -> None:
+        """Write down that the storage has nothing of a cancelled upload; else the sweep will see to it."""
+        logger.info("upload was cancelled", extra={"job_id": str(job_id), "is_removed": is_gone})
+        if not is_gone:
+            return
         try:
             with borrowed(self._pool) as connection:
-                jobs.discard_upload(connection, job_id)
-            logger.info("upload discarded", extra={"job_id": str(job_id)})
-        except UploadTaken:
-            logger.info("upload was cancelled", extra={"job_id": str(job_id)})
+                retention.mark_object_deleted(connection, job_id)
         except DatabaseError as error:
-            logger.warning("upload row not discarded", extra={"job_id": str(job_id), "code": error.code})
+            logger.warning("removal not marked", extra={"job_id": str(job_id), "code": error.code})
 
     def beat(self, job_id: UUID, size_bytes: int, upload_url: str | None) -> None:
         """Keep an upload's row alive; a database that does not answer must not end the upload.
@@ -216,6 +236,11 @@ class _Receipt:
         else:
             self.upload_url = url
             self._intake.beat(self.job_id, self.size_bytes, url)
+
+    def note_stored(self) -> None:
+        """All of it is stored. The answer to a single request ends the doubt, that to an upload after it does not."""
+        self.may_be_stored = True
+        self.is_in_doubt = self.is_in_doubt and self.upload_url is not None
 
     def first_values(self) -> dict[str, Any]:
         """The row while the body arrives; the source may come after the file."""

@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from dataflow.db import Connection, query
+from dataflow.db import Connection, limit_statements, query
 from dataflow.errors import Issue, JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
@@ -158,8 +158,7 @@ def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None
     """
     try:
         with connection.transaction():
-            # For the transaction only: behind a pooler, a session's limits would be somebody else's next.
-            connection.execute(query("limit_statements"), {"milliseconds": str(round(seconds * 1000))})
+            limit_statements(connection, seconds, seconds)
             _fenced(connection, "beat_job", job, rows_imported=tally.rows_imported, bytes_done=tally.bytes_done)
     except psycopg.errors.LockNotAvailable:
         return
@@ -246,7 +245,7 @@ def cancel(connection: Connection, job_id: UUID) -> None:
     :raises JobFinished: when it has ended.
     """
     if connection.execute(query("cancel_job"), {"id": job_id}).fetchone() is None:
-        raise JobFinished(f"Job {job_id} has {_state(connection, job_id)['state']}; only an unfinished one can stop.")
+        raise JobFinished(f"Job {job_id} has {state_of(connection, job_id)['state']}; only an unfinished one can stop.")
 
 
 def retry(connection: Connection, job_id: UUID) -> None:
@@ -258,16 +257,20 @@ def retry(connection: Connection, job_id: UUID) -> None:
     """
     if connection.execute(query("retry_job"), {"id": job_id}).fetchone() is not None:
         return
-    found = _state(connection, job_id)
+    found = state_of(connection, job_id)
     if found["state"] == "succeeded":
         raise JobFinished(f"Job {job_id} has succeeded; its contacts are there.")
     if found["state"] not in FINAL_STATES:
         raise JobUnfinished(f"Job {job_id} is {found['state']}; only a failed or cancelled one can be tried again.")
-    reason = "is no longer kept" if found["is_forgotten"] else "was never received as a whole"
+    reason = "is no longer kept" if found["is_complete"] else "was never received as a whole"
     raise ObjectForgotten(f"The file of job {job_id} {reason}; send it again.")
 
 
-def _state(connection: Connection, job_id: UUID) -> dict[str, Any]:
+def state_of(connection: Connection, job_id: UUID) -> dict[str, Any]:
+    """`state`, and whether its file ever was complete (`is_complete`).
+
+    :raises JobNotFound: when there is no such job.
+    """
     row = connection.execute(query("job_state"), {"id": job_id}).fetchone()
     if row is None:
         raise JobNotFound(f"There is no job {job_id}.")

@@ -1,7 +1,7 @@
 """Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention.
 
-A thread of every worker, with a connection only while it works; locks keep several from doing the same twice. What is
-over is decided by `retention`. A storage that fails is asked again in the next round.
+A thread of every worker, with a connection only while it works; two that remove the same do no harm. What is over is
+decided by `retention`. A storage that fails is asked again in the next round.
 """
 
 import logging
@@ -72,13 +72,18 @@ class Sweep:
                 self._delete_old_jobs(connection)
 
     def _remove(self, connection: Connection, leftover: Leftover) -> None:
+        file = retention.give_up_file(connection, leftover)
+        if file is None:
+            return
+        log = {"job_id": str(leftover.id)}
         try:
-            if retention.remove_file(connection, leftover, self._storage.discard):
-                logger.info("file removed", extra={"job_id": str(leftover.id)})
+            self._storage.discard(file.object_key, file.upload_url)
         except StorageError as error:
             # The others may still be removed: this file may be the only one that the storage refuses.
-            log = {"job_id": str(leftover.id), "code": error.code, "error": error.message}
-            logger.warning("file not removed", extra=log)
+            logger.warning("file not removed", extra={**log, "code": error.code, "error": error.message})
+            return
+        retention.mark_object_deleted(connection, leftover.id)
+        logger.info("file removed", extra=log)
 
     def _delete_old_jobs(self, connection: Connection) -> None:
         while count := retention.delete_old_jobs(connection, self._config.job_retention_days):

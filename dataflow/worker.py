@@ -23,7 +23,7 @@ from dataflow import db, heartbeat, jobs
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.db import Connection
-from dataflow.errors import DatabaseUnavailable, ImportStopped
+from dataflow.errors import DatabaseError, ImportStopped
 from dataflow.heartbeat import Heartbeat
 from dataflow.jobs import Job
 from dataflow.recovery import Recovery
@@ -97,7 +97,8 @@ class Worker:
                     self._listen(listener)
                     self._serve(listener, once)
                 return
-            except (DatabaseUnavailable, psycopg.OperationalError) as error:
+            except (DatabaseError, psycopg.OperationalError) as error:
+                # Also what does not look as if it would pass: a worker that ends would only be started again.
                 if once:
                     raise
                 self._crew.drop_idle()

@@ -4,8 +4,11 @@ gunicorn reports a client that vanished as a clean end of the body, so bytes are
 exceptions for broken chunks, and any OSError, mean the same. A form must reach its closing boundary.
 """
 
+import fcntl
 import re
 import socket
+import struct
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +25,8 @@ from dataflow.formats import PIECE_BYTES
 
 FIRST_READ_BYTES = 1024
 SMALLEST_READ_BYTES = 64
+#: Asked for when nothing is here yet. gunicorn may have a few KiB, which should not be taken byte by byte.
+BLIND_READ_BYTES = 256
 #: A refused body up to this size is read all the same: most of it is here already.
 SMALL_BODY_BYTES = 16 * 1024
 #: A read that takes longer is made smaller the next time, so that a slow body still shows a sign of life in time.
@@ -61,11 +66,18 @@ class RawBody:
     def _steps(self) -> Iterator[bytes]:
         """What comes next until the end, in steps that a slow client fills in about a second."""
         size, began = FIRST_READ_BYTES, time.monotonic()
-        while piece := self._read(size):
+        while piece := self._read(step := min(size, self._at_hand_bytes())):
             slow = time.monotonic() - began > SLOW_READ_SECONDS
-            size = max(size // 4, SMALLEST_READ_BYTES) if slow else min(size * 2, PIECE_BYTES)
+            size = max(step // 4, SMALLEST_READ_BYTES) if slow else min(size * 2, PIECE_BYTES)
             yield piece
             began = time.monotonic()
+
+    def _at_hand_bytes(self) -> int:
+        """How much may be asked for: gunicorn returns no less, and a fast client can turn slow at any byte."""
+        if self._socket is None:
+            return PIECE_BYTES
+        count: int = struct.unpack("i", fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)))[0]
+        return max(count, BLIND_READ_BYTES)
 
     def _read(self, size: int) -> bytes:
         try:

@@ -1,5 +1,6 @@
-"""GET /jobs and GET /jobs/{id}: what became of an import."""
+"""/jobs and /jobs/{id}: what became of an import; stopping it, trying it again, forgetting it."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,9 +9,9 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from marshmallow import RAISE, Schema, validate
 from marshmallow import fields as typed
 
-from dataflow import jobs
+from dataflow import jobs, retention
 from dataflow.contacts import check_storable
-from dataflow.db import borrowed
+from dataflow.db import Connection, borrowed
 from dataflow.web import parameters, services
 
 blueprint = Blueprint("jobs", __name__)
@@ -28,7 +29,14 @@ class JobQuery(Schema):
     cursor = typed.UUID(load_default=None)
 
 
-_QUERY = JobQuery()
+class NoOptions(Schema):
+    """Nothing can be asked for."""
+
+    class Meta:
+        unknown = RAISE
+
+
+_QUERY, _NO_OPTIONS = JobQuery(), NoOptions()
 
 
 @blueprint.get("/jobs/<uuid:job_id>")
@@ -50,6 +58,44 @@ def index() -> Response:
     if len(rows) > len(page):
         following = url_for(request.endpoint or "", **{**request.args.to_dict(), "cursor": page[-1]["job_id"]})
         response.headers["Link"] = f'<{following}>; rel="next"'
+    return response
+
+
+@blueprint.post("/jobs/<uuid:job_id>/cancel")
+def cancel(job_id: UUID) -> Response:
+    """Stop a job that has not ended; its request or its worker finds out within a heartbeat."""
+    return _changed(job_id, jobs.cancel)
+
+
+@blueprint.post("/jobs/<uuid:job_id>/retry")
+def retry(job_id: UUID) -> Response:
+    """Queue a failed or cancelled job again, as long as its file is kept."""
+    return _changed(job_id, jobs.retry)
+
+
+@blueprint.delete("/jobs/<uuid:job_id>")
+def forget(job_id: UUID) -> Response:
+    """Remove what a finished job keeps of people; the job stays."""
+    parameters.read(_NO_OPTIONS, parameters.query())
+    with borrowed(services().pool) as connection:
+        file = retention.forget(connection, job_id)
+    if file is not None:
+        services().storage.discard(file.object_key, file.upload_url)
+        # What never became whole may still be arriving: the sweep looks again when its request has surely ended.
+        if file.is_complete:
+            with borrowed(services().pool) as connection:
+                retention.mark_object_deleted(connection, job_id)
+    return Response(status=204)
+
+
+def _changed(job_id: UUID, change: Callable[[Connection, UUID], None]) -> Response:
+    parameters.read(_NO_OPTIONS, parameters.query())
+    with borrowed(services().pool) as connection:
+        change(connection, job_id)
+        shown = _as_json(jobs.get(connection, job_id))
+    response = jsonify(shown)
+    response.status_code = 202
+    response.headers["Location"] = shown["links"]["self"]
     return response
 
 

@@ -17,10 +17,8 @@ BEGIN
             new.rows_skipped = 0;
         END IF;
     ELSIF new.state = 'queued' THEN
-        IF new.kind = 'import' AND new.digests = '[]' THEN
-            RAISE EXCEPTION 'job % cannot be queued: its file was never received as a whole', old.id;
-        ELSIF new.kind = 'import' AND new.object_deleted_at IS NOT NULL THEN
-            RAISE EXCEPTION 'job % cannot be queued: its file is no longer kept', old.id;
+        IF new.kind = 'import' AND (new.digests = '[]' OR new.object_deleted_at IS NOT NULL) THEN
+            RAISE EXCEPTION 'job % cannot be queued: its file is not kept, or was never received as a whole', old.id;
         END IF;
         new.finished_at = NULL;
         new.worker = NULL;
@@ -38,9 +36,17 @@ BEGIN
 END
 $$;
 
+-- An upload that ends early may not have said its source.
+ALTER TABLE jobs DROP CONSTRAINT jobs_import_has_source;
+ALTER TABLE jobs ADD CONSTRAINT jobs_import_has_source
+    CHECK (kind <> 'import' OR source IS NOT NULL OR state IN ('uploading', 'cancelled')
+           OR (state = 'failed' AND bytes_total IS NULL));
+COMMENT ON COLUMN jobs.digests IS
+    '[[end_offset, sha256], ...], one for each request that delivered bytes; empty when there is no whole file (any more)';
+
 -- Serves claim_job.sql: whether a job that must run alone has waited too long.
 CREATE INDEX jobs_due_alone ON jobs (run_at) WHERE state = 'queued' AND losses > 0;
--- Serves next_leftover.sql.
+-- Serves leftovers.sql.
 CREATE INDEX jobs_with_object ON jobs (finished_at)
     WHERE finished_at IS NOT NULL AND object_key IS NOT NULL AND object_deleted_at IS NULL;
 -- Serves delete_old_jobs.sql.

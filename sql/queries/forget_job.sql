@@ -1,3 +1,6 @@
--- Personal data of a finished job: its file, gone by now, and what its refused rows said.
-UPDATE jobs SET object_deleted_at = coalesce(object_deleted_at, clock_timestamp()), issues = '[]', file_name = NULL
-WHERE id = %(id)s
+-- What a finished job keeps of people. Its file is removed next; from here on the job cannot be queued again, whatever
+-- becomes of that.
+UPDATE jobs SET digests = '[]', issues = '[]', file_name = NULL
+WHERE id = %(id)s AND finished_at IS NOT NULL
+RETURNING CASE WHEN object_deleted_at IS NULL THEN object_key END AS object_key, upload_url,
+          bytes_total IS NOT NULL AS is_complete

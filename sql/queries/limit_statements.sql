@@ -1,2 +1,2 @@
--- For the transaction that is open: what does not answer in time is given up.
-SELECT set_config('statement_timeout', %(milliseconds)s, true), set_config('lock_timeout', %(milliseconds)s, true)
+-- For the transaction that is open, in milliseconds: what does not answer in time is given up.
+SELECT set_config('statement_timeout', %(statement)s, true), set_config('lock_timeout', %(lock)s, true)

@@ -1,10 +1,12 @@
 -- The jobs of workers that are gone: the backend that held their work has left the server, or nobody has shown a sign
 -- of life for a lease. Guarded, and SKIP LOCKED, so that a job in its final commit is left alone. A backend that went
--- with the whole server is no loss of a worker. Where a role may not see backend_start, the pid alone has to do.
+-- with the whole server is no loss of a worker; a job whose file somebody has removed can only fail. Where a role may
+-- not see backend_start, the pid alone has to do.
 WITH lost AS MATERIALIZED (
     SELECT j.id, j.worker, j.backend_pid, j.backend_start,
            j.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s) AS is_expired,
-           j.backend_start IS NULL OR j.backend_start > pg_postmaster_start_time() AS is_charged
+           j.backend_start IS NULL OR j.backend_start > pg_postmaster_start_time() AS is_charged,
+           j.digests <> '[]' AND j.object_deleted_at IS NULL AS has_file
     FROM jobs j
     WHERE j.state = 'running' AND j.id <> ALL (%(own)s)
       AND (j.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s)
@@ -14,7 +16,7 @@ WITH lost AS MATERIALIZED (
     FOR UPDATE OF j SKIP LOCKED
 )
 UPDATE jobs
-SET state = CASE WHEN failures + 1 < max_failures THEN 'queued' ELSE 'failed' END,
+SET state = CASE WHEN failures + 1 < max_failures AND (kind <> 'import' OR has_file) THEN 'queued' ELSE 'failed' END,
     failures = failures + 1,
     losses = losses + is_charged::integer,
     rows_imported = 0,
