@@ -63,6 +63,7 @@ class Crew:
 
     def cut(self, reason: DataFlowError) -> None:
         """Have every import end now, whatever it waits for."""
+        self._slot.hurry()
         for attempt in self.running():
             attempt.cut(reason)
 

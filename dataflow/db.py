@@ -6,6 +6,7 @@ What the statements mean is left to `jobs` and to whoever is handed a connection
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -72,7 +73,8 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
             application_name=role,
             **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, **parameters},
         )
-        _configure(connection)
+        with _deadline(connection, CONNECT_TIMEOUT_SECONDS):
+            _configure(connection)
     return connection
 
 
@@ -81,7 +83,7 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.execute(query("notice_dead_client"))
 
 
-def cut(connection: Connection) -> None:
+def cut(connection: psycopg.Connection[Any]) -> None:
     """End a connection under a thread that waits in it, which gets an error at once; callable from any thread.
 
     The server is told as well, as far as the network reaches it. Closing would wait for that thread.
@@ -141,6 +143,31 @@ def limit_statements(connection: Connection, seconds: float, lock_seconds: float
     """
     limits = {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
     connection.execute(query("limit_statements"), limits)
+
+
+@contextmanager
+def limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """A transaction that ends within about `seconds`, also when a network swallows what it acknowledges.
+
+    :raises psycopg.errors.LockNotAvailable: when somebody else holds what is needed.
+    :raises psycopg.OperationalError: when there is no answer; the connection is of no more use.
+    """
+    with _deadline(connection, 2 * seconds), connection.transaction():
+        # A lock's time is over first, so that waiting for one is told from being cancelled.
+        limit_statements(connection, seconds, 0.8 * seconds)
+        yield
+
+
+@contextmanager
+def _deadline(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+    """Cut the connection under whatever has not ended by then: no time-out of the server or of TCP sees to that."""
+    timer = threading.Timer(seconds, cut, [connection])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |                     DigestMismatch
     |-- DatabaseError     DatabaseUnavailable, StatementCancelled, MigrationFailed
     `-- JobError          JobNotFound, JobFinished, JobUnfinished, ObjectForgotten, UploadTaken, LeaseLost,
-                          ImportStopped
+                          ImportStalled, ImportStopped
 """
 
 from collections.abc import Sequence
@@ -247,6 +247,13 @@ class LeaseLost(JobError):
     """Another worker owns the job now, or it was cancelled: nothing of this attempt may be kept."""
 
     code = "lease_lost"
+
+
+class ImportStalled(JobError):
+    """The import has not moved for IMPORT_STALL_SECONDS, whatever it waits for."""
+
+    code = "import_stalled"
+    retryable = True
 
 
 class ImportStopped(JobError):

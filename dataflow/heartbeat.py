@@ -36,7 +36,6 @@ class Heartbeat:
         self._interval_seconds = interval_seconds
         self._stopping = threading.Event()
         self._connection: Connection | None = None
-        self._asked_at: float | None = None  #: when the statement was sent that has not been answered
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -46,12 +45,6 @@ class Heartbeat:
         """End the thread, if it does not wait for the database."""
         self._stopping.set()
         self._thread.join(0.5)
-
-    def cut_if_stuck(self) -> None:
-        """End a wait for an answer that is overdue by an interval: some networks swallow what they acknowledge."""
-        asked_at, connection = self._asked_at, self._connection
-        if asked_at is not None and connection is not None and time.monotonic() - asked_at > 2 * self._interval_seconds:
-            db.cut(connection)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
@@ -83,12 +76,9 @@ class Heartbeat:
                 logger.warning("heartbeat of a job missed", extra=log)
 
     def _beat(self, connection: Connection, attempt: Attempt) -> None:
-        asked_at = self._asked_at = time.monotonic()
-        try:
-            with db.translated():
-                jobs.beat(connection, attempt.job, attempt.tally, self._interval_seconds)
-        finally:
-            self._asked_at = None
+        asked_at = time.monotonic()
+        with db.translated():
+            jobs.beat(connection, attempt.job, attempt.tally, self._interval_seconds)
         attempt.confirmed = asked_at
 
     def _disconnect(self) -> None:

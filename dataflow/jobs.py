@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from dataflow.db import Connection, limit_statements, query
+from dataflow.db import Connection, limited, query
 from dataflow.errors import Issue, JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
@@ -139,7 +139,7 @@ def _guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, 
 def claim(connection: Connection, worker: str, is_direct: bool = True, is_idle: bool = True) -> Job | None:
     """The job that has been due longest, now `running` for `worker`; None when none is due.
 
-    Call it on the connection that will do the work, outside a transaction: the claim commits at once. `is_direct`:
+    Call it on the connection that will do the work, and commit at once. `is_direct`:
     no pooler is between us and the server, so that the backend may be recorded. `is_idle`: nothing else runs in this
     worker, so that it may have a job that must run alone.
     """
@@ -157,21 +157,41 @@ def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None
     :raises LeaseLost: when the job was cancelled or belongs to another attempt.
     """
     try:
-        with connection.transaction():
-            limit_statements(connection, seconds, seconds)
+        with limited(connection, seconds):
             _fenced(connection, "beat_job", job, rows_imported=tally.rows_imported, bytes_done=tally.bytes_done)
     except psycopg.errors.LockNotAvailable:
         return
 
 
-def reclaim(connection: Connection, own: Sequence[UUID], is_direct: bool, lease_seconds: float) -> list[LostJob]:
-    """Take the jobs of workers that are gone, and queue them again or, with their budget spent, fail them.
+def overdue(connection: Connection, own: Sequence[UUID], silent_seconds: float) -> list[tuple[UUID, int]]:
+    """(id, attempt) of running jobs that have not beaten for `silent_seconds` and whose row nobody holds."""
+    values = {"own": list(own), "silent_seconds": silent_seconds}
+    return [(row["id"], row["attempt"]) for row in connection.execute(query("overdue_jobs"), values).fetchall()]
 
-    `own` are running in this process and left alone. A backend that is gone proves a loss only when `is_direct`.
-    """
-    values = {"own": list(own), "is_direct": is_direct, "lease_seconds": lease_seconds}
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one worker knows when it looks for lost jobs."""
+
+    worker: str  #: its name
+    own: Sequence[UUID]  #: jobs that run in its process: left alone
+    overdue: Sequence[UUID]  #: jobs that it has seen without a beat for longer than between two of them
+    is_direct: bool  #: only then does a backend that is gone prove anything
+    is_settled: bool  #: its session is old enough for others to be back after a crash of the server
+
+
+def reclaim(connection: Connection, sight: Sight, lease_seconds: float) -> list[LostJob]:
+    """Take the jobs of workers that are gone, and queue them again or, with their budget spent, fail them."""
+    values = {name: getattr(sight, name) for name in ("worker", "is_direct", "is_settled")}
+    values |= {"own": list(sight.own), "overdue": list(sight.overdue), "lease_seconds": lease_seconds}
     limits = {"retry_base_seconds": RETRY_BASE_SECONDS, "retry_max_seconds": RETRY_MAX_SECONDS}
     return [LostJob(**row) for row in connection.execute(query("reclaim_jobs"), {**values, **limits}).fetchall()]
+
+
+def seconds_until_due(connection: Connection) -> float | None:
+    """When the next queued job is due, at most 0 when one is; None when none is queued."""
+    row = connection.execute(query("next_due")).fetchone()
+    return row["seconds"] if row else None
 
 
 def terminate_backend(connection: Connection, lost: LostJob) -> bool:

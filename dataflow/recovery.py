@@ -9,23 +9,31 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from dataflow import db, jobs
+from dataflow import db, heartbeat, jobs
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError
-from dataflow.jobs import LostJob
+from dataflow.jobs import LostJob, Sight
 
 logger = logging.getLogger(__name__)
 
 
-class Recovery:
-    """Looks for lost jobs, at most once in `every_seconds`."""
+#: A look takes milliseconds; it is given up after this long, so that the loop can stop.
+LOOK_SECONDS = 3.0
+#: After a crash of the server, others need this long to be back.
+SETTLING_SECONDS = 3.0
 
-    def __init__(self, url: str, role: str, every_seconds: float) -> None:
+
+class Recovery:
+    """Looks for lost jobs, at most once in `every_seconds`. `worker` is the name of ours."""
+
+    def __init__(self, url: str, role: str, worker: str, every_seconds: float) -> None:
         self._url = url
         self._role = role
+        self._worker = worker
         self._every_seconds = every_seconds
         self._connection: Connection | None = None
-        self._due_at = 0.0
+        self._connected_at = self._due_at = 0.0
+        self._overdue: dict[tuple[UUID, int], float] = {}  #: since when we have seen (job, attempt) without a beat
 
     def look(self, own: Sequence[UUID], is_direct: bool) -> None:
         """Reclaim what is lost, if it is time to; `own` jobs are running here.
@@ -36,8 +44,8 @@ class Recovery:
             return
         connection = self._connected()
         try:
-            with db.translated():
-                lost = jobs.reclaim(connection, own, is_direct, jobs.LEASE_SECONDS)
+            with db.translated(), db.limited(connection, LOOK_SECONDS):
+                lost = jobs.reclaim(connection, self._sight(connection, own, is_direct), jobs.LEASE_SECONDS)
         except DatabaseError:
             self.close()
             raise
@@ -46,6 +54,27 @@ class Recovery:
             self._report(job)
             if is_direct and job.is_expired and job.backend_pid is not None:
                 self._terminate(connection, job)
+
+    def seconds_until_due(self) -> float | None:
+        """When the next queued job is due; None when none is queued.
+
+        :raises DatabaseError: when that cannot be told; the next call connects again.
+        """
+        connection = self._connected()
+        try:
+            with db.translated(), db.limited(connection, LOOK_SECONDS):
+                return jobs.seconds_until_due(connection)
+        except DatabaseError:
+            self.close()
+            raise
+
+    def _sight(self, connection: Connection, own: Sequence[UUID], is_direct: bool) -> Sight:
+        now, watched_seconds = time.monotonic(), 1.2 * heartbeat.INTERVAL_SECONDS
+        late = jobs.overdue(connection, own, jobs.LEASE_SECONDS - watched_seconds)
+        self._overdue = {key: self._overdue.get(key, now) for key in late}
+        overdue = [job_id for (job_id, _), since in self._overdue.items() if now - since >= watched_seconds]
+        is_settled = now - self._connected_at >= SETTLING_SECONDS
+        return Sight(self._worker, own, overdue, is_direct, is_settled)
 
     def close(self) -> None:
         """Give the connection up."""
@@ -57,6 +86,7 @@ class Recovery:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = db.connect(self._url, self._role)
+            self._connected_at = time.monotonic()
         return self._connection
 
     def _report(self, job: LostJob) -> None:

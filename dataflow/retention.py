@@ -46,14 +46,17 @@ def abandon_uploads(connection: Connection, silent_seconds: float) -> list[UUID]
     return [row["id"] for row in connection.execute(query("abandon_uploads"), values).fetchall()]
 
 
-def leftovers(connection: Connection, kept_seconds: float, settled_seconds: float) -> list[Leftover]:
-    """Jobs whose file can go, those that ended first first, at most BATCH_ROWS.
+def leftovers(
+    connection: Connection, kept_seconds: float, settled_seconds: float, after: Leftover | None = None
+) -> list[Leftover]:
+    """Jobs whose file can go, in the order in which they ended, at most BATCH_ROWS; those that follow `after`.
 
     `kept_seconds` after their end go the files of failed and cancelled jobs, `settled_seconds` after it those of
     successes, of uploads that never became whole, and what is left of forgotten jobs.
     """
     values = {"kept_seconds": kept_seconds, "settled_seconds": settled_seconds, "limit": BATCH_ROWS}
-    return [Leftover(**row) for row in connection.execute(query("leftovers"), values).fetchall()]
+    place = {"after": after and after.finished_at, "after_id": after and after.id}
+    return [Leftover(**row) for row in connection.execute(query("leftovers"), {**values, **place}).fetchall()]
 
 
 def give_up_file(connection: Connection, leftover: Leftover) -> File | None:

@@ -5,6 +5,7 @@ Which errors are worth another attempt is decided here and nowhere else, from `r
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ from dataflow.storage import Storage
 logger = logging.getLogger(__name__)
 
 
+#: An outcome is written again and again for this long: a server that restarts is back in seconds.
+SETTLE_SECONDS = 15.0
+#: One try, and the pause after it.
+SETTLE_TRY_SECONDS, SETTLE_PAUSE_SECONDS = 5.0, 0.5
+
+
 class Slot:
     """Runs attempts, one a thread; holds nothing between them."""
 
@@ -29,6 +36,11 @@ class Slot:
         self._config = config
         self._storage = storage
         self._role = role
+        self._hurrying = threading.Event()
+
+    def hurry(self) -> None:
+        """Do not wait for a database that is away any more: the process is about to end."""
+        self._hurrying.set()
 
     def work(self, connection: Connection, attempt: Attempt) -> bool:
         """Import the job and settle it; False when it is settled as failed. Never raises a DataFlowError."""
@@ -58,16 +70,21 @@ class Slot:
         log = {**log, "code": error.code}
         # From here on the connection is ours alone: being cut once more would leave the outcome unwritten.
         attempt.release()
-        try:
-            if isinstance(error, LeaseLost):
-                raise error
-            with db.translated(), self._usable(connection, attempt) as usable:
-                return self._write_outcome(usable, attempt, error, log)
-        except LeaseLost:
-            logger.info("import given up", extra=log)
-        except DataFlowError:
-            # The row stays `running` without a backend, which is how the next reclaim finds it.
-            logger.exception("import outcome not written", extra=log)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not isinstance(error, LeaseLost):
+            try:
+                with db.translated(), self._usable(connection, attempt) as usable:
+                    return self._write_outcome(usable, attempt, error, log)
+            except LeaseLost as lost:
+                error = lost
+            except DataFlowError as failure:
+                attempt.is_cut = True
+                if time.monotonic() > deadline or self._hurrying.wait(SETTLE_PAUSE_SECONDS):
+                    # The row stays `running` without a backend, which is how the next reclaim finds it.
+                    reason = {"failure": failure.message}
+                    logger.warning("import outcome not written", extra={**log, **reason})
+                    return True
+        logger.info("import given up", extra=log)
         return True
 
     def _write_outcome(
@@ -75,17 +92,21 @@ class Slot:
     ) -> bool:
         job = attempt.job
         if isinstance(error, ImportStopped):
-            jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
+            with db.limited(connection, SETTLE_TRY_SECONDS):
+                jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
             logger.info("import handed on", extra=log)
         elif isinstance(error, StatementCancelled):
-            jobs.abort(connection, job, attempt.tally, explain(error))
+            with db.limited(connection, SETTLE_TRY_SECONDS):
+                jobs.abort(connection, job, attempt.tally, explain(error))
             logger.info("import cancelled in the database", extra=log)
         elif error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
-            jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
+            with db.limited(connection, SETTLE_TRY_SECONDS):
+                jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
             logger.warning("import will be retried", extra={**log, "delay_seconds": round(delay, 1)})
         else:
-            jobs.fail(connection, job, attempt.tally, explain(error))
+            with db.limited(connection, SETTLE_TRY_SECONDS):
+                jobs.fail(connection, job, attempt.tally, explain(error))
             logger.info("import failed", extra={**log, "rejected": attempt.tally.rows_rejected})
             return False
         return True
@@ -117,4 +138,4 @@ def explain(error: DataFlowError) -> str:
 def retry_delay_seconds(failures: int) -> float:
     """How long a job waits that has failed `failures` times before: 5 s doubling to 10 min, half to one and a half."""
     spread: float = random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, guards nothing
-    return min(jobs.RETRY_MAX_SECONDS, jobs.RETRY_BASE_SECONDS * 2.0**failures) * spread
+    return min(jobs.RETRY_MAX_SECONDS, jobs.RETRY_BASE_SECONDS * 2.0 ** min(failures, 20)) * spread

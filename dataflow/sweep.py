@@ -7,6 +7,7 @@ decided by `retention`. A storage that fails is asked again in the next round.
 import logging
 import random
 import threading
+from collections.abc import Iterator
 
 from dataflow import db, retention
 from dataflow.config import Config
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS = 60.0
 #: What a request may take beyond the silence of its client: the storage's longest retries, twice, and the answer.
 UPLOAD_SLACK_SECONDS = 120.0
+STATEMENT_SECONDS = 30.0
 DAY_SECONDS = 86_400.0
 
 
@@ -62,17 +64,30 @@ class Sweep:
         :raises DatabaseError: when the database does not let it finish.
         """
         with db.translated(), db.connect(self._config.database_url, self._role) as connection:
-            for job_id in retention.abandon_uploads(connection, self._silent_seconds):
+            with db.limited(connection, STATEMENT_SECONDS):
+                abandoned = retention.abandon_uploads(connection, self._silent_seconds)
+            for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})
-            for leftover in retention.leftovers(connection, self._kept_seconds, self._silent_seconds):
+            for leftover in self._leftovers(connection):
                 if self._stopping.is_set():
                     return
                 self._remove(connection, leftover)
             if self._config.job_retention_days:
                 self._delete_old_jobs(connection)
 
+    def _leftovers(self, connection: Connection) -> Iterator[Leftover]:
+        last: Leftover | None = None
+        while True:
+            with db.limited(connection, STATEMENT_SECONDS):
+                page = retention.leftovers(connection, self._kept_seconds, self._silent_seconds, last)
+            yield from page
+            if not page:
+                return
+            last = page[-1]
+
     def _remove(self, connection: Connection, leftover: Leftover) -> None:
-        file = retention.give_up_file(connection, leftover)
+        with db.limited(connection, STATEMENT_SECONDS):
+            file = retention.give_up_file(connection, leftover)
         if file is None:
             return
         log = {"job_id": str(leftover.id)}
@@ -82,11 +97,14 @@ class Sweep:
             # The others may still be removed: this file may be the only one that the storage refuses.
             logger.warning("file not removed", extra={**log, "code": error.code, "error": error.message})
             return
-        retention.mark_object_deleted(connection, leftover.id)
+        with db.limited(connection, STATEMENT_SECONDS):
+            retention.mark_object_deleted(connection, leftover.id)
         logger.info("file removed", extra=log)
 
     def _delete_old_jobs(self, connection: Connection) -> None:
-        while count := retention.delete_old_jobs(connection, self._config.job_retention_days):
-            logger.info("old jobs deleted", extra={"jobs": count})
-            if self._stopping.is_set():
+        while not self._stopping.is_set():
+            with db.limited(connection, STATEMENT_SECONDS):
+                count = retention.delete_old_jobs(connection, self._config.job_retention_days)
+            if not count:
                 return
+            logger.info("old jobs deleted", extra={"jobs": count})

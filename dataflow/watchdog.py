@@ -1,8 +1,9 @@
 """Notices that something in this worker waits for what never comes, and ends it: an import, or the whole process.
 
 Some faults raise no error anywhere: a network that acknowledges and swallows, a storage client that hangs, a bug. The
-thread here asks no database and no storage, so it cannot hang with them. Ending the process is enough, because the
-platform starts another and every job that was running is reclaimed.
+thread here asks no database and no storage, so it cannot hang with them. An import that stands still is cut first, for
+its neighbours' sake: it may only wait for somebody's lock. When that does not help, or when the loop stands still, the
+process ends: the platform starts another, and every job that was running is reclaimed.
 """
 
 import faulthandler
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from dataflow import jobs
 from dataflow.config import Config
-from dataflow.errors import LeaseLost
+from dataflow.errors import ImportStalled, LeaseLost
 from dataflow.importer import Attempt
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 #: The loop may be silent for three polls, or for this long when that is more.
 LOOP_SECONDS = 60.0
+#: What was cut should have ended by then.
+CUT_SECONDS = 60.0
+#: A log that nobody reads must not keep the process.
+SAYING_SECONDS = 2.0
 #: What the process exits with (EX_SOFTWARE of sysexits.h).
 EXIT_STUCK = 70
 
@@ -40,22 +45,17 @@ class Limits:
 
 
 class Watchdog:
-    """Looks every LOOK_SECONDS whether the loop ticks, imports move and their leases are confirmed.
-
-    `also` is called before each look; it must not wait for anything.
-    """
+    """Looks every LOOK_SECONDS whether the loop ticks, imports move and their leases are confirmed."""
 
     def __init__(
         self,
         attempts: Callable[[], Iterable[Attempt]],
         limits: Limits,
-        also: Callable[[], None],
         leave: Callable[[int], object] = os._exit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempts = attempts
         self._limits = limits
-        self._also = also
         self._leave = leave
         self._clock = clock
         self._ticked_at = self._looked_at = clock()
@@ -75,7 +75,6 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            self._also()
             self.look()
 
     def look(self) -> None:
@@ -89,8 +88,11 @@ class Watchdog:
         if now - self._ticked_at > self._limits.loop_seconds:
             self._end_process("its loop", now - self._ticked_at)
         for attempt, since in self._still(attempts, now):
-            if now - since > self._limits.import_seconds:
+            if now - since > self._limits.import_seconds + CUT_SECONDS:
                 self._end_process(f"job {attempt.job.id}", now - since)
+            elif now - since > self._limits.import_seconds and attempt.stopped is None:
+                attempt.cut(ImportStalled(f"The import has not moved for {now - since:.0f} s."))
+                self._say(logging.WARNING, "import stalled", {"job_id": str(attempt.job.id)})
 
     def _give_up_unconfirmed(self, attempts: Iterable[Attempt], now: float) -> None:
         """End imports that others may have taken over: whoever cannot beat cannot know."""
@@ -98,8 +100,8 @@ class Watchdog:
             if attempt.connection is None or attempt.stopped is not None:
                 continue
             if now - attempt.confirmed > jobs.LEASE_SECONDS:
-                logger.warning("import given up without a heartbeat", extra={"job_id": str(attempt.job.id)})
                 attempt.cut(LeaseLost(f"No heartbeat was confirmed for {jobs.LEASE_SECONDS:g} s."))
+                self._say(logging.WARNING, "import given up without a heartbeat", {"job_id": str(attempt.job.id)})
 
     def _still(self, attempts: Iterable[Attempt], now: float) -> list[tuple[Attempt, float]]:
         """Each attempt, and since when it has been where it is."""
@@ -112,6 +114,20 @@ class Watchdog:
         return [(attempt, since) for attempt, (_, since) in self._positions.items()]
 
     def _end_process(self, what: str, seconds: float) -> None:
-        logger.critical("worker stuck", extra={"what": what, "still_for_seconds": round(seconds)})
-        faulthandler.dump_traceback(all_threads=True)
+        facts = {"what": what, "still_for_seconds": round(seconds)}
+        self._say(logging.CRITICAL, "worker stuck", facts, faulthandler.dump_traceback)
         self._leave(EXIT_STUCK)
+
+    def _say(
+        self, level: int, message: str, facts: dict[str, object], also: Callable[[], object] | None = None
+    ) -> None:
+        """Log, in a thread that may hang instead of this one."""
+
+        def say() -> None:
+            logger.log(level, message, extra=facts)
+            if also is not None:
+                also()
+
+        saying = threading.Thread(target=say, daemon=True)
+        saying.start()
+        saying.join(SAYING_SECONDS)

@@ -38,6 +38,10 @@ logger = logging.getLogger(__name__)
 RECONNECT_SECONDS = (0.1, 10.0)
 #: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
 HEARING_SECONDS = 2.0
+#: A claim takes milliseconds; it is given up after this long, so that the loop can stop.
+CLAIM_SECONDS = 3.0
+#: Who polls less often than this asks when the next job is due.
+SELDOM_SECONDS = 5.0
 #: After the grace period, for imports to stop by themselves, and then for what had to be cut to hand on its job.
 STOPPING_SECONDS = (1.0, 2.5)
 
@@ -58,14 +62,15 @@ class Worker:
         self._crew = Crew(config.worker_concurrency, slot, lambda: self._connect("work"), self._wake)
         self._is_direct = False  #: proved anew for each listening session
         self._stop_signals = 0
+        self._stopped_at: float | None = None  #: when the first of them came
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
         url = config.database_url
-        self._recovery = Recovery(url, self._role("recover"), config.poll_seconds)
+        self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
         self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
-        self._watchdog = Watchdog(self._crew.running, Limits.of(config), self._heartbeat.cut_if_stuck)
+        self._watchdog = Watchdog(self._crew.running, Limits.of(config))
 
     def run(self, once: bool = False) -> int:
         """Work until SIGTERM or SIGINT, or with `once` until nothing is due and nothing runs; return the exit code.
@@ -131,14 +136,23 @@ class Worker:
             self._fill_slots()
             if once and not self._crew:
                 return
-            self._wait([listener], self._config.poll_seconds)
+            self._wait([listener], self._patience_seconds())
 
     def _fill_slots(self) -> None:
         while not self._stop_signals and self._crew.has_room() and self._crew.take(self._claim):
             pass
 
     def _claim(self, connection: Connection) -> Job | None:
-        return jobs.claim(connection, self.name, self._is_direct, is_idle=not self._crew)
+        with db.limited(connection, CLAIM_SECONDS):
+            return jobs.claim(connection, self.name, self._is_direct, is_idle=not self._crew)
+
+    def _patience_seconds(self) -> float:
+        """Until the next poll, or until the back-off of a job is over: nobody notifies of that."""
+        seconds = self._config.poll_seconds
+        if seconds > SELDOM_SECONDS and (due := self._recovery.seconds_until_due()) is not None:
+            # A job that is due and was not claimed waits for something else than its time.
+            seconds = min(seconds, due) if due > 0 else min(seconds, SELDOM_SECONDS)
+        return seconds
 
     def _connect(self, role: str) -> Connection:
         return db.connect(self._config.database_url, self._role(role))
@@ -163,13 +177,16 @@ class Worker:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_signals += 1
+        self._stopped_at = self._stopped_at or time.monotonic()
         self._wake()
 
     def _shut_down(self) -> None:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
         logger.info("worker stopping", extra={"worker": self.name, "running": len(self._crew)})
         self._sweep.stop()
-        self._await_imports(self._config.shutdown_grace_seconds, signals=1)
+        # Counted from the signal, as the platform does.
+        since = self._stopped_at or time.monotonic()
+        self._await_imports(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
         reason = ImportStopped("The worker is shutting down.")
         self._crew.stop(reason)
         self._await_imports(STOPPING_SECONDS[0])

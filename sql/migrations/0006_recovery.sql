@@ -41,6 +41,8 @@ ALTER TABLE jobs DROP CONSTRAINT jobs_import_has_source;
 ALTER TABLE jobs ADD CONSTRAINT jobs_import_has_source
     CHECK (kind <> 'import' OR source IS NOT NULL OR state IN ('uploading', 'cancelled')
            OR (state = 'failed' AND bytes_total IS NULL));
+-- `infinity` would break every view of the age; a job is held back by a far date, or cancelled.
+ALTER TABLE jobs ADD CONSTRAINT jobs_run_at_finite CHECK (isfinite(run_at));
 COMMENT ON COLUMN jobs.digests IS
     '[[end_offset, sha256], ...], one for each request that delivered bytes; empty when there is no whole file (any more)';
 

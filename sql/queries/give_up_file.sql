@@ -1,5 +1,11 @@
 -- Before the file is removed: from here on the job cannot be queued again, whatever becomes of the removal. Guarded by
--- the end of the job, which a retry would have changed.
+-- the end of the job, which a retry would have changed; a row that somebody holds is for the next round.
+WITH mine AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE id = %(id)s AND finished_at = %(finished_at)s AND object_deleted_at IS NULL
+    FOR UPDATE SKIP LOCKED
+)
 UPDATE jobs SET digests = '[]'
-WHERE id = %(id)s AND finished_at = %(finished_at)s AND object_deleted_at IS NULL
+FROM mine
+WHERE jobs.id = mine.id
 RETURNING object_key, upload_url

@@ -1,29 +1,36 @@
--- The jobs of workers that are gone: the backend that held their work has left the server, or nobody has shown a sign
--- of life for a lease. Guarded, and SKIP LOCKED, so that a job in its final commit is left alone. A backend that went
--- with the whole server is no loss of a worker; a job whose file somebody has removed can only fail. Where a role may
--- not see backend_start, the pid alone has to do.
+-- The jobs of workers that are gone. Either the backend that held their work has left the server, and so have all other
+-- sessions of the worker: one that is alive settles its jobs itself, and after a crash of the server it is given the
+-- time to connect again. Or nobody has shown a sign of life for a lease, and we have been watching that for longer than
+-- a beat: whoever held the row's lock may just have let go. Guarded, and SKIP LOCKED, so that a job in its final commit
+-- is left alone. A backend that went with the whole server is no loss of a worker; a job whose file somebody has removed
+-- can only fail. Where a role may not see backend_start, the pid alone has to do.
 WITH lost AS MATERIALIZED (
     SELECT j.id, j.worker, j.backend_pid, j.backend_start,
            j.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s) AS is_expired,
            j.backend_start IS NULL OR j.backend_start > pg_postmaster_start_time() AS is_charged,
-           j.digests <> '[]' AND j.object_deleted_at IS NULL AS has_file
+           j.kind <> 'import' OR (j.digests <> '[]' AND j.object_deleted_at IS NULL) AS has_file
     FROM jobs j
     WHERE j.state = 'running' AND j.id <> ALL (%(own)s)
-      AND (j.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s)
-           OR (%(is_direct)s AND j.backend_start IS NOT NULL AND NOT EXISTS (
-               SELECT FROM pg_stat_activity a
-               WHERE a.pid = j.backend_pid AND coalesce(a.backend_start, j.backend_start) = j.backend_start)))
+      AND ((j.id = ANY (%(overdue)s)
+            AND j.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s))
+           OR (%(is_direct)s AND j.backend_start IS NOT NULL
+               AND NOT EXISTS (
+                   SELECT FROM pg_stat_activity a
+                   WHERE a.pid = j.backend_pid AND coalesce(a.backend_start, j.backend_start) = j.backend_start)
+               AND (j.worker = %(worker)s OR (%(is_settled)s AND NOT EXISTS (
+                   SELECT FROM pg_stat_activity a
+                   WHERE starts_with(a.application_name, 'dataflow/' || j.worker || '/'))))))
     FOR UPDATE OF j SKIP LOCKED
 )
 UPDATE jobs
-SET state = CASE WHEN failures + 1 < max_failures AND (kind <> 'import' OR has_file) THEN 'queued' ELSE 'failed' END,
+SET state = CASE WHEN failures + 1 < max_failures AND has_file THEN 'queued' ELSE 'failed' END,
     failures = failures + 1,
     losses = losses + is_charged::integer,
     rows_imported = 0,
     bytes_done = 0,
     run_at = clock_timestamp() + make_interval(secs =>
         CASE WHEN losses = 0 AND (is_charged OR failures = 0) THEN 0
-             ELSE least(%(retry_max_seconds)s, %(retry_base_seconds)s * 2.0 ^ failures) * (0.5 + random()) END),
+             ELSE least(%(retry_max_seconds)s, %(retry_base_seconds)s * 2 ^ least(failures, 20)) * (0.5 + random()) END),
     error = format('worker_lost: Worker %%s went away at row %%s of attempt %%s (%%s of %%s); nothing of it was kept.',
                    lost.worker, rows_imported, attempt, failures + 1, max_failures)
 FROM lost
