@@ -86,13 +86,15 @@ class Crew:
 
     def _work(self, connection: Connection, attempt: Attempt) -> None:
         """The thread of one import."""
+        is_reusable = False
         try:
             if not self._slot.work(connection, attempt):
                 self.failed_jobs += 1
+            is_reusable = not (connection.broken or attempt.is_cut)
         finally:
             attempt.release()
             # Before the attempt goes from the list: whoever finds that empty closes what is idle.
-            if self._idle or connection.broken or attempt.is_cut:
+            if self._idle or not is_reusable:
                 connection.close()
             else:
                 self._idle.append(connection)

@@ -41,7 +41,7 @@ _KEEPALIVES = {
 #: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources, operator
 #: intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's error, and a table that
 #: is missing while somebody restores it.
-_PASSING = ("08", "40", "53", "57P", "25006", "25P03", "55P03", "58030", "42P01")
+_PASSING = ("08", "40", "53", "57P", "25006", "25P03", "25P04", "55P03", "58030", "42P01")
 #: Somebody has cancelled the statement (57014, query_canceled).
 _CANCELLED = "57014"
 
@@ -79,6 +79,8 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
+    # Said at every BEGIN: behind a pooler, a session's default may be another's.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     connection.execute(query("configure_session"))
     connection.execute(query("notice_dead_client"))
 

@@ -47,7 +47,9 @@ class Heartbeat:
         self._thread.join(0.5)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_seconds):
+        spent = 0.0
+        while not self._stopping.wait(max(self._interval_seconds - spent, 0.0)):
+            began = time.monotonic()
             try:
                 self._beat_all()
             except DatabaseError as error:
@@ -58,6 +60,7 @@ class Heartbeat:
                 # Whatever it is: without beats every import of this worker would be given up.
                 logger.exception("heartbeat broke")
                 self._disconnect()
+            spent = time.monotonic() - began
         self._disconnect()
 
     def _beat_all(self) -> None:

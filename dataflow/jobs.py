@@ -195,11 +195,11 @@ def seconds_until_due(connection: Connection) -> float | None:
 
 
 def terminate_backend(connection: Connection, lost: LostJob) -> bool:
-    """End the server process that still works for a lost job; False when it is gone already.
+    """End the server process that still works for a lost job; False when it is gone already, or another's by now.
 
     :raises psycopg.Error: when this role may not.
     """
-    values = {"backend_pid": lost.backend_pid, "backend_start": lost.backend_start}
+    values = {name: getattr(lost, name) for name in ("backend_pid", "backend_start", "worker")}
     row = connection.execute(query("terminate_backend"), values).fetchone()
     return bool(row and row["is_terminated"])
 

@@ -132,15 +132,13 @@ class Worker:
 
     def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:
+            self._watchdog.tick()
             self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
-            self._fill_slots()
+            if self._crew.has_room() and self._crew.take(self._claim):
+                continue
             if once and not self._crew:
                 return
             self._wait([listener], self._patience_seconds())
-
-    def _fill_slots(self) -> None:
-        while not self._stop_signals and self._crew.has_room() and self._crew.take(self._claim):
-            pass
 
     def _claim(self, connection: Connection) -> Job | None:
         with db.limited(connection, CLAIM_SECONDS):
