@@ -8,7 +8,7 @@ FOR_RUN := $(VENV)/installed-for-run
 FOR_TEST := $(VENV)/installed-for-test
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-unit coverage lint bench clean distclean
+.PHONY: help demo run test test-unit coverage lint bench drills clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: $(FOR_TEST) ## check style and types
 
 bench: $(FOR_TEST) ## measure 1,000,000 contacts in each format beside psql's \copy
 	@$(BIN)/python -m tests.bench
+
+drills: $(FOR_TEST) ## break processes, networks and servers for real, for 20 minutes, and count rows
+	@$(BIN)/python -m tests.drills
 
 clean: ## remove build output, caches and the embedded database
 	rm -rf build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .dataflow

@@ -46,7 +46,7 @@ def test_every_route_is_in_the_table_with_its_methods() -> None:
 
 
 def test_the_statements_for_the_operators_questions_run(connection: db.Connection) -> None:
-    block = README[README.index("-- What is going on?") : README.index("Commands\n--------")]
+    block = README[README.index("-- What is going on?") : README.index("Leave deleting rows")]
     statements = [text.strip() for text in re.sub(r"--.*", "", block).split(";") if text.strip()]
     assert len(statements) == 7
     for statement in statements:

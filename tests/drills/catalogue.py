@@ -1,0 +1,10 @@
+"""All drills, in the order of the table."""
+
+from tests.drills import cuts, kills, many, poison, pooler, refusals, restarts, stops, zombies
+from tests.drills.drill import DRILLS
+
+_SUBJECTS = (kills, zombies, cuts, restarts, stops, refusals, poison, many, pooler)
+
+CATALOGUE = {
+    name: drill for subject in _SUBJECTS for name, drill in DRILLS.items() if drill.run.__module__ == subject.__name__
+}

@@ -1,0 +1,86 @@
+"""Imports that take their time: triggers that hold one at a certain place, or slow every row down.
+
+Sequences say who has come and who may pass: they are not part of the transaction, so everybody sees them at once.
+"""
+
+from typing import Literal
+
+from dataflow.db import Connection
+from tests.processes import eventually
+
+#: The name in a marked row.
+MARK = "Hold"
+EVERYBODY = 1_000_000
+
+_HOLD = """
+CREATE SEQUENCE drill_arrivals;
+CREATE SEQUENCE drill_first_to_pass;
+CREATE FUNCTION drill_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    arrival BIGINT := nextval('drill_arrivals');
+BEGIN
+    WHILE arrival < (SELECT last_value FROM drill_first_to_pass) LOOP
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RETURN new;
+END $$;
+"""
+Place = Literal["copy", "settling", "commit"]
+#: COPY and COMMIT of a file with a marked row; and the statement that settles a success, before it looks at the job:
+#: no other that changes jobs comes in a transaction that has written something before.
+_PLACES: dict[Place, str] = {
+    "copy": """
+CREATE TRIGGER drill_hold BEFORE INSERT ON contacts
+    FOR EACH ROW WHEN (new.name = 'Hold') EXECUTE FUNCTION drill_hold()
+""",
+    "settling": """
+CREATE TRIGGER drill_hold BEFORE UPDATE ON jobs
+    FOR EACH STATEMENT WHEN (pg_current_xact_id_if_assigned() IS NOT NULL) EXECUTE FUNCTION drill_hold()
+""",
+    "commit": """
+CREATE CONSTRAINT TRIGGER drill_hold AFTER INSERT ON contacts DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (new.name = 'Hold') EXECUTE FUNCTION drill_hold()
+""",
+}
+#: In steps that let the server look up from its work.
+_PACE = """
+CREATE SEQUENCE drill_rows;
+CREATE FUNCTION drill_pace() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('drill_rows') % 50 = 0 THEN PERFORM pg_sleep(0.01); END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER drill_pace BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION drill_pace()
+"""
+
+
+def hold(connection: Connection, place: Place = "copy", count: int = 1) -> None:
+    """Have the first `count` imports wait that come to `place`."""
+    connection.execute((_HOLD + _PLACES[place]).encode())
+    connection.execute("SELECT setval('drill_first_to_pass', %s)", [count + 1])
+
+
+def wait_until_held(connection: Connection, count: int = 1) -> None:
+    """Return when so many have come there."""
+    eventually(
+        lambda: (
+            connection.execute("SELECT FROM drill_arrivals WHERE is_called AND last_value >= %s", [count]).fetchone()
+            is not None
+        )
+    )
+
+
+def let_go(connection: Connection) -> None:
+    """Let everybody pass."""
+    connection.execute("SELECT setval('drill_first_to_pass', 1)")
+
+
+def let_go_if_held(connection: Connection) -> None:
+    """Let everybody pass, if anybody may be waiting."""
+    if connection.execute("SELECT WHERE to_regclass('drill_first_to_pass') IS NOT NULL").fetchone() is not None:
+        let_go(connection)
+
+
+def pace(connection: Connection) -> None:
+    """Slow all imports down, together to about 5,000 rows a second each."""
+    connection.execute(_PACE.encode())

@@ -1,0 +1,96 @@
+"""The server goes and comes back, or only a session of it, or a notification does not arrive."""
+
+import time
+
+from tests.drills.drill import drill
+from tests.drills.ground import open_ground
+from tests.drills.holds import Place, let_go
+from tests.drills.rig import Rig
+from tests.drills.scenes import held_import
+from tests.processes import eventually
+
+BAR_SECONDS = 15.0
+POLL_IN_AN_HOUR = {"WORKER_POLL_INTERVAL": 3_600_000}
+
+
+@drill(bar_seconds=BAR_SECONDS, rounds=3, ground=open_ground)
+def restart_in_copy(rig: Rig) -> float:
+    """Postgres restarted mid-COPY, as with -m fast."""
+    return _restart(rig, is_crash=False)
+
+
+@drill(bar_seconds=BAR_SECONDS, rounds=3, quick_rounds=0, ground=open_ground)
+def crash_in_copy(rig: Rig) -> float:
+    """Postgres restarted mid-COPY, as with -m immediate."""
+    return _restart(rig, is_crash=True)
+
+
+@drill(bar_seconds=BAR_SECONDS, rounds=3, quick_rounds=0, ground=open_ground)
+def restart_in_commit(rig: Rig) -> float:
+    """Postgres restarted inside COMMIT, as with -m fast."""
+    return _restart(rig, is_crash=False, place="commit")
+
+
+def _restart(rig: Rig, is_crash: bool, place: Place = "copy") -> float:
+    scene = held_import(rig, place)
+    began = time.monotonic()
+    rig.restart(is_crash)
+    # A crash forgets that somebody has come, and would have the next one held as well.
+    let_go(rig.connection)
+    if rig.is_quick:
+        # It need not wait out its delay.
+        rig.wait_for(scene.sent, "queued", "succeeded")
+        rig.hurry(scene.sent)
+    seconds = rig.wait_until_done(scene.sent, since=began)
+    # It was not the worker that was lost.
+    assert rig.job(scene.sent)["losses"] == 0, rig.job(scene.sent)
+    return seconds
+
+
+@drill(bar_seconds=BAR_SECONDS, rounds=3, quick_rounds=0, ground=open_ground)
+def restart_while_idle(rig: Rig) -> float:
+    """Postgres restarted while the workers have nothing to do."""
+    rig.start(2)
+    began = time.monotonic()
+    rig.restart(is_crash=False)
+    sent = rig.put()
+    seconds = rig.wait_until_done(sent, since=began)
+    assert (rig.job(sent)["attempt"], rig.job(sent)["failures"]) == (1, 0), rig.job(sent)
+    return seconds
+
+
+LISTENERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%/listen'"
+
+
+@drill(bar_seconds=1, rounds=20)
+def listener_terminated(rig: Rig) -> float:
+    """The LISTEN session terminated, the poll an hour away."""
+    rig.start(settings=POLL_IN_AN_HOUR)
+    began = time.monotonic()
+    ended = f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) listeners"
+    assert len(rig.connection.execute(ended.encode()).fetchall()) == 1
+    # At once: what becomes due while nobody listens is found by whoever listens again.
+    return rig.wait_until_done(rig.put(), since=began)
+
+
+@drill(bar_seconds=1, quick_rounds=0)
+def listener_restored(rig: Rig) -> float:
+    """A job after the LISTEN session was terminated and has come back, the poll an hour away."""
+    rig.start(settings=POLL_IN_AN_HOUR)
+    [before] = rig.connection.execute(LISTENERS.encode()).fetchall()
+    rig.connection.execute("SELECT pg_terminate_backend(%s)", [before["pid"]])
+    eventually(lambda: rig.connection.execute(LISTENERS.encode()).fetchall() not in ([], [before]))
+    [worker] = rig.workers
+    eventually(lambda: worker.log().count('"message": "worker ready"') == 2)
+    return rig.wait_until_done(rig.put())
+
+
+@drill(bar_seconds=1, quick_rounds=0)
+def notification_lost(rig: Rig) -> float:
+    """The notification of a job lost: the poll finds it."""
+    rig.start()
+    waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%/work'"
+    settled = f"{waits} AND state = 'idle' AND state_change < clock_timestamp() - INTERVAL '50 ms'"
+    eventually(lambda: rig.connection.execute(settled.encode()).fetchone() is not None)
+    rig.connection.execute("ALTER TABLE jobs DISABLE TRIGGER jobs_notify_queued")
+    return rig.wait_until_done(rig.put())
