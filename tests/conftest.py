@@ -1,5 +1,6 @@
 """What the tests share: a real Postgres, a migrated database for each test, real web and worker processes."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -18,7 +19,7 @@ from dataflow.config import Config
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.storage import Storage, open_storage
 from dataflow.worker import Worker
-from tests.processes import Web, WorkerProcess
+from tests.processes import ChildProcess, Web, WorkerProcess, stop_all
 from tests.storage_double.process import StorageDouble
 from tests.storages import empty_bucket
 
@@ -87,13 +88,41 @@ def empty_database(server: str) -> Iterator[str]:
     on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
 
 
-@pytest.fixture
-def database(server: str, template: str) -> Iterator[str]:
-    """URL of a freshly migrated database."""
+@pytest.fixture(scope="module")
+def module_database(server: str) -> Iterator[str]:
+    """URL of one database for all tests of a module, so that processes can serve one test after the other."""
     name = f"dataflow_test_{os.getpid()}_{next(_numbers)}"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
+    on_server(server, "CREATE DATABASE {name}", name)
     yield url_of(server, name)
     on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+
+
+#: Sessions that a killed process has left behind may hold locks for a while yet.
+REMAKE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'dataflow/web';
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public
+"""
+
+
+@pytest.fixture
+def database(module_database: str) -> str:
+    """URL of a freshly migrated database.
+
+    It is the same for the whole module: to make another takes three times as long, and the sessions of a web process
+    live on.
+    """
+    with psycopg.connect(module_database, autocommit=True) as session:
+        session.execute(REMAKE.encode())
+    db.migrate(module_database)
+    return module_database
+
+
+@pytest.fixture(scope="module")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is DATA_DIR to the processes of a module."""
+    return tmp_path_factory.mktemp("state")
 
 
 @pytest.fixture
@@ -137,33 +166,33 @@ def storage_variables(storage_kind: str, request: pytest.FixtureRequest) -> dict
 
 
 @pytest.fixture
-def stored_files(storage_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], list[Path]]:
+def stored_files(storage_kind: str, state_folder: Path, request: pytest.FixtureRequest) -> Callable[[], list[Path]]:
     """The files behind the storage, those of uploads that are not complete included."""
-    folder = tmp_path / "state" / "objects"
+    folder = state_folder / "objects"
     if storage_kind != "local":
         folder = request.getfixturevalue("double").folder / "bytes"
     return lambda: [path for path in folder.rglob("*") if path.is_file()]
 
 
 @pytest.fixture
-def empty_storage(storage_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def empty_storage(storage_kind: str, state_folder: Path, request: pytest.FixtureRequest) -> None:
     """Have the test begin without objects where the storage is shared with others."""
     if storage_kind == "local":
-        shutil.rmtree(tmp_path / "state" / "objects", ignore_errors=True)
+        shutil.rmtree(state_folder / "objects", ignore_errors=True)
     else:
         double = request.getfixturevalue("double")
         empty_bucket(double.url, double.key(), "imports")
 
 
 @pytest.fixture
-def make_config(database: str, tmp_path: Path, storage_variables: dict[str, str]) -> Callable[..., Config]:
-    """Settings for the test's database and folder; keyword arguments are further variables."""
+def make_config(database: str, state_folder: Path, storage_variables: dict[str, str]) -> Callable[..., Config]:
+    """Settings for the test's database and the module's folder; keyword arguments are further variables."""
 
     def make(**variables: object) -> Config:
         return Config.from_env(
             {
                 "DATABASE_URL": database,
-                "DATA_DIR": str(tmp_path / "state"),
+                "DATA_DIR": str(state_folder),
                 "LOG_FORMAT": "json",
                 **storage_variables,
                 **{name: str(value) for name, value in variables.items()},
@@ -193,42 +222,58 @@ def work_off(config: Config) -> Iterator[Callable[[], int]]:
 
 
 @pytest.fixture
-def start_web(database: str, tmp_path: Path, storage_variables: dict[str, str]) -> Iterator[Callable[..., Web]]:
-    """Starts real web processes (gunicorn on a free port); keyword arguments are further variables."""
-    started: list[Web] = []
-
-    def start(**variables: object) -> Web:
-        places = {"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **storage_variables}
-        web = Web.start({**places, **variables})
-        started.append(web)
-        return web
-
-    yield start
-    for web in started:
-        web.stop()
+def children() -> Iterator[list[ChildProcess]]:
+    """The processes that a test has started."""
+    started: list[ChildProcess] = []
+    yield started
+    stop_all(started)
 
 
 @pytest.fixture
-def web(start_web: Callable[..., Web]) -> Web:
-    return start_web()
+def start_web(
+    database: str, state_folder: Path, storage_variables: dict[str, str], children: list[ChildProcess]
+) -> Callable[..., Web]:
+    """Starts real web processes (gunicorn on a free port); keyword arguments are further variables."""
+
+    def start(**variables: object) -> Web:
+        web = Web.start({"DATABASE_URL": database, "DATA_DIR": state_folder, **storage_variables, **variables})
+        children.append(web)
+        return web
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def shared_web(module_database: str, state_folder: Path, storage_variables: dict[str, str]) -> Iterator[Web]:
+    """One for all tests of a module that do not disturb it: to start and to stop it takes more than a second."""
+    started = Web.start({"DATABASE_URL": module_database, "DATA_DIR": state_folder, **storage_variables})
+    yield started
+    # A connection that an error of a test still holds on to would keep gunicorn waiting.
+    gc.collect()
+    started.stop()
+
+
+@pytest.fixture
+def web(database: str, shared_web: Web) -> Web:
+    """The web process of the module, in front of the test's database; to disturb one take `start_web`."""
+    assert shared_web.process.poll() is None, f"an earlier test ended it: {shared_web.log()}"
+    return shared_web
 
 
 @pytest.fixture
 def start_worker(
-    database: str, tmp_path: Path, storage_variables: dict[str, str]
-) -> Iterator[Callable[..., WorkerProcess]]:
+    database: str, state_folder: Path, storage_variables: dict[str, str], children: list[ChildProcess]
+) -> Callable[..., WorkerProcess]:
     """Starts real worker processes; keyword arguments are further variables."""
-    started: list[WorkerProcess] = []
 
     def start(**variables: object) -> WorkerProcess:
-        places = {"DATABASE_URL": database, "DATA_DIR": str(tmp_path / "state"), **storage_variables}
-        worker = WorkerProcess.start({**places, **variables})
-        started.append(worker)
+        worker = WorkerProcess.start(
+            {"DATABASE_URL": database, "DATA_DIR": state_folder, **storage_variables, **variables}
+        )
+        children.append(worker)
         return worker
 
-    yield start
-    for worker in started:
-        worker.stop()
+    return start
 
 
 @pytest.fixture

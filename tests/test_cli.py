@@ -48,9 +48,9 @@ def dataflow(*arguments: str | Path, **variables: object) -> Outcome:
 
 
 @pytest.fixture
-def command(database: str, tmp_path: Path) -> Command:
+def command(database: str, state_folder: Path) -> Command:
     """Runs a command on the test's database."""
-    return partial(dataflow, DATABASE_URL=database, DATA_DIR=tmp_path / "state")
+    return partial(dataflow, DATABASE_URL=database, DATA_DIR=state_folder)
 
 
 @pytest.fixture
@@ -361,13 +361,18 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
         if look == 3:
             start_worker()
 
-    assert client.finished_job(web.url, write(GOOD), "s", None, hang_for_two_looks)["state"] == "succeeded"
+    try:
+        assert client.finished_job(web.url, write(GOOD), "s", None, hang_for_two_looks)["state"] == "succeeded"
+    finally:
+        for process in processes:
+            process.resume()
     assert next(looks) > 3
 
 
 def test_import_gives_up_a_service_that_stays_away_and_says_where_to_look(
-    write: Callable[..., Path], web: Web, monkeypatch: pytest.MonkeyPatch
+    write: Callable[..., Path], start_web: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    web = start_web()
     monkeypatch.setattr(client, "LOST_SECONDS", 0.2)
     with pytest.raises(RequestError, match=rf"Connection refused.*look at {web.url}/jobs/[0-9a-f-]+ later"):
         client.finished_job(web.url, write(GOOD), "s", None, lambda: web.stop() and None)
@@ -437,8 +442,8 @@ def test_demo_imports_5003_contacts_and_leaves_nothing_and_touches_no_other_data
     assert_nothing_is_left(tmp_path / "state")
 
 
-def start_demo(folder: Path) -> "subprocess.Popen[str]":
-    """A demo whose Postgres has been started."""
+def start_demo(folder: Path, others: int = 0) -> "subprocess.Popen[str]":
+    """A demo whose Postgres has been started, in a folder that has seen `others`."""
     output = subprocess.PIPE
     demo = subprocess.Popen(
         [sys.executable, "-m", "dataflow", "demo"],
@@ -447,7 +452,7 @@ def start_demo(folder: Path) -> "subprocess.Popen[str]":
         stderr=output,
         text=True,
     )
-    eventually(lambda: list(folder.glob("demo-*/postgres")))
+    eventually(lambda: len(list(folder.glob("demo-*/postgres"))) > others)
     return demo
 
 
@@ -462,13 +467,13 @@ def test_a_demo_that_is_interrupted_stops_everything(number: signal.Signals, cod
 
 
 def test_a_demo_works_beside_a_running_one_and_after_one_that_was_killed(tmp_path: Path) -> None:
-    killed, running = start_demo(tmp_path / "killed"), start_demo(tmp_path / "running")
+    killed = start_demo(tmp_path)
     killed.kill()
     killed.communicate(timeout=40)
-    for folder in ("killed", "running"):
-        done = dataflow("demo", DATA_DIR=tmp_path / folder)
-        assert done.returncode == 0, done.stderr
-        assert "5,003 contacts are in Postgres." in done.stdout
+    running = start_demo(tmp_path, others=1)
+    done = dataflow("demo", DATA_DIR=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "5,003 contacts are in Postgres." in done.stdout
     output, errors = running.communicate(timeout=40)
     assert running.returncode == 0, errors
     assert "5,003 contacts are in Postgres." in output

@@ -63,24 +63,25 @@ def test_a_storage_that_cannot_be_written_makes_the_service_unhealthy(
     # A file in place of the directory stops root as well.
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "objects").write_text("in the way")
-    answer = start_web().get("/health")
+    answer = start_web(DATA_DIR=tmp_path / "state").get("/health")
     body = answer.json()
     assert (answer.status_code, body["status"]) == (503, "unhealthy")
     assert body["error"].startswith("storage: ")
     assert (body["checks"]["storage"]["status"], body["checks"]["database"]["status"]) == ("failed", "ok")
 
 
-@pytest.fixture(params=["TCP", "Unix socket"])
-def hanging_postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server that accepts connections and never says a word."""
+@pytest.fixture
+def hanging_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """URLs of servers that accept connections and never say a word, over TCP and over a Unix socket."""
     folder = tmp_path_factory.mktemp("hang")
-    is_unix = request.param == "Unix socket"
-    with socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET) as listener:
-        listener.bind(str(folder / ".s.PGSQL.5432") if is_unix else ("127.0.0.1", 0))
-        # The backlog alone accepts: nobody ever calls accept().
-        listener.listen(100)
-        where = f"/none?host={folder}" if is_unix else f"127.0.0.1:{listener.getsockname()[1]}/none"
-        yield f"postgresql://postgres@{where}"
+    with socket.socket(socket.AF_INET) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        tcp.bind(("127.0.0.1", 0))
+        unix.bind(str(folder / ".s.PGSQL.5432"))
+        for listener in (tcp, unix):
+            # The backlog alone accepts: nobody ever calls accept().
+            listener.listen(100)
+        user = "postgresql://postgres@"
+        yield f"{user}127.0.0.1:{tcp.getsockname()[1]}/none", f"{user}/none?host={folder}"
 
 
 def timed_health(web: Web) -> tuple[float, int, dict[str, Any]]:
@@ -90,21 +91,23 @@ def timed_health(web: Web) -> tuple[float, int, dict[str, Any]]:
 
 
 def test_health_answers_in_time_while_postgres_hangs_and_piles_up_no_threads(
-    hanging_postgres: str, start_web: Callable[..., Web]
+    hanging_postgres: tuple[str, str], start_web: Callable[..., Web]
 ) -> None:
-    web = start_web(DATABASE_URL=hanging_postgres)
-    [process] = psutil.Process(web.process.pid).children()
-    threads = []
-    with ThreadPoolExecutor(8) as pool:
+    # Side by side, because nearly all of it is waiting.
+    with ThreadPoolExecutor(16) as pool:
+        webs = list(pool.map(lambda url: start_web(DATABASE_URL=url), hanging_postgres))
+        processes = [psutil.Process(web.process.pid).children()[0] for web in webs]
+        threads = []
         for _ in range(2):
-            for seconds, status, body in pool.map(lambda _: timed_health(web), range(8)):
+            for seconds, status, body in pool.map(timed_health, webs * 8):
                 assert seconds < DEADLINE_SECONDS
                 assert (status, body["status"]) == (503, "unhealthy")
                 assert body["checks"]["database"]["status"] == "failed"
                 # One that hangs must not put the blame on the others.
                 assert body["checks"]["storage"] == {"status": "ok"}
-            threads.append(process.num_threads())
-    assert threads[1] <= threads[0] + 1
+            threads.append([process.num_threads() for process in processes])
+    for before, after in zip(*threads, strict=True):
+        assert after <= before + 1
 
 
 def test_health_recovers_with_postgres(web: Web, server: str, connection: db.Connection) -> None:

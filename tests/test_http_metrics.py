@@ -49,14 +49,14 @@ def jobs_requests(web: Web) -> float:
 
 
 def test_requests_are_summed_over_processes_and_outlive_them(start_web: Callable[..., Web], tmp_path: Path) -> None:
-    web = start_web(WEB_CONCURRENCY=2)
+    web = start_web(WEB_CONCURRENCY=2, DATA_DIR=tmp_path)
     sent = 0
 
     def both_have_counted() -> bool:
         nonlocal sent
         sent += 1
         assert web.get("/jobs").status_code == 200
-        return sum(map(has_counted, tmp_path.glob("state/run/metrics-*/counter_*.db"))) == 2
+        return sum(map(has_counted, tmp_path.glob("run/metrics-*/counter_*.db"))) == 2
 
     eventually(both_have_counted)
     assert [jobs_requests(web) for _ in range(10)] == [sent] * 10
@@ -65,10 +65,13 @@ def test_requests_are_summed_over_processes_and_outlive_them(start_web: Callable
     eventually(lambda: len({*psutil.Process(web.process.pid).children()} - {*children}) == 1)
     assert [jobs_requests(web) for _ in range(10)] == [sent] * 10
     assert web.stop() == 0
-    assert list(tmp_path.glob("state/run/metrics-*")) == []
+    assert list(tmp_path.glob("run/metrics-*")) == []
 
 
-def test_labels_hold_routes_and_known_methods_and_nothing_that_a_client_makes_up(web: Web) -> None:
+def test_labels_hold_routes_and_known_methods_and_nothing_that_a_client_makes_up(
+    start_web: Callable[..., Web],
+) -> None:
+    web = start_web()
     made_up = [str(uuid4()) for _ in range(3)]
     for name in made_up:
         assert web.get(f"/jobs/{name}").status_code == 404
@@ -120,7 +123,7 @@ def test_without_postgres_the_processes_own_metrics_are_answered(start_web: Call
 
 
 def test_metrics_can_be_turned_off(start_web: Callable[..., Web], tmp_path: Path) -> None:
-    web = start_web(ENABLE_METRICS="false")
+    web = start_web(ENABLE_METRICS="false", DATA_DIR=tmp_path)
     answer = web.get("/metrics")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert list(tmp_path.glob("state/run/metrics-*")) == []
+    assert list(tmp_path.glob("run/metrics-*")) == []

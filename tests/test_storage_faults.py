@@ -155,7 +155,8 @@ def test_a_server_killed_and_restarted_four_times_in_200_mb_gets_every_byte(tmp_
 
         def pieces() -> Iterator[bytes]:
             for number in range(200):
-                if number % 48 == 6:
+                # None near the end, where no PATCH may be left to be killed in.
+                if number in (6, 54, 102, 150):
                     killers.append(threading.Thread(target=kill_in_mid_patch))
                     killers[-1].start()
                 whole = bytes([number]) + piece
@@ -165,7 +166,7 @@ def test_a_server_killed_and_restarted_four_times_in_200_mb_gets_every_byte(tmp_
         stored = store(storage, KEY, pieces())
         for killer in killers:
             killer.join()
-        assert len(killers) >= 4
+        assert len(killers) == 4
         assert stored.size_bytes == 200 * (1 + len(piece))
         with storage.open(KEY) as reader:
             came_back = hashlib.sha256()

@@ -24,6 +24,7 @@ from dataflow.errors import (
 )
 from dataflow.storage import Description, Observer, Storage, open_storage
 from dataflow.storage.retries import Schedule
+from dataflow.storage.supabase import upload
 from tests.objects import store
 from tests.processes import free_port
 from tests.storage_double.process import StorageDouble
@@ -352,7 +353,10 @@ def test_settings_choose_the_storage_and_where_it_is(fresh_double: StorageDouble
 
 
 @pytest.mark.unit
-def test_bodies_that_the_server_does_not_read_are_refused_for_the_reason_it_gives(fresh_double: StorageDouble) -> None:
+def test_bodies_that_the_server_does_not_read_are_refused_for_the_reason_it_gives(
+    fresh_double: StorageDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "STANDARD_SEND_SECONDS", 0.5)
     # Sending 5 MiB to a server that has answered and stopped reading hangs (contract section 0.5).
     storage = open_supabase(fresh_double, bucket="nowhere", chunk_bytes=6 * MIB, schedule=Schedule(IMPATIENT.delays))
     with pytest.raises(BucketMissing):

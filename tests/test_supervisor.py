@@ -65,7 +65,7 @@ def leave(*_):
 
 def finish_and_leave(*_):
     note("finishing")
-    time.sleep(1)
+    time.sleep(0.5)
     leave()
 
 def stay(*, until):

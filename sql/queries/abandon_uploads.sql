@@ -5,8 +5,8 @@ UPDATE jobs
 SET state = 'failed', error = 'upload_abandoned: The request stopped sending and its end was not seen; send the file again.'
 FROM (SELECT id FROM jobs
       WHERE state = 'uploading'
-        AND heartbeat_at < clock_timestamp() - make_interval(secs => %(silent_seconds)s)
-        AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => %(silent_seconds)s)
+        AND heartbeat_at < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
+        AND pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
       FOR UPDATE SKIP LOCKED) abandoned
 WHERE jobs.id = abandoned.id
 RETURNING jobs.id, jobs.request_id

@@ -2,7 +2,7 @@
 -- totals in the same statement.
 WITH old AS MATERIALIZED (
     SELECT id FROM jobs
-    WHERE finished_at < clock_timestamp() - make_interval(days => %(days)s)
+    WHERE finished_at < statement_timestamp() - make_interval(days => %(days)s)
       AND (object_key IS NULL OR object_deleted_at IS NOT NULL)
     ORDER BY finished_at
     LIMIT %(limit)s

@@ -6,13 +6,13 @@
 -- can only fail. Where a role may not see backend_start, the pid alone has to do.
 WITH lost AS MATERIALIZED (
     SELECT j.id, j.worker, j.backend_pid, j.backend_start,
-           j.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s) AS is_expired,
+           j.heartbeat_at < statement_timestamp() - make_interval(secs => %(lease_seconds)s) AS is_expired,
            j.backend_start IS NULL OR j.backend_start > pg_postmaster_start_time() AS is_charged,
            j.kind <> 'import' OR (j.digests <> '[]' AND j.object_deleted_at IS NULL) AS has_file
     FROM jobs j
     WHERE j.state = 'running' AND j.id <> ALL (%(own)s)
       AND ((j.id = ANY (%(overdue)s)
-            AND j.heartbeat_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s))
+            AND j.heartbeat_at < statement_timestamp() - make_interval(secs => %(lease_seconds)s))
            OR (%(is_direct)s AND j.backend_start IS NOT NULL
                AND NOT EXISTS (
                    SELECT FROM pg_stat_activity a

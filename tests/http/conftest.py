@@ -78,12 +78,17 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def state_folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture(scope="module")
 def web(
-    database: str, tmp_path: Path, storage_variables: dict[str, str], request: pytest.FixtureRequest
+    database: str, state_folder: Path, storage_variables: dict[str, str], request: pytest.FixtureRequest
 ) -> Iterator[Web]:
     """A module's WEB_VARIABLES are further settings."""
     further = getattr(request.module, "WEB_VARIABLES", {})
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state", **storage_variables, **further})
+    started = Web.start({"DATABASE_URL": database, "DATA_DIR": state_folder, **storage_variables, **further})
     yield started
     started.stop()
 

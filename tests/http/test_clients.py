@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, Self
 
 import psutil
 import pytest
-import requests
 
 from dataflow import db
 from tests.processes import Web, eventually, free_port
@@ -310,7 +309,7 @@ def test_stalled_clients_are_cut_off_and_hold_up_nobody(
         assert [(answer.status, answer.code) for answer in answers] == [(408, "upload_stalled")] * len(STALLS)
         assert not left_behind()
         # The stalled ones still hold their ends of the connections.
-        assert requests.get(f"{web.url}/health", timeout=1).status_code == 200
+        assert web.get("/health", timeout=1).status_code == 200
 
 
 @pytest.mark.one_storage
@@ -392,32 +391,30 @@ class Dawdlers:
 
 
 @pytest.mark.one_storage
-def test_health_answers_in_a_second_beside_forty_slow_clients_and_a_silent_one(start_web: Callable[..., Web]) -> None:
+def test_beside_forty_slow_uploads_and_a_silent_client_health_answers_in_a_second_and_the_uploads_show_life(
+    start_web: Callable[..., Web], connection: db.Connection
+) -> None:
     web = start_web()
     slowest = 0.0
+    beat = "SELECT FROM jobs WHERE heartbeat_at > created_at + interval '1 s' AND bytes_done > 0"
     with Dawdlers(web, 40), socket.create_connection(("127.0.0.1", web.port)):
         end = time.monotonic() + 8
         while (began := time.monotonic()) < end:
-            assert requests.get(f"{web.url}/health", timeout=5).status_code == 200
+            assert web.get("/health", timeout=5).status_code == 200
             slowest = max(slowest, time.monotonic() - began)
+        eventually(lambda: connection.execute(beat).fetchall(), seconds=4)
     assert slowest < 1
 
 
 @pytest.mark.one_storage
-def test_a_slow_upload_shows_that_it_is_alive(web: Web, connection: db.Connection) -> None:
-    beat = "SELECT FROM jobs WHERE heartbeat_at > created_at + interval '1 s' AND bytes_done > 0"
-    with Dawdlers(web, 1):
-        eventually(lambda: connection.execute(beat).fetchall(), seconds=12)
-
-
 def test_small_refused_requests_on_connections_that_stay_open_hold_no_thread(start_web: Callable[..., Web]) -> None:
     web = start_web(WEB_THREADS=25)
     with ExitStack() as stack:
-        sessions = [stack.enter_context(requests.Session()) for _ in range(40)]
+        sessions = [stack.enter_context(web.session()) for _ in range(40)]
         for session in sessions:
             answer = session.post(f"{web.url}/import", data=GOOD_CSV, headers={"Content-Type": "text/xml"}, timeout=1)
             assert answer.status_code == 415
-        assert requests.get(f"{web.url}/health", timeout=1).status_code == 200
+        assert web.get("/health", timeout=1).status_code == 200
 
 
 def test_a_connection_stays_usable_after_a_small_refused_request(web: Web) -> None:

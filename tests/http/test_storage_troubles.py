@@ -20,8 +20,9 @@ MIB = 1 << 20
 CSV = {"Content-Type": "text/csv", "X-Source": "crm"}
 ROW = b"Ann,ann@example.com\n"
 SMALL = b"name,email\n" + ROW
-#: Four chunks.
-LARGE = b"name,email\n" + ROW * (20 * MIB // len(ROW))
+LONG_ROW = b"Ann" * 60 + b",ann@example.com\n"
+#: Four chunks, of few rows, because it is the bytes that matter.
+LARGE = b"name,email\n" + LONG_ROW * (20 * MIB // len(LONG_ROW))
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,15 @@ def without_faults(double: StorageDouble) -> Iterator[None]:
     double.clear_journal()
     yield
     double.clear_faults()
+
+
+@pytest.fixture(scope="module")
+def impatient_web(database: str, state_folder: Path, storage_variables: dict[str, str]) -> Iterator[Web]:
+    """One that gives up soon."""
+    places = {"DATABASE_URL": database, "DATA_DIR": state_folder, **storage_variables}
+    started = Web.start({**places, "UPLOAD_RETRY_SECONDS": "0,0.05"})
+    yield started
+    started.stop()
 
 
 @pytest.fixture
@@ -82,12 +92,12 @@ def test_without_storage_an_upload_is_answered_503_and_leaves_its_row_only_if_by
 
 
 def test_a_request_whose_answer_was_lost_leaves_a_row_to_look_after_it(
-    web: Web, double: StorageDouble, rows: Callable[[], list[dict[str, Any]]]
+    impatient_web: Web, double: StorageDouble, rows: Callable[[], list[dict[str, Any]]]
 ) -> None:
     """A gateway may give up a request that the storage still serves: its object can come after we have looked."""
     double.fault("lose_answer", method="POST", path="/object/imports/")
     double.fault("answer", path="/upload/resumable", status=503, times=100)
-    assert refusal(web.post(data=SMALL, headers=CSV)) == (503, "storage_unavailable")
+    assert refusal(impatient_web.post(data=SMALL, headers=CSV)) == (503, "storage_unavailable")
     assert [row["state"] for row in rows()] == ["uploading"]
 
 
@@ -105,13 +115,13 @@ def test_an_upload_that_was_cancelled_is_answered_as_such_also_if_its_object_can
 
 
 def test_an_upload_that_the_storage_gives_up_is_removed_from_it(
-    web: Web,
+    impatient_web: Web,
     double: StorageDouble,
     rows: Callable[[], list[dict[str, Any]]],
     stored_files: Callable[[], list[Path]],
 ) -> None:
     double.fault("answer", method="PATCH", status=503, skip=2, times=100)
-    assert refusal(web.post(data=LARGE, headers=CSV)) == (503, "storage_unavailable")
+    assert refusal(impatient_web.post(data=LARGE, headers=CSV)) == (503, "storage_unavailable")
     assert rows() == []
     assert stored_files() == []
 
