@@ -73,7 +73,7 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
             application_name=role,
             **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, **parameters},
         )
-        with _deadline(connection, CONNECT_TIMEOUT_SECONDS):
+        with deadline(connection, CONNECT_TIMEOUT_SECONDS):
             _configure(connection)
     return connection
 
@@ -143,8 +143,16 @@ def limit_statements(connection: Connection, seconds: float, lock_seconds: float
 
     For the transaction only: behind a pooler, a session's limits would be somebody else's next.
     """
-    limits = {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
-    connection.execute(query("limit_statements"), limits)
+    connection.execute(query("limit_statements"), _limits(seconds, lock_seconds))
+
+
+def limit_session(connection: Connection, seconds: float, lock_seconds: float) -> None:
+    """Have every statement that takes longer given up; only for connections that no pooler shares out."""
+    connection.execute(query("limit_session"), _limits(seconds, lock_seconds))
+
+
+def _limits(seconds: float, lock_seconds: float) -> dict[str, str]:
+    return {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
 
 
 @contextmanager
@@ -154,14 +162,14 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
     :raises psycopg.errors.LockNotAvailable: when somebody else holds what is needed.
     :raises psycopg.OperationalError: when there is no answer; the connection is of no more use.
     """
-    with _deadline(connection, 2 * seconds), connection.transaction():
+    with deadline(connection, 2 * seconds), connection.transaction():
         # A lock's time is over first, so that waiting for one is told from being cancelled.
         limit_statements(connection, seconds, 0.8 * seconds)
         yield
 
 
 @contextmanager
-def _deadline(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+def deadline(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
     """Cut the connection under whatever has not ended by then: no time-out of the server or of TCP sees to that."""
     timer = threading.Timer(seconds, cut, [connection])
     timer.daemon = True
