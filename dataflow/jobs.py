@@ -8,22 +8,18 @@ belongs to another attempt, and then nothing of this one may be kept. Contacts a
 zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
 sql/migrations/0003_job_triggers.sql and 0006_recovery.sql.
 
-`failures` is the retry budget, `losses` counts the workers that died with the job. A worker holds a job by a lease: a
-heartbeat within LEASE_SECONDS. What becomes of files and of old rows is left to `retention`.
+`failures` is the retry budget, `losses` counts the workers that died with the job. Jobs of workers that are gone are
+left to `leases`, what becomes of files and of old rows to `retention`.
 
 Every function runs on the connection it is given, in whatever transaction is open there.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
-from secrets import token_hex
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from dataflow.db import Connection, limited, query
@@ -31,9 +27,6 @@ from dataflow.errors import Issue, JobFinished, JobNotFound, JobUnfinished, Leas
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
-CHANNEL: LiteralString = "dataflow_jobs"
-#: Without a confirmed heartbeat for this long, a job is no longer its worker's.
-LEASE_SECONDS = 30.0
 #: Waits before another attempt: the first, doubled for each failure up to the last, half to one and a half of it.
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0
 #: Refused rows that are kept as issues on the job.
@@ -80,22 +73,6 @@ class Tally:
         self.rows_rejected += rows
         self.issue_count += len(issues)
         self.issues.extend(issues[: MAX_ISSUES - len(self.issues)])
-
-
-@dataclass(frozen=True, slots=True)
-class LostJob:
-    """A job that was taken from a worker that is gone."""
-
-    id: UUID
-    state: str  #: `queued`, or `failed` when its budget is spent
-    attempt: int  #: the one that was lost
-    failures: int
-    losses: int
-    request_id: str | None
-    worker: str
-    backend_pid: int | None
-    backend_start: datetime | None
-    is_expired: bool  #: found by its lease, so that its backend may still be there
 
 
 _JOB_FIELDS = [f.name for f in fields(Job)]
@@ -161,47 +138,6 @@ def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None
             _fenced(connection, "beat_job", job, rows_imported=tally.rows_imported, bytes_done=tally.bytes_done)
     except psycopg.errors.LockNotAvailable:
         return
-
-
-def overdue(connection: Connection, own: Sequence[UUID], silent_seconds: float) -> list[tuple[UUID, int]]:
-    """(id, attempt) of running jobs that have not beaten for `silent_seconds` and whose row nobody holds."""
-    values = {"own": list(own), "silent_seconds": silent_seconds}
-    return [(row["id"], row["attempt"]) for row in connection.execute(query("overdue_jobs"), values).fetchall()]
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What one worker knows when it looks for lost jobs."""
-
-    worker: str  #: its name
-    own: Sequence[UUID]  #: jobs that run in its process: left alone
-    overdue: Sequence[UUID]  #: jobs that it has seen without a beat for longer than between two of them
-    is_direct: bool  #: only then does a backend that is gone prove anything
-    is_settled: bool  #: its session is old enough for others to be back after a crash of the server
-
-
-def reclaim(connection: Connection, sight: Sight, lease_seconds: float) -> list[LostJob]:
-    """Take the jobs of workers that are gone, and queue them again or, with their budget spent, fail them."""
-    values = {name: getattr(sight, name) for name in ("worker", "is_direct", "is_settled")}
-    values |= {"own": list(sight.own), "overdue": list(sight.overdue), "lease_seconds": lease_seconds}
-    limits = {"retry_base_seconds": RETRY_BASE_SECONDS, "retry_max_seconds": RETRY_MAX_SECONDS}
-    return [LostJob(**row) for row in connection.execute(query("reclaim_jobs"), {**values, **limits}).fetchall()]
-
-
-def seconds_until_due(connection: Connection) -> float | None:
-    """When the next queued job is due, at most 0 when one is; None when none is queued."""
-    row = connection.execute(query("next_due")).fetchone()
-    return row["seconds"] if row else None
-
-
-def terminate_backend(connection: Connection, lost: LostJob) -> bool:
-    """End the server process that still works for a lost job; False when it is gone already, or another's by now.
-
-    :raises psycopg.Error: when this role may not.
-    """
-    values = {name: getattr(lost, name) for name in ("backend_pid", "backend_start", "worker")}
-    row = connection.execute(query("terminate_backend"), values).fetchone()
-    return bool(row and row["is_terminated"])
 
 
 def succeed(connection: Connection, job: Job, tally: Tally) -> None:
@@ -319,29 +255,3 @@ def page(
 def totals(connection: Connection) -> dict[str, Any]:
     """What the metrics publish: jobs_by_state, rows_imported, rows_rejected, queue_oldest_seconds."""
     return connection.execute(query("job_totals")).fetchone() or {}
-
-
-def live_workers(connection: Connection) -> int:
-    """How many workers have their listening session open."""
-    row = connection.execute(query("live_workers")).fetchone()
-    return int(row["count"]) if row else 0
-
-
-def listen(connection: psycopg.Connection[Any]) -> None:
-    """Have the connection woken whenever a job becomes queued."""
-    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
-
-
-def hears(listener: psycopg.Connection[Any], sender: Connection, seconds: float) -> bool:
-    """Whether `listener`, which listens, is told within `seconds` what another connection sends.
-
-    Behind a transaction pooler it is not: its LISTEN went to a server process that now serves others. The other
-    connection matters: a pooler does pass on what the listener sends to itself in one and the same statement.
-    """
-    token = token_hex(8)
-    sender.execute(query("notify"), {"channel": CHANNEL, "payload": token})
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        if any(notice.payload == token for notice in listener.notifies(timeout=left, stop_after=1)):
-            return True
-    return False

@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from dataflow import db, heartbeat, jobs
+from dataflow import db, heartbeat, leases, wakeups
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError
-from dataflow.jobs import LostJob, Sight
+from dataflow.leases import LostJob, Sight
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Recovery:
         connection = self._connected()
         try:
             with db.translated(), db.limited(connection, LOOK_SECONDS):
-                lost = jobs.reclaim(connection, self._sight(connection, own, is_direct), jobs.LEASE_SECONDS)
+                lost = leases.reclaim(connection, self._sight(connection, own, is_direct), leases.LEASE_SECONDS)
         except DatabaseError:
             self.close()
             raise
@@ -63,14 +63,14 @@ class Recovery:
         connection = self._connected()
         try:
             with db.translated(), db.limited(connection, LOOK_SECONDS):
-                return jobs.seconds_until_due(connection)
+                return wakeups.seconds_until_due(connection)
         except DatabaseError:
             self.close()
             raise
 
     def _sight(self, connection: Connection, own: Sequence[UUID], is_direct: bool) -> Sight:
         now, watched_seconds = time.monotonic(), 1.2 * heartbeat.INTERVAL_SECONDS
-        late = jobs.overdue(connection, own, jobs.LEASE_SECONDS - watched_seconds)
+        late = leases.overdue(connection, own, leases.LEASE_SECONDS - watched_seconds)
         self._overdue = {key: self._overdue.get(key, now) for key in late}
         overdue = [job_id for (job_id, _), since in self._overdue.items() if now - since >= watched_seconds]
         is_settled = now - self._connected_at >= SETTLING_SECONDS
@@ -98,7 +98,7 @@ class Recovery:
         """End the zombie's transaction, which cannot commit any more but holds its keys."""
         try:
             with db.translated():
-                is_terminated = jobs.terminate_backend(connection, job)
+                is_terminated = leases.terminate_backend(connection, job)
         except DatabaseError as error:
             log = {"job_id": str(job.id), "backend_pid": job.backend_pid, "error": error.message}
             logger.warning("backend of a lost job not terminated", extra=log)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from dataflow import jobs
+from dataflow import leases
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, LeaseLost
 from dataflow.importer import Attempt
@@ -99,8 +99,8 @@ class Watchdog:
         for attempt in attempts:
             if attempt.connection is None or attempt.stopped is not None:
                 continue
-            if now - attempt.confirmed > jobs.LEASE_SECONDS:
-                attempt.cut(LeaseLost(f"No heartbeat was confirmed for {jobs.LEASE_SECONDS:g} s."))
+            if now - attempt.confirmed > leases.LEASE_SECONDS:
+                attempt.cut(LeaseLost(f"No heartbeat was confirmed for {leases.LEASE_SECONDS:g} s."))
                 self._say(logging.WARNING, "import given up without a heartbeat", {"job_id": str(attempt.job.id)})
 
     def _still(self, attempts: Iterable[Attempt], now: float) -> list[tuple[Attempt, float]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, heartbeat, jobs
+from dataflow import db, heartbeat, jobs, leases, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.db import Connection
@@ -118,14 +118,14 @@ class Worker:
     def _listen(self, listener: Connection) -> None:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
         with db.translated(), self._connect("prove") as sender:
-            jobs.listen(listener)
-            self._is_direct = jobs.hears(listener, sender, HEARING_SECONDS)
+            wakeups.listen(listener)
+            self._is_direct = wakeups.hears(listener, sender, HEARING_SECONDS)
         self._log_connections(listener)
         if not self._is_direct:
             logger.warning(
                 "no notifications: DATABASE_URL seems to lead to a transaction pooler; jobs are found by polling, and "
                 "those of a lost worker by their lease. Use a direct connection.",
-                extra={"poll_seconds": self._config.poll_seconds, "lease_seconds": jobs.LEASE_SECONDS},
+                extra={"poll_seconds": self._config.poll_seconds, "lease_seconds": leases.LEASE_SECONDS},
             )
         slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
         logger.info("worker ready", extra={"worker": self.name, **slots})

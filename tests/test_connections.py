@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dataflow import db, importer, jobs
+from dataflow import db, importer, jobs, wakeups
 from dataflow.config import Config
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
@@ -383,16 +383,16 @@ def test_an_import_takes_as_long_as_it_takes_whatever_limits_its_role_has(
 
 def test_a_listener_hears_what_another_session_sends_also_among_other_news(server: str) -> None:
     with db.connect(server, "listen") as listener, db.connect(server, "prove") as sender:
-        jobs.listen(listener)
+        wakeups.listen(listener)
         for _ in range(5):
             sender.execute("SELECT pg_notify('dataflow_jobs', '')")
-        assert jobs.hears(listener, sender, 5.0) is True
-        assert jobs.hears(listener, sender, 5.0) is True
+        assert wakeups.hears(listener, sender, 5.0) is True
+        assert wakeups.hears(listener, sender, 5.0) is True
 
 
 def test_a_session_whose_listen_went_elsewhere_is_known_within_the_time_it_is_given(server: str) -> None:
     """So it is behind a transaction pooler; other news, which may reach it, proves nothing."""
     with db.connect(server, "listen") as listener, db.connect(server, "prove") as sender:
         began = time.monotonic()
-        assert jobs.hears(listener, sender, 0.3) is False
+        assert wakeups.hears(listener, sender, 0.3) is False
         assert 0.3 <= time.monotonic() - began < 1.5

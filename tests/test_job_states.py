@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from dataflow import db, jobs
+from dataflow import db, jobs, wakeups
 from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
 from dataflow.ids import uuid7
 from dataflow.jobs import Job, Tally
@@ -193,7 +193,7 @@ def test_becoming_queued_wakes_listeners_once_a_transaction_also_from_psql(
     database: str, connection: db.Connection
 ) -> None:
     with db.connect(database, "listener") as listener:
-        jobs.listen(listener)
+        wakeups.listen(listener)
         with connection.transaction():
             enqueue(connection)
             job_id = enqueue(connection)

@@ -21,7 +21,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
     "processes": [{"web"}, {"worker", "crew", "slot", "heartbeat", "recovery", "sweep", "watchdog"}, {"client"}],
     "use cases": [{"intake", "door"}, {"importer"}],
-    "domain": [{"jobs", "retention"}, {"contacts"}],
+    "domain": [{"jobs", "leases", "retention", "wakeups"}, {"contacts"}],
     "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
     "core": [{"", "formats", "config", "errors", "ids"}],
 }
@@ -34,7 +34,7 @@ LIBRARIES = {
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
     "urllib3": {"storage.supabase"},
-    "psycopg": {"db", "jobs", "importer", "worker", "slot"},
+    "psycopg": {"db", "jobs", "wakeups", "importer", "worker", "slot"},
     "psycopg_pool": {"db"},
     "ijson": {"formats.json_events"},
 }

@@ -14,10 +14,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from dataflow import db, jobs
+from dataflow import db, jobs, leases, wakeups
 from dataflow.errors import DatabaseUnavailable, LeaseLost
 from dataflow.ids import uuid7
-from dataflow.jobs import LEASE_SECONDS, Job, LostJob, Sight, Tally
+from dataflow.jobs import Job, Tally
+from dataflow.leases import LEASE_SECONDS, LostJob, Sight
 from dataflow.recovery import Recovery
 from tests.conftest import on_server, url_of
 from tests.processes import eventually
@@ -40,8 +41,8 @@ def reclaim(
 ) -> list[LostJob]:
     """What a worker takes that has seen for long enough which jobs do not beat."""
     ids = [job.id for job in own]
-    overdue = [job_id for job_id, _ in jobs.overdue(connection, ids, LEASE_SECONDS)]
-    return jobs.reclaim(connection, Sight(worker, ids, overdue, is_direct, is_settled), LEASE_SECONDS)
+    overdue = [job_id for job_id, _ in leases.overdue(connection, ids, LEASE_SECONDS)]
+    return leases.reclaim(connection, Sight(worker, ids, overdue, is_direct, is_settled), LEASE_SECONDS)
 
 
 def is_alive(connection: db.Connection, pid: int) -> bool:
@@ -173,7 +174,7 @@ def test_a_job_that_became_due_by_a_loss_wakes_the_listeners(
 ) -> None:
     lose()
     with db.connect(database, "listener") as listener:
-        jobs.listen(listener)
+        wakeups.listen(listener)
         reclaim(connection)
         assert list(listener.notifies(timeout=5, stop_after=1))
 
@@ -445,7 +446,7 @@ def test_a_role_that_may_not_see_other_sessions_takes_no_living_job_and_every_de
         expire(connection, living)
         (lost,) = reclaim(connection)
         assert lost.id == living.id
-        assert jobs.terminate_backend(connection, lost) is False
+        assert leases.terminate_backend(connection, lost) is False
     assert is_alive(connection, pid)
 
 

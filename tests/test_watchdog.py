@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dataflow import db, jobs
+from dataflow import db, leases
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, ImportStopped, LeaseLost
 from dataflow.ids import uuid7
@@ -171,7 +171,7 @@ def test_an_attempt_without_a_confirmed_beat_for_a_lease_is_cut_out_of_the_state
 
         thread = threading.Thread(target=wait, daemon=True)
         thread.start()
-        watched.pass_time(int(jobs.LEASE_SECONDS), is_ticking=True, is_beating=False)
+        watched.pass_time(int(leases.LEASE_SECONDS), is_ticking=True, is_beating=False)
         assert attempt.stopped is None, "the lease is over only after its last moment"
         other.confirmed = watched.clock.now
         watched.pass_time(1, is_ticking=True, is_beating=False)
@@ -195,7 +195,7 @@ def test_a_process_that_slept_past_its_lease_gives_its_imports_up_at_its_first_l
 ) -> None:
     with db.connect(database, "dataflow/test/work") as work:
         attempt = watched.watch(Attempt(claimed(work), work))
-        watched.clock.now += jobs.LEASE_SECONDS + 1
+        watched.clock.now += leases.LEASE_SECONDS + 1
         watched.dog.look()
         assert isinstance(attempt.stopped, LeaseLost)
         with pytest.raises(psycopg.OperationalError):

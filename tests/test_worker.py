@@ -140,18 +140,6 @@ def test_an_import_that_cannot_finish_is_rolled_back_and_handed_on_without_a_cha
     assert web.finished_job(job_id, 30)["rowsImported"] == 240_000
 
 
-@pytest.mark.one_storage
-def test_cancelling_in_psql_stops_a_running_import_and_keeps_no_row(
-    web: Web, start_worker: Callable[..., WorkerProcess], connection: db.Connection
-) -> None:
-    worker = start_worker()
-    job_id = running_job(web, connection, 240_000)
-    connection.execute("UPDATE jobs SET state = 'cancelled' WHERE id = %s", [job_id])
-    eventually(lambda: "import given up" in worker.log())
-    assert web.job(job_id)["state"] == "cancelled"
-    assert connection.execute("SELECT count(*) FROM contacts").fetchone() == {"count": 0}
-
-
 def test_an_attempt_that_failed_for_a_passing_reason_is_tried_again_later(
     web: Web, work_off: Callable[[], int], connection: db.Connection, storage: Storage
 ) -> None:

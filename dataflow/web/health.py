@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify
 from flask.blueprints import BlueprintSetupState
 
-from dataflow import db, jobs
+from dataflow import db, wakeups
 from dataflow.errors import DataFlowError
 from dataflow.web import Services
 from dataflow.web.probe import Probe, Question
@@ -25,7 +25,7 @@ def _make_probes(state: BlueprintSetupState) -> None:
     def count_workers() -> int:
         # A connection of its own: a pool that is exhausted is no sign of a sick database.
         with db.connect(shared.config.database_url, "dataflow/health") as connection, db.translated():
-            return jobs.live_workers(connection)
+            return wakeups.live_workers(connection)
 
     state.app.extensions["dataflow_probes"] = (Probe(count_workers), Probe(shared.storage.check))
 

@@ -7,21 +7,21 @@ reads them from its modules when it starts, and so they can be changed before th
 import argparse
 import sys
 
-from dataflow import heartbeat, jobs, logs, recovery, watchdog, worker
+from dataflow import heartbeat, leases, logs, recovery, watchdog, worker
 from dataflow.config import Config
 from dataflow.storage import open_storage
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drills.impatient", description="A worker in a hurry.")
-    parser.add_argument("lease_seconds", type=float, help="of jobs.LEASE_SECONDS")
+    parser.add_argument("lease_seconds", type=float, help="of leases.LEASE_SECONDS")
     parser.add_argument("beat_seconds", type=float, help="between heartbeats")
     parser.add_argument("loop_seconds", type=float, help="until the watchdog ends a silent process")
     parser.add_argument("hearing_seconds", type=float, help="for its own notification")
     parser.add_argument("settling_seconds", type=float, help="until it takes a worker without sessions for dead")
     parser.add_argument("--name", help="instead of one that no other worker has")
     given = parser.parse_args()
-    jobs.LEASE_SECONDS = given.lease_seconds
+    leases.LEASE_SECONDS = given.lease_seconds
     heartbeat.INTERVAL_SECONDS = given.beat_seconds
     watchdog.LOOP_SECONDS = given.loop_seconds
     watchdog.LOOK_SECONDS = min(watchdog.LOOK_SECONDS, given.beat_seconds / 2)

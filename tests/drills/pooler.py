@@ -51,7 +51,7 @@ def pooled(rig: Rig) -> None:
         assert [worker.log().count(WARNING) for worker in workers] == [1, 1]
 
 
-@drill(bar_seconds=BAR_SECONDS, rounds=2, missing=no_pgbouncer)
+@drill(bar_seconds=BAR_SECONDS, rounds=2, quick_rounds=0, missing=no_pgbouncer)
 def pooled_kill(rig: Rig) -> float:
     """PgBouncer in front: kill -9 mid-COPY, found by the lease."""
     with _pooled(rig) as url:

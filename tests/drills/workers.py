@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
-from dataflow import heartbeat, jobs, recovery, watchdog, worker
+from dataflow import heartbeat, leases, recovery, watchdog, worker
 from dataflow.embedded import end_with_parent
 from tests.processes import WorkerProcess
 
@@ -31,7 +31,7 @@ class Patience:
 SHORT = Patience(lease_seconds=2.0, beat_seconds=0.5, loop_seconds=3.0, hearing_seconds=0.5, settling_seconds=0.5)
 #: What workers have by default, for whoever waits for them.
 DEFAULT = Patience(
-    lease_seconds=jobs.LEASE_SECONDS,
+    lease_seconds=leases.LEASE_SECONDS,
     beat_seconds=heartbeat.INTERVAL_SECONDS,
     loop_seconds=watchdog.LOOP_SECONDS,
     hearing_seconds=worker.HEARING_SECONDS,
