@@ -73,8 +73,12 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
             application_name=role,
             **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, **parameters},
         )
-        with deadline(connection, CONNECT_TIMEOUT_SECONDS):
-            _configure(connection)
+        try:
+            with deadline(connection, CONNECT_TIMEOUT_SECONDS):
+                _configure(connection)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 

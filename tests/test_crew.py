@@ -1,0 +1,85 @@
+"""Which imports count as running in a worker, and whether another may begin."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dataflow import db, jobs
+from dataflow.config import Config
+from dataflow.crew import Crew
+from dataflow.importer import Attempt
+from dataflow.slot import Slot
+from dataflow.storage import Storage
+from tests.processes import eventually
+from tests.test_job_states import claimed, enqueue, row
+
+
+@pytest.fixture
+def crew(config: Config, storage: Storage, database: str) -> Crew:
+    return Crew(2, Slot(config, storage, "dataflow/test/settle"), lambda: db.connect(database, "t"), lambda: None)
+
+
+def dead_thread() -> threading.Thread:
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    return thread
+
+
+@pytest.fixture
+def at_work() -> Callable[[], threading.Thread]:
+    """A thread that lives as long as the test."""
+    return threading.current_thread
+
+
+def test_a_job_whose_thread_has_died_is_not_kept_alive(
+    crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
+) -> None:
+    alive, dead = Attempt(claimed(connection)), Attempt(claimed(connection))
+    crew._attempts.update({at_work(): alive, dead_thread(): dead})
+    assert crew.running() == [alive]
+
+
+def test_there_is_room_for_as_many_imports_as_the_crew_is_large(
+    crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
+) -> None:
+    crew._attempts[at_work()] = Attempt(claimed(connection))
+    assert crew.has_room()
+    crew._attempts[dead_thread()] = Attempt(claimed(connection))
+    assert not crew.has_room()
+
+
+def test_beside_a_job_that_has_lost_a_worker_there_is_no_room(
+    crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
+) -> None:
+    crew._attempts[at_work()] = Attempt(replace(claimed(connection), losses=1))
+    assert not crew.has_room()
+
+
+def test_a_job_for_which_no_thread_can_be_started_is_given_up_with_its_session(
+    crew: Crew, connection: db.Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew._idle.append(db.connect(database, "dataflow/test/work"))
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    job_id = enqueue(connection)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            crew.take(lambda session: jobs.claim(session, "w"))
+    assert len(crew) == 0
+    pid = row(connection, job_id)["backend_pid"]
+    eventually(lambda: not connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone())
+
+
+def test_a_session_that_cannot_be_set_up_is_closed(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError):
+        db.connect(database, "dataflow/test/work")
