@@ -134,6 +134,7 @@ def test_an_illegal_row_is_refused_whoever_writes_it(connection: db.Connection) 
         "UPDATE jobs SET state = 'paused' WHERE id = %s",
         "UPDATE jobs SET finished_at = now() WHERE id = %s",
         "UPDATE jobs SET state = 'running' WHERE id = %s",
+        "UPDATE jobs SET run_at = 'infinity' WHERE id = %s",
         "UPDATE jobs SET state = 'queued', digests = '[[1, \"\"]]' WHERE id = %s",
     ):
         with pytest.raises(psycopg.errors.CheckViolation):

@@ -11,9 +11,11 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import ObjectMissing
 from dataflow.slot import retry_delay_seconds
-from dataflow.storage import Storage
+from dataflow.storage import Storage, open_storage
+from dataflow.worker import Worker
 from tests.objects import store
 from tests.processes import Web, WorkerProcess, eventually
+from tests.test_job_states import claimed, enqueue
 
 RUNS_OVER = ("local", "supabase")
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}}
@@ -140,6 +142,28 @@ def test_an_import_that_cannot_finish_is_rolled_back_and_handed_on_without_a_cha
     assert web.finished_job(job_id, 30)["rowsImported"] == 240_000
 
 
+@pytest.mark.one_storage
+def test_a_backlog_of_quick_jobs_does_not_keep_a_lost_one_from_being_found(
+    make_config: Callable[..., Config], connection: db.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataflow.heartbeat.INTERVAL_SECONDS", 0.01)
+    lost = claimed(connection)
+    connection.execute("UPDATE jobs SET heartbeat_at = now() - interval '1 minute', backend_start = NULL")
+    for _ in range(150):
+        enqueue(connection)
+    config = make_config(WORKER_POLL_INTERVAL=10)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    Worker(config, open_storage(config)).run(once=True)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    # None has a file, so each is over as soon as it is claimed.
+    found = "SELECT run_at AS at FROM jobs WHERE id = %(lost)s AND losses = 1"
+    ended = "SELECT max(finished_at) AS at FROM jobs WHERE id <> %(lost)s"
+    lost_at, ended_at = (connection.execute(query, {"lost": lost.id}).fetchone() for query in (found, ended))
+    assert lost_at is not None and ended_at is not None
+    assert lost_at["at"] < ended_at["at"]
+
+
 def test_an_attempt_that_failed_for_a_passing_reason_is_tried_again_later(
     web: Web, work_off: Callable[[], int], connection: db.Connection, storage: Storage
 ) -> None:
@@ -197,8 +221,6 @@ def test_a_database_that_is_not_there_ends_a_single_run_with_an_error(
     make_config: Callable[..., Config],
 ) -> None:
     from dataflow.errors import DatabaseUnavailable
-    from dataflow.storage import open_storage
-    from dataflow.worker import Worker
 
     config = make_config(DATABASE_URL="postgresql://postgres@/x?host=/nonexistent")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
