@@ -28,6 +28,8 @@ SETTLE_SECONDS = 15.0
 #: One try, and the pause after it.
 SETTLE_TRY_SECONDS, SETTLE_PAUSE_SECONDS = 5.0, 0.5
 
+RETRIED, FAILED = "import will be retried", "import failed"
+
 
 class Slot:
     """Runs attempts, one a thread; holds nothing between them."""
@@ -73,8 +75,14 @@ class Slot:
         deadline = time.monotonic() + SETTLE_SECONDS
         while not isinstance(error, LeaseLost):
             try:
-                with db.translated(), self._usable(connection, attempt) as usable:
-                    return self._write_outcome(usable, attempt, error, log)
+                with (
+                    db.translated(),
+                    self._usable(connection, attempt) as usable,
+                    db.limited(usable, SETTLE_TRY_SECONDS),
+                ):
+                    outcome, facts = self._write_outcome(usable, attempt, error)
+                logger.log(logging.WARNING if outcome == RETRIED else logging.INFO, outcome, extra={**log, **facts})
+                return outcome != FAILED
             except LeaseLost as lost:
                 error = lost
             except DataFlowError as failure:
@@ -88,28 +96,22 @@ class Slot:
         return True
 
     def _write_outcome(
-        self, connection: Connection, attempt: Attempt, error: DataFlowError, log: dict[str, Any]
-    ) -> bool:
+        self, connection: Connection, attempt: Attempt, error: DataFlowError
+    ) -> tuple[str, dict[str, object]]:
+        """What becomes of the job, once this is committed, as a line of the log and its facts."""
         job = attempt.job
         if isinstance(error, ImportStopped):
-            with db.limited(connection, SETTLE_TRY_SECONDS):
-                jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
-            logger.info("import handed on", extra=log)
-        elif isinstance(error, StatementCancelled):
-            with db.limited(connection, SETTLE_TRY_SECONDS):
-                jobs.abort(connection, job, attempt.tally, explain(error))
-            logger.info("import cancelled in the database", extra=log)
-        elif error.retryable and job.failures + 1 < job.max_failures:
+            jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
+            return "import handed on", {}
+        if isinstance(error, StatementCancelled):
+            jobs.abort(connection, job, attempt.tally, explain(error))
+            return "import cancelled in the database", {}
+        if error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
-            with db.limited(connection, SETTLE_TRY_SECONDS):
-                jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
-            logger.warning("import will be retried", extra={**log, "delay_seconds": round(delay, 1)})
-        else:
-            with db.limited(connection, SETTLE_TRY_SECONDS):
-                jobs.fail(connection, job, attempt.tally, explain(error))
-            logger.info("import failed", extra={**log, "rejected": attempt.tally.rows_rejected})
-            return False
-        return True
+            jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
+            return RETRIED, {"delay_seconds": round(delay, 1)}
+        jobs.fail(connection, job, attempt.tally, explain(error))
+        return FAILED, {"rejected": attempt.tally.rows_rejected}
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:
