@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dataflow.errors import InputError, MalformedInput, RowTooLarge
-from dataflow.formats.json_document import MAX_DEPTH, JsonWalker, read_blocks
+from dataflow.formats.json_document import MAX_DEPTH, MEMBERS, JsonWalker, read_blocks
+from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import ABSENT, PIECE_BYTES, Malformed
 
 pytestmark = pytest.mark.unit
@@ -19,11 +20,26 @@ ROWS = b'[{"name":"Ada","email":"ada@example.org"},{"name":"Bob","email":"bob@ex
 FOUND = [("Ada", "ada@example.org"), ("Bob", "bob@example.org")]
 
 
-def rows(*pieces: bytes, max_row_bytes: int = MIB) -> list[tuple[object, object]]:
+def rows(*pieces: bytes, max_row_bytes: int = MIB, **said: Any) -> list[tuple[object, object]]:
+    return read(*pieces, max_row_bytes=max_row_bytes, **said)[0]
+
+
+def read(*pieces: bytes, max_row_bytes: int = MIB, **said: Any) -> tuple[list[tuple[object, object]], Findings]:
+    """The rows, and what was found out; `said` is what the sender has said."""
     found: list[tuple[object, object]] = []
-    for block in read_blocks(pieces, max_row_bytes):
+    findings = Findings()
+    for block in read_blocks(pieces, Reading(max_row_bytes, **said), findings):
         assert block.first_record == len(found)
         found += zip(block.names, block.emails, strict=True)
+    return found, findings
+
+
+def texts(*pieces: bytes) -> list[str]:
+    """The rows as they are shown to somebody who has to correct them."""
+    found: list[str] = []
+    for block in read_blocks(pieces, Reading(MIB), Findings()):
+        assert {block.origin.line(index) for index in range(len(block.names))} == {None}
+        found += [str(block.origin.row(index)) for index in range(len(block.names))]
     return found
 
 
@@ -50,13 +66,31 @@ def expected_row(row: object) -> tuple[object, object]:
     list(itertools.permutations([b'"source":"crm"', b'"data":' + ROWS, b'"useResumable":true', b'"x":[{"data":[1]}]'])),
 )
 def test_the_request_object_is_read_in_any_order_of_its_members(members: tuple[bytes, ...]):
-    walker = JsonWalker(MIB)
+    walker = JsonWalker(Reading(MIB), Findings())
     block = walker.feed(b"{" + b",".join(members) + b"}")
     walker.close()
     assert block is not None
     assert list(zip(block.names, block.emails, strict=True)) == FOUND
     assert walker.members == {"source": "crm", "useResumable": True}
     assert walker.row_count == 2
+
+
+def test_the_members_that_mean_something_are_kept_beside_the_rows():
+    given = {"source": "crm", "useResumable": True, "onInvalid": "skip", "maxRejects": 7, "onConflict": "update"}
+    given |= {"dryRun": True}
+    assert {*given, "data"} == set(MEMBERS)
+    walker = JsonWalker(Reading(MIB), Findings())
+    walker.feed(json.dumps({**given, "other": 1, "data": []}).encode())
+    walker.close()
+    assert walker.members == given
+
+
+@pytest.mark.parametrize("member", [member for member in MEMBERS if member != "data"])
+def test_a_nested_member_is_told_by_its_type(member: str):
+    walker = JsonWalker(Reading(MIB), Findings())
+    walker.feed(json.dumps({member: [{"a": "b"}], "data": []}).encode())
+    walker.close()
+    assert walker.members == {member: list}
 
 
 def test_a_bare_array_is_read():
@@ -90,7 +124,7 @@ def test_the_last_of_two_equal_keys_in_a_row_wins():
     assert rows(b'[{"name":"a","name":{"b":1},"email":[],"email":"e"}]') == [(dict, "e")]
 
 
-@pytest.mark.parametrize("member", ["data", "source", "useResumable"])
+@pytest.mark.parametrize("member", ["data", "source", "maxRejects"])
 @pytest.mark.parametrize("values", list(itertools.product(["[]", "null", '"x"', "{}"], repeat=2)))
 def test_a_second_member_that_means_something_is_refused(member: str, values: tuple[str, str]):
     first, second = values
@@ -120,7 +154,7 @@ def test_what_only_looks_like_rows_is_none(document: bytes):
     ("value", "data_type"), [("{}", dict), ("null", type(None)), ("5", int), ('"x"', str), ("true", bool), ("[]", list)]
 )
 def test_the_type_of_data_is_told(value: str, data_type: type):
-    walker = JsonWalker(MIB)
+    walker = JsonWalker(Reading(MIB), Findings())
     assert walker.feed(f'{{"data":{value}}}'.encode()) is None
     walker.close()
     assert walker.data_type is data_type
@@ -168,7 +202,7 @@ def varying_rows(seed: int, count: int) -> list[Any]:
     )
     found: list[Any] = []
     while len(found) < count:
-        keys = rng.sample(["name", "email", "phone", "tags", "Name", "données"], rng.randint(0, 6))
+        keys = rng.sample(["name", "email", "phone", "tags", "_Nom", "données"], rng.randint(0, 6))
         shape = {key: rng.choice(values) for key in keys}
         for number in range(rng.choice([1, 1, 1, 2, 3, 10, 255, 256, 257, 700])):
             row = dict(shape)
@@ -185,6 +219,7 @@ def test_rows_of_changing_shapes_are_the_rows_that_json_loads_gives(seed: int, p
     written = varying_rows(seed, 3_000)
     document = json.dumps({"data": written}, ensure_ascii=seed % 2 == 0).encode()
     assert rows(*in_pieces(document, piece_bytes)) == [expected_row(row) for row in written]
+    assert texts(*in_pieces(document, piece_bytes)) == [compact(row) for row in written]
 
 
 @pytest.mark.parametrize("strays", [1, 2, 3, 5])
@@ -200,6 +235,166 @@ def test_rows_that_alternate_between_shapes_are_all_found(strays: int):
     ]
     written = [shapes[number % (strays + 1)] for number in range(5_000)]
     assert rows(json.dumps(written).encode()) == [expected_row(row) for row in written]
+    assert texts(json.dumps(written).encode()) == [compact(row) for row in written]
+
+
+# Mapping
+
+GIVEN = "as given in mapping"
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"fullName": "Ada", "emailAddress": "e"}, ("Ada", "e")),
+        ({"Full Name": "Ada", "E-Mail": "e"}, ("Ada", "e")),
+        ({"first_name": "Ada", "last_name": "King", "email": "e"}, ("Ada King", "e")),
+        ({"last_name": "King", "first_name": "Ada", "email": "e"}, ("Ada King", "e")),
+        ({"first_name": " Ada ", "last_name": "", "email": "e"}, ("Ada", "e")),
+        ({"first_name": None, "last_name": "King", "email": "e"}, ("King", "e")),
+        ({"first_name": 5, "last_name": "King", "email": "e"}, (5, "e")),
+        ({"first_name": None, "last_name": None, "email": "e"}, (None, "e")),
+        ({"last_name": "King", "email": "e"}, ("King", "e")),
+        ({"fullName": "", "first": "Ada", "last": "King", "mail": "e"}, ("Ada King", "e")),
+        ({"fullName": {"first": "Ada"}, "email": "e"}, (dict, "e")),
+        ({"name": "", "fullName": "Ada", "email": None, "mail": "e"}, ("", None)),
+        ({"Name": "no", "name": "Ada", "EMAIL": "no", "email": "e", "E-mail": "no"}, ("Ada", "e")),
+        ({"NAME": "Ada", "Email": "e"}, ("Ada", "e")),
+        ({"name": "Ada", "contact": {"email": "e"}}, ("Ada", ABSENT)),
+        ({"phone": "1"}, (ABSENT, ABSENT)),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 700])
+def test_members_are_found_by_what_they_are_called(row: dict[str, object], expected: tuple[object, object], count: int):
+    assert rows(json.dumps([row] * count).encode()) == [expected] * count
+
+
+def test_a_row_in_which_two_members_could_be_the_email_is_one_bad_row():
+    document = [{"name": "a", "mail": "x"}, {"name": "a", "e-mail": "x", "Mail": "y"}, {"name": "a", "mail": "x"}] * 300
+    found = rows(json.dumps(document).encode())
+    problem, same = found[1]
+    assert isinstance(problem, Malformed)
+    assert problem == same
+    assert "e-mail (column 2), Mail (column 3)" in problem.message
+    assert found == [("a", "x"), (problem, problem), ("a", "x")] * 300
+
+
+def test_a_given_mapping_wins_and_what_a_row_lacks_of_it_is_absent():
+    mapping = {"name": ["vorname", "Nachname"], "email": ["contact mail"]}
+    row = {"name": "no", "email": "no", "vorname": "Ada", "nachname": "King", "contact mail": "e"}
+    written = [row, {**row, "contact mail": None}, {"vorname": "Ada"}, {"nachname": "King", "email": "no"}, {}]
+    found, findings = read(json.dumps(written * 300).encode(), mapping=mapping)
+    expected = [("Ada King", "e"), ("Ada King", None), ("Ada", ABSENT), ("King", ABSENT), (ABSENT, ABSENT)]
+    assert found == expected * 300
+    names, emails = {"columns": ["vorname", "nachname"]}, {"columns": ["contact mail"]}
+    assert findings.facts["mapping"] == {"name": {**names, "reason": GIVEN}, "email": {**emails, "reason": GIVEN}}
+    assert findings.ignored_columns == ["name", "email"]
+
+
+def test_a_mapping_of_one_member_leaves_the_other_to_be_found():
+    written = [{"label": "Ada", "name": "no", "E-mail": "e"}] * 2
+    assert rows(json.dumps(written).encode(), mapping={"name": ["label"]}) == [("Ada", "e")] * 2
+
+
+def test_a_nested_value_of_a_mapped_member_is_told_by_its_type():
+    document = b'[{"first":["a"],"last":"b","mail":{"x":1}}]'
+    assert rows(document) == [(list, dict)]
+
+
+def test_many_combinations_of_members_are_all_found():
+    """More than are remembered at once."""
+    written = [
+        {"firstName": "Ada", **{f"x{bit}": 1 for bit in range(12) if number >> bit & 1}, "mail": str(number)}
+        for number in range(4096)
+    ]
+    found, findings = read(json.dumps(written).encode())
+    assert found == [("Ada", str(number)) for number in range(4096)]
+    assert findings.ignored_columns == [f"x{bit}" for bit in range(12)]
+
+
+def test_the_members_that_nothing_is_taken_from_are_named_once_first_come_first():
+    written: list[dict[str, object]] = [{"id": 1, "name": "a", "email": "b", "fullName": "x"}] * 3
+    written += [{"zip": {"name": 1}, "id": 2, "name": "a", "email": "b", "_code": "x", "": 1}] * 3
+    _, findings = read(json.dumps(written).encode())
+    assert findings.ignored_columns == ["id", "fullName", "zip"]
+    called = {"name": {"columns": ["name"]}, "email": {"columns": ["email"]}}
+    assert findings.facts["mapping"] == {field: {**one, "reason": "called like it"} for field, one in called.items()}
+
+
+def test_of_what_is_ignored_no_more_is_kept_than_can_be_shown():
+    written = [{"name": "a", "email": "b", f"x{number}": 1, "y" * 5000: 2} for number in range(300)]
+    _, findings = read(json.dumps(written).encode())
+    assert findings.ignored_columns == ["x0", "y" * 100, *(f"x{number}" for number in range(1, 199))]
+    _, findings = read(json.dumps([{"name" + "." * 5000: "a", "email": "b"}]).encode())
+    assert len(str(findings.facts["mapping"])) < 500
+
+
+def test_the_mapping_is_that_of_the_first_row_that_has_both():
+    _, findings = read(b'[{"fullName":"a"},{"first":"a","mail":"e"},{"name":"a","email":"e"}]')
+    mapping: Any = findings.facts["mapping"]
+    assert [mapping[field]["columns"] for field in ("name", "email")] == [["first"], ["mail"]]
+
+
+def test_a_byte_order_mark_is_put_down():
+    assert read(b"\xef\xbb\xbf[]")[1].facts == {"encoding": "utf-8", "hasByteOrderMark": True}
+    assert read(b"[]")[1].facts == {"encoding": "utf-8"}
+
+
+# Refused rows as they came
+
+
+def compact(row: object) -> str:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+ODD_ROWS = [
+    '{"name":"a","email":"b"}',
+    '{"name":"a","name":{"x":[1,2,{"y":null}],"z":{}},"email":[],"name":"c"}',
+    "{}",
+    "[]",
+    '[1,[2,{"a":[]}],"x"]',
+    '"text \\u0000\\"\\\\\\n é 😀"',
+    "null",
+    "true",
+    "-1.5",
+    "-9223372036854775807",
+    '{"":{"":[false,1e+300]}}',
+]
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 100, PIECE_BYTES])
+def test_a_row_is_shown_with_all_that_it_has(piece_bytes: int):
+    document = f'{{"source":"crm","data":[{", ".join(ODD_ROWS * 3)}],"x":[{{"name":1}}]}}'.encode()
+    assert texts(*in_pieces(document, piece_bytes)) == ODD_ROWS * 3
+
+
+@pytest.mark.parametrize("piece_bytes", [1000, PIECE_BYTES, 3 * MIB])
+def test_a_row_of_many_pieces_is_shown_whole(piece_bytes: int):
+    row = {"tags": [f"tag {number}" for number in range(20_000)], "name": "a", "x": "y" * 200_000}
+    assert texts(*in_pieces(json.dumps([row] * 2).encode(), piece_bytes)) == [compact(row)] * 2
+
+
+# The beginning of a document
+
+
+@pytest.mark.parametrize("document", [ROWS, b'{"source":"crm","data":' + ROWS + b',"dryRun":true}'])
+def test_the_beginning_of_a_document_may_end_anywhere(document: bytes):
+    for end in range(len(document) + 1):
+        found = rows(document[:end], is_beginning=True)
+        assert found == FOUND[: len(found)]
+    assert found == FOUND
+
+
+@pytest.mark.parametrize("beginning", [b"[{}}", b'[{"name":"\xff', b'{"data":[]}x', b'{"data":5,', b"5 x", b"[" * 40])
+def test_the_beginning_of_something_else_is_refused(beginning: bytes):
+    with pytest.raises(MalformedInput):
+        rows(beginning, is_beginning=True)
+
+
+@pytest.mark.parametrize("row", [{}, {"name": "Ada", "email": "e"}, {"x": {"y": [1]}, "name": "Ada", "email": "e"}])
+def test_members_behind_the_rows_that_look_like_one_are_none(row: dict[str, object]):
+    for count in (1, 5, 255, 256, 257):
+        assert rows(json.dumps({"data": [row] * count, **row}).encode()) == [expected_row(row)] * count
 
 
 # Broken documents

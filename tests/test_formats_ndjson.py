@@ -1,11 +1,15 @@
 """NDJSON: what one bad line does (one bad row), and what it does not (anything to its neighbours)."""
 
+import json
+from typing import Any
+
 import pytest
 
-from dataflow import contacts
+from dataflow import verdicts
 from dataflow.errors import RowTooLarge
 from dataflow.formats.ndjson import read_blocks
-from dataflow.formats.rows import ABSENT, Block, Malformed
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import ABSENT, Malformed
 
 pytestmark = pytest.mark.unit
 
@@ -15,11 +19,25 @@ BOB = b'{"email":"bob@example.org","name":"Bob","tags":[{"name":"no"}]}'
 FOUND = [("Ada", "ada@example.org"), ("Bob", "bob@example.org")]
 
 
-def rows(*pieces: bytes) -> list[tuple[object, object]]:
+def rows(*pieces: bytes, **said: Any) -> list[tuple[object, object]]:
+    return read(*pieces, **said)[0]
+
+
+def read(*pieces: bytes, **said: Any) -> tuple[list[tuple[object, object]], Findings]:
+    """The rows, and what was found out; `said` is what the sender has said."""
     found: list[tuple[object, object]] = []
-    for block in read_blocks(pieces, LIMIT):
+    findings = Findings()
+    for block in read_blocks(pieces, Reading(LIMIT, **said), findings):
         assert block.first_record == len(found)
         found += zip(block.names, block.emails, strict=True)
+    return found, findings
+
+
+def origins(*pieces: bytes) -> list[tuple[int | None, str | list[str]]]:
+    """Line and text of each row, asked for in the order of a report with gaps."""
+    found = []
+    for block in read_blocks(pieces, Reading(LIMIT), Findings()):
+        found += [(block.origin.line(index), block.origin.row(index)) for index in range(len(block.names))]
     return found
 
 
@@ -48,6 +66,8 @@ def test_white_space_around_an_object_is_ignored():
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line():
     assert rows(b"\xef\xbb\xbf" + ADA + b"\n" + BOB) == FOUND
+    assert rows(b"\xef\xbb\xbf\n" + ADA + b"\n" + BOB) == FOUND
+    assert rows(b"\xef\xbb\xbf") == []
 
 
 def test_only_a_newline_ends_a_line():
@@ -101,6 +121,7 @@ def test_one_bad_line_is_one_bad_row(line: bytes, reason: str, newline: bytes):
         assert isinstance(problem, Malformed)
         assert reason in problem.message
         assert problem == same
+        assert problem.code == ("bad_encoding" if "UTF-8" in reason else "malformed_row")
         assert last == (problem, problem)
 
 
@@ -126,12 +147,15 @@ def test_missing_and_nested_values_are_handed_on():
 
 def test_half_a_surrogate_pair_reaches_the_verdict_as_one_bad_row():
     content = b'{"name":"\\ud83d\\u0041","email":"a@example.org"}\n{"name":"\\ud83d\\ude00","email":"b@example.org"}\n'
-    [block] = read_blocks([content], LIMIT)
-    assert block == Block(0, ["\ud83dA", "\U0001f600"], ["a@example.org", "b@example.org"])
-    verdict = contacts.judge(block)
+    [block] = read_blocks([content], Reading(LIMIT), Findings())
+    assert block.names == ["\ud83dA", "\U0001f600"]
+    assert block.emails == ["a@example.org", "b@example.org"]
+    verdict = verdicts.judge(block)
     assert verdict.names == ["\U0001f600"]
-    assert [issue.path for issue in verdict.issues] == [("data", 0, "name")]
-    assert "surrogate" in verdict.issues[0].message
+    [refusal] = verdict.refusals
+    assert [(refusal.index, problem.field, problem.code) for problem in refusal.problems] == [
+        (0, "name", "bad_encoding")
+    ]
 
 
 def line_of(size_bytes: int) -> bytes:
@@ -155,3 +179,93 @@ def test_a_line_may_be_as_long_as_the_limit_and_no_longer(piece_bytes: int, newl
 def test_the_limit_counts_bytes():
     with pytest.raises(RowTooLarge):
         rows(f'{{"name":"{"😀" * (LIMIT // 3)}","email":"e"}}\n'.encode())
+
+
+# Mapping
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"fullName": "Ada", "emailAddress": "e"}, ("Ada", "e")),
+        ({"first_name": "Ada", "last_name": "King", "E-mail": "e"}, ("Ada King", "e")),
+        ({"first_name": " Ada ", "last_name": None, "E-mail": "e"}, ("Ada", "e")),
+        ({"first_name": "Ada", "last_name": 5, "E-mail": ["e"]}, (5, ["e"])),
+        ({"fullName": " ", "first": "Ada", "last": "King", "mail": "e"}, ("Ada King", "e")),
+        ({"Name": "no", "name": "Ada", "EMAIL": "no", "email": "e"}, ("Ada", "e")),
+        ({"name": None, "Full Name": "Ada", "email": "e"}, (None, "e")),
+        ({"phone": "1"}, (ABSENT, ABSENT)),
+    ],
+)
+def test_members_are_found_by_what_they_are_called(row: dict[str, object], expected: tuple[object, object]):
+    line = json.dumps(row).encode()
+    assert rows(b"\n".join([line] * 3)) == [expected] * 3
+    # The same beside rows of another shape, and line by line because of one that is no row at all.
+    assert rows(b"\n".join([line, ADA, line])) == [expected, FOUND[0], expected]
+    assert rows(b"\n".join([line, b"x", line]))[::2] == [expected] * 2
+
+
+def test_a_row_in_which_two_members_could_be_the_email_is_one_bad_row():
+    line = b'{"name":"a","e-mail":"x","Mail":"y"}'
+    for content in (b"\n".join([line, ADA, line]), b"\n".join([line, line])):
+        (problem, same), *_ = found = rows(content)
+        assert isinstance(problem, Malformed)
+        assert problem == same
+        assert problem.code == "malformed_row"
+        assert "e-mail (column 2), Mail (column 3)" in problem.message
+        assert found[-1] == (problem, problem)
+
+
+def test_a_given_mapping_wins_and_what_a_row_lacks_of_it_is_absent():
+    mapping = {"name": ["vorname", "Nachname"], "email": ["contact mail"]}
+    row = {"name": "no", "email": "no", "vorname": "Ada", "nachname": "King", "contact mail": "e"}
+    content = "\n".join(map(json.dumps, [row, {"vorname": "Ada"}, {"email": "no"}])).encode()
+    found, findings = read(content, mapping=mapping)
+    assert found == [("Ada King", "e"), ("Ada", ABSENT), (ABSENT, ABSENT)]
+    assert findings.ignored_columns == ["name", "email"]
+    assert findings.facts["mapping"] == {
+        "name": {"columns": ["vorname", "nachname"], "reason": "as given in mapping"},
+        "email": {"columns": ["contact mail"], "reason": "as given in mapping"},
+    }
+    assert rows(content.partition(b"\n")[0], mapping=mapping) == [("Ada King", "e")]
+
+
+def test_what_was_found_out_is_put_down_whatever_the_rows_look_like():
+    phone = b'{"id":1,"name":"a","email":"b","phone":"1"}'
+    first = b'{"first":"a","email":"b","zip":1}'
+    called = {"name": {"columns": ["name"], "reason": "called like it"}}
+    called["email"] = {"columns": ["email"], "reason": "called like it"}
+    for lines in ([ADA, phone, phone, first], [ADA, b"x", phone, first]):
+        for pieces in ([b"\n".join(lines)], [line + b"\n" for line in lines]):
+            _, findings = read(*pieces)
+            assert findings.facts == {"encoding": "utf-8", "mapping": called}
+            assert findings.ignored_columns == ["id", "phone", "zip"]
+    assert read(b"\xef\xbb\xbf")[1].facts == {"encoding": "utf-8", "hasByteOrderMark": True}
+    assert read(ADA)[1].ignored_columns == []
+
+
+# Refused rows as they came
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_a_row_is_shown_as_its_line_with_the_number_that_an_editor_gives_it(newline: bytes):
+    lines = [b"\xef\xbb\xbf" + ADA, b"", b' {"name": "a",  "name":[1]}', b"  ", b"", b"x\xff\xc3(\xe9", BOB, b""]
+    content = newline.join(lines)
+    shown = [ADA.decode(), ' {"name": "a",  "name":[1]}', "x\udcff\udcc3(\udce9", BOB.decode()]
+    expected = list(zip([1, 3, 6, 7], shown, strict=True))
+    for cut in range(len(content)):
+        assert origins(content[:cut], content[cut:]) == expected
+    assert origins(*(content[at : at + 1] for at in range(len(content)))) == expected
+
+
+def test_a_row_can_be_asked_for_by_itself():
+    content = b"\n" * 5 + b"\n".join(b'{"name":%d}' % number for number in range(1000))
+    [block] = read_blocks([content + b"\n"], Reading(LIMIT), Findings())
+    assert (block.origin.line(700), block.origin.row(700)) == (706, '{"name":700}')
+
+
+def test_the_beginning_of_a_file_leaves_out_the_line_that_may_be_cut():
+    content = ADA + b"\n" + BOB + b"\n"
+    for end in range(len(content) + 1):
+        assert rows(content[:end], is_beginning=True) == FOUND[: content[:end].count(b"\n")]
+    assert rows(content, is_beginning=True) == FOUND

@@ -77,18 +77,52 @@ def test_the_declared_type_is_stronger_than_the_file_name():
 @pytest.mark.parametrize(
     "content",
     [
-        b"PK\x03\x04\x14\x00\x06\x00\x08\x00",  # a spreadsheet
-        b"\x1f\x8b\x08\x00\x00\x00",
-        "name,email\n".encode("utf-16"),
+        b"\x1f\x8b\x08\x00\x00\x00",  # expanded by now, or compressed twice
         "name,email\n".encode("utf-16-be"),
         b"\x00",
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
     ],
 )
-@pytest.mark.parametrize("media_type", MISLEADING)
+@pytest.mark.parametrize("media_type", ["", "application/octet-stream", "application/vnd.ms-excel", "application/json"])
 def test_binary_content_is_refused_with_what_to_send(content: bytes, media_type: str):
-    with pytest.raises(UnsupportedMediaType, match="Send JSON, NDJSON or CSV in UTF-8") as caught:
-        recognise(content, media_type, "contacts.csv")
+    with pytest.raises(UnsupportedMediaType, match="Send JSON, NDJSON, CSV, vCard or XLSX") as caught:
+        recognise(content, media_type, "contacts.bin")
     assert caught.value.status == 415
+
+
+@pytest.mark.parametrize("content", [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00\x00", b"%PDF-1.7\n%"])
+def test_an_old_workbook_or_a_document_is_refused_with_how_to_save_it(content: bytes):
+    with pytest.raises(UnsupportedMediaType, match=r"Save the contacts as \.xlsx or CSV"):
+        recognise(content, "", "contacts.xls")
+
+
+def test_a_nul_in_what_is_declared_to_be_delimited_text_is_a_matter_of_its_row():
+    assert recognise(b"name,email\nA\x00da,ada@example.org\n", "text/csv", None).name == "csv"
+    assert recognise(b"name,email\nA\x00da,ada@example.org\n", "", "contacts.csv").name == "csv"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("name,email\n", "csv"),
+        ('[{"name":', "json"),
+        ('{"name":"Ada"}\n{"name":"Bob"}\n', "ndjson"),
+        ("BEGIN:VCARD\n", "vcard"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_a_byte_order_mark_tells_how_to_look(content: str, name: str, encoding: str):
+    assert recognise(content.encode(encoding), "", None).name == name
+
+
+def test_a_named_encoding_tells_how_to_look():
+    assert recognise("name,email\n".encode("utf-16-be"), "", None, encoding="utf-16-be").name == "csv"
+    assert recognise('[{"name":'.encode("utf-16-le"), "", None, encoding="utf-16-le").name == "json"
+
+
+def test_cards_and_workbooks_are_known_by_how_they_begin():
+    assert recognise(b"begin:vcard\r\nVERSION:2.1\r\n", "text/csv", "contacts.csv").name == "vcard"
+    assert recognise(b"PK\x03\x04\x14\x00\x06\x00\x08\x00", "text/csv", "contacts.csv").name == "xlsx"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +141,9 @@ def test_a_hostile_first_line_is_no_crash(first: bytes):
         ("application/ndjson", "ndjson"),
         ("application/jsonl", "ndjson"),
         ("text/csv", "csv"),
+        ("text/tab-separated-values", "csv"),
+        ("text/vcard", "vcard"),
+        ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
     ],
 )
 def test_a_media_type_names_its_format(media_type: str, name: str):
@@ -122,4 +159,4 @@ def test_other_media_types_name_none(media_type: str):
 def test_each_format_is_known_by_its_own_name_and_one_of_its_extensions():
     for name, known in FORMATS.items():
         assert known.name == name
-        assert f".{name}" in known.extensions
+        assert any(extension in (f".{name}", ".vcf") for extension in known.extensions)

@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from dataflow.errors import MalformedInput
 from dataflow.formats.json_events import EventReader
-from dataflow.formats.rows import ABSENT, Block, Malformed
+from dataflow.formats.json_rows import EventOrigin
+from dataflow.formats.members import Members
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import PIECE_BYTES, Block, Malformed
 from dataflow.formats.shapes import SCALARS, Event, RowShape
 
 MAX_DEPTH = 32
 #: Members of the request object that mean something; a second one of these is refused, others are ignored.
-MEMBERS: Final = ("source", "data", "useResumable", "onInvalid")
+MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "onConflict", "dryRun")
 _NESTED: Final = {"start_map": dict, "start_array": list}
 #: Rows tried at once: enough to make the constant cost small, few enough that a deviating row wastes little.
 _BULK_ROWS = 256
@@ -23,17 +26,22 @@ _BULK_ROWS = 256
 _MAX_PATIENCE_ROWS = 255
 
 
-def read_blocks(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[Block]:
+def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
     """The contacts of a document.
 
     :raises MalformedInput: when it is not JSON, not of one of the two forms, or nested over MAX_DEPTH.
     :raises RowTooLarge: when `max_row_bytes` pass without an event, or in one row over all its keys and values.
     """
-    walker = JsonWalker(max_row_bytes)
+    walker = JsonWalker(reading, findings)
     for piece in pieces:
-        if block := walker.feed(piece):
-            yield block
-    walker.close()
+        # A block keeps the events of its rows, which take ten times their bytes.
+        for start in range(0, len(piece), PIECE_BYTES):
+            if block := walker.feed(piece[start : start + PIECE_BYTES]):
+                yield block
+    if not reading.is_beginning:
+        walker.close()
+    elif walker.data_type is None:
+        return
     if walker.data_type is not list:
         raise MalformedInput("Invalid JSON format: the object has no array named data.")
 
@@ -41,25 +49,32 @@ def read_blocks(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[Block]:
 class JsonWalker:
     """Takes a document piece by piece and gives its rows as they complete."""
 
-    def __init__(self, max_row_bytes: int) -> None:
+    def __init__(self, reading: Reading, findings: Findings) -> None:
         self.members: dict[
             str, object
         ] = {}  #: those of MEMBERS that were found, without `data`; a nested value as its type
         self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
-        self.row_count = 0
-        self._max_row_bytes = max_row_bytes
-        self._reader = EventReader(max_row_bytes, lambda: self.row_count)
+        self._max_row_bytes = reading.max_row_bytes
+        self._reader = EventReader(reading.max_row_bytes, findings)
         self._depth = 0
         self._rows_depth = 0  #: depth inside the array of rows while there, else 0
         self._member = ""  #: the key at depth 1 of the request object whose value comes next
         self._row: dict[str, object] | Malformed | None = None  #: the row that has begun but not ended
         self._row_key = ""
         self._row_size = 0
+        self._row_parts: list[list[Event]] = []  #: its events in earlier pieces
+        self._row_members = Members(reading, findings)
         self._shape: RowShape | None = None
         self._patience_rows = 0
         self._singles = 0  #: rows to take singly before the next try at many
         self._names: list[object] = []
         self._emails: list[object] = []
+        self._origin = EventOrigin()
+
+    @property
+    def row_count(self) -> int:
+        """The rows that have ended so far."""
+        return self._reader.row_count
 
     def feed(self, piece: bytes) -> Block | None:
         """The rows that end in this piece, None when none does.
@@ -81,8 +96,8 @@ class JsonWalker:
     def _take_block(self) -> Block | None:
         if not self._names:
             return None
-        block = Block(self.row_count - len(self._names), self._names, self._emails)
-        self._names, self._emails = [], []
+        block = Block(self.row_count - len(self._names), self._names, self._emails, self._origin)
+        self._names, self._emails, self._origin = [], [], EventOrigin()
         return block
 
     def _walk(self, events: list[Event]) -> None:
@@ -99,25 +114,40 @@ class JsonWalker:
                     self._patience_rows = 0 if rows else min(2 * self._patience_rows + 1, _MAX_PATIENCE_ROWS)
                     self._singles = max(1, self._patience_rows)
             else:
-                start, was_between = position, self._is_between_rows()
-                position = self._step_to_boundary(events, position)
+                was_between = self._is_between_rows()
+                stepped = self._step_to_boundary(events, position)
+                position += len(stepped)
                 self._singles = max(0, self._singles - 1)
-                if was_between and (shape is None or self._patience_rows):
-                    self._shape = RowShape.of(events[start:position]) or shape
+                if was_between and not self._singles and (shape is None or self._patience_rows):
+                    self._shape = RowShape.of(stepped, self._row_members) or shape
 
     def _is_between_rows(self) -> bool:
         return self._row is None and self._rows_depth > 0 and self._depth == self._rows_depth
 
     def _take_rows(self, shape: RowShape, events: list[Event], position: int) -> int:
         """Take rows of one shape as columns; return how many."""
-        rows, names, emails = shape.take(events, position, _BULK_ROWS)
-        self._names += names
-        self._emails += emails
-        self.row_count += rows
-        return rows
+        run = shape.take(events, position, _BULK_ROWS)
+        names, emails = shape.names_and_emails(run)
+        if names:
+            self._origin.add_rows(len(self._names), run, shape.length)
+            self._names += names
+            self._emails += emails
+            self._reader.row_count += len(names)
+        return len(names)
 
-    def _step_to_boundary(self, events: list[Event], position: int) -> int:
-        """Step through single events up to the next one between two rows; return the position behind it."""
+    def _step_to_boundary(self, events: list[Event], position: int) -> list[Event]:
+        """Step through single events up to the next one between two rows; return those."""
+        row_count = self.row_count
+        end = self._step(events, position)
+        stepped = events[position:end]
+        if self._row is not None:
+            self._row_parts.append(stepped)
+        elif self.row_count > row_count:
+            self._origin.add_row(len(self._names) - 1, [*self._row_parts, stepped])
+            self._row_parts = []
+        return stepped
+
+    def _step(self, events: list[Event], position: int) -> int:
         for index in range(position, len(events)):
             kind, value = events[index]
             if self._row is not None:
@@ -158,16 +188,17 @@ class JsonWalker:
             if self._depth == self._rows_depth:
                 self._end_row()
         else:
-            if at_member and self._row_key in ("name", "email"):
+            if at_member:
                 self._row[self._row_key] = _NESTED.get(kind, value)  # type: ignore[index]
             if kind in _NESTED:
                 self._descend()
 
     def _end_row(self) -> None:
         row, self._row = self._row, None
-        self._names.append(row.get("name", ABSENT) if isinstance(row, dict) else row)
-        self._emails.append(row.get("email", ABSENT) if isinstance(row, dict) else row)
-        self.row_count += 1
+        name, email = self._row_members.pick(row) if isinstance(row, dict) else (row, row)
+        self._names.append(name)
+        self._emails.append(email)
+        self._reader.row_count += 1
 
     def _step_outside(self, kind: str, value: Any) -> None:
         """One event outside the rows: the document's frame, or a member that is ignored."""

@@ -4,13 +4,14 @@ What the events mean is left to `json_document`.
 """
 
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import ijson
 from ijson.backends import yajl2_c
 
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.escapes import EscapeCheck
+from dataflow.formats.reading import Findings
 from dataflow.formats.rows import PIECE_BYTES
 from dataflow.formats.shapes import Event
 
@@ -22,15 +23,17 @@ class _EventList(list[Event]):
 
 
 class EventReader:
-    """Takes a document piece by piece; `rows_so_far` says in messages how far it got.
+    """Takes a document piece by piece.
 
     Each list of events must be worked off before the next is asked for. What came before a fault is still handed
     out before the fault is raised.
     """
 
-    def __init__(self, max_row_bytes: int, rows_so_far: Callable[[], int]) -> None:
+    def __init__(self, max_row_bytes: int, findings: Findings) -> None:
+        self.row_count = 0  #: kept by whoever works off the events: messages say how far it got
+        self._facts = findings.facts
+        self._facts.setdefault("encoding", "utf-8")
         self._max_row_bytes = max_row_bytes
-        self._rows_so_far = rows_so_far
         self._head: bytes | None = b""  #: the first bytes while they may be a byte order mark, then None
         self._escapes = EscapeCheck()
         self._events = _EventList()
@@ -48,7 +51,10 @@ class EventReader:
             if len(piece) < len(BOM_UTF8):
                 self._head = piece
                 return
-            piece, self._head = piece.removeprefix(BOM_UTF8), None
+            if piece.startswith(BOM_UTF8):
+                piece = piece.removeprefix(BOM_UTF8)
+                self._facts.setdefault("hasByteOrderMark", True)
+            self._head = None
         for start in range(0, len(piece), PIECE_BYTES):
             yield from self._read(piece[start : start + PIECE_BYTES])
 
@@ -69,7 +75,7 @@ class EventReader:
 
     def too_large(self) -> RowTooLarge:
         """The error for whatever outgrows the limit."""
-        number = self._rows_so_far() + 1
+        number = self.row_count + 1
         return RowTooLarge(
             f"Row {number} or what follows it is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES)."
         )
@@ -94,4 +100,4 @@ class EventReader:
             text = error.args[0] if error.args else ""
             # Further lines quote the document around the fault: other people's rows.
             reason = (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition("\n")[0]
-        return MalformedInput(f"Invalid JSON format: {reason.rstrip('.')} (after {self._rows_so_far()} complete rows).")
+        return MalformedInput(f"Invalid JSON format: {reason.rstrip('.')} (after {self.row_count} complete rows).")

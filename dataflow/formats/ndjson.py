@@ -4,13 +4,16 @@ Parsed by the standard library's scanner, which is faster on single lines than i
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
 from dataflow.errors import RowTooLarge
-from dataflow.formats.rows import ABSENT, Block, Malformed
+from dataflow.formats.members import Members, column_of
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import BAD_ENCODING, Block, Malformed
 
 _BOM = "\ufeff"
 
@@ -19,26 +22,58 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-_scan = json.JSONDecoder(parse_constant=_refuse_constant).scan_once  # type: ignore[attr-defined]
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_scan = _decoder.scan_once  # type: ignore[attr-defined]
+_get_value, _get_end = itemgetter(0), itemgetter(1)
 _get_name = itemgetter("name")
 _get_email = itemgetter("email")
 
 
-def read_blocks(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[Block]:
+def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
     """The rows of an NDJSON stream; blank lines are no rows.
 
     :raises RowTooLarge: when a line is longer than `max_row_bytes`.
     """
-    record = 0
-    for lines in _whole_lines(pieces, max_row_bytes):
-        names, emails = _columns(lines, max_row_bytes)
+    members = Members(reading, findings)
+    findings.facts.setdefault("encoding", "utf-8")
+    record, line = 0, 1
+    for complete in _whole_lines(pieces, reading):
+        lines = complete.removeprefix(BOM_UTF8) if line == 1 else complete
+        if len(lines) < len(complete):
+            findings.facts.setdefault("hasByteOrderMark", True)
+        names, emails, line_count = _columns(lines, reading.max_row_bytes, members)
         if names:
-            yield Block(record, names, emails)
+            yield Block(record, names, emails, LineOrigin(lines, line))
             record += len(names)
+        line += line_count
 
 
-def _whole_lines(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[bytes]:
-    """The same bytes, cut at ends of lines; what is left of a piece waits for the next one."""
+class LineOrigin:
+    """Where the rows of a block come from: lines, cut into rows only when the first of them is asked for."""
+
+    def __init__(self, lines: bytes, first_line: int) -> None:
+        self._lines = lines
+        self._first_line = first_line
+        self._found: list[tuple[int, bytes]] = []
+
+    def line(self, index: int) -> int | None:
+        """The physical line, from 1."""
+        return self._row(index)[0]
+
+    def row(self, index: int) -> str:
+        """The line as it came; a byte that is no UTF-8 as the surrogate U+DC00 and itself."""
+        line = self._row(index)[1].removeprefix(BOM_UTF8).removesuffix(b"\r")
+        return line.decode(errors="surrogateescape")
+
+    def _row(self, index: int) -> tuple[int, bytes]:
+        if not self._found:
+            numbered = enumerate(self._lines.split(b"\n"), self._first_line)
+            self._found = [(number, line) for number, line in numbered if line.strip()]
+        return self._found[index]
+
+
+def _whole_lines(pieces: Iterable[bytes], reading: Reading) -> Iterator[bytes]:
+    """The same bytes, cut at ends of lines, each without its last; what is left of a piece waits for the next one."""
     rest: list[bytes] = []
     rest_bytes = 0
     for piece in pieces:
@@ -48,56 +83,89 @@ def _whole_lines(pieces: Iterable[bytes], max_row_bytes: int) -> Iterator[bytes]
             rest, rest_bytes = [], 0
         rest.append(tail)
         rest_bytes += len(tail)
-        if rest_bytes > max_row_bytes:
-            raise _too_large(max_row_bytes)
-    yield b"".join(rest)
+        if rest_bytes > reading.max_row_bytes:
+            raise _too_large(reading.max_row_bytes)
+    if not reading.is_beginning:
+        yield b"".join(rest)
 
 
 def _too_large(max_row_bytes: int) -> RowTooLarge:
     return RowTooLarge(f"A line is larger than {max_row_bytes} bytes (MAX_ROW_BYTES). Split the row.")
 
 
-def _columns(lines: bytes, max_row_bytes: int) -> tuple[list[object], list[object]]:
+def _columns(lines: bytes, max_row_bytes: int, members: Members) -> tuple[list[object], list[object], int]:
+    """Names, e-mails, and how many lines there are: counting them in the bytes would cost a thirtieth of all."""
     if len(lines) > max_row_bytes and max(map(len, lines.split(b"\n"))) > max_row_bytes:
         raise _too_large(max_row_bytes)
     try:
-        return _uniform_columns(lines)
-    except (ValueError, KeyError, RecursionError):
-        pairs = [_pair(line) for line in lines.split(b"\n") if line.strip()]
-        return [name for name, _ in pairs], [email for _, email in pairs]
+        texts = _texts(lines)
+        return *_columns_of_objects(_values(texts), members), len(texts)
+    except (ValueError, TypeError, RecursionError):
+        found = lines.split(b"\n")
+        rows = [_row(line) for line in found if line.strip()]
+        names, emails = map(iter, _columns_of_objects([row for row in rows if isinstance(row, dict)], members))
+        return (
+            [row if isinstance(row, Malformed) else next(names) for row in rows],
+            [row if isinstance(row, Malformed) else next(emails) for row in rows],
+            len(found),
+        )
 
 
-def _uniform_columns(lines: bytes) -> tuple[list[object], list[object]]:
-    """All lines at once, for the usual case that each is exactly one object with both members.
-
-    :raises ValueError, KeyError, RecursionError: when one of them is something else.
-    """
+def _texts(lines: bytes) -> list[str]:
     text = lines.decode()
     if "\r" in text:
         text = text.replace("\r\n", "\n").removesuffix("\r")
-    texts = text.split("\n")
-    # The scanner ends on StopIteration when a line is empty, which map() takes for its own end: compare the ends.
+    return text.split("\n")
+
+
+def _values(texts: list[str]) -> list[dict[str, object]]:
+    """All lines at once, for the usual case that each is exactly one value; that it is an object remains to be seen.
+
+    :raises ValueError, RecursionError: when one of them is not one value.
+    """
     scanned: list[tuple[Any, int]] = list(map(_scan, texts, repeat(0)))
-    rows, ends = zip(*scanned, strict=True)
-    if ends != tuple(map(len, texts)) or set(map(type, rows)) != {dict}:
-        raise ValueError("not one object a line")
-    return list(map(_get_name, rows)), list(map(_get_email, rows))
+    # No end lies behind its line's, so the sums differ when one lies before it, and when the scanner has met a line
+    # without a value: that is a StopIteration, which map() takes for its own end.
+    if sum(map(_get_end, scanned)) != sum(map(len, texts)):
+        raise ValueError("not one value a line")
+    return list(map(_get_value, scanned))
 
 
-def _pair(line: bytes) -> tuple[object, object]:
+def _columns_of_objects(rows: Sequence[dict[str, object]], members: Members) -> tuple[list[object], list[object]]:
+    """:raises TypeError: when one of them is none."""
+    if not members.has_mapping or not rows:
+        try:
+            columns = list(map(_get_name, rows)), list(map(_get_email, rows))
+        except KeyError:
+            pass
+        else:
+            members.note(rows)
+            return columns
+    if set(map(type, rows)) != {dict}:
+        raise TypeError("not an object")
+    keys = tuple(rows[0])
+    places = members.of(keys)
+    are_alike = sum(map(len, rows)) == len(keys) * len(rows) and len(set[str]().union(*rows)) == len(keys)
+    if isinstance(places, Malformed) or not are_alike:
+        names, emails = zip(*map(members.pick, rows), strict=True)
+        return list(names), list(emails)
+
+    def values_at(position: int) -> list[object]:
+        return list(map(itemgetter(keys[position]), rows))
+
+    return column_of(places.names, len(rows), values_at), column_of(places.emails, len(rows), values_at)
+
+
+def _row(line: bytes) -> dict[str, object] | Malformed:
     try:
-        row = json.loads(line.decode().removeprefix(_BOM), parse_constant=_refuse_constant)
+        row = _decoder.decode(line.decode().removeprefix(_BOM))
     except UnicodeDecodeError as error:
-        problem = Malformed(f"Invalid UTF-8 at byte {error.start} of the line")
+        return Malformed(f"Invalid UTF-8 at byte {error.start} of the line", BAD_ENCODING)
     except RecursionError:
-        problem = Malformed("Invalid JSON: nested too deeply")
+        return Malformed("Invalid JSON: nested too deeply")
     except ValueError as error:
-        problem = Malformed(f"Invalid JSON: {_reason(error)}")
-    else:
-        if isinstance(row, dict):
-            return row.get("name", ABSENT), row.get("email", ABSENT)
-        problem = Malformed("Invalid JSON: expected an object")
-    return problem, problem
+        return Malformed(f"Invalid JSON: {_reason(error)}")
+    return row if isinstance(row, dict) else Malformed("Invalid JSON: expected an object")
 
 
 def _reason(error: ValueError) -> str:

@@ -7,10 +7,13 @@ contact is left to `contacts`; a format only says what it found.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 #: Bytes a parser looks at in one go; a block holds the rows that end in one piece.
 PIECE_BYTES = 64 * 1024
+
+#: Codes of rows that are no rows; `contacts` has those of values.
+MALFORMED_ROW, WRONG_COLUMN_COUNT, BAD_ENCODING = "malformed_row", "wrong_column_count", "bad_encoding"
 
 
 class Absent:
@@ -28,6 +31,17 @@ class Malformed:
     """Stands for both values of a row that could not be read as one at all."""
 
     message: str
+    code: str = MALFORMED_ROW
+
+
+class Origin(Protocol):
+    """Where the rows of a block come from. Asked only about the few that are refused, before the next block is."""
+
+    def line(self, index: int) -> int | None:
+        """The physical line, from 1, on which row `index` of the block begins; None where lines mean nothing."""
+
+    def row(self, index: int) -> str | list[str]:
+        """The row as it came: its cells, or its text (JSON with all members, a line that is none, a card)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +55,4 @@ class Block:
     first_record: int
     names: Sequence[object]
     emails: Sequence[object]
+    origin: Origin

@@ -1,0 +1,200 @@
+"""How a delimited text is laid out: its delimiter, what stands before its header row, and which columns that has.
+
+The header row and the delimiter are found together. Of the first records, as each delimiter would have them, the
+header is the first one that has a name and an e-mail; whatever stands before it is a preamble.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Final
+from uuid import uuid4
+
+from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns, NoContacts, RowTooLarge
+from dataflow.formats import columns
+from dataflow.formats.columns import Columns
+from dataflow.formats.reading import Reading
+from dataflow.formats.runs import height, is_blank
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+#: How many records may be looked at for the header; blank ones do not count.
+MAX_RECORDS: Final = 30
+#: What a spreadsheet can have; records of more cells are no header, and not worth the time to look.
+MAX_COLUMNS: Final = 16_384
+#: A first line that names the delimiter, as spreadsheets write and read it.
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\w\r\n])"?[ \t]*(?:[\r\n]|\Z)', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a delimited text is to be read from its header row on."""
+
+    delimiter: str
+    header_line: int  #: physical line on which the header row begins, from 1
+    header: list[str]
+    columns: Columns
+
+
+def find(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Dialect | None:
+    """How to read the content that begins with `text`, None when that cannot be told from as little.
+
+    :param text: may be cut anywhere unless it `is_whole`; its first line has the number `first_line`.
+    :raises MissingColumns: when none of the first records is a header row.
+    :raises AmbiguousColumns: when several of its columns could be the same.
+    """
+    beginning = _Beginning(text, reading, is_whole, first_line)
+    return beginning.find() or (beginning.settle() if is_whole or beginning.is_enough() else None)
+
+
+def settle(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Dialect:
+    """The same when nothing more is to be had, or would be looked at.
+
+    :raises NoContacts: when there is nothing but blank lines.
+    :raises MalformedInput: when a quote is never closed, and no header row comes before.
+    :raises RowTooLarge: when not even the first row is complete.
+    """
+    return _Beginning(text, reading, is_whole, first_line).settle()
+
+
+def after_lines(text: str, lines: int) -> str:
+    """What follows the first `lines` physical lines."""
+    return text[sum(map(len, islice(io.StringIO(text, newline=""), lines))) :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    line: int  #: where it begins, or, when it is open, where the quote opens that nothing closes
+    cells: list[str]  #: none when one of them is over the limit
+    is_open: bool = False
+
+
+class _Beginning:
+    """The beginning of a text, as each delimiter that comes into question would split it."""
+
+    def __init__(self, text: str, reading: Reading, is_whole: bool, first_line: int) -> None:
+        separator = _SEPARATOR_LINE.match(text) if first_line == 1 else None
+        self._reading = reading
+        self._is_whole = is_whole
+        skipped_lines = max((reading.skip_rows or 0) - (first_line - 1), 0)
+        self._text = after_lines(text, skipped_lines)
+        self._first_line = first_line + skipped_lines
+        fixed = reading.delimiter or (separator and separator[1])
+        self._delimiters = (fixed,) if fixed else DELIMITERS
+        self._wanted = MAX_RECORDS if reading.skip_rows is None else 1
+        self._records: dict[str, list[_Record]] = {}  #: by delimiter, as far as `find` had to look
+        self._open: dict[str, _Record] = {}  #: of the delimiters by which the text ends within a quoted cell
+        self._ambiguous: AmbiguousColumns | None = None
+
+    def find(self) -> Dialect | None:
+        """The header that comes first; of several on one line, by different delimiters, that of the most columns."""
+        end = len(self._text) if self._is_whole else max(self._text.rfind("\n"), self._text.rfind("\r")) + 1
+        return _best(self._first_header(each, self._split(self._text[:end], each)) for each in self._delimiters)
+
+    def is_enough(self) -> bool:
+        """Whether `find` has looked at all records that the header could be, by each delimiter."""
+        return all(len(records) >= self._wanted for records in self._records.values())
+
+    def settle(self) -> Dialect:
+        """The header, or what is wrong."""
+        if found := self.find() or self._find_by_line():
+            return found
+        if self._ambiguous:
+            raise self._ambiguous
+        if not self._text.strip():
+            raise NoContacts("The file is empty: expected a header row naming name and email.")
+        delimiter = self._most_plausible()
+        self._check_closed(delimiter)
+        records = self._records[delimiter] or self._lines(delimiter) or [_Record(self._first_line, [self._text])]
+        width = _common_width([record.cells for record in records])[2]
+        likely = next((record for record in records if len(record.cells) == width), records[0])
+        self._check_size(likely)
+        return Dialect(delimiter, likely.line, likely.cells, columns.require(likely.cells, self._reading.mapping))
+
+    def _first_header(self, delimiter: str, records: Iterable[_Record]) -> Dialect | None:
+        for record in records:
+            try:
+                found = columns.find(record.cells, self._reading.mapping)
+            except MissingColumns:
+                continue  # what `mapping` names is not in this one
+            except AmbiguousColumns as error:
+                self._ambiguous = self._ambiguous or error
+                continue
+            if found.is_complete:
+                self._check_size(record)
+                return Dialect(delimiter, record.line, record.cells, found)
+        return None
+
+    def _find_by_line(self) -> Dialect | None:
+        """The header when each line is taken alone: a stray quote above it has swallowed it."""
+        return _best(self._first_header(each, self._lines(each)) for each in self._delimiters)
+
+    def _split(self, text: str, delimiter: str) -> Iterator[_Record]:
+        """The first records that are complete, without blank ones."""
+        self._records[delimiter] = found = []
+        for record in _records(io.StringIO(text, newline=""), delimiter, self._first_line):
+            if record.is_open:
+                self._open[delimiter] = record
+            elif len(record.cells) <= MAX_COLUMNS:
+                found.append(record)
+                yield record
+            if len(found) == self._wanted:
+                break
+
+    def _lines(self, delimiter: str) -> list[_Record]:
+        """The first lines, each as a record of its own."""
+        lines = (each for each in enumerate(io.StringIO(self._text, newline=""), self._first_line) if each[1].strip())
+        found = chain.from_iterable(_records([text], delimiter, line) for line, text in islice(lines, self._wanted))
+        return [record for record in found if not record.is_open and len(record.cells) <= MAX_COLUMNS]
+
+    def _most_plausible(self) -> str:
+        """The delimiter that splits most of the first lines into the same number of cells."""
+        widths = {each: _common_width([record.cells for record in self._lines(each)]) for each in self._delimiters}
+        return max(self._delimiters, key=lambda each: widths[each])
+
+    def _check_closed(self, delimiter: str) -> None:
+        if self._is_whole and (record := self._open.get(delimiter)):
+            raise unclosed_quote(record.line) if record.cells else row_too_large(self._reading.max_row_bytes)
+
+    def _check_size(self, record: _Record) -> None:
+        if sum(map(len, record.cells)) >= self._reading.max_row_bytes:
+            raise row_too_large(self._reading.max_row_bytes)
+
+
+def unclosed_quote(line: int) -> MalformedInput:
+    return MalformedInput(f"The quote that opens a cell on line {line} is never closed: the rest of the file is in it.")
+
+
+def row_too_large(max_row_bytes: int) -> RowTooLarge:
+    return RowTooLarge(f"A row is larger than {max_row_bytes} bytes (MAX_ROW_BYTES). Is a quote left open?")
+
+
+def _records(lines: Iterable[str], delimiter: str, first_line: int) -> Iterator[_Record]:
+    """The records that are not blank; the last one is open when the lines end within a quoted cell."""
+    end = [f"end-{uuid4()}"] * 2  # swallowed by a cell that is still open, otherwise a record of its own
+    reader = csv.reader(chain(lines, [delimiter.join(end)]), delimiter=delimiter)
+    line = first_line
+    try:
+        for cells in reader:
+            if cells and cells[-1].endswith(end[1]):
+                if cells != end:
+                    yield _Record(line + height(cells[:-1]) - 1, cells, is_open=True)
+                return
+            if not is_blank(cells):
+                yield _Record(line, cells)
+            line = first_line + reader.line_num
+    except csv.Error:
+        yield _Record(line, [], is_open=True)
+
+
+def _best(found: Iterable[Dialect | None]) -> Dialect | None:
+    return min(filter(None, found), key=lambda each: (each.header_line, -len(each.header)), default=None)
+
+
+def _common_width(rows: list[list[str]]) -> tuple[int, bool, int]:
+    """How many rows have the most frequent number of cells over one, whether the first has, and that number."""
+    counted = Counter(len(cells) for cells in rows if len(cells) > 1)
+    return max(((count, len(rows[0]) == width, width) for width, count in counted.items()), default=(0, False, 1))

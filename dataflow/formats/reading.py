@@ -1,0 +1,42 @@
+"""How a file is to be read, as far as its sender has said so, and what reading it has found out."""
+
+from dataclasses import dataclass, field
+
+from dataflow.storable import storable_json
+
+#: The members of `mapping` and the columns that each is made of, joined by a space when there are several.
+Mapping = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a format has to know; None means: find out."""
+
+    max_row_bytes: int
+    max_expanded_bytes: int = 10 * 1024**3  #: of a compressed file, over all that it expands to
+    mapping: Mapping | None = None  #: columns of `name` and `email`; either may be missing, and is then found out
+    encoding: str | None = None  #: a codec's name
+    delimiter: str | None = None  #: one character
+    skip_rows: int | None = None  #: physical lines before the header row
+    is_beginning: bool = False  #: the content may end anywhere: rows that are not complete are no errors
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is known of a file; written by its format while it is read, kept on the job as `detected`.
+
+    `facts`, as far as they apply: compression, encoding, hasByteOrderMark, delimiter, preambleLines, headerLine,
+    mapping ({"name": {"columns": [...], "reason": "..."}, ...}).
+    """
+
+    facts: dict[str, object] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)  #: the header row of a file that has one, as it came
+    ignored_columns: list[str] = field(default_factory=list)  #: columns or members that are neither name nor e-mail
+
+    def as_json(self) -> dict[str, object]:
+        """What is kept on the job."""
+        named = {"columns": self.columns, "ignoredColumns": self.ignored_columns}
+        found: dict[str, object] = storable_json(
+            {**self.facts, **{name: value for name, value in named.items() if value}}
+        )
+        return found

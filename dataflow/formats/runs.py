@@ -1,0 +1,102 @@
+"""Consecutive rows of a table as the columns of a block, and where each of them comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, repeat
+
+from dataflow.formats.columns import Columns, Place
+from dataflow.formats.rows import WRONG_COLUMN_COUNT, Malformed
+
+
+@dataclass(slots=True)
+class Run:
+    """Rows as the reader gives them, blank ones among them; the origin of the block that they become."""
+
+    rows: list[list[str]]
+    first_line: int
+    line_count: int
+    _kept: list[list[str]] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)  #: where each kept row begins, once somebody has asked
+
+    def line(self, index: int) -> int:
+        is_flat = self.line_count == len(self.rows)
+        if is_flat and len(self._kept) == len(self.rows):
+            return self.first_line + index
+        if not self._starts:
+            starts = accumulate(repeat(1) if is_flat else map(height, self.rows), initial=self.first_line)
+            self._starts = [line for row, line in zip(self.rows, starts, strict=False) if not is_blank(row)]
+        return self._starts[index]
+
+    def row(self, index: int) -> list[str]:
+        return self._kept[index]
+
+    def as_columns(self, width: int, columns: Columns) -> tuple[Sequence[object], Sequence[object]]:
+        """Names and e-mails, without blank rows; the header row has `width` cells."""
+        self._kept = rows = self.rows
+        if width > 1 and set(map(len, rows)) == {width}:
+            emails = _column(rows, columns.emails)
+            # So none of the rows is blank.
+            if all(map(str.strip, emails)):
+                return _column(rows, columns.names), emails
+        self._kept = _without_blank(rows)
+        return _ragged_columns(self._kept, width, columns)
+
+
+def count_lines(text: str) -> int:
+    """How many line ends there are, whichever kind each of them is."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def height(cells: list[str]) -> int:
+    """How many physical lines a record takes."""
+    text = "|".join(cells)  # a CR at the end of one cell and an LF at the beginning of the next are two line ends
+    return 1 + count_lines(text) if "\n" in text or "\r" in text else 1
+
+
+def is_blank(cells: list[str]) -> bool:
+    """Whether a record is none: nothing but white space, in however many cells."""
+    return not any(map(str.strip, cells))
+
+
+def _without_blank(rows: list[list[str]]) -> list[list[str]]:
+    """The rows that are not `is_blank`, in a fifth of the time."""
+    return [row for row in filter(any, rows) if row[0].strip() or not is_blank(row)]
+
+
+def _ragged_columns(rows: list[list[str]], width: int, columns: Columns) -> tuple[Sequence[object], Sequence[object]]:
+    reach = columns.reach
+    problems = {
+        index: Malformed(f"Expected {width} cells, found {len(row)}", WRONG_COLUMN_COUNT)
+        for index, row in enumerate(rows)
+        if len(row) != width and (len(row) < reach or any(map(str.strip, row[width:])))
+    }
+    if not problems:
+        return _column(rows, columns.names), _column(rows, columns.emails)
+    rows = rows.copy()
+    for index in problems:
+        rows[index] = [""] * reach
+    names: list[object] = [*_column(rows, columns.names)]
+    emails: list[object] = [*_column(rows, columns.emails)]
+    for index, problem in problems.items():
+        names[index] = emails[index] = problem
+    return names, emails
+
+
+def _column(rows: list[list[str]], places: tuple[Place, ...]) -> list[str]:
+    """What `columns.joined` gives for each row, all at once."""
+    merged, *others = (_place(rows, place) for place in places)
+    for other in others:
+        if all(map(str.strip, merged)):
+            break
+        merged = [two if two.strip() and not one.strip() else one for one, two in zip(merged, other, strict=True)]
+    return merged
+
+
+def _place(rows: list[list[str]], place: Place) -> list[str]:
+    if len(place) == 1:
+        [position] = place
+        return [row[position] for row in rows]
+    parts = [[row[position].strip() for row in rows] for position in place]
+    if any("" in part for part in parts):
+        return [" ".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
+    return list(map(" ".join, zip(*parts, strict=True)))

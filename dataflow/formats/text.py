@@ -1,0 +1,135 @@
+"""Which encoding a text is in, and its bytes as pieces of text.
+
+What cannot be decoded is kept: each such byte becomes the lone surrogate U+DC00 + byte, which no encoding has for a
+character, so that the one row that holds it can be refused. Never another encoding half-way, and never U+FFFD, which
+would be imported as if it were somebody's name.
+"""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from dataflow.errors import MalformedInput
+from dataflow.formats.charsets import guess
+from dataflow.formats.reading import Findings
+
+#: What an encoding is found out from: the beginning of the content.
+HEAD_BYTES: Final = 1024 * 1024
+#: Name of the error handler that keeps what cannot be decoded.
+KEEP_BYTES: Final = "dataflow.keepbytes"
+#: Longer ones first: the mark of UTF-16 begins that of UTF-32.
+_MARKS: Final = (
+    ("utf-32-le", codecs.BOM_UTF32_LE),
+    ("utf-32-be", codecs.BOM_UTF32_BE),
+    ("utf-8", codecs.BOM_UTF8),
+    ("utf-16-le", codecs.BOM_UTF16_LE),
+    ("utf-16-be", codecs.BOM_UTF16_BE),
+)
+#: Codecs that look for a byte order mark themselves, and what they are without one.
+_WITHOUT_MARK: Final = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+
+
+def _keep_bytes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join([chr(0xDC00 + byte) for byte in error.object[error.start : error.end]]), error.end
+
+
+codecs.register_error(KEEP_BYTES, _keep_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a text is encoded: the plain name of a codec, and the byte order mark that it begins with."""
+
+    name: str
+    mark: bytes = b""
+    is_guess: bool = False  #: neither said by its sender nor proved by its bytes
+
+
+def detect(head: bytes, wish: str | None = None, is_whole: bool = False) -> Encoding:
+    """The encoding of content that begins with `head`, whose last character may be cut unless it `is_whole`.
+
+    :param wish: what its sender says; it counts, whatever the bytes look like.
+    :raises MalformedInput: when there is no telling.
+    """
+    bearing = marked(head)
+    if wish is not None:
+        return _wished(head, codecs.lookup(wish).name, bearing)
+    if bearing:
+        return bearing
+    if _is_utf8(head, is_whole):
+        return Encoding("utf-8")
+    if name := guess(head):
+        return Encoding(name, is_guess=True)
+    raise MalformedInput(
+        "The text is not in UTF-8, and too little of it tells which other encoding it is in. Save it as UTF-8, or name "
+        "its encoding, as in encoding=cp1252."
+    )
+
+
+def marked(head: bytes) -> Encoding | None:
+    """The encoding whose byte order mark the content bears, None when it bears none."""
+    return next((Encoding(name, mark) for name, mark in _MARKS if head.startswith(mark)), None)
+
+
+def decoded(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
+    """The text of a content without its byte order mark, a piece for each piece."""
+    decoder = codecs.getincrementaldecoder(encoding.name)(KEEP_BYTES)
+    mark = encoding.mark
+    for piece in pieces:
+        # The mark may come in several pieces; `detect` has seen all of it.
+        if text := decoder.decode(piece[len(mark) :] if mark else piece):
+            yield text
+        mark = mark[len(piece) :]
+    if text := decoder.decode(b"", True):
+        yield text
+
+
+def read_text(
+    pieces: Iterable[bytes], wish: str | None, findings: Findings, is_beginning: bool = False
+) -> Iterator[str]:
+    """The text of a content in whatever encoding it is; `findings` learns which, before the first piece is given.
+
+    :raises MalformedInput: when there is no telling the encoding.
+    """
+    pieces = iter(pieces)
+    head: list[bytes] = []
+    missing_bytes = HEAD_BYTES
+    for piece in pieces:
+        head.append(piece)
+        missing_bytes -= len(piece)
+        if missing_bytes <= 0:
+            break
+    encoding = detect(b"".join(head)[:HEAD_BYTES], wish, is_whole=missing_bytes > 0 and not is_beginning)
+    findings.facts["encoding"] = encoding.name
+    findings.facts["hasByteOrderMark"] = bool(encoding.mark)
+    return decoded(chain(_emptied(head), pieces), encoding)
+
+
+def _emptied(head: list[bytes]) -> Iterator[bytes]:
+    """The pieces of the head, each let go of when it has been read."""
+    head.reverse()
+    while head:
+        yield head.pop()
+
+
+def _wished(head: bytes, name: str, marked: Encoding | None) -> Encoding:
+    if marked and name in _WITHOUT_MARK and marked.name.startswith(name.removesuffix("-sig")):
+        return marked
+    name = _WITHOUT_MARK.get(name, name)
+    mark = "\ufeff".encode(name, "ignore")
+    return Encoding(name, mark if head.startswith(mark) else b"")
+
+
+def _is_utf8(head: bytes, is_whole: bool) -> bool:
+    """Whether most of what is not ASCII makes sense as UTF-8.
+
+    A few bytes that do not are bad rows of a UTF-8 file; in another encoding, all the good ones would be garbled.
+    """
+    text, length = codecs.utf_8_decode(head, "ignore", is_whole)
+    good_bytes = len(text.encode())
+    bad_bytes = length - good_bytes
+    return not bad_bytes or good_bytes - len(text.encode("ascii", "ignore")) >= 2 * bad_bytes

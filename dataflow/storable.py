@@ -1,0 +1,30 @@
+"""Text as Postgres can hold it, for what is shown to people: names of columns, messages, rows that were refused.
+
+What is no character is written as the escape that stands for it. Values of contacts are never changed like this.
+"""
+
+import re
+from typing import Any, Final
+
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """`text` with what is no character as \\x00, \\xe9 (a byte that is no text) or \\ud800."""
+    return text if text.isprintable() else _UNSTORABLE.sub(_as_escape, text)
+
+
+def storable_json(value: Any) -> Any:
+    """The same for all texts in a JSON value, keys included."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): storable_json(member) for key, member in value.items()}
+    return [storable_json(item) for item in value] if isinstance(value, list) else value
+
+
+def _as_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code == 0 or 0xDC00 <= code <= 0xDCFF:
+        return f"\\x{code & 0xFF:02x}"
+    return f"\\u{code:04x}"

@@ -1,0 +1,214 @@
+"""Text in whatever encoding people export it: which it is, and what becomes of bytes that it does not have."""
+
+import codecs
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from dataflow.errors import MalformedInput
+from dataflow.formats.reading import Findings
+from dataflow.formats.rows import PIECE_BYTES
+from dataflow.formats.text import HEAD_BYTES, detect, read_text
+
+pytestmark = pytest.mark.unit
+
+
+def text_of(content: bytes, wish: str | None = None, piece_bytes: int = 7) -> str:
+    pieces = [content[start : start + piece_bytes] for start in range(0, len(content), piece_bytes)]
+    return "".join(read_text(pieces, wish, Findings()))
+
+
+def facts_of(content: bytes, wish: str | None = None) -> tuple[object, object]:
+    findings = Findings()
+    list(read_text([content], wish, findings))
+    return findings.facts["encoding"], findings.facts["hasByteOrderMark"]
+
+
+# What proves itself
+
+SAMPLE = "name,email\r\nJosé 名前 \U0001f600,j@x.org\r\n"
+
+
+@pytest.mark.parametrize("name", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("piece_bytes", [1, 3, 1000])
+def test_a_byte_order_mark_tells_the_encoding_and_is_dropped(name: str, piece_bytes: int) -> None:
+    content = ("\ufeff" + SAMPLE).encode(name)
+    assert facts_of(content) == (name, True)
+    assert text_of(content, piece_bytes=piece_bytes) == SAMPLE
+
+
+def test_only_the_first_mark_is_one() -> None:
+    assert text_of("\ufeff\ufeffa\ufeff".encode()) == "\ufeffa\ufeff"
+
+
+def test_text_that_is_valid_utf8_is_utf8() -> None:
+    for content in (SAMPLE.encode(), b"name,email\n", b""):
+        assert facts_of(content) == ("utf-8", False)
+        assert text_of(content, piece_bytes=1) == content.decode()
+
+
+def test_a_character_cut_where_the_head_ends_is_no_fault() -> None:
+    content = b"x" * (HEAD_BYTES - 1) + "é".encode() + b"y"
+    assert facts_of(content) == ("utf-8", False)
+    assert text_of(content, piece_bytes=PIECE_BYTES) == content.decode()
+
+
+def test_the_last_byte_of_a_whole_text_begins_no_character() -> None:
+    assert detect(b"name,email\nAndr\xe9", is_whole=True).name == "cp1252"
+    assert detect(b"name,email\nAndr\xe9").name == "utf-8"
+
+
+def test_a_few_bad_bytes_do_not_make_utf8_another_encoding() -> None:
+    content = "José\nMuñoz\nIbáñez\n".encode() + b"Andr\xe9\n"
+    assert facts_of(content)[0] == "utf-8"
+    assert text_of(content, piece_bytes=1).endswith("Andr\udce9\n")
+
+
+# What is guessed: three rows with other letters among forty plain ones must do, but for a few look-alikes
+
+PEOPLE = {
+    "cp1252": ["Jürgen Groß", "Jörg Schäfer", "Käthe Müller"],
+    "cp1252 French": ["Hélène Lefèvre", "François Côté", "Benoît Garçon"],
+    "cp1252 Spanish": ["Begoña Muñoz", "Íñigo Ibáñez", "José García"],
+    "cp1252 Portuguese": ["João Gonçalves", "Conceição Simões", "Luísa Guimarães"],
+    "cp1252 Nordic": ["Søren Kjær", "Åse Østergård", "Bjørn Håkonsen"],
+    "cp1252 punctuation": ["Smith \N{EN DASH} Sons", "“Best” Bakery", "O\N{RIGHT SINGLE QUOTATION MARK}Brien €5"],
+    "cp1250": ["Łukasz Wiśniewski", "Paweł Dąbrowski", "Józef Wróbel"],
+    "cp1250 Czech": ["Jiří Dvořák", "Tomáš Kučera", "Zdeněk Veselý"],
+    "cp1250 Hungarian": ["Győző Szőke", "László Kovács", "Zsófia Szűcs"],
+    "cp1251": ["Иван Петров", "Юрий Щербаков", "Анна Фёдорова"],
+    "cp1253": ["Γιώργος Παπαδόπουλος", "Ελένη Γεωργίου", "Νίκος Αντωνίου"],
+    "cp1254": ["Ayşe Güneş", "Çağla Şahin", "İbrahim Doğan"],
+    "cp1255": ["דוד כהן", "שרה לוי", "יוסף מזרחי"],
+    "cp1256": ["محمد العلي", "فاطمة الزهراء", "أحمد حسن"],
+    "cp932": ["田中太郎", "佐藤 さくら", "株式会社サンプル"],
+    "gb18030": ["王小明", "张丽", "北京科技有限公司"],
+    "big5": ["陳怡君", "林志豪", "黃雅婷"],
+    "cp949": ["김철수", "이영희", "박민수"],
+    "iso8859-15": ["Jürgen Groß 5€", "Jörg Schäfer 10€", "Käthe Müller 7€"],
+    "iso8859-2": ["Łukasz Wiśniewski", "Stanisław Śliwa", "Małgorzata Źródłowska"],
+    "mac-roman": ["Jürgen Groß", "Hélène Lefèvre", "Begoña Muñoz"],
+    "koi8-r": ["Иван Петров", "Юрий Щербаков", "Ольга Смирнова"],
+}
+
+
+@pytest.mark.parametrize("case", PEOPLE)
+def test_an_encoding_is_recognised_by_three_rows(case: str) -> None:
+    encoding = case.partition(" ")[0]
+    names = [*["John Smith"] * 20, *PEOPLE[case], *["Mary Jones"] * 20]
+    text = "name,email\r\n" + "".join(f"{name},user{at}@example.org\r\n" for at, name in enumerate(names))
+    assert text_of(text.encode(encoding)) == text
+    assert facts_of(text.encode(encoding)) == (encoding, False)
+
+
+@pytest.mark.parametrize("name", ["Müller", "José", "Zoë", "Muñoz", "Lefèvre", "Gonçalves", "Æsa", "£100", "Café 5€"])
+def test_one_row_in_cp1252_is_enough(name: str) -> None:
+    assert facts_of(f"name,email\n{name},a@x.org\n".encode("cp1252"))[0] == "cp1252"
+
+
+def test_a_stray_byte_does_not_hide_the_encoding() -> None:
+    content = "Jürgen Groß\nJörg Schäfer\n".encode("cp1252") * 20 + b"Bad \x81\n"
+    assert facts_of(content)[0] == "cp1252"
+    assert text_of(content).endswith("Bad \udc81\n")
+
+
+def test_bytes_that_are_no_text_in_any_encoding_are_refused_with_the_way_out() -> None:
+    content = bytes(range(0x80, 0x100)) * 2 + b"".join(b"%ca" % byte for byte in range(0x80, 0x100))
+    with pytest.raises(MalformedInput, match="encoding=cp1252"):
+        facts_of(content)
+    assert facts_of(content, "latin-1") == ("iso8859-1", False)
+
+
+@pytest.mark.parametrize(
+    "filler", ["Иван Петров,i@x.ru\n".encode("cp1251"), "Jürgen,j@x.de\n".encode("cp1252"), b"\xff\xfa"]
+)
+def test_a_megabyte_is_judged_in_a_moment(filler: bytes) -> None:
+    content = b"x" + filler * (HEAD_BYTES // len(filler))
+    before = time.process_time()
+    detect(content)
+    assert time.process_time() - before < 0.3
+
+
+# What the sender says
+
+
+@pytest.mark.parametrize(
+    ("wish", "written", "name", "has_mark"),
+    [
+        ("UTF8", "utf-8", "utf-8", False),
+        ("utf-8", "utf-8-sig", "utf-8", True),
+        ("utf-8-sig", "utf-8", "utf-8", False),
+        ("utf_16", "utf-16", "utf-16-le", True),
+        ("utf-16", "utf-16-le", "utf-16-le", False),
+        ("utf-16-le", "utf-16", "utf-16-le", True),
+        ("utf-32", "utf-32", "utf-32-le", True),
+        ("gb18030", "gb18030", "gb18030", False),
+        ("latin-1", "latin-1", "iso8859-1", False),
+        ("sjis", "shift_jis", "shift_jis", False),
+        ("iso-2022-jp", "iso-2022-jp", "iso2022_jp", False),
+    ],
+)
+def test_the_encoding_that_the_sender_names_is_used(wish: str, written: str, name: str, has_mark: bool) -> None:
+    text = "name,email\nテスト,a@x\n" if "jp" in wish or "jis" in wish else "name,email\nJosé,a@x\n"
+    assert text_of(text.encode(written), wish, piece_bytes=1) == text
+    assert facts_of(text.encode(written), wish) == (name, has_mark)
+
+
+def test_the_mark_of_big_endian_utf16_counts_in_utf16() -> None:
+    content = codecs.BOM_UTF16_BE + "aé".encode("utf-16-be")
+    assert (text_of(content, "utf-16"), facts_of(content, "utf-16")) == ("aé", ("utf-16-be", True))
+
+
+def test_what_the_sender_says_counts_whatever_the_bytes_look_like() -> None:
+    assert text_of("Jürgen".encode(), "cp1252") == "JÃ¼rgen"
+    assert facts_of(codecs.BOM_UTF16_LE, "cp1252") == ("cp1252", False)
+
+
+# Undecodable bytes
+
+
+def kept(content: bytes) -> str:
+    return "".join(chr(0xDC00 + byte) for byte in content)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "text"),
+    [
+        ("utf-8", b"a\xffb\xc3,\xe2\x82\n", "a" + kept(b"\xff") + "b" + kept(b"\xc3") + "," + kept(b"\xe2\x82") + "\n"),
+        ("utf-8", b"\xed\xa0\x80", kept(b"\xed\xa0\x80")),
+        ("cp1252", b"a\x81b\x9d", "a" + kept(b"\x81") + "b" + kept(b"\x9d")),
+        ("ascii", b"Jos\xe9", "Jos" + kept(b"\xe9")),
+        ("utf-16-le", b"a\0\x3d\xd8b\0", "a" + kept(b"\x3d\xd8") + "b"),
+        ("utf-16-le", b"a\0b", "a" + kept(b"b")),
+        ("utf-16-be", b"\0a\xdc\x00\0b", "a" + kept(b"\xdc\x00") + "b"),
+        (
+            "shift_jis",
+            b"\x83\x65\x85\x40,\x83\n\xa0",
+            "テ" + kept(b"\x85") + "@," + kept(b"\x83") + "\n" + kept(b"\xa0"),
+        ),
+        ("gb18030", b"\xff,\x81\n", kept(b"\xff") + "," + kept(b"\x81") + "\n"),
+        ("utf-8", b"a\xf0\x9f\x98", "a" + kept(b"\xf0\x9f\x98")),
+    ],
+)
+@pytest.mark.parametrize("piece_bytes", [1, 2, 100])
+def test_each_byte_that_cannot_be_decoded_is_kept_as_a_lone_surrogate(
+    encoding: str, content: bytes, text: str, piece_bytes: int
+) -> None:
+    assert text_of(content, encoding, piece_bytes) == text
+
+
+# Memory
+
+
+def test_text_comes_while_the_content_is_still_arriving() -> None:
+    fed = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(100):
+            fed.append(number)
+            yield b"x" * PIECE_BYTES
+
+    texts = read_text(pieces(), None, Findings())
+    assert next(texts) == "x" * PIECE_BYTES
+    assert len(fed) == HEAD_BYTES // PIECE_BYTES
