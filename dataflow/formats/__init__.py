@@ -1,16 +1,18 @@
 """The formats that contacts come in: one module each, one line in the registry.
 
-A format module has `read_blocks(pieces, max_row_bytes)`: bytes in pieces of any size in, blocks of rows out, memory
-bounded by a piece and a row. Which of the rows are good contacts is left to `contacts`.
+A format module has `read_blocks(pieces, reading, findings)`: bytes in pieces of any size in, blocks of rows out, memory
+bounded by a piece and a row. Here is what comes before: which format it is, and what is wrapped around it. Which of the
+rows are good contacts is left to `verdicts`.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
-from dataflow.errors import UnsupportedMediaType
-from dataflow.formats import delimited, json_document, ndjson
-from dataflow.formats.rows import ABSENT, PIECE_BYTES, Absent, Block, Malformed
+from dataflow.formats import compression, delimited, json_document, ndjson, spreadsheet, text, vcard
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.recognition import name_of
+from dataflow.formats.rows import ABSENT, PIECE_BYTES, Absent, Block, Malformed, Origin
 
 __all__ = [
     "ABSENT",
@@ -18,9 +20,14 @@ __all__ = [
     "PIECE_BYTES",
     "Absent",
     "Block",
+    "Findings",
     "Format",
     "Malformed",
+    "Origin",
+    "Reading",
     "by_media_type",
+    "check_header",
+    "read_blocks",
     "recognise",
 ]
 
@@ -32,7 +39,7 @@ class Format:
     name: str
     media_types: tuple[str, ...]
     extensions: tuple[str, ...]
-    read_blocks: Callable[[Iterable[bytes], int], Iterator[Block]]
+    read_blocks: Callable[[Iterable[bytes], Reading, Findings], Iterator[Block]]
 
 
 FORMATS = {
@@ -45,9 +52,22 @@ FORMATS = {
             (".ndjson", ".jsonl"),
             ndjson.read_blocks,
         ),
-        Format("csv", ("text/csv",), (".csv",), delimited.read_blocks),
+        Format("csv", ("text/csv", "text/tab-separated-values"), (".csv", ".tsv"), delimited.read_blocks),
+        Format("vcard", ("text/vcard", "text/x-vcard", "text/directory"), (".vcf", ".vcard"), vcard.read_blocks),
+        Format(
+            "xlsx",
+            (
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                "application/vnd.ms-excel.sheet.macroenabled.12",
+            ),
+            (".xlsx", ".xlsm"),
+            spreadsheet.read_blocks,
+        ),
     )
 }
+
+#: Enough to tell a gzip stream, and a byte order mark.
+_PEEK_BYTES = 4
 
 
 def by_media_type(media_type: str) -> Format | None:
@@ -55,38 +75,62 @@ def by_media_type(media_type: str) -> Format | None:
     return next((known for known in FORMATS.values() if media_type in known.media_types), None)
 
 
-def recognise(head: bytes, media_type: str, file_name: str | None) -> Format:
-    """The format of content that begins with `head` (up to 64 KiB).
+def recognise(head: bytes, media_type: str, file_name: str | None, encoding: str | None = None) -> Format:
+    """The format of content that begins with `head` (up to 64 KiB, expanded).
 
-    The content decides. The declared type and the file name break the one tie there is: a JSON object may be a
-    request with its `data`, or the first line of NDJSON.
+    The content decides; the declared type, and after it the file name, break ties.
 
     :raises UnsupportedMediaType: for content that is binary.
     """
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
-    if text.startswith(b"["):
-        return FORMATS["json"]
-    if text.startswith(b"{"):
-        declared = by_media_type(media_type) or _by_name(file_name)
-        return FORMATS["ndjson" if _is_line_of_its_own(text, declared) else "json"]
-    if b"\0" in head:
-        raise UnsupportedMediaType("The content is binary, or text in UTF-16. Send JSON, NDJSON or CSV in UTF-8.")
-    return FORMATS["csv"]
+    declared = by_media_type(media_type) or _by_name(file_name)
+    return FORMATS[name_of(head, declared.name if declared else None, encoding)]
+
+
+def check_header(format_name: str, head: bytes, reading: Reading) -> None:
+    """Refuse a file whose header row lies in `head` (expanded) and does not tell name and e-mail.
+
+    `reading.is_beginning` says that `head` may be cut anywhere.
+
+    :raises MissingColumns, AmbiguousColumns: naming what was found.
+    """
+    if format_name == "csv":
+        delimited.look_ahead(head, reading)
+
+
+def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
+    """The rows of a file as it was received, compressed or not.
+
+    :raises InputError: when it cannot be read to its end.
+    """
+    head, pieces = _peek(pieces)
+    if compression.is_gzip(head):
+        findings.facts["compression"] = "gzip"
+        expanded = compression.inflated(pieces, reading.max_expanded_bytes, reading.is_beginning)
+        head, pieces = _peek(expanded)
+    if format_name in ("json", "ndjson"):
+        pieces = _as_utf8(head, pieces, reading, findings)
+    return FORMATS[format_name].read_blocks(pieces, reading, findings)
 
 
 def _by_name(file_name: str | None) -> Format | None:
-    lowered = (file_name or "").lower()
+    lowered = (file_name or "").lower().removesuffix(".gz")
     return next((known for known in FORMATS.values() if lowered.endswith(known.extensions)), None)
 
 
-def _is_line_of_its_own(text: bytes, declared: Format | None) -> bool:
-    """Whether `text`, which begins with an object, is NDJSON rather than one JSON document."""
-    line, newline, _ = text.partition(b"\n")
-    try:
-        first = json.loads(line)
-    except (ValueError, RecursionError):
-        # Not complete on its line: pretty-printed or cut JSON, unless it is declared to be a (bad) NDJSON line.
-        return declared is FORMATS["ndjson"]
-    if "data" in first and declared is not FORMATS["ndjson"]:
-        return False
-    return bool(newline) or declared is not FORMATS["json"]
+def _peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """How a content begins, and all of it."""
+    pieces, head = iter(pieces), b""
+    while len(head) < _PEEK_BYTES and (piece := next(pieces, b"")):
+        head += piece
+    return head, chain([head] if head else [], pieces)
+
+
+def _as_utf8(head: bytes, pieces: Iterator[bytes], reading: Reading, findings: Findings) -> Iterator[bytes]:
+    """JSON is in UTF-8 (RFC 8259 section 8.1); what bears the mark of another encoding is put into it."""
+    encoding = text.detect(head, reading.encoding) if reading.encoding else text.marked(head)
+    if encoding is None or encoding.name == "utf-8":
+        return pieces
+    findings.facts["encoding"] = encoding.name
+    findings.facts["hasByteOrderMark"] = bool(encoding.mark)
+    # What cannot be decoded is then no UTF-8 either, and refused with its row.
+    return (piece.encode(errors="surrogatepass") for piece in text.decoded(pieces, encoding))

@@ -1,0 +1,99 @@
+"""The zip file that a workbook is, read in bounded memory whatever is written in it.
+
+`zipfile` believes the directory and unpacks a part in one go; openpyxl reads parts whole and resolves what a document
+type declares. Here every read is bounded, every part has a limit, and document types, which no workbook has, are
+refused. defusedxml does only the last of these, and its parser, written in Python, takes twice as long.
+"""
+
+from typing import IO, Any, Final
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from dataflow.errors import ExpandsTooFar, MalformedInput, RowTooLarge
+
+#: Of the directory, which zipfile holds in memory at fifteen times its size.
+MAX_DIRECTORY_BYTES: Final = 1024 * 1024
+#: Of a part that openpyxl reads as a tree: the styles, the list of sheets. 64 KiB are many.
+MAX_TREE_BYTES: Final = 1024 * 1024
+_READ_BYTES: Final = 64 * 1024
+_SAVE_AS_CSV: Final = "Save the sheet as CSV."
+#: The beginning of a document type, in UTF-8 and in either UTF-16.
+_DOCUMENT_TYPES: Final = (b"<!DOC", "<!DOC".encode("utf-16-le"), "<!DOC".encode("utf-16-be"))
+
+
+class Package(ZipFile):
+    """What openpyxl takes for the archive of a workbook. To be opened over BoundedReads."""
+
+    def read(self, name: str | ZipInfo, pwd: bytes | None = None) -> bytes:  # noqa: ARG002  # as it is called
+        """A part as a whole.
+
+        :raises ExpandsTooFar: when it is larger than MAX_TREE_BYTES.
+        :raises KeyError: when there is none of the name.
+        """
+        part = self.part(name, MAX_TREE_BYTES, MAX_TREE_BYTES)
+        return b"".join(iter(part.read, b""))
+
+    def part(self, name: str | ZipInfo, max_bytes: int, max_item_bytes: int) -> "Part":
+        """A part as a stream.
+
+        :raises ExpandsTooFar: when it is larger than `max_bytes`.
+        :raises KeyError: when there is none of the name.
+        """
+        info = name if isinstance(name, ZipInfo) else self.getinfo(name)
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise BadZipFile("compressed in a way that workbooks are not")  # and that zipfile unpacks without a bound
+        if info.file_size > max_bytes:
+            raise ExpandsTooFar(
+                f"{info.filename} in the workbook expands to {info.file_size} bytes, the limit is {max_bytes}. "
+                f"{_SAVE_AS_CSV}"
+            )
+        return Part(self.open(info), max_item_bytes)
+
+
+class Part:
+    """A part of a package as a stream of XML, made of items of which none may be too large for the memory.
+
+    Never longer than the directory says: zipfile ends it there, and then misses its checksum.
+    """
+
+    def __init__(self, stream: IO[bytes], max_item_bytes: int) -> None:
+        self._stream = stream
+        self._max_item_bytes = max_item_bytes
+        self._item_bytes = 0
+        self._seen = b""  #: the last bytes read, as many as half a document type may hide in
+
+    def read(self, size: int = _READ_BYTES) -> bytes:
+        """The next bytes, at most 64 KiB.
+
+        :raises RowTooLarge: when the item that is being read is too large.
+        :raises MalformedInput: at a document type.
+        """
+        piece = self._stream.read(min(size, _READ_BYTES))
+        self._item_bytes += len(piece)
+        if self._item_bytes > self._max_item_bytes + 2 * _READ_BYTES:
+            raise RowTooLarge(f"A row of the sheet is larger than {self._max_item_bytes} bytes (MAX_ROW_BYTES).")
+        seen = self._seen + piece
+        if any(mark in seen for mark in _DOCUMENT_TYPES):
+            raise MalformedInput("The workbook declares a document type. Save it as .xlsx again, or as CSV.")
+        self._seen = seen[-10:]
+        return piece
+
+    def end_item(self) -> None:
+        """What is read from now on belongs to the next item."""
+        self._item_bytes = 0
+
+
+class BoundedReads:
+    """A file that nobody reads more of at a time than a directory may have."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_DIRECTORY_BYTES:
+            raise ExpandsTooFar(
+                f"The directory of the workbook has {size} bytes, the limit is {MAX_DIRECTORY_BYTES}. {_SAVE_AS_CSV}"
+            )
+        return self._file.read(MAX_DIRECTORY_BYTES if size < 0 else size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

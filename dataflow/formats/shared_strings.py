@@ -1,0 +1,68 @@
+"""The texts of a workbook, which the cells of its sheets refer to by number; a million rows have millions of them.
+
+They are kept in a file. openpyxl has them in a list: those of 100,000 contacts take 49 MiB there, 1 MiB here.
+"""
+
+import json
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import IO, Final
+
+from dataflow.errors import RowTooLarge
+
+#: Texts are written and read back this many together, or fewer when they are long.
+_CHUNK_TEXTS, _CHUNK_CHARACTERS = 256, 64 * 1024
+#: A sheet refers to them nearly in order, and to some of them all the time.
+_CACHED_CHUNKS: Final = 8
+
+
+class SharedStrings:
+    """Texts by their number, from 0, kept in `file`, which is empty. `begin_row` bounds what the next row may bring."""
+
+    def __init__(self, texts: Iterable[str], file: IO[bytes], max_row_characters: int) -> None:
+        self._file = file
+        self._firsts, self._offsets = array("Q"), array("Q")
+        self._count = 0
+        self._max_row_characters = self._left_characters = max_row_characters
+        self._chunk = lru_cache(_CACHED_CHUNKS)(self._load)
+        self._store(texts)
+
+    def begin_row(self) -> None:
+        self._left_characters = self._max_row_characters
+
+    def __getitem__(self, number: int) -> str:
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        position = bisect_right(self._firsts, number) - 1
+        text = self._chunk(position)[number - self._firsts[position]]
+        self._left_characters -= len(text)
+        if self._left_characters < 0:
+            raise RowTooLarge(
+                f"A row of the sheet is larger than {self._max_row_characters} bytes (MAX_ROW_BYTES). "
+                "Remove the column with the long texts."
+            )
+        return text
+
+    def _store(self, texts: Iterable[str]) -> None:
+        chunk: list[str] = []
+        characters = 0
+        for text in texts:
+            chunk.append(text)
+            characters += len(text)
+            if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
+                self._write(chunk)
+                chunk, characters = [], 0
+        self._write(chunk)
+
+    def _write(self, chunk: list[str]) -> None:
+        self._firsts.append(self._count)
+        self._offsets.append(self._file.tell())
+        self._file.write(json.dumps(chunk).encode() + b"\n")
+        self._count += len(chunk)
+
+    def _load(self, position: int) -> list[str]:
+        self._file.seek(self._offsets[position])
+        chunk: list[str] = json.loads(self._file.readline())
+        return chunk

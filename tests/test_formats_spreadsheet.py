@@ -1,0 +1,423 @@
+"""XLSX: what spreadsheets make of a list of contacts, and files that are made to break their readers."""
+
+import datetime
+import io
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from openpyxl import Workbook
+
+from dataflow.errors import (
+    AmbiguousColumns,
+    DataFlowError,
+    ExpandsTooFar,
+    InputError,
+    MalformedInput,
+    MissingColumns,
+    NoContacts,
+    RowTooLarge,
+)
+from dataflow.formats import spreadsheet
+from dataflow.formats.package import MAX_DIRECTORY_BYTES, MAX_TREE_BYTES
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import Block
+from dataflow.formats.shared_strings import SharedStrings
+
+# openpyxl warns of damage that it gets over.
+pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore::UserWarning:openpyxl")]
+
+LIMIT = 64 * 1024
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+DOCTYPE = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+HEADER = ["Name", "Email", "Phone"]
+ADA, BOB = ("Ada", "ada@example.org"), ("Bob", "bob@example.org")
+
+
+def read(content: bytes, reading: Reading | None = None) -> tuple[list[Block], Findings]:
+    findings = Findings()
+    pieces = (content[at : at + 4096] for at in range(0, len(content), 4096))
+    return list(spreadsheet.read_blocks(pieces, reading or Reading(LIMIT), findings)), findings
+
+
+def rows(content: bytes, reading: Reading | None = None) -> list[tuple[object, object]]:
+    found: list[tuple[object, object]] = []
+    for block in read(content, reading)[0]:
+        assert block.first_record == len(found)
+        found += zip(block.names, block.emails, strict=True)
+    return found
+
+
+def refused(kind: type[DataFlowError], content: bytes, reading: Reading | None = None) -> str:
+    with pytest.raises(kind) as caught:
+        read(content, reading)
+    assert type(caught.value) is kind
+    return caught.value.message
+
+
+def saved(*cells: list[object], prepare: Callable[[Workbook], None] = lambda book: None) -> bytes:
+    """A workbook of one sheet with these rows, as openpyxl writes it."""
+    book = Workbook()
+    assert book.active is not None
+    for row in cells:
+        book.active.append(row)
+    prepare(book)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def package(parts: dict[str, str | bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return file.getvalue()
+
+
+def parts(*lines: str, strings: str = "", prolog: str = "") -> dict[str, str | bytes]:
+    """The parts of a workbook with these rows of XML and shared strings."""
+    return {
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{TYPE}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/sharedStrings.xml" ContentType="{TYPE}.sharedStrings+xml"/></Types>',
+        "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{LINKS}"><sheets>'
+        '<sheet name="One" sheetId="1" r:id="rId1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/'
+        f'relationships"><Relationship Id="rId1" Type="{LINKS}/worksheet" Target="worksheets/sheet1.xml"/>'
+        "</Relationships>",
+        "xl/sharedStrings.xml": f'{prolog}<sst xmlns="{MAIN}">{strings}</sst>',
+        "xl/worksheets/sheet1.xml": f'{prolog}<worksheet xmlns="{MAIN}"><sheetData>{"".join(lines)}</sheetData>'
+        "<mergeCells><broken></worksheet>",  # nothing after the rows is looked at
+    }
+
+
+def row(*cells: str, number: int | None = None) -> str:
+    """A row of XML; a cell is XML itself, or a text."""
+    written = [cell if cell.startswith("<c") else f'<c t="str"><v>{cell}</v></c>' for cell in cells]
+    place = f' r="{number}"' if number else ""
+    return f"<row{place}>{''.join(written)}</row>"
+
+
+HEAD, ADA_ROW = row("name", "email"), row(*ADA)
+GOOD = saved(list(HEADER), [*ADA, 1], [*BOB, 2])
+
+
+# Sheets and headers
+
+
+def test_the_rows_below_the_header_are_read() -> None:
+    [block], findings = read(GOOD)
+    assert (block.names, block.emails) == (["Ada", "Bob"], ["ada@example.org", "bob@example.org"])
+    assert [block.origin.line(index) for index in (0, 1)] == [2, 3]
+    assert block.origin.row(1) == ["Bob", "bob@example.org", "2"]
+    assert findings.facts == {
+        "sheet": "Sheet",
+        "headerLine": 1,
+        "mapping": {
+            "name": {"columns": ["Name"], "reason": "called like it"},
+            "email": {"columns": ["Email"], "reason": "called like it"},
+        },
+    }
+    assert (findings.columns, findings.ignored_columns) == (HEADER, ["Phone"])
+
+
+def test_the_first_visible_sheet_counts() -> None:
+    def prepare(book: Workbook) -> None:
+        assert book.active is not None
+        book.active.sheet_state = "hidden"
+        book.create_chartsheet("Chart")
+        for title in ("Contacts", "Others"):
+            book.create_sheet(title).append([*HEADER])
+        book["Contacts"].append([*BOB])
+
+    content = saved([*HEADER], [*ADA], prepare=prepare)
+    assert rows(content) == [BOB]
+    assert read(content)[1].facts["sheet"] == "Contacts"
+
+
+def test_the_header_may_stand_below_a_preamble_and_blank_rows() -> None:
+    content = saved(["Our contacts"], [], ["as of", 2024], [None, None], ["", "E-Mail", "Name"], ["x", *reversed(ADA)])
+    [block], findings = read(content)
+    assert (block.names, block.emails, block.origin.line(0)) == (["Ada"], ["ada@example.org"], 6)
+    assert findings.facts["headerLine"] == 5
+
+
+def test_skipped_rows_are_not_looked_at() -> None:
+    content = saved(["name", "email"], [], ["First", "Last", "Mail"], ["Ada", "Love", "a@x.org"])
+    assert rows(content, Reading(LIMIT, skip_rows=1)) == [("Ada Love", "a@x.org")]
+    assert rows(content, Reading(LIMIT, skip_rows=0)) == [("First", "Last"), ("Ada", "Love")]
+
+
+def test_a_mapping_names_the_columns() -> None:
+    content = saved(["Title"], ["Who", "Family", "Where"], ["Ada", "Love", "a@x.org"])
+    reading = Reading(LIMIT, mapping={"name": ["Who", "Family"], "email": ["Where"]})
+    assert rows(content, reading) == [("Ada Love", "a@x.org")]
+    assert "mapping names 'No'" in refused(MissingColumns, content, Reading(LIMIT, mapping={"email": ["No"]}))
+
+
+def test_a_sheet_without_a_header_row_is_refused_and_its_widest_row_shown() -> None:
+    assert "It has: Nome, Posta." in refused(MissingColumns, saved(["Contatti"], ["Nome", "Posta"], ["Ada", "a@x.org"]))
+    assert "2 columns" in refused(AmbiguousColumns, saved(["Name", "E-Mail", "Mail"], ["Ada", "a@x.org", "b@x.org"]))
+
+
+def test_an_empty_sheet_has_no_contacts() -> None:
+    assert "empty" in refused(NoContacts, saved())
+    assert rows(saved([*HEADER])) == []
+
+
+def test_empty_rows_are_no_rows() -> None:
+    content = saved([*HEADER], [], [*ADA], [None, "", " "], [], [*BOB], [None])
+    [block], _ = read(content)
+    assert block.names == ["Ada", "Bob"]
+    assert [block.origin.line(index) for index in (0, 1)] == [3, 6]
+
+
+def test_many_rows_come_in_blocks_whose_records_go_on() -> None:
+    content = saved(["email", "name"], *([f"{number}@x.org", number] for number in range(spreadsheet.BLOCK_ROWS + 1)))
+    assert rows(content) == [(str(number), f"{number}@x.org") for number in range(spreadsheet.BLOCK_ROWS + 1)]
+    assert len(read(content)[0]) == 2
+
+
+def test_formatted_rows_down_to_the_end_are_quick() -> None:
+    blank = '<row s="1" customFormat="1"><c s="1"/><c s="1"/></row>'
+    content = package(parts(HEAD, ADA_ROW, blank * 10_000, row(*BOB)))
+    started = time.perf_counter()
+    [block], _ = read(content)
+    assert (block.names, block.origin.line(1)) == (["Ada", "Bob"], 10_003)
+    assert time.perf_counter() - started < 2
+
+
+# Cells
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Ada", "Ada"),
+        (" Ada ", " Ada "),
+        ("_x000D_a_x005F_x000D_", "\ra_x000D_"),
+        (12345, "12345"),
+        (12345.0, "12345"),
+        (0.1, "0.1"),
+        (-2.5, "-2.5"),
+        (1.23e10, "12300000000"),
+        (1e300, "1e+300"),
+        (True, "TRUE"),
+        (datetime.date(2024, 2, 29), "2024-02-29"),
+        (datetime.datetime(2024, 2, 29, 13, 5), "2024-02-29T13:05:00"),
+        (datetime.time(13, 5), "13:05:00"),
+        ("#N/A", "#N/A"),
+    ],
+)
+def test_a_cell_is_taken_as_text(value: object, text: str) -> None:
+    assert rows(saved([*HEADER], [value, "a@x.org"])) == [(text, "a@x.org")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('<c t="str"><f>A1&amp;B1</f><v>Ada</v></c>', "Ada"),
+        ("<c><f>1+1</f><v>2</v></c>", "2"),
+        ('<c t="inlineStr"><is><t>Ada</t></is></c>', "Ada"),
+        ('<c t="inlineStr"><is><r><t>A</t></r><r><rPr><b/></rPr><t>da</t></r></is></c>', "Ada"),
+        ('<c t="e"><v>#REF!</v></c>', "#REF!"),
+        ('<c t="s"><v>0</v></c>', "plain"),
+        ('<c t="s"><v>1</v></c>', "rich text"),
+        ('<c t="s"><v>2</v></c>', "東京"),
+        ('<c t="s"><v>3</v></c>', ""),
+        ("<c><v>1E999</v></c>", "inf"),
+        ('<c t="b"><v>0</v></c>', "FALSE"),
+        ("<c/>", ""),
+    ],
+)
+def test_a_cell_is_taken_as_it_is_shown(cell: str, text: str) -> None:
+    strings = (
+        "<si><t>plain</t></si><si><r><t>rich </t></r><r><rPr><i/></rPr><t>text</t></r></si>"
+        '<si><t>東京</t><rPh sb="0" eb="2"><t>トウキョウ</t></rPh><phoneticPr fontId="1"/></si><si/>'
+    )
+    assert rows(package(parts(HEAD, row(cell, "a@x.org"), strings=strings))) == [(text, "a@x.org")]
+
+
+def test_a_linked_address_is_taken_as_it_is_shown() -> None:
+    def prepare(book: Workbook) -> None:
+        book["Sheet"]["B2"].hyperlink = "mailto:other@example.org"
+        book["Sheet"]["B2"].value = "ada@example.org"
+
+    assert rows(saved([*HEADER], [*ADA], prepare=prepare)) == [ADA]
+
+
+def test_cells_and_rows_may_say_where_they_are() -> None:
+    cells = row('<c r="B7" t="str"><v>a@x.org</v></c>', '<c r="E7"><v>5</v></c>', number=7)
+    [block], _ = read(package(parts(HEAD, cells)))
+    assert (block.names, block.emails, block.origin.line(0)) == ([""], ["a@x.org"], 7)
+    assert block.origin.row(0) == ["", "a@x.org", "", "", "5"]
+
+
+# What is no workbook
+
+
+@pytest.mark.parametrize("content", [b"", b"P", b"name,email\n", b"PK\x03\x04", b"PK\x03\x04" + b"\0" * 100])
+def test_what_is_no_workbook_is_refused(content: bytes) -> None:
+    assert "damaged, or none at all" in refused(MalformedInput, content)
+
+
+def test_an_archive_of_something_else_is_refused() -> None:
+    assert "damaged, or none at all" in refused(MalformedInput, package({"mimetype": "text", "content.xml": "<a/>"}))
+
+
+def test_a_directory_that_points_before_the_beginning_is_damage() -> None:
+    content = bytearray(package(parts(HEAD, ADA_ROW)))
+    end = content.rindex(b"PK\x05\x06")
+    size, offset = (int.from_bytes(content[end + at : end + at + 4], "little") for at in (12, 16))
+    content[end + 16 : end + 20] = (offset + size).to_bytes(4, "little")
+    assert "damaged" in refused(MalformedInput, bytes(content))
+
+
+def test_an_old_or_encrypted_file_is_refused_with_the_way_out() -> None:
+    assert "Save it as .xlsx" in refused(MalformedInput, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512)
+
+
+def test_only_a_whole_workbook_can_be_previewed() -> None:
+    beginning = Reading(LIMIT, is_beginning=True)
+    assert rows(GOOD, beginning) == [ADA, BOB]
+    assert "only be previewed as a whole" in refused(MalformedInput, GOOD[:-100], beginning)
+
+
+def test_a_damaged_workbook_is_refused_whatever_is_damaged() -> None:
+    random = Random(5)
+    seen = set()
+    for _ in range(60):
+        content = bytearray(GOOD)
+        for _ in range(random.choice((1, 1, 8))):
+            content[random.randrange(len(content))] ^= random.randrange(1, 256)
+        try:
+            rows(bytes(content[: random.choice((len(content), random.randrange(len(content))))]))
+        except InputError as error:
+            seen.add(type(error))
+    assert MalformedInput in seen
+
+
+# What is made to break readers
+
+
+def test_a_part_that_expands_too_far_is_refused_with_its_size_and_the_way_out() -> None:
+    content = package(parts(HEAD, ADA_ROW * 100))
+    size = len(parts(HEAD, ADA_ROW * 100)["xl/worksheets/sheet1.xml"])
+    assert len(rows(content, Reading(LIMIT, max_expanded_bytes=size))) == 100
+    message = refused(ExpandsTooFar, content, Reading(LIMIT, max_expanded_bytes=size - 1))
+    assert (
+        f"sheet1.xml in the workbook expands to {size} bytes, the limit is {size - 1}. Save the sheet as CSV" in message
+    )
+
+
+def test_a_workbook_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheet, "MAX_WORKBOOK_BYTES", len(GOOD) - 1)
+    assert f"larger than {len(GOOD) - 1} bytes" in refused(ExpandsTooFar, GOOD)
+
+
+@pytest.mark.parametrize("name", ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"])
+def test_a_directory_that_lies_about_sizes_is_not_believed(name: str) -> None:
+    """A part of 8 MiB that calls itself 100 bytes long."""
+    content = bytearray(package(parts(HEAD, ADA_ROW) | {name: b"<a>" + b" " * 8 * 1024**2}))
+    entry = content.index(name.encode(), content.index(b"PK\x01\x02")) - 46
+    content[entry + 24 : entry + 28] = (100).to_bytes(4, "little")
+    tracemalloc.start()
+    try:
+        assert "damaged" in refused(MalformedInput, bytes(content))
+        assert tracemalloc.get_traced_memory()[1] < 4 * 1024**2
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("name", ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"])
+def test_entities_are_never_expanded(name: str, encoding: str) -> None:
+    whole = parts(HEAD, ADA_ROW)
+    declaration = f'<?xml version="1.0" encoding="{encoding}"?>'
+    text = f"{declaration}{' ' * 9000}{DOCTYPE}{whole[name]!s}".encode(encoding)
+    assert "declares a document type" in refused(MalformedInput, package(whole | {name: text}))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_cannot_be_bounded_is_refused(compression: int) -> None:
+    assert "damaged" in refused(MalformedInput, package(parts(HEAD, ADA_ROW), compression))
+
+
+def test_a_huge_directory_is_refused() -> None:
+    names = {f"xl/media/{number:05}{'x' * 60000}": "" for number in range(MAX_DIRECTORY_BYTES // 60000 + 1)}
+    assert "The directory of the workbook" in refused(ExpandsTooFar, package(parts(HEAD, ADA_ROW) | names))
+
+
+def test_huge_styles_are_refused() -> None:
+    styles = f'<styleSheet xmlns="{MAIN}">{"<x/>" * (MAX_TREE_BYTES // 4)}</styleSheet>'
+    assert "xl/styles.xml" in refused(ExpandsTooFar, package(parts(HEAD, ADA_ROW) | {"xl/styles.xml": styles}))
+
+
+def test_cells_in_opposite_corners_take_no_memory() -> None:
+    corner = row('<c r="XFD1048576"><v>1</v></c>', number=1048576)
+    [block], _ = read(package(parts(HEAD, ADA_ROW, corner)))
+    assert (block.origin.line(1), len(block.origin.row(1))) == (1048576, 16384)
+
+
+@pytest.mark.parametrize("cell", ["<c/>", '<c r="A1"/>', '<c t="s"><v>0</v></c>'])
+def test_a_row_that_is_too_large_is_refused(cell: str) -> None:
+    content = package(parts(HEAD, row(*[cell] * 60_000), strings=f"<si><t>{'x' * 1000}</t></si>"))
+    assert "A row of the sheet is larger than 65536 bytes" in refused(RowTooLarge, content)
+
+
+def test_a_row_that_brings_too_much_text_with_it_is_refused() -> None:
+    cell = '<c t="s"><v>0</v></c>'
+    content = package(parts(HEAD, row(*[cell] * 66), strings=f"<si><t>{'x' * 1000}</t></si>"))
+    assert "A row of the sheet is larger than 65536 bytes" in refused(RowTooLarge, content)
+
+
+def test_a_text_that_is_too_large_is_refused() -> None:
+    content = package(parts(HEAD, ADA_ROW, strings=f"<si><t>{'x' * 300_000}</t></si>"))
+    assert "larger than 65536 bytes" in refused(RowTooLarge, content)
+
+
+def test_a_row_has_at_most_as_many_cells_as_a_sheet_has_columns() -> None:
+    content = package(parts(HEAD, row(*["<c/>"] * 16385)))
+    assert "16385 cells, the limit is 16384" in refused(MalformedInput, content)
+
+
+def test_deeply_nested_elements_do_no_harm() -> None:
+    deep = "<r>" * 100_000 + "</r>" * 100_000
+    content = package(parts(HEAD, row(f'<c t="inlineStr"><is>{deep}</is></c>', "a@x.org"), strings=f"<si>{deep}</si>"))
+    assert rows(content, Reading(1024**2)) == [("", "a@x.org")]
+
+
+@pytest.mark.parametrize("number", ["-1", "2", "x", "1.5", "9" * 5000])
+def test_a_text_that_is_not_there_is_refused(number: str) -> None:
+    content = package(parts(HEAD, row(f'<c t="s"><v>{number}</v></c>'), strings="<si><t>a</t></si><si><t>b</t></si>"))
+    assert "damaged" in refused(MalformedInput, content)
+
+
+# Shared strings
+
+
+def test_shared_strings_are_found_again_in_any_order() -> None:
+    texts = [f"{number} \U0001f600 {chr(number)}" * (number % 50) for number in range(2000)]
+    strings = SharedStrings(texts, io.BytesIO(), 10**9)
+    for number in [*range(2000), *reversed(range(2000)), *Random(3).sample(range(2000), 500)]:
+        assert strings[number] == texts[number]
+    for number in (-1, 2000):
+        with pytest.raises(IndexError):
+            strings[number]
+
+
+def test_shared_strings_take_no_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        with (tmp_path / "texts").open("w+b") as file:
+            SharedStrings((f"ada{number}@example.org" for number in range(20_000)), file, LIMIT)
+        assert tracemalloc.get_traced_memory()[1] < 128 * 1024
+    finally:
+        tracemalloc.stop()

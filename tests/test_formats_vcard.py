@@ -1,0 +1,396 @@
+"""vCard: what phones and address books write, and what one bad card does (one bad row), and does not."""
+
+import base64
+import time
+
+import pytest
+
+from dataflow.errors import RowTooLarge
+from dataflow.formats import cards, vcard
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import ABSENT, BAD_ENCODING, MALFORMED_ROW, Block, Malformed
+
+pytestmark = pytest.mark.unit
+
+LIMIT = 64 * 1024
+APPLE = """BEGIN:VCARD
+VERSION:3.0
+PRODID:-//Apple Inc.//macOS 14.4//EN
+N:Lovelace;Ada;Augusta;;
+FN:Ada Lovelace
+ORG:Analytical Engines;
+EMAIL;type=INTERNET;type=HOME:old@example.org
+item1.EMAIL;type=INTERNET;type=pref:ada@example.org
+item1.X-ABLabel:_$!<Other>!$_
+END:VCARD
+"""
+ANDROID = """BEGIN:VCARD
+VERSION:2.1
+N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=C3=96=73;=4A=6F=
+=72=67;;;
+FN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=4A=6F=
+=72=67=20=
+=C3=96=73
+EMAIL;HOME:jorg@example.org
+PHOTO;ENCODING=BASE64;JPEG:/9j/4AAQSkZJRgABAQAAAQABAAD/
+ 2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwg
+
+END:VCARD
+"""
+ADA, JORG = ("Ada Lovelace", "ada@example.org"), ("Jorg Ös", "jorg@example.org")
+
+
+def read(*pieces: bytes, reading: Reading | None = None) -> tuple[list[Block], Findings]:
+    findings = Findings()
+    return list(vcard.read_blocks(pieces, reading or Reading(LIMIT), findings)), findings
+
+
+def rows(*pieces: bytes, reading: Reading | None = None) -> list[tuple[object, object]]:
+    found: list[tuple[object, object]] = []
+    for block in read(*pieces, reading=reading)[0]:
+        assert block.first_record == len(found)
+        found += zip(block.names, block.emails, strict=True)
+    return found
+
+
+def card(*lines: str, version: str = "3.0") -> bytes:
+    return "\n".join(["BEGIN:VCARD", f"VERSION:{version}", *lines, "END:VCARD", ""]).encode("utf-8", "surrogateescape")
+
+
+def one(*lines: str, version: str = "3.0") -> tuple[object, object]:
+    [row] = rows(card(*lines, version=version))
+    return row
+
+
+def problem(*lines: str) -> Malformed:
+    """Why the card is refused, between two that are not."""
+    first, (name, email), last = rows(card("FN:A") + card(*lines) + card("FN:B"))
+    assert (first, last) == (("A", ABSENT), ("B", ABSENT))
+    assert isinstance(name, Malformed)
+    assert name is email
+    return name
+
+
+# Cards
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_cards_are_rows_however_their_lines_end_and_the_bytes_are_cut(newline: str) -> None:
+    content = (APPLE + ANDROID).replace("\n", newline).encode()
+    assert rows(content) == [ADA, JORG]
+    assert rows(*(content[at : at + 1] for at in range(len(content)))) == [ADA, JORG]
+    for cut in range(0, len(content), 7):
+        assert rows(content[:cut], content[cut:]) == [ADA, JORG]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_may_be_in_any_unicode_encoding_with_a_mark(encoding: str) -> None:
+    text = APPLE.replace("Ada", "Zoë")
+    content = text.encode(encoding) if encoding[-1] != "e" else f"\ufeff{text}".encode(encoding)
+    assert rows(content) == [("Zoë Lovelace", "ada@example.org")]
+
+
+def test_text_between_cards_is_ignored() -> None:
+    content = (
+        b"Exported by Phone\n\n" + APPLE.encode() + b"\n\n  -- \nEND:VCARD\nFN:Nobody\n\xef\xbb\xbf" + ANDROID.encode()
+    )
+    assert rows(content) == [ADA, JORG]
+
+
+def test_upper_and_lower_case_are_the_same() -> None:
+    content = (
+        b"begin:vcard\nversion:2.1\nfn;encoding=quoted-printable;charset=utf-8:Zo=C3=AB\nemail:z@x.org\nend:vcard\n"
+    )
+    assert rows(content) == [("Zoë", "z@x.org")]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"nothing here\n", b"END:VCARD\n"])
+def test_a_file_without_cards_has_no_rows(content: bytes) -> None:
+    assert rows(content) == []
+
+
+def test_a_card_without_end_is_one_bad_row() -> None:
+    cut = APPLE.removesuffix("END:VCARD\n").encode()
+    expected = Malformed("Invalid vCard: END:VCARD is missing", MALFORMED_ROW)
+    assert rows(cut + ANDROID.encode()) == [(expected, expected), JORG]
+    assert rows(ANDROID.encode() + cut) == [JORG, (expected, expected)]
+
+
+def test_the_cut_card_at_the_end_of_a_beginning_is_left_out() -> None:
+    content = (ANDROID + APPLE).encode()
+    for cut in range(len(ANDROID.encode()), len(content) - len("\n")):
+        assert rows(content[:cut], reading=Reading(LIMIT, is_beginning=True)) == [JORG]
+    assert rows(content, reading=Reading(LIMIT, is_beginning=True)) == [JORG, ADA]
+
+
+def test_a_card_inside_of_a_card_is_nobody() -> None:
+    """vCard 2.1 has the assistant's card inside of the boss's."""
+    inner = card("FN:Sue", "EMAIL;PREF:sue@x.org", version="2.1").decode().strip()
+    outer = card("FN:Boss", "AGENT:", inner, "EMAIL:boss@x.org", version="2.1")
+    assert rows(outer + APPLE.encode()) == [("Boss", "boss@x.org"), ADA]
+
+
+def test_findings_tell_the_encoding_and_the_version_of_the_first_card() -> None:
+    _, findings = read(ANDROID.encode(), APPLE.encode())
+    assert findings.facts == {"encoding": "utf-8", "hasByteOrderMark": False, "version": "2.1"}
+
+
+def test_an_origin_tells_the_line_and_the_card() -> None:
+    content = "\n" + APPLE + "\n" + APPLE.replace("FN:Ada Lovelace", "PHOTO:x\n yz\nFN:Bob")
+    [block], _ = read(content.replace("\n", "\r\n").encode())
+    assert [block.origin.line(index) for index in (0, 1)] == [2, 13]
+    assert block.origin.row(0) == APPLE.strip()
+    assert block.origin.row(1) == APPLE.replace("Ada Lovelace", "Bob").strip()
+
+
+def test_many_cards_come_in_blocks_whose_records_go_on() -> None:
+    many = b"".join(card(f"FN:{number}", f"EMAIL:{number}@x.org") for number in range(vcard.BLOCK_ROWS + 1))
+    assert rows(many) == [(str(number), f"{number}@x.org") for number in range(vcard.BLOCK_ROWS + 1)]
+    assert len(read(many)[0]) == 2
+
+
+# Lines that go on
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("NOTE;ENCODING=QUOTED-PRINTABLE:call=", "{}"),
+        ("NOTE;QUOTED-PRINTABLE:call=", "{}"),
+        ("note;charset=utf-8;encoding=quoted-printable:call=", "{}"),
+        ("item1.X-NOTE;Quoted-Printable;X=y:call=", "{}"),
+        ("NOTE;QUOTED-PRINTABLE:=", "a=", "=", "{}=", "{}"),
+        ("NOTE;QUOTED-PRINTABLE:call=", " {}"),
+        ("NOTE;QUOTED-PRINTABLE:folded", " line=", "{}=", "\t{}"),
+        ("NOTE;ENCODING=", " QUOTED-PRINT", "\tABLE:call=", "{}"),
+        ("NOTE;QUOTED-PRINTABLE:see=", "PHOTO:x=", "{}"),
+        ("SOUND;QUOTED-PRINTABLE:=41=", "{}"),
+    ],
+)
+def test_what_follows_a_soft_line_break_is_no_property(lines: tuple[str, ...]) -> None:
+    for wrong in ("EMAIL:wrong@x.org", "FN:Wrong", "N:Wrong", "EMAIL;TYPE=pref:wrong@x.org", 'ORG;A=b"c:'):
+        broken = [line.format(wrong) for line in lines]
+        assert one(*broken, "N:Lee;Ann", "EMAIL:a@x.org", version="2.1") == ("Ann Lee", "a@x.org")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("NOTE:1+1=",),
+        ("NOTE:QUOTED-PRINTABLE: no=",),
+        ("NOTE;ENCODING=b:eA==",),
+        ("PHOTO;ENCODING=b:eA", " eA=="),
+        ("NOTE;QUOTED-PRINTABLE:call=", ""),
+        ("NOTE;QUOTED-PRINTABLE:a==3D", "X-NOTE:b="),
+        ("NOTE;QUOTED-PRINTABLE:see=", "PHOTO:x"),
+        ("FN;QUOTED-PRINTABLE:=", "", "X-FN:1="),
+        ('NOTE;X="' + "x" * 5000 + ";QUOTED-PRINTABLE:=",),
+    ],
+)
+def test_without_a_soft_line_break_the_next_line_is_a_property(lines: tuple[str, ...]) -> None:
+    assert one(*lines, "EMAIL:a@x.org", version="2.1")[1] == "a@x.org"
+
+
+def test_a_fold_after_a_sum_is_no_soft_break_because_another_property_has_some() -> None:
+    assert one("FN:1+1=", " 2", "NOTE;QUOTED-PRINTABLE:x=", "y") == ("1+1=2", ABSENT)
+
+
+@pytest.mark.parametrize("line", ["NOTE;QUOTED-PRINTABLE:cut off=", "EMAIL;QUOTED-PRINTABLE:a=40x.org="])
+def test_a_soft_line_break_before_the_end_of_a_card_leaves_the_cards_apart(line: str) -> None:
+    content = card("FN:Ann", "EMAIL:a@x.org", line, version="2.1")
+    assert rows(content + APPLE.encode()) == [("Ann", "a@x.org"), ADA]
+    [(name, email), ada] = rows(content.removesuffix(b"END:VCARD\n") + APPLE.encode())
+    assert (name, email, ada) == (vcard._UNENDED, vcard._UNENDED, ADA)
+
+
+def test_a_card_in_a_note_is_nobody() -> None:
+    note = "=0D=0A=\n".join(["NOTE;QUOTED-PRINTABLE:", "BEGIN:VCARD", "FN:Eve", "EMAIL:e@x.org", "END:VCARD", "bye"])
+    assert rows(card("FN:Ann", note, "EMAIL:a@x.org") + APPLE.encode()) == [("Ann", "a@x.org"), ADA]
+
+
+@pytest.mark.parametrize("lines", [("NOTE;QUOTED-PRINTABLE:=", "AGENT:"), ("AGENT:", " Sue")])
+def test_only_an_assistant_without_a_value_makes_the_next_card_an_inner_one(lines: tuple[str, ...]) -> None:
+    content = card("FN:Ann", *lines).removesuffix(b"END:VCARD\n") + APPLE.encode()
+    assert rows(content) == [(vcard._UNENDED, vcard._UNENDED), ADA]
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(
+    ("name", "encoding", "wish"),
+    [
+        ("Ann-Sofie Lindström", "utf-8", None),
+        ("Łukasz Żółć 山田太郎 😀", "utf-8", None),
+        ("山田ソ十表 ｱｲ", "cp932", "cp932"),
+        ("王小明 㐀𠀀", "gb18030", "gb18030"),
+        ("許功蓋", "big5", "big5"),
+        ("Jörg Øü", "cp1252", "cp1252"),
+    ],
+)
+def test_lines_may_be_folded_within_a_character(name: str, encoding: str, wish: str | None, newline: bytes) -> None:
+    encoded, reading = name.encode(encoding), Reading(LIMIT, encoding=wish)
+    begin, end = b"BEGIN:VCARD" + newline + b"FN:", newline + b"EMAIL:a@x.org" + newline + b"END:VCARD" + newline
+    for at in range(1, len(encoded) + 1):
+        folded = begin + encoded[:at] + newline + b" " + encoded[at:] + end
+        [block], findings = read(folded, folded, reading=reading)
+        assert (block.names, block.emails) == ([name, name], ["a@x.org", "a@x.org"])
+        assert [block.origin.line(0), block.origin.line(1)] == [1, 6]
+        assert findings.facts["encoding"] == encoding
+    bytewise = begin + (newline + b"\t").join(encoded[at : at + 1] for at in range(len(encoded))) + end
+    for size in (1, 2, 3, 5, len(bytewise)):
+        [block], _ = read(*(bytewise[at : at + size] for at in range(0, len(bytewise), size)), folded, reading=reading)
+        assert block.names == [name, name]
+        assert block.origin.line(1) == 4 + len(encoded)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_has_bytes_that_only_look_like_a_fold(encoding: str) -> None:
+    name = "Ann \u8041\u200aA\u4180\u0a20\u4141"
+    text = f"BEGIN:VCARD\nFN:{name}\nEND:VCARD\n"
+    assert rows(f"\ufeff{text}".encode(encoding)) == [(name, ABSENT)]
+    assert rows(text.encode(encoding), reading=Reading(LIMIT, encoding=encoding)) == [(name, ABSENT)]
+
+
+def test_a_word_that_never_ends_is_neither_kept_nor_searched_twice() -> None:
+    pieces = [b"\xc3\n \xa9" * (16 * 1024)] * 10
+    missing_bytes = 0
+    started = time.perf_counter()
+    for piece, found in zip(pieces, cards.with_whole_characters(pieces), strict=False):
+        missing_bytes += len(piece) - len(found)
+        assert missing_bytes <= 64 * 1024
+    assert time.perf_counter() - started < 1
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (["FN:Lovelace, Ada", "N:x;y"], "Lovelace, Ada"),
+        ([r"FN:Acme\, Inc.\; Ltd\\x"], "Acme, Inc.; Ltd\\x"),
+        (["FN:Ada", " Love", "\tlace"], "AdaLovelace"),
+        (["FN: ", "N:Lovelace;Ada;King;Countess;"], "Ada Lovelace"),
+        (["N:Lovelace;;;;"], "Lovelace"),
+        (["N:;Ada"], "Ada"),
+        ([r"N:Love\;lace;Ada"], "Ada Love;lace"),
+        (['FN;LANGUAGE=en;X="a:b;c,d":Ada'], "Ada"),
+        (["FN:", "N:;;;;", "ORG:Analytical Engines;Sales"], "Analytical Engines"),
+        (["ORG:Acme"], "Acme"),
+        (["FN:", "N:;;;;"], ""),
+        (["TEL:1"], ABSENT),
+        (["item2.FN:Ada"], "Ada"),
+        (["FN:Ada", "NOTE:a", "FN2:Bob", "X-FN:Eve"], "Ada"),
+    ],
+)
+def test_the_name_is_the_formatted_one_or_made_of_what_there_is(lines: list[str], name: object) -> None:
+    assert one(*lines)[0] == name
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("FN;ENCODING=QUOTED-PRINTABLE;CHARSET=ISO-8859-1:Jos=E9", "José"),
+        ("FN;QUOTED-PRINTABLE;CHARSET=windows-1251:=C0=E4=E0", "Ада"),
+        ("FN;ENCODING=QUOTED-PRINTABLE:Zo=C3=AB", "Zoë"),
+        ("FN;ENCODING=QUOTED-PRINTABLE:Ada=\n Lovelace", "AdaLovelace"),
+        ("FN;ENCODING=QUOTED-PRINTABLE:a=3Db=3A=\n=\n=3B", "a=b:;"),
+        ("FN;CHARSET=ISO-8859-1:Jos\udce9", "José"),
+        ("FN;CHARSET=UTF-8:José", "José"),
+        ("FN:1+1=", "1+1="),
+    ],
+)
+def test_a_name_of_version_2_1_is_decoded(line: str, name: str) -> None:
+    assert one(line, "EMAIL:a@x.org", version="2.1") == (name, "a@x.org")
+
+
+def test_bytes_that_nobody_explains_are_kept_for_the_verdict() -> None:
+    """One property names its encoding, so that none is guessed for the other."""
+    assert rows(card("FN:Jos\udce9") + card("FN;CHARSET=CP1252:Jos\udce9")) == [("Jos\udce9", ABSENT), ("José", ABSENT)]
+
+
+# E-mail
+
+
+@pytest.mark.parametrize(
+    ("lines", "email"),
+    [
+        (["EMAIL:a@x.org", "EMAIL:b@x.org"], "a@x.org"),
+        (["EMAIL:a@x.org", "EMAIL;TYPE=WORK,pref:b@x.org"], "b@x.org"),
+        (["EMAIL:a@x.org", "EMAIL;PREF;INTERNET:b@x.org"], "b@x.org"),
+        (["EMAIL;PREF=2:a@x.org", "EMAIL;PREF=1:b@x.org", "EMAIL:c@x.org"], "b@x.org"),
+        (["EMAIL;PREF=x:a@x.org", "EMAIL;PREF=" + "9" * 5000 + ":b@x.org"], "a@x.org"),
+        (["EMAIL;TYPE=pref:", "EMAIL:b@x.org"], "b@x.org"),
+        (["EMAIL: "], " "),
+        (["EMAIL;:a@x.org"], "a@x.org"),
+        (["EMAIL:mailto:a@x.org"], "mailto:a@x.org"),
+        (["EMAIL:Ann <a@x.org>"], "Ann <a@x.org>"),
+        (["EMAIL;ENCODING=QUOTED-PRINTABLE:a=40x.org"], "a@x.org"),
+        (["EMAIL:a", " @x.org"], "a@x.org"),
+        (["X-EMAIL:a@x.org", "NOTE:EMAIL:b@x.org"], ABSENT),
+    ],
+)
+def test_the_email_is_the_preferred_one_or_the_first(lines: list[str], email: object) -> None:
+    assert one("FN:Ada", *lines)[1] == email
+
+
+# Bad cards
+
+
+@pytest.mark.parametrize(
+    "line", ['EMAIL;TYPE="home:a@x.org', 'FN;A=b"c:x', "EMAIL;TYPE=a;=;b@x.org", "EMAIL;=a:b@x.org", "N;(x):y"]
+)
+def test_a_property_that_is_none_makes_one_bad_row(line: str) -> None:
+    assert problem(line) == Malformed(f"Invalid vCard: {line!r} is no property", MALFORMED_ROW)
+
+
+@pytest.mark.parametrize("charset", ["klingon", "hex", "zip", "punycode", "idna", "unicode-escape", "."])
+def test_an_encoding_that_is_not_known_makes_one_bad_row(charset: str) -> None:
+    found = problem(f"FN;CHARSET={charset};ENCODING=QUOTED-PRINTABLE:=41")
+    assert found.code == BAD_ENCODING
+    assert charset in found.message
+
+
+def test_bytes_that_are_not_in_the_encoding_that_is_named_make_one_bad_row() -> None:
+    assert problem("FN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:Jos=E9").code == BAD_ENCODING
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "EMAIL;A=" + "," * 5000 + '"',
+        "FN;A" + "=," * 5000,
+        "FN" + ";" * 5000,
+        "FN;" + "QUOTED-PRINTABLE" * 3000,
+        "NOTE;" + "\n =" * 15000,
+        "NOTE;QUOTED-PRINTABLE:" + "=\n" * 30000,
+        "FN;" + "\n QUOTED-PRINTABLE=" * 3000,
+        "NOTE:" + "é\n " * 10000,
+    ],
+)
+def test_a_hostile_line_takes_no_time(line: str) -> None:
+    """vobject's own pattern takes 11 s for 24 commas, twice as long for 25, and holds the interpreter."""
+    started = time.perf_counter()
+    one(line)
+    assert time.perf_counter() - started < 1
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(("name", "indent"), [("PHOTO", " "), ("item1.LOGO", "\t"), ("sound", ""), ("Key", " ")])
+def test_a_picture_does_not_count(name: str, indent: str) -> None:
+    encoded = base64.b64encode(bytes(range(256)) * LIMIT).decode()[: 2 * LIMIT]
+    for picture in (encoded, *([f"\n{indent}".join(encoded[at : at + 76] for at in range(0, len(encoded), 76))])):
+        content = card("FN:Ada", f"{name};ENCODING=b:{picture}", "", "EMAIL:a@x.org")
+        assert rows(*(content[at : at + 4096] for at in range(0, len(content), 4096))) == [("Ada", "a@x.org")]
+
+
+@pytest.mark.parametrize("note", ["NOTE:" + "x" * LIMIT, "NOTE:" + "\n x" * LIMIT, "NOTE:x\n" * LIMIT])
+def test_a_card_that_is_too_large_is_refused(note: str) -> None:
+    with pytest.raises(RowTooLarge, match="The card on line 5 is larger than 65536 bytes"):
+        rows(card("FN:Ada") + card(note))
+
+
+def test_large_cards_make_small_blocks() -> None:
+    content = card("FN:Ada", "NOTE:" + "x" * (LIMIT - 100)) * 12
+    assert [len(block.names) for block in read(content)[0]] == [5, 5, 2]
