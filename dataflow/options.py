@@ -1,0 +1,162 @@
+"""What a client may ask of an import: names, rules and defaults; kept on the job under the names clients write."""
+
+import codecs
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from marshmallow import RAISE, Schema, ValidationError, validate
+from marshmallow import fields as typed
+
+from dataflow.contacts import check_source_text
+from dataflow.formats.reading import Mapping, Reading
+
+MAX_REJECTS_DEFAULT, MAX_REJECTS_LIMIT = 100_000, 1_000_000
+MAX_SKIP_ROWS = 1000
+_MAX_MAPPED_COLUMNS, _MAX_COLUMN_CHARACTERS = 10, 255
+_DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
+#: Codecs of Python that are no encoding of a file.
+_NO_ENCODINGS: Final = {
+    *("idna", "punycode", "unicode-escape", "raw-unicode-escape", "charmap", "undefined", "utf-7", "mbcs", "oem"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one import. What is None is found out from the content."""
+
+    on_invalid: str = "skip"  #: or abort: nothing is imported when a row is refused
+    max_rejects: int = MAX_REJECTS_DEFAULT  #: refused rows beyond which nothing is imported
+    on_conflict: str = "insert"  #: or skip, update: what becomes of a row whose e-mail is there already
+    dry_run: bool = False
+    mapping: Mapping | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    skip_rows: int | None = None
+    use_resumable: bool = False
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Self:
+        """Those that `given` names, in camelCase; jobs of earlier versions name fewer."""
+        return cls(**{own: given[name] for own, name in _NAMES.items() if name in given})
+
+    def as_json(self) -> dict[str, Any]:
+        """All that is decided, in camelCase."""
+        values = {name: getattr(self, own) for own, name in _NAMES.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def reading(self, max_row_bytes: int, max_expanded_bytes: int) -> Reading:
+        """How the content is to be read."""
+        return Reading(max_row_bytes, max_expanded_bytes, self.mapping, self.encoding, self.delimiter, self.skip_rows)
+
+
+_NAMES: Final = {
+    "on_invalid": "onInvalid",
+    "max_rejects": "maxRejects",
+    "on_conflict": "onConflict",
+    "dry_run": "dryRun",
+    "mapping": "mapping",
+    "encoding": "encoding",
+    "delimiter": "delimiter",
+    "skip_rows": "skipRows",
+    "use_resumable": "useResumable",
+}
+
+
+class Flag(typed.Field[bool]):
+    """`true` or `false` in any case, nothing else: `yes` and `1` are more often mistakes than wishes."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        words = {"true": True, "false": False}
+        if str(value).strip().lower() not in words:
+            raise ValidationError("Expected true or false")
+        return words[str(value).strip().lower()]
+
+
+class MappingText(typed.Field[Mapping]):
+    """`{"name": "Full name", "email": ["Mail"]}` as text: for each field a column, or several that are joined."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Mapping:
+        try:
+            given = json.loads(value)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValidationError('Expected JSON like {"name": "Full name", "email": "Mail"}') from error
+        if not isinstance(given, dict) or not given or not set(given) <= {"name", "email"}:
+            raise ValidationError("Expected an object with name, email or both")
+        mapping = {field: [columns] if isinstance(columns, str) else columns for field, columns in given.items()}
+        if not all(map(_are_columns, mapping.values())):
+            raise ValidationError(
+                f"Expected the name of a column, or a list of 1 to {_MAX_MAPPED_COLUMNS}, "
+                f"each of 1 to {_MAX_COLUMN_CHARACTERS} characters"
+            )
+        return mapping
+
+
+def _are_columns(columns: object) -> bool:
+    return (
+        isinstance(columns, list)
+        and 1 <= len(columns) <= _MAX_MAPPED_COLUMNS
+        and all(isinstance(column, str) and column.strip() and column.isprintable() for column in columns)
+        and max(map(len, columns)) <= _MAX_COLUMN_CHARACTERS
+    )
+
+
+class EncodingName(typed.Field[str]):
+    """The name of an encoding as Python knows it, in its plain form."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        try:
+            codec = codecs.lookup(str(value).strip())
+            "".encode(codec.name)  # refused by codecs that are no text encodings
+        except (LookupError, ValueError, TypeError) as error:
+            raise ValidationError("Expected the name of an encoding, such as utf-8, cp1252 or utf-16") from error
+        if codec.name in _NO_ENCODINGS or codec.incrementaldecoder is None:
+            raise ValidationError("Expected the encoding of a text file, such as utf-8, cp1252 or utf-16")
+        return codec.name
+
+
+class Number(typed.Field[int]):
+    """A whole number from 0 to `highest`, written in digits."""
+
+    def __init__(self, highest: int) -> None:
+        super().__init__()
+        self._highest = highest
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= self._highest):
+            raise ValidationError(f"Expected 0 to {self._highest}")
+        return int(text)
+
+
+class Delimiter(typed.Field[str]):
+    """One of the delimiters that files have, as a character or by its name."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        delimiter = _DELIMITERS.get(str(value).lower(), str(value))
+        if delimiter not in _DELIMITERS.values():
+            raise ValidationError("Expected one of , ; | or tab")
+        return delimiter
+
+
+def _one_of(*choices: str) -> typed.String:
+    named = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    return typed.String(validate=validate.OneOf(choices, error=f"Expected {named}"))
+
+
+class OptionsSchema(Schema):
+    """The options of an import as text, wherever they come from; with the source, which is not kept among them."""
+
+    class Meta:
+        unknown = RAISE
+
+    source = typed.String(validate=check_source_text)
+    useResumable = Flag()  # noqa: N815 - the names that clients write
+    onInvalid = _one_of("skip", "abort")  # noqa: N815
+    maxRejects = Number(MAX_REJECTS_LIMIT)  # noqa: N815
+    onConflict = _one_of("insert", "skip", "update")  # noqa: N815
+    dryRun = Flag()  # noqa: N815
+    mapping = MappingText()
+    encoding = EncodingName()
+    delimiter = Delimiter()
+    skipRows = Number(MAX_SKIP_ROWS)  # noqa: N815

@@ -1,0 +1,263 @@
+"""What may be asked of an import, as text in a query or a form, and what is kept of it on the job."""
+
+import codecs
+import json
+
+import pytest
+from marshmallow import ValidationError
+
+from dataflow.options import MAX_REJECTS_DEFAULT, Options, OptionsSchema
+
+pytestmark = pytest.mark.unit
+
+SCHEMA = OptionsSchema()
+NO_MAPPING = "Expected an object with name, email or both"
+NO_COLUMNS = "Expected the name of a column, or a list of 1 to 10, each of 1 to 255 characters"
+NO_JSON = 'Expected JSON like {"name": "Full name", "email": "Mail"}'
+NO_FILE_ENCODING = "Expected the encoding of a text file, such as utf-8, cp1252 or utf-16"
+NO_ENCODING = "Expected the name of an encoding, such as utf-8, cp1252 or utf-16"
+NO_DELIMITER = "Expected one of , ; | or tab"
+
+
+def loaded(name: str, text: object) -> object:
+    return SCHEMA.load({name: text})[name]
+
+
+def refused(name: str, text: object) -> str:
+    """The one message with which a value is refused."""
+    with pytest.raises(ValidationError) as caught:
+        SCHEMA.load({name: text})
+    [message] = caught.value.messages_dict[name]
+    return str(message)
+
+
+@pytest.mark.parametrize("name", ["useResumable", "dryRun"])
+def test_a_flag_is_true_or_false_in_any_case_and_nothing_else(name: str) -> None:
+    assert [loaded(name, text) for text in ("true", "TRUE", " True ", True)] == [True] * 4
+    assert [loaded(name, text) for text in ("false", "False", False)] == [False] * 3
+    for text in ("", "yes", "1", "0", "on", "truee", 1, 0, "nul\0"):
+        assert refused(name, text) == "Expected true or false"
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "message"),
+    [
+        ("onInvalid", ["skip", "abort"], "Expected skip or abort"),
+        ("onConflict", ["insert", "skip", "update"], "Expected insert, skip or update"),
+    ],
+)
+def test_a_choice_is_one_of_those_that_the_message_names(name: str, choices: list[str], message: str) -> None:
+    assert [loaded(name, choice) for choice in choices] == choices
+    for text in ("", "Skip", " skip", "replace", "skip,abort"):
+        assert refused(name, text) == message
+
+
+@pytest.mark.parametrize(("name", "limit"), [("maxRejects", 1_000_000), ("skipRows", 1_000)])
+def test_a_number_is_within_its_range(name: str, limit: int) -> None:
+    assert [loaded(name, text) for text in ("0", "7", str(limit))] == [0, 7, limit]
+    for text in ("-1", str(limit + 1), "9" * 30, "9" * 5_000, "", "many", "1.5", "1e3", "0x10", "1_0", "\u0663"):
+        assert refused(name, text) == f"Expected 0 to {limit}"
+
+
+# Encodings
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("utf-8", "utf-8"),
+        ("UTF8", "utf-8"),
+        (" u8 ", "utf-8"),
+        ("utf-8-sig", "utf-8-sig"),
+        ("utf-16", "utf-16"),
+        ("UTF_16LE", "utf-16-le"),
+        ("utf-32", "utf-32"),
+        ("ascii", "ascii"),
+        ("latin-1", "iso8859-1"),
+        ("ISO-8859-15", "iso8859-15"),
+        ("windows-1252", "cp1252"),
+        ("CP1252", "cp1252"),
+        ("shift-jis", "shift_jis"),
+        ("MS932", "cp932"),
+        ("gb18030", "gb18030"),
+        ("big5", "big5"),
+        ("euc-kr", "euc_kr"),
+        ("macintosh", "mac-roman"),
+    ],
+)
+def test_an_encoding_is_known_by_any_of_its_names_and_kept_by_the_plain_one(text: str, name: str) -> None:
+    assert loaded("encoding", text) == name
+    assert loaded("encoding", name) == name
+    assert codecs.lookup(name).incrementaldecoder is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", NO_ENCODING),
+        ("utf-9", NO_ENCODING),
+        ("base64", NO_ENCODING),
+        ("rot13", NO_ENCODING),
+        ("hex", NO_ENCODING),
+        ("zlib", NO_ENCODING),
+        ("undefined", NO_ENCODING),
+        ("aliases", NO_ENCODING),
+        ("../encodings", NO_ENCODING),
+        ("nul\0", NO_ENCODING),
+        ("é", NO_ENCODING),
+        ("x" * 10_000, NO_ENCODING),
+        ("idna", NO_FILE_ENCODING),
+        ("punycode", NO_FILE_ENCODING),
+        ("utf-7", NO_FILE_ENCODING),
+        ("unicode_escape", NO_FILE_ENCODING),
+        ("unicode-escape", NO_FILE_ENCODING),
+        ("raw_unicode_escape", NO_FILE_ENCODING),
+        ("charmap", NO_FILE_ENCODING),
+    ],
+)
+def test_a_codec_that_is_no_encoding_of_a_file_is_refused(text: str, message: str) -> None:
+    assert refused("encoding", text) == message
+
+
+# Delimiters
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        (",", ","),
+        ("comma", ","),
+        (";", ";"),
+        ("Semicolon", ";"),
+        ("|", "|"),
+        ("pipe", "|"),
+        ("\t", "\t"),
+        ("tab", "\t"),
+        ("TAB", "\t"),
+        ("\\t", "\t"),
+    ],
+)
+def test_a_delimiter_is_given_as_itself_or_by_its_name(text: str, delimiter: str) -> None:
+    assert loaded("delimiter", text) == delimiter
+
+
+@pytest.mark.parametrize("text", ["", " ", ":", ",,", "a", "\n", '"', "space", "\0"])
+def test_no_other_delimiter_is_taken(text: str) -> None:
+    assert refused("delimiter", text) == NO_DELIMITER
+
+
+# Mapping
+
+
+@pytest.mark.parametrize(
+    ("given", "mapping"),
+    [
+        ({"name": "Full name", "email": "Mail"}, {"name": ["Full name"], "email": ["Mail"]}),
+        ({"name": ["First", "Last"]}, {"name": ["First", "Last"]}),
+        ({"email": ["Mail"]}, {"email": ["Mail"]}),
+        ({"name": [f"Part {number}" for number in range(10)]}, {"name": [f"Part {number}" for number in range(10)]}),
+        ({"email": "x" * 255}, {"email": ["x" * 255]}),
+        ({"name": " Näme 名前 "}, {"name": [" Näme 名前 "]}),
+    ],
+)
+def test_a_mapping_names_a_column_or_a_list_of_columns_for_each_member(
+    given: object, mapping: dict[str, list[str]]
+) -> None:
+    assert loaded("mapping", json.dumps(given)) == mapping
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", NO_JSON),
+        ("name", NO_JSON),
+        ("{name: 1}", NO_JSON),
+        ('{"name": "x"', NO_JSON),
+        ("[" * 100_000, NO_JSON),
+        ("1" * 5_000, NO_JSON),
+        ("null", NO_MAPPING),
+        ("[]", NO_MAPPING),
+        ('"name"', NO_MAPPING),
+        ("{}", NO_MAPPING),
+        ('{"phone": "x"}', NO_MAPPING),
+        ('{"name": "x", "phone": "y"}', NO_MAPPING),
+        ('{"Name": "x"}', NO_MAPPING),
+        ('{"name": null}', NO_COLUMNS),
+        ('{"name": 5}', NO_COLUMNS),
+        ('{"name": {}}', NO_COLUMNS),
+        ('{"name": []}', NO_COLUMNS),
+        ('{"name": ["x", 5]}', NO_COLUMNS),
+        ('{"name": [["x"]]}', NO_COLUMNS),
+        ('{"name": ""}', NO_COLUMNS),
+        ('{"name": " "}', NO_COLUMNS),
+        ('{"name": "x", "email": ["y", ""]}', NO_COLUMNS),
+        ('{"name": "nul\\u0000"}', NO_COLUMNS),
+        ('{"name": "half \\ud83d"}', NO_COLUMNS),
+        (json.dumps({"name": ["x"] * 11}), NO_COLUMNS),
+        (json.dumps({"name": "x" * 256}), NO_COLUMNS),
+    ],
+)
+def test_any_other_mapping_is_told_what_is_wrong(text: str, message: str) -> None:
+    assert refused("mapping", text) == message
+
+
+# All together
+
+
+def test_the_source_is_checked_with_the_options() -> None:
+    assert loaded("source", "crm") == "crm"
+    assert refused("source", " ") == "Must not be empty"
+    assert refused("source", "x" * 101) == "Must contain at most 100 characters, has 101"
+
+
+def test_an_option_of_an_unknown_name_is_refused() -> None:
+    for name in ("oninvalid", "on_invalid", "dry_run", "data", "limit", ""):
+        assert refused(name, "x") == "Unknown field."
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(ValidationError) as caught:
+        SCHEMA.load({"onInvalid": "x", "dryRun": "x", "skipRows": "x", "unknown": "x", "delimiter": ";"})
+    assert set(caught.value.messages_dict) == {"onInvalid", "dryRun", "skipRows", "unknown"}
+
+
+def test_what_is_not_asked_for_has_a_default() -> None:
+    assert Options.of({}) == Options("skip", MAX_REJECTS_DEFAULT, "insert", False, None, None, None, None, False)
+    assert Options.of({}).as_json() == {
+        "onInvalid": "skip",
+        "maxRejects": 100_000,
+        "onConflict": "insert",
+        "dryRun": False,
+        "useResumable": False,
+    }
+
+
+def test_options_come_back_from_the_job_as_they_were_kept() -> None:
+    text = {
+        "onInvalid": "abort",
+        "maxRejects": "0",
+        "onConflict": "update",
+        "dryRun": "true",
+        "mapping": '{"name": ["First", "Last"], "email": "Mail"}',
+        "encoding": "latin1",
+        "delimiter": "tab",
+        "skipRows": "0",
+        "useResumable": "true",
+    }
+    options = Options.of(SCHEMA.load(text))
+    mapping = {"name": ["First", "Last"], "email": ["Mail"]}
+    assert options == Options("abort", 0, "update", True, mapping, "iso8859-1", "\t", 0, True)
+    assert set(options.as_json()) == set(text)
+    assert Options.of(json.loads(json.dumps(options.as_json()))) == options
+
+
+def test_a_job_of_an_earlier_version_or_of_a_later_one_is_read() -> None:
+    assert Options.of({"useResumable": True}) == Options(use_resumable=True)
+    assert Options.of({"onInvalid": "abort", "somethingElse": 5}) == Options(on_invalid="abort")
+
+
+def test_a_format_is_told_what_was_asked_for() -> None:
+    reading = Options(mapping={"email": ["Mail"]}, encoding="cp1252", delimiter=";", skip_rows=3).reading(10, 20)
+    assert (reading.max_row_bytes, reading.max_expanded_bytes) == (10, 20)
+    assert (reading.mapping, reading.encoding, reading.delimiter) == ({"email": ["Mail"]}, "cp1252", ";")
+    assert (reading.skip_rows, reading.is_beginning) == (3, False)
