@@ -130,6 +130,7 @@ class Config:
     upload_stall_seconds: int = setting(whole(30, 1, 3600))
     max_uploads: int = setting(whole(8, 1))
     max_row_bytes: int = setting(whole(MIB, 64 * 1024, 64 * MIB))
+    max_expanded_bytes: int = setting(whole(10 * 1024 * MIB, MIB))
     web_concurrency: int = setting(whole(2, 1, 64))
     web_threads: int = setting(whole(64, 2, 512))
     worker_concurrency: int = setting(whole(10, 1, 100))

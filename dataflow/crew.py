@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 
 from dataflow import db
+from dataflow.attempt import Attempt
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError, DataFlowError
-from dataflow.importer import Attempt
 from dataflow.jobs import Job
 from dataflow.slot import Slot
 
@@ -93,6 +93,7 @@ class Crew:
             is_reusable = not (connection.broken or attempt.is_cut)
         finally:
             attempt.release()
+            attempt.rejects.close()
             # Before the attempt goes from the list: whoever finds that empty closes what is idle.
             if self._idle or not is_reusable:
                 connection.close()

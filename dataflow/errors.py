@@ -5,14 +5,16 @@ Messages may reach a client or the jobs table: they name the thing, the limit an
 SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the adapter that meets them.
 
     DataFlowError
-    |-- ConfigError
-    |-- RequestError      InvalidRequest, UnsupportedMediaType, TooManyUploads, UploadStalled, ClientVanished
-    |-- InputError        MalformedInput, RowTooLarge, MissingColumns, NoContacts, InvalidContacts
+    |-- ConfigError, SpoolUnavailable
+    |-- RequestError      InvalidRequest, UnsupportedMediaType, NotAcceptable, TooManyUploads, UploadStalled,
+    |                     ClientVanished
+    |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
+    |                     InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
     |-- DatabaseError     DatabaseUnavailable, StatementCancelled, MigrationFailed
-    `-- JobError          JobNotFound, JobFinished, JobUnfinished, ObjectForgotten, UploadTaken, LeaseLost,
-                          ImportStalled, ImportStopped
+    `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, UploadTaken,
+                          LeaseLost, ImportStalled, ImportStopped
 """
 
 from collections.abc import Sequence
@@ -68,6 +70,19 @@ class UnsupportedMediaType(RequestError):
     status = 415
 
 
+class NotAcceptable(RequestError):
+    """Accept allows none of the media types that there are."""
+
+    code = "not_acceptable"
+    status = 406
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The Content-Encoding is one that cannot be undone; the answer names `accepted` (RFC 9110 section 15.5.16)."""
+
+    accepted = "gzip"
+
+
 class TooManyUploads(RequestError):
     """This process already receives MAX_UPLOADS bodies; `retry_after_seconds` says when to come back."""
 
@@ -108,10 +123,22 @@ class RowTooLarge(InputError):
     code = "row_too_large"
 
 
+class ExpandsTooFar(InputError):
+    """A compressed file holds more than it may."""
+
+    code = "expands_too_far"
+
+
 class MissingColumns(InputError):
-    """A delimited file whose header row does not name the columns `name` and `email`."""
+    """No column of the file is, or could be taken for, the name or the e-mail."""
 
     code = "missing_columns"
+
+
+class AmbiguousColumns(InputError):
+    """Several columns of the file could be the same field."""
+
+    code = "ambiguous_columns"
 
 
 class NoContacts(InputError):
@@ -124,6 +151,20 @@ class InvalidContacts(InputError):
     """At least one contact breaks the rules where all of them must hold."""
 
     code = "invalid_contacts"
+
+
+class TooManyRejects(InputError):
+    """More rows are refused than `maxRejects` allows; nothing is imported."""
+
+    code = "too_many_rejects"
+
+
+class SpoolUnavailable(DataFlowError):
+    """The worker cannot keep refused rows on its disk until their job is settled."""
+
+    code = "spool_unavailable"
+    status = 503
+    retryable = True
 
 
 class StorageError(DataFlowError):
@@ -229,6 +270,12 @@ class JobUnfinished(JobError):
     """The job has not ended, and the request needs one that has."""
 
     code = "job_unfinished"
+
+
+class NotRevertible(JobError):
+    """There is nothing to undo: the job is no import, or has not succeeded."""
+
+    code = "not_revertible"
 
 
 class ObjectForgotten(JobError):

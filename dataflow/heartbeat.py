@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from dataflow import db, jobs
+from dataflow.attempt import Attempt
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError, LeaseLost
-from dataflow.importer import Attempt
 
 logger = logging.getLogger(__name__)
 

@@ -1,86 +1,42 @@
-"""One claimed job: its object becomes contacts, in one transaction, exactly once or not at all.
+"""One claimed import: its object becomes contacts, in one transaction, exactly once or not at all.
 
-Everything runs on the connection that claimed the job, and nothing else runs there while the COPY is open: a query
-would wait for the COPY and the COPY for its rows, for ever. What to do about an error is left to `worker`.
+Everything runs on the connection that claimed the job, and nothing else runs there while a COPY is open: a query
+would wait for the COPY and the COPY for its rows, for ever. What a row is worth is left to `verdicts`, what becomes of
+those that are there already to `merge`, and what to do about an error to `slot`.
 """
 
-import hashlib
 import select
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import psycopg
 
-from dataflow import contacts, db, jobs
-from dataflow.contacts import Verdict
+from dataflow import contacts, jobs, merge, verdicts
+from dataflow.attempt import Attempt
+from dataflow.config import Config
 from dataflow.db import Connection, query
-from dataflow.errors import (
-    DatabaseUnavailable,
-    DataFlowError,
-    DigestMismatch,
-    InvalidContacts,
-    NoContacts,
-)
-from dataflow.formats import FORMATS, PIECE_BYTES
+from dataflow.errors import DatabaseUnavailable, DataFlowError, InvalidContacts, NoContacts, TooManyRejects
+from dataflow.formats import read_blocks
 from dataflow.ids import IdRange
-from dataflow.jobs import Job, Tally
+from dataflow.options import Options
+from dataflow.received import verified
 from dataflow.storage import ObjectReader, Storage
+from dataflow.verdicts import Verdict
 
 
-@dataclass(slots=True, eq=False)
-class Attempt:
-    """One attempt at a job. Its thread counts in `tally`; any other thread may `stop` or `cut` it."""
-
-    job: Job
-    connection: Connection | None = None  #: what its thread may wait in; None once that must not be cut
-    is_cut: bool = False  #: the connection is of no more use, though it may not know yet
-    tally: Tally = field(default_factory=Tally)
-    reader: ObjectReader | None = None
-    stopped: DataFlowError | None = None
-    confirmed: float = field(default_factory=time.monotonic)  #: when the job was last known to be ours
-    is_settling: bool = False  #: its own thread writes the outcome: the fence decides, not a beat
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def stop(self, reason: DataFlowError) -> None:
-        """Have the import end with `reason` after the block it is working on, a blocked read included."""
-        self.stopped = self.stopped or reason
-        reader = self.reader
-        if reader is not None:
-            reader.close()
-
-    def cut(self, reason: DataFlowError) -> None:
-        """Have the import end with `reason` now, whatever it waits for, a lock in the database included."""
-        self.stop(reason)
-        with self._lock:
-            if self.connection is not None:
-                self.is_cut = True
-                db.cut(self.connection)
-
-    def release(self) -> None:
-        """Take the connection out of reach: what follows on it must not be cut. Nobody is at it when this returns."""
-        with self._lock:
-            self.connection = None
-
-    def check(self) -> None:
-        """:raises DataFlowError: the reason, when the attempt has been stopped."""
-        if self.stopped is not None:
-            raise self.stopped
-
-
-def run(connection: Connection, attempt: Attempt, storage: Storage, max_row_bytes: int) -> None:
+def run(connection: Connection, attempt: Attempt, storage: Storage, config: Config) -> None:
     """Import the job and settle it as `succeeded`. Opens and ends its own transaction.
 
     :raises InputError: when the content cannot be imported; nothing was.
     :raises StorageError: when the object cannot be read, or is not what was received.
+    :raises SpoolUnavailable: when refused rows cannot be kept on disk; nothing was imported.
     :raises LeaseLost: when the job is no longer this attempt's; nothing was imported.
     :raises psycopg.Error: when the database refuses; nothing was imported.
     """
+    options = Options.of(attempt.job.options)
     try:
         with storage.open(attempt.job.object_key) as attempt.reader:
-            verdicts = _verdicts(_verified(attempt.reader, attempt.job, attempt.tally), attempt, max_row_bytes)
-            _load_or_abort(connection, attempt, verdicts)
+            judged = _judged(attempt, attempt.reader, options, config)
+            _load_or_abort(connection, attempt, options, judged)
     except (DataFlowError, psycopg.Error):
         # Whatever comes of an object that `stop` has closed, the file is not to blame for it.
         attempt.check()
@@ -89,48 +45,89 @@ def run(connection: Connection, attempt: Attempt, storage: Storage, max_row_byte
         attempt.reader = None
 
 
-def _load_or_abort(connection: Connection, attempt: Attempt, verdicts: Iterator[Verdict]) -> None:
+def _load_or_abort(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:
     try:
-        _load(connection, attempt, verdicts)
+        _load(connection, attempt, options, judged)
     except InvalidContacts:
-        # Nothing will be imported; read on, so that every refused row of the file is counted.
-        for _ in verdicts:
+        # Nothing will be imported; read on, so that every refused row of the file is reported.
+        for _ in judged:
             attempt.check()
         raise InvalidContacts(
             f"{attempt.tally.rows_rejected} rows are not valid contacts, and onInvalid=abort allows none."
         ) from None
 
 
-def _load(connection: Connection, attempt: Attempt, verdicts: Iterator[Verdict]) -> None:
-    tally = attempt.tally
+def _load(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:
+    tally, is_staged = attempt.tally, options.on_conflict != "insert"
+    good = _accepted(judged, options)
+    if options.dry_run and not is_staged:
+        # Before the transaction, which would only wait.
+        for _ in good:
+            attempt.check()
     with connection.transaction():
         connection.execute(query("configure_import"))
-        ids = _copy(connection, attempt, verdicts)
-        if tally.rows_imported == 0:
+        if is_staged:
+            merge.stage(connection)
+            _copy(connection, attempt, good, merge.COPY_STAGED, source=None)
+        elif not options.dry_run:
+            _copy(connection, attempt, good, "copy_contacts", contacts.escape(attempt.job.source))
+        if tally.rows_read == tally.rows_rejected:
             refused = f"all {tally.rows_rejected} rows were refused" if tally.rows_rejected else "it has no rows"
             raise NoContacts(f"There is not one contact in the file: {refused}.")
-        tally.first_contact_id, tally.last_contact_id = ids.first, ids.last
+        attempt.rejects.write(connection, attempt.job.id)
+        attempt.check()
+        # Others wait for a merge until this transaction ends: nothing that takes time may follow.
+        _settle_conflicts(connection, attempt, options)
         attempt.check()
         attempt.is_settling = True
         jobs.succeed(connection, attempt.job, tally)
 
 
-def _copy(connection: Connection, attempt: Attempt, verdicts: Iterator[Verdict]) -> IdRange:
-    ids = IdRange()
-    source = contacts.escape(attempt.job.source)
-    with connection.cursor() as cursor, cursor.copy(query("copy_contacts")) as copy:
-        for verdict in verdicts:
-            if verdict.rejected_rows and attempt.job.aborts_on_invalid:
-                raise InvalidContacts("onInvalid=abort")
+def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options) -> None:
+    """Count what became of the valid rows; those that were only staged become contacts here."""
+    tally = attempt.tally
+    valid_rows = tally.rows_read - tally.rows_rejected
+    if options.on_conflict == "insert":
+        counts = merge.Counts(valid_rows, 0, 0)
+    elif options.dry_run:
+        counts = merge.count(connection, options.on_conflict)
+    else:
+        counts = merge.merge(connection, options.on_conflict, attempt.job.source)
+    if options.dry_run:
+        tally.findings.facts["dryRun"] = {
+            "rowsImported": counts.rows_imported,
+            "rowsUpdated": counts.rows_updated,
+            "rowsSkipped": counts.rows_skipped,
+        }
+        tally.rows_not_imported, counts = valid_rows, merge.Counts(0, 0, 0)
+        tally.first_contact_id = tally.last_contact_id = None
+    tally.rows_imported, tally.rows_updated = counts.rows_imported, counts.rows_updated
+    tally.rows_skipped = counts.rows_skipped
+
+
+def _accepted(judged: Iterator[Verdict], options: Options) -> Iterator[Verdict]:
+    for verdict in judged:
+        if verdict.refusals and options.on_invalid == "abort":
+            raise InvalidContacts("onInvalid=abort")
+        yield verdict
+
+
+def _copy(
+    connection: Connection, attempt: Attempt, good: Iterator[Verdict], statement: str, source: str | None
+) -> None:
+    tally, ids = attempt.tally, IdRange()
+    with connection.cursor() as cursor, cursor.copy(query(statement)) as copy:
+        for verdict in good:
             if verdict.names:
                 copy.write(contacts.copy_lines(verdict.names, verdict.emails, source, ids))
-                attempt.tally.rows_imported += len(verdict.names)
+                tally.rows_imported += len(verdict.names)
             attempt.check()
             if _has_spoken(connection):
                 # Waiting for the end of the file to hear it may take an hour.
                 break
         else:
-            return ids
+            tally.first_contact_id, tally.last_contact_id = ids.first, ids.last
+            return
     # Ending the COPY has raised what the server said. If it did not, the rest of the file is missing all the same.
     raise DatabaseUnavailable("The server interrupted the COPY without naming an error.")
 
@@ -140,37 +137,19 @@ def _has_spoken(connection: Connection) -> bool:
     return bool(select.select([connection.fileno()], [], [], 0)[0])
 
 
-def _verdicts(pieces: Iterator[bytes], attempt: Attempt, max_row_bytes: int) -> Iterator[Verdict]:
-    for block in FORMATS[attempt.job.format].read_blocks(pieces, max_row_bytes):
-        verdict = contacts.judge(block)
-        if verdict.rejected_rows:
-            attempt.tally.reject(verdict.issues, verdict.rejected_rows)
+def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Config) -> Iterator[Verdict]:
+    """The object's rows, block by block; the refused ones are counted, and kept on disk."""
+    job, tally = attempt.job, attempt.tally
+    reading = options.reading(config.max_row_bytes, config.max_expanded_bytes)
+    for block in read_blocks(job.format, verified(reader, job, tally), reading, tally.findings):
+        verdict = verdicts.judge(block)
+        tally.rows_read += len(block.names)
+        if verdict.refusals:
+            tally.reject(verdict.refusals)
+            attempt.rejects.add(block, verdict.refusals)
+            if tally.rows_rejected > options.max_rejects:
+                raise TooManyRejects(
+                    f"{tally.rows_rejected} of the first {tally.rows_read} rows are refused, and maxRejects allows "
+                    f"{options.max_rejects}: is this the file that was meant? See its rejects."
+                )
         yield verdict
-
-
-def _verified(reader: ObjectReader, job: Job, tally: Tally) -> Iterator[bytes]:
-    """The object's bytes, compared with what was recorded when they were received, at each recorded end."""
-    digests = iter(job.digests)
-    end, expected = next(digests)
-    digest = hashlib.sha256()
-    tally.bytes_done = 0
-    for piece in reader.pieces(PIECE_BYTES):
-        rest = piece
-        while tally.bytes_done + len(rest) > end:
-            head, rest = rest[: end - tally.bytes_done], rest[end - tally.bytes_done :]
-            digest.update(head)
-            tally.bytes_done += len(head)
-            _compare(job, digest.hexdigest(), expected, end)
-            end, expected = next(digests, (job.bytes_total + len(piece), ""))
-            digest = hashlib.sha256()
-        digest.update(rest)
-        tally.bytes_done += len(rest)
-        yield piece
-    if tally.bytes_done != job.bytes_total:
-        raise DigestMismatch(f"The stored object has {tally.bytes_done} bytes, {job.bytes_total} were received.")
-    _compare(job, digest.hexdigest(), expected, end)
-
-
-def _compare(job: Job, found: str, expected: str, end: int) -> None:
-    if found != expected:
-        raise DigestMismatch(f"The stored object {job.object_key} differs from what was received before byte {end}.")

@@ -9,13 +9,12 @@ zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoe
 sql/migrations/0003_job_triggers.sql and 0006_recovery.sql.
 
 `failures` is the retry budget, `losses` counts the workers that died with the job. Jobs of workers that are gone are
-left to `leases`, what becomes of files and of old rows to `retention`.
+left to `leases`, undoing an import to `reverts`, what becomes of files and of old rows to `retention`.
 
 Every function runs on the connection it is given, in whatever transaction is open there.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
@@ -23,14 +22,14 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from dataflow.db import Connection, limited, query
-from dataflow.errors import Issue, JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
+from dataflow.errors import JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
+from dataflow.storable import storable_json
+from dataflow.tally import Tally
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
 #: Waits before another attempt: the first, doubled for each failure up to the last, half to one and a half of it.
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0
-#: Refused rows that are kept as issues on the job.
-MAX_ISSUES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class Job:
     """A claimed job, as its worker needs it."""
 
     id: UUID
+    kind: str  #: `import` or `revert`; what follows of files and formats is an import's only
     attempt: int  #: the fencing token of this claim
     failures: int
     max_failures: int
@@ -50,29 +50,9 @@ class Job:
     digests: list[tuple[int, str]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
     options: dict[str, Any]
     request_id: str | None
-
-    @property
-    def aborts_on_invalid(self) -> bool:
-        return self.options.get("onInvalid") == "abort"
-
-
-@dataclass(slots=True)
-class Tally:
-    """What an attempt has counted so far. Written by one import thread, read by the heartbeat."""
-
-    rows_imported: int = 0
-    rows_rejected: int = 0
-    bytes_done: int = 0  #: bytes of the object read
-    issues: list[Issue] = field(default_factory=list)  #: the first MAX_ISSUES of the rejected rows
-    issue_count: int = 0
-    first_contact_id: UUID | None = None
-    last_contact_id: UUID | None = None
-
-    def reject(self, issues: Sequence[Issue], rows: int) -> None:
-        """Count `rows` refused rows, keep their issues as long as there is room."""
-        self.rows_rejected += rows
-        self.issue_count += len(issues)
-        self.issues.extend(issues[: MAX_ISSUES - len(self.issues)])
+    of_job: UUID | None  #: the import that a revert undoes
+    first_contact_id: UUID | None  #: of a revert: where it goes on
+    last_contact_id: UUID | None
 
 
 _JOB_FIELDS = [f.name for f in fields(Job)]
@@ -135,7 +115,15 @@ def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None
     """
     try:
         with limited(connection, seconds):
-            _fenced(connection, "beat_job", job, rows_imported=tally.rows_imported, bytes_done=tally.bytes_done)
+            fenced(
+                connection,
+                "beat_job",
+                job,
+                rows_read=tally.rows_read,
+                rows_imported=tally.rows_imported,
+                rows_rejected=tally.rows_rejected,
+                bytes_done=tally.bytes_done,
+            )
     except psycopg.errors.LockNotAvailable:
         return
 
@@ -145,11 +133,14 @@ def succeed(connection: Connection, job: Job, tally: Tally) -> None:
 
     :raises LeaseLost: when another owner has it; the caller must roll back.
     """
-    _fenced(
+    fenced(
         connection,
         "succeed_job",
         job,
         rows_imported=tally.rows_imported,
+        rows_updated=tally.rows_updated,
+        rows_skipped=tally.rows_skipped,
+        rows_not_imported=tally.rows_not_imported,
         first_contact_id=tally.first_contact_id,
         last_contact_id=tally.last_contact_id,
         **_findings(tally),
@@ -161,7 +152,7 @@ def fail(connection: Connection, job: Job, tally: Tally, error: str) -> None:
 
     :raises LeaseLost: when another owner has it.
     """
-    _fenced(connection, "settle_failed_job", job, state="failed", charge=1, error=error, **_findings(tally))
+    fenced(connection, "settle_failed_job", job, state="failed", charge=1, error=error, **_findings(tally))
 
 
 def abort(connection: Connection, job: Job, tally: Tally, error: str) -> None:
@@ -169,7 +160,7 @@ def abort(connection: Connection, job: Job, tally: Tally, error: str) -> None:
 
     :raises LeaseLost: when another owner has it.
     """
-    _fenced(connection, "settle_failed_job", job, state="cancelled", charge=0, error=error, **_findings(tally))
+    fenced(connection, "settle_failed_job", job, state="cancelled", charge=0, error=error, **_findings(tally))
 
 
 def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
@@ -177,18 +168,24 @@ def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int,
 
     :raises LeaseLost: when another owner has it.
     """
-    _fenced(connection, "requeue_job", job, delay_seconds=delay_seconds, charge=charge, error=error)
+    fenced(connection, "requeue_job", job, delay_seconds=delay_seconds, charge=charge, error=error)
 
 
 def _findings(tally: Tally) -> dict[str, Any]:
     return {
+        "rows_read": tally.rows_read,
         "rows_rejected": tally.rows_rejected,
         "bytes_done": tally.bytes_done,
-        "issues": Jsonb([issue.as_json() for issue in tally.issues]),
+        "issues": Jsonb(storable_json([issue.as_json() for issue in tally.issues])),
+        "detected": Jsonb(tally.findings.as_json()),
     }
 
 
-def _fenced(connection: Connection, name: str, job: Job, **values: Any) -> None:
+def fenced(connection: Connection, name: str, job: Job, **values: Any) -> None:
+    """Run the statement `name` WHERE the job is still this attempt's.
+
+    :raises LeaseLost: when it is not.
+    """
     parameters = {"id": job.id, "attempt": job.attempt, **values}
     if connection.execute(query(name), parameters).fetchone() is None:
         raise LeaseLost(f"Job {job.id} was cancelled, or attempt {job.attempt} is no longer the current one.")
@@ -208,14 +205,17 @@ def retry(connection: Connection, job_id: UUID) -> None:
     """Queue a failed or cancelled job again, with a new budget.
 
     :raises JobNotFound: when there is none.
-    :raises JobFinished, JobUnfinished: when it has succeeded, or is not finished.
+    :raises JobFinished, JobUnfinished: when it has succeeded; when it, or another revert of its import, is unfinished.
     :raises ObjectForgotten: when its file is no longer kept, or was never received as a whole.
     """
-    if connection.execute(query("retry_job"), {"id": job_id}).fetchone() is not None:
-        return
+    try:
+        if connection.execute(query("retry_job"), {"id": job_id}).fetchone() is not None:
+            return
+    except psycopg.errors.UniqueViolation as error:
+        raise JobUnfinished(f"The import of revert {job_id} is being reverted by another job.") from error
     found = state_of(connection, job_id)
     if found["state"] == "succeeded":
-        raise JobFinished(f"Job {job_id} has succeeded; its contacts are there.")
+        raise JobFinished(f"Job {job_id} has succeeded; there is nothing to try again.")
     if found["state"] not in FINAL_STATES:
         raise JobUnfinished(f"Job {job_id} is {found['state']}; only a failed or cancelled one can be tried again.")
     reason = "is no longer kept" if found["is_complete"] else "was never received as a whole"
@@ -253,5 +253,5 @@ def page(
 
 
 def totals(connection: Connection) -> dict[str, Any]:
-    """What the metrics publish: jobs_by_state, rows_imported, rows_rejected, queue_oldest_seconds."""
+    """What the metrics publish: jobs_by_state, the rows_... of jobs that have ended, queue_oldest_seconds."""
     return connection.execute(query("job_totals")).fetchone() or {}

@@ -79,11 +79,18 @@ class JobsCollector(Collector):
             return
         yield GaugeMetricFamily("dataflow_database_up", "Whether the database answered this scrape.", value=1)
         yield CounterMetricFamily(
-            "dataflow_contacts_imported", "Contacts imported by succeeded jobs.", value=totals["rows_imported"]
+            "dataflow_contacts_imported", "Contacts that imports have inserted.", value=totals["rows_imported"]
         )
         yield CounterMetricFamily(
-            "dataflow_contacts_rejected", "Rows refused by succeeded jobs.", value=totals["rows_rejected"]
+            "dataflow_contacts_rejected", "Rows that imports have refused.", value=totals["rows_rejected"]
         )
+        yield CounterMetricFamily(
+            "dataflow_rows_read", "Rows of all files: the sum of dataflow_rows.", value=totals["rows_read"]
+        )
+        by_outcome = CounterMetricFamily("dataflow_rows", "Rows by what became of them.", labels=["outcome"])
+        for outcome in ("imported", "updated", "skipped", "rejected", "not_imported"):
+            by_outcome.add_metric([outcome], totals[f"rows_{outcome}"])
+        yield by_outcome
         by_state = GaugeMetricFamily("dataflow_jobs", "Jobs by state.", labels=["state"])
         for state, count in totals["jobs_by_state"].items():
             by_state.add_metric([state], count)

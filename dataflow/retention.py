@@ -18,6 +18,8 @@ from dataflow.errors import JobUnfinished
 
 #: Files found, or old rows deleted, by one statement.
 BATCH_ROWS = 1000
+#: Refused rows deleted by one statement: a fraction of a second.
+REJECTS_BATCH_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def give_up_file(connection: Connection, leftover: Leftover) -> File | None:
 
 
 def forget(connection: Connection, job_id: UUID) -> File | None:
-    """Clear what a finished job keeps of people: the name of its file, and what was said of refused rows.
+    """Clear what a finished job keeps of people: its refused rows, what was said of them, and the name of its file.
 
     The file is to be removed once this is committed; None when it is gone already.
 
@@ -84,6 +86,12 @@ def forget(connection: Connection, job_id: UUID) -> File | None:
 def mark_object_deleted(connection: Connection, job_id: UUID) -> None:
     """Record that the storage has removed the job's object."""
     connection.execute(query("mark_object_deleted"), {"id": job_id})
+
+
+def delete_old_rejects(connection: Connection, days: int) -> int:
+    """Delete the refused rows of jobs that are to be deleted, at most REJECTS_BATCH_ROWS; how many."""
+    row = connection.execute(query("delete_old_rejects"), {"days": days, "limit": REJECTS_BATCH_ROWS}).fetchone()
+    return int(row["rejects_deleted"]) if row else 0
 
 
 def delete_old_jobs(connection: Connection, days: int) -> int:

@@ -13,11 +13,13 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, importer, jobs, retention
+from dataflow import db, importer, jobs, retention, reverter
+from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled
-from dataflow.importer import Attempt
+from dataflow.jobs import Job
+from dataflow.storable import storable
 from dataflow.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,16 @@ SETTLE_SECONDS = 15.0
 #: One try, and the pause after it.
 SETTLE_TRY_SECONDS, SETTLE_PAUSE_SECONDS = 5.0, 0.5
 
-RETRIED, FAILED = "import will be retried", "import failed"
+#: What refused rows may take on their way from the worker's disk into their table, as bytes a second.
+REJECTS_RATE_BYTES = 4 * 1024 * 1024
+#: What the log says of a success.
+COUNTS = {
+    "import": ("read", "imported", "updated", "skipped", "rejected", "not_imported"),
+    "revert": ("reverted",),
+}
+
+#: What the log says of another end, after the kind of the job.
+RETRIED, FAILED = "will be retried", "failed"
 
 
 class Slot:
@@ -45,26 +56,33 @@ class Slot:
         self._hurrying.set()
 
     def work(self, connection: Connection, attempt: Attempt) -> bool:
-        """Import the job and settle it; False when it is settled as failed. Never raises a DataFlowError."""
+        """Do the job and settle it; False when it is settled as failed. Never raises a DataFlowError."""
         began = time.monotonic()
         job = attempt.job
         log = {"job_id": str(job.id), "attempt": job.attempt, "request_id": job.request_id}
-        logger.info("import started", extra={**log, "bytes": job.bytes_total, "format": job.format})
+        logger.info(f"{job.kind} started", extra={**log, **_subject(job)})
         try:
-            importer.run(connection, attempt, self._storage, self._config.max_row_bytes)
+            if job.kind == "revert":
+                reverter.run(connection, attempt)
+            else:
+                importer.run(connection, attempt, self._storage, self._config)
         except DataFlowError as error:
             return self._settle(connection, attempt, error, log)
         except psycopg.Error as error:
             return self._settle(connection, attempt, db.translate(error), log)
         except Exception:
             # The last stop of a thread: whatever this is, the job must not stay `running`.
-            logger.exception("import broke", extra=log)
+            logger.exception(f"{job.kind} broke", extra=log)
             return self._settle(connection, attempt, DataFlowError("An unexpected error; see the worker's log."), log)
         attempt.release()
         tally = attempt.tally
-        counts = {"rows": tally.rows_imported, "rejected": tally.rows_rejected, "bytes": tally.bytes_done}
-        logger.info("import succeeded", extra={**log, **counts, "seconds": round(time.monotonic() - began, 3)})
-        self._delete_object(connection, attempt, log)
+        counts = {name: getattr(tally, f"rows_{name}") for name in COUNTS[job.kind]}
+        logger.info(
+            f"{job.kind} succeeded",
+            extra={**log, **counts, "bytes": tally.bytes_done, "seconds": round(time.monotonic() - began, 3)},
+        )
+        if job.kind == "import":
+            self._delete_object(connection, attempt, log)
         return True
 
     def _settle(self, connection: Connection, attempt: Attempt, error: DataFlowError, log: dict[str, Any]) -> bool:
@@ -72,16 +90,18 @@ class Slot:
         log = {**log, "code": error.code}
         # From here on the connection is ours alone: being cut once more would leave the outcome unwritten.
         attempt.release()
-        deadline = time.monotonic() + SETTLE_SECONDS
+        rejects_seconds = attempt.rejects.size_bytes / REJECTS_RATE_BYTES
+        deadline = time.monotonic() + SETTLE_SECONDS + rejects_seconds
         while not isinstance(error, LeaseLost):
             try:
                 with (
                     db.translated(),
                     self._usable(connection, attempt) as usable,
-                    db.limited(usable, SETTLE_TRY_SECONDS),
+                    db.limited(usable, SETTLE_TRY_SECONDS + rejects_seconds),
                 ):
                     outcome, facts = self._write_outcome(usable, attempt, error)
-                logger.log(logging.WARNING if outcome == RETRIED else logging.INFO, outcome, extra={**log, **facts})
+                level = logging.WARNING if outcome == RETRIED else logging.INFO
+                logger.log(level, f"{attempt.job.kind} {outcome}", extra={**log, **facts})
                 return outcome != FAILED
             except LeaseLost as lost:
                 error = lost
@@ -90,9 +110,9 @@ class Slot:
                 if time.monotonic() > deadline or self._hurrying.wait(SETTLE_PAUSE_SECONDS):
                     # The row stays `running` without a backend, which is how the next reclaim finds it.
                     reason = {"failure": failure.message}
-                    logger.warning("import outcome not written", extra={**log, **reason})
+                    logger.warning(f"{attempt.job.kind} outcome not written", extra={**log, **reason})
                     return True
-        logger.info("import given up", extra=log)
+        logger.info(f"{attempt.job.kind} given up", extra=log)
         return True
 
     def _write_outcome(
@@ -102,16 +122,18 @@ class Slot:
         job = attempt.job
         if isinstance(error, ImportStopped):
             jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
-            return "import handed on", {}
+            return "handed on", {}
         if isinstance(error, StatementCancelled):
             jobs.abort(connection, job, attempt.tally, explain(error))
-            return "import cancelled in the database", {}
+            attempt.rejects.write(connection, job.id)
+            return "cancelled in the database", {}
         if error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
             jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
             return RETRIED, {"delay_seconds": round(delay, 1)}
         jobs.fail(connection, job, attempt.tally, explain(error))
-        return FAILED, {"rejected": attempt.tally.rows_rejected}
+        attempt.rejects.write(connection, job.id)
+        return FAILED, {"read": attempt.tally.rows_read, "rejected": attempt.tally.rows_rejected}
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:
@@ -132,9 +154,16 @@ class Slot:
             logger.warning("object not deleted", extra={**log, "code": error.code})
 
 
+def _subject(job: Job) -> dict[str, object]:
+    """What the log says of a job that begins."""
+    if job.kind == "revert":
+        return {"of_job": str(job.of_job)}
+    return {"bytes": job.bytes_total, "format": job.format}
+
+
 def explain(error: DataFlowError) -> str:
     """The text that a job keeps of an error: its code, a colon, one sentence."""
-    return f"{error.code}: {error.message}"
+    return storable(f"{error.code}: {error.message}")
 
 
 def retry_delay_seconds(failures: int) -> float:

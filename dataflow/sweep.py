@@ -102,9 +102,10 @@ class Sweep:
         logger.info("file removed", extra=log)
 
     def _delete_old_jobs(self, connection: Connection) -> None:
-        while not self._stopping.is_set():
-            with db.limited(connection, STATEMENT_SECONDS):
-                count = retention.delete_old_jobs(connection, self._config.job_retention_days)
-            if not count:
-                return
-            logger.info("old jobs deleted", extra={"jobs": count})
+        for delete, what in ((retention.delete_old_rejects, "rejects"), (retention.delete_old_jobs, "jobs")):
+            while not self._stopping.is_set():
+                with db.limited(connection, STATEMENT_SECONDS):
+                    count = delete(connection, self._config.job_retention_days)
+                if not count:
+                    break
+                logger.info(f"old {what} deleted", extra={what: count})

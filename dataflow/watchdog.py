@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dataflow import leases
+from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, LeaseLost
-from dataflow.importer import Attempt
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +91,8 @@ class Watchdog:
             if now - since > self._limits.import_seconds + CUT_SECONDS:
                 self._end_process(f"job {attempt.job.id}", now - since)
             elif now - since > self._limits.import_seconds and attempt.stopped is None:
-                attempt.cut(ImportStalled(f"The import has not moved for {now - since:.0f} s."))
-                self._say(logging.WARNING, "import stalled", {"job_id": str(attempt.job.id)})
+                attempt.cut(ImportStalled(f"The {attempt.job.kind} has not moved for {now - since:.0f} s."))
+                self._say(logging.WARNING, f"{attempt.job.kind} stalled", {"job_id": str(attempt.job.id)})
 
     def _give_up_unconfirmed(self, attempts: Iterable[Attempt], now: float) -> None:
         """End imports that others may have taken over: whoever cannot beat cannot know."""
@@ -101,14 +101,15 @@ class Watchdog:
                 continue
             if now - attempt.confirmed > leases.LEASE_SECONDS:
                 attempt.cut(LeaseLost(f"No heartbeat was confirmed for {leases.LEASE_SECONDS:g} s."))
-                self._say(logging.WARNING, "import given up without a heartbeat", {"job_id": str(attempt.job.id)})
+                log: dict[str, object] = {"job_id": str(attempt.job.id)}
+                self._say(logging.WARNING, f"{attempt.job.kind} given up without a heartbeat", log)
 
     def _still(self, attempts: Iterable[Attempt], now: float) -> list[tuple[Attempt, float]]:
         """Each attempt, and since when it has been where it is."""
         before, self._positions = self._positions, {}
         for attempt in attempts:
             tally = attempt.tally
-            position = (tally.bytes_done, tally.rows_imported, tally.rows_rejected)
+            position = (tally.bytes_done, tally.rows_imported, tally.rows_rejected, tally.rows_reverted)
             known, since = before.get(attempt, (None, now))
             self._positions[attempt] = (position, since if known == position else now)
         return [(attempt, since) for attempt, (_, since) in self._positions.items()]

@@ -16,11 +16,11 @@ import psycopg
 import pytest
 
 from dataflow import db, importer, jobs, wakeups
+from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
 from dataflow.ids import uuid7
-from dataflow.importer import Attempt
 from dataflow.jobs import Job
 from dataflow.storage import Storage
 from tests.objects import store
@@ -382,7 +382,7 @@ def test_an_import_takes_as_long_as_it_takes_whatever_limits_its_role_has(
             work.execute("SELECT pg_sleep(5)")
         job: Job | None = jobs.claim(work, "w")
         assert job is not None
-        importer.run(work, Attempt(job, work), storage, config.max_row_bytes)
+        importer.run(work, Attempt(job, work), storage, config)
         with pytest.raises(StatementCancelled), db.translated():
             work.execute("SELECT pg_sleep(5)")  # the limits of the role are back
     found = row(connection, job_id)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from dataflow import db, jobs
+from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.crew import Crew
-from dataflow.importer import Attempt
 from dataflow.slot import Slot
 from dataflow.storage import Storage
 from tests.processes import eventually

@@ -15,10 +15,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dataflow import db, jobs
+from dataflow.attempt import Attempt
 from dataflow.errors import LeaseLost, StatementCancelled
 from dataflow.heartbeat import Heartbeat
-from dataflow.importer import Attempt
-from dataflow.jobs import Tally
+from dataflow.tally import Tally
 from tests.conftest import on_server, url_of
 from tests.processes import eventually
 from tests.test_job_states import claimed, row, set_state

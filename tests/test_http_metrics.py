@@ -105,7 +105,10 @@ def test_the_jobs_table_is_published(web: Web, work_off: Callable[[], int], conn
     samples = scrape(web)
     assert value(samples, "dataflow_database_up") == 1
     assert value(samples, "dataflow_contacts_imported_total") == 2
-    assert value(samples, "dataflow_contacts_rejected_total") == 1
+    assert value(samples, "dataflow_contacts_rejected_total") == 2
+    assert value(samples, "dataflow_rows_read_total") == 4
+    by_outcome = {dict(labels)["outcome"]: count for labels, count in samples["dataflow_rows_total"].items()}
+    assert by_outcome == {"imported": 2, "rejected": 2, "updated": 0, "skipped": 0, "not_imported": 0}
     by_state = {dict(labels)["state"]: count for labels, count in samples["dataflow_jobs"].items()}
     assert by_state == {**dict.fromkeys(STATES, 0), "succeeded": 1, "failed": 1, "queued": 1}
     assert 3600 <= value(samples, "dataflow_queue_oldest_seconds") < 3660

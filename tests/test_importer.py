@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,8 @@ import psycopg
 import pytest
 
 from dataflow import db, importer, jobs
+from dataflow.attempt import Attempt
+from dataflow.config import Config
 from dataflow.errors import (
     DataFlowError,
     DigestMismatch,
@@ -22,7 +25,6 @@ from dataflow.errors import (
 )
 from dataflow.formats import PIECE_BYTES
 from dataflow.ids import uuid7
-from dataflow.importer import Attempt
 from dataflow.jobs import Job
 from dataflow.storage import Storage
 from tests.objects import store
@@ -68,10 +70,11 @@ def claim(connection: db.Connection, storage: Storage) -> Callable[..., Job]:
 
 
 @pytest.fixture
-def load(connection: db.Connection, storage: Storage) -> Callable[[Job], Attempt]:
+def load(connection: db.Connection, storage: Storage, config: Config) -> Callable[[Job], Attempt]:
     def run(job: Job) -> Attempt:
         attempt = Attempt(job)
-        importer.run(connection, attempt, storage, MAX_ROW_BYTES)
+        with closing(attempt.rejects):
+            importer.run(connection, attempt, storage, config)
         return attempt
 
     return run
@@ -218,12 +221,12 @@ def test_an_overtaken_attempt_rolls_its_own_rows_back(
 
 
 def test_a_stopped_attempt_ends_with_the_reason_it_was_given(
-    connection: db.Connection, claim: Callable[..., Job], storage: Storage
+    connection: db.Connection, claim: Callable[..., Job], storage: Storage, config: Config
 ) -> None:
     attempt = Attempt(claim(many(20_000)))
     attempt.stop(ImportStopped("stop"))
     with pytest.raises(ImportStopped):
-        importer.run(connection, attempt, storage, MAX_ROW_BYTES)
+        importer.run(connection, attempt, storage, config)
     assert_untouched(connection, attempt.job)
 
 
@@ -239,12 +242,12 @@ CREATE TRIGGER refuse BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION re
 
 
 def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_file(
-    connection: db.Connection, claim: Callable[..., Job], storage: Storage
+    connection: db.Connection, claim: Callable[..., Job], storage: Storage, config: Config
 ) -> None:
     connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % "10").encode())
     attempt = Attempt(claim(many(200_000)))
     with pytest.raises(psycopg.errors.RaiseException, match="refused by the server"):
-        importer.run(connection, attempt, storage, MAX_ROW_BYTES)
+        importer.run(connection, attempt, storage, config)
     assert attempt.tally.bytes_done < attempt.job.bytes_total / 2
     assert_untouched(connection, attempt.job)
 

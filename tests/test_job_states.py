@@ -10,7 +10,8 @@ import pytest
 from dataflow import db, jobs, wakeups
 from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
 from dataflow.ids import uuid7
-from dataflow.jobs import Job, Tally
+from dataflow.jobs import Job
+from dataflow.tally import Tally
 from tests.processes import eventually
 
 UPLOAD = {

@@ -20,10 +20,11 @@ ROOT = Path(dataflow.__file__).parent
 LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
     "processes": [{"web"}, {"worker", "crew", "slot", "heartbeat", "recovery", "sweep", "watchdog"}, {"client"}],
-    "use cases": [{"intake", "door"}, {"importer"}],
-    "domain": [{"jobs", "leases", "retention", "wakeups"}, {"contacts"}],
+    "use cases": [{"intake", "receipt", "arrival", "door", "preview"}, {"importer", "reverter", "received", "attempt"}],
+    "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
+    "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
-    "core": [{"", "formats", "config", "errors", "ids"}],
+    "core": [{"", "formats", "config", "errors", "ids", "storable"}],
 }
 
 #: Who may import an outside library, at all.
@@ -37,6 +38,8 @@ LIBRARIES = {
     "psycopg": {"db", "jobs", "wakeups", "importer", "worker", "slot"},
     "psycopg_pool": {"db"},
     "ijson": {"formats.json_events"},
+    "openpyxl": {"formats.workbook"},
+    "vobject": {"formats.vcard"},
 }
 
 #: The gunicorn master must not have these: prometheus_client decides at its import whether it counts per process.

@@ -17,9 +17,10 @@ import pytest
 from dataflow import db, jobs, leases, wakeups
 from dataflow.errors import DatabaseUnavailable, LeaseLost
 from dataflow.ids import uuid7
-from dataflow.jobs import Job, Tally
+from dataflow.jobs import Job
 from dataflow.leases import LEASE_SECONDS, LostJob, Sight
 from dataflow.recovery import Recovery
+from dataflow.tally import Tally
 from tests.conftest import on_server, url_of
 from tests.processes import eventually
 from tests.test_job_states import enqueue, row, set_state
@@ -420,7 +421,7 @@ def test_between_a_success_and_a_reclaim_at_the_same_moment_exactly_one_wins(
             if number == 20:
                 begun.set()
             with suppress(LeaseLost):
-                jobs.succeed(work, job, Tally(rows_imported=1))
+                jobs.succeed(work, job, Tally(rows_read=1, rows_imported=1))
                 done.append(job)
 
     finisher = threading.Thread(target=finish)

@@ -14,10 +14,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dataflow import db, jobs, retention
+from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.errors import JobNotFound, JobUnfinished, ObjectForgotten, ObjectMissing, UploadTaken
 from dataflow.ids import uuid7
-from dataflow.intake import Arrival, Intake
+from dataflow.intake import Intake
 from dataflow.metrics import JobsCollector
 from dataflow.retention import Leftover
 from dataflow.storage import Storage
@@ -49,7 +50,7 @@ def database(server: str, template: str) -> Iterator[str]:
 def fresh_start(connection: db.Connection) -> None:
     """Empty tables; and a statement that waits for a test's own transaction fails it instead of hanging."""
     connection.execute("SET lock_timeout = '10s'; DELETE FROM jobs; DELETE FROM contacts")
-    connection.execute("UPDATE job_totals SET jobs_deleted = 0, rows_imported = 0, rows_rejected = 0")
+    connection.execute("DELETE FROM job_totals; INSERT INTO job_totals DEFAULT VALUES")
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_a_request_that_comes_back_after_it_was_abandoned_is_told_and_leaves_no_
     with db.open_pool(config.database_url, "dataflow/web") as pool:
         intake = Intake(config, pool, storage)
         with pytest.raises(UploadTaken):
-            intake.receive(Arrival(pieces(), "text/csv", source="s"))
+            intake.receive(Arrival(pieces(), "text/csv", given={"source": "s"}))
     assert connection.execute("SELECT state FROM jobs").fetchall() == [{"state": "failed"}]
     assert stored_files() == []
 
@@ -448,11 +449,13 @@ def test_a_job_that_is_forgotten_keeps_neither_its_file_nor_what_was_said_of_its
 ) -> None:
     job_id = keep("failed")
     connection.execute("UPDATE jobs SET issues = '[{}]'")
+    refuse_rows(connection, 2)
     file = retention.forget(connection, job_id)
     assert file is not None
     assert (file.object_key, file.is_complete) == (f"{job_id}.csv", True)
     found = row(connection, job_id)
     assert (found["issues"], found["file_name"]) == ([], None)
+    assert count_rejects(connection) == 0
     with pytest.raises(ObjectForgotten):
         jobs.retry(connection, job_id)
     end_earlier(connection, job_id, 200)
@@ -473,15 +476,18 @@ def published(connection: db.Connection) -> dict[str, float]:
     registry = CollectorRegistry()
     registry.register(JobsCollector(lambda: jobs.totals(connection)))
     samples = [sample for family in registry.collect() for sample in family.samples]
-    return {sample.name: sample.value for sample in samples if sample.name.endswith("_total")}
+    counters = [sample for sample in samples if sample.name.endswith("_total")]
+    return {"".join([sample.name, *sample.labels.values()]): sample.value for sample in counters}
 
 
 def old_rows(connection: db.Connection, state: str, count: int, days: float, is_kept: bool = False) -> None:
     """Jobs that ended some days ago, whose file is gone unless it `is_kept`."""
     connection.execute(
-        "INSERT INTO jobs (id, state, source, object_key, object_deleted_at, rows_imported, rows_rejected, finished_at)"
-        " SELECT gen_random_uuid(), %(state)s, 's', 'k', CASE WHEN NOT %(is_kept)s THEN now() END, 7, 3,"
-        " now() - make_interval(secs => 86400 * %(days)s::float) FROM generate_series(1, %(count)s)",
+        "INSERT INTO jobs (id, state, source, object_key, object_deleted_at, rows_imported, rows_not_imported,"
+        " rows_rejected, rows_updated, rows_skipped, rows_read, finished_at)"
+        " SELECT gen_random_uuid(), %(state)s, 's', 'k', CASE WHEN NOT %(is_kept)s THEN now() END,"
+        " CASE WHEN %(state)s = 'succeeded' THEN 7 ELSE 0 END, CASE WHEN %(state)s = 'succeeded' THEN 0 ELSE 7 END,"
+        " 3, 2, 1, 13, now() - make_interval(secs => 86400 * %(days)s::float) FROM generate_series(1, %(count)s)",
         {"state": state, "count": count, "days": days, "is_kept": is_kept},
     )
 
@@ -498,10 +504,76 @@ def test_rows_go_after_their_days_and_no_published_counter_falls(
     old_rows(connection, "failed", 2, 31)
     old_rows(connection, "succeeded", 1, 29)
     before = published(connection)
-    assert before == {"dataflow_contacts_imported_total": 28, "dataflow_contacts_rejected_total": 12}
+    assert before == {
+        "dataflow_contacts_imported_total": 28,
+        "dataflow_contacts_rejected_total": 18,
+        "dataflow_rows_read_total": 78,
+        "dataflow_rows_totalimported": 28,
+        "dataflow_rows_totalupdated": 12,
+        "dataflow_rows_totalskipped": 6,
+        "dataflow_rows_totalrejected": 18,
+        "dataflow_rows_totalnot_imported": 14,
+    }
     Sweep(make_config(JOB_RETENTION_DAYS=30), storage, ROLE).sweep()
     assert count(connection) == 1
     assert published(connection) == before
+
+
+def refuse_rows(connection: db.Connection, count: int) -> None:
+    """Refused rows of every job."""
+    connection.execute(
+        "INSERT INTO rejects (job_id, record, code, message, original)"
+        " SELECT id, record, 'invalid_email', 'no', 'x' FROM jobs, generate_series(1, %s) record",
+        [count],
+    )
+
+
+def count_rejects(connection: db.Connection) -> int:
+    return len(connection.execute("SELECT FROM rejects").fetchall())
+
+
+@pytest.mark.one_storage
+def test_refused_rows_go_with_their_jobs_in_portions_that_end_in_time(
+    connection: db.Connection, storage: Storage, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataflow.retention.REJECTS_BATCH_ROWS", 20)
+    old_rows(connection, "succeeded", 5, 31)
+    old_rows(connection, "succeeded", 1, 29)
+    old_rows(connection, "failed", 1, 31, is_kept=True)
+    refuse_rows(connection, 9)
+    assert retention.delete_old_rejects(connection, 30) == 20
+    assert count(connection) == 7
+    Sweep(make_config(JOB_RETENTION_DAYS=30, OBJECT_RETENTION_DAYS=100), storage, ROLE).sweep()
+    assert (count(connection), count_rejects(connection)) == (1, 9)
+
+
+@pytest.mark.one_storage
+def test_refused_rows_go_with_a_job_that_is_deleted_by_hand(connection: db.Connection) -> None:
+    old_rows(connection, "succeeded", 2, 1)
+    refuse_rows(connection, 3)
+    connection.execute("DELETE FROM jobs WHERE id = (SELECT min(id::text)::uuid FROM jobs)")
+    assert count_rejects(connection) == 3
+
+
+@pytest.mark.one_storage
+def test_a_job_that_is_tried_again_forgets_its_refused_rows_and_no_published_counter_falls(
+    connection: db.Connection,
+) -> None:
+    old_rows(connection, "failed", 1, 1, is_kept=True)
+    connection.execute(
+        "UPDATE jobs SET digests = '[[1, \"x\"]]', bytes_total = 1, rows_updated = 0, rows_skipped = 0, rows_read = 10"
+    )
+    refuse_rows(connection, 3)
+    before = published(connection)
+    assert before["dataflow_rows_read_total"] == 10
+    connection.execute("UPDATE jobs SET state = 'queued'")
+    assert count_rejects(connection) == 0
+    assert published(connection) == before
+    assert connection.execute("SELECT rows_read, rows_rejected, rows_not_imported FROM jobs").fetchone() == {
+        "rows_read": 0,
+        "rows_rejected": 0,
+        "rows_not_imported": 0,
+    }
 
 
 @pytest.mark.one_storage

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from dataflow import db, leases
+from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, ImportStopped, LeaseLost
 from dataflow.ids import uuid7
-from dataflow.importer import Attempt
 from dataflow.jobs import Job
 from dataflow.watchdog import CUT_SECONDS, EXIT_STUCK, Limits, Watchdog
 from tests.processes import eventually
@@ -36,7 +36,7 @@ class Clock:
 
 def attempt_at_a_job() -> Attempt:
     """One that the clock alone decides about."""
-    return Attempt(Job(uuid7(), 1, 0, 5, 0, "s", "k.csv", None, 10, "csv", [], {}, None))
+    return Attempt(Job(uuid7(), "import", 1, 0, 5, 0, "s", "k.csv", None, 10, "csv", [], {}, None, None, None, None))
 
 
 class Watched:

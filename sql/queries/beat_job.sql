@@ -6,7 +6,8 @@ WITH mine AS MATERIALIZED (
     FOR UPDATE NOWAIT
 )
 UPDATE jobs
-SET heartbeat_at = clock_timestamp(), rows_imported = %(rows_imported)s, bytes_done = %(bytes_done)s
+SET heartbeat_at = clock_timestamp(), rows_read = %(rows_read)s, rows_imported = %(rows_imported)s,
+    rows_rejected = %(rows_rejected)s, bytes_done = %(bytes_done)s
 FROM mine
 WHERE jobs.id = mine.id
 RETURNING jobs.id

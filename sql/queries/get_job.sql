@@ -1,11 +1,13 @@
 -- What a client may know of one job; who works on it, and how, stays in psql.
-SELECT j.id AS job_id, j.kind, j.of_job, j.state, j.source, j.file_name,
+SELECT j.id AS job_id, j.kind, j.of_job, j.state, j.state = 'succeeded' AND j.rows_rejected > 0 AS partial, j.source,
+       j.file_name,
        CASE WHEN j.state = 'running' THEN greatest(j.rows_imported, c.tuples_processed)
             ELSE j.rows_imported END AS rows_imported,
-       j.rows_updated, j.rows_skipped, j.rows_rejected, j.bytes_done, j.bytes_total, j.error, j.attempt, j.failures,
-       j.max_failures, j.run_at, j.created_at, j.started_at, j.finished_at, j.content_type, j.format, j.options,
-       j.detected, j.issues, j.first_contact_id, j.last_contact_id, j.object_deleted_at, j.reverted_at,
-       j.reverted_rows, j.request_id
+       j.rows_updated, j.rows_skipped, j.rows_rejected, j.rows_not_imported, j.rows_read, j.bytes_done, j.bytes_total,
+       j.error, j.attempt, j.failures, j.max_failures, j.run_at, j.created_at, j.started_at, j.finished_at,
+       j.content_type, j.format, j.options, j.detected,
+       coalesce(j.detected -> 'ignoredColumns', '[]') AS ignored_columns, j.issues, j.first_contact_id,
+       j.last_contact_id, j.object_deleted_at, j.reverted_at, j.reverted_rows, j.request_id
 FROM jobs j
 LEFT JOIN pg_stat_progress_copy c ON j.state = 'running' AND c.pid = j.backend_pid
 WHERE j.id = %(id)s

@@ -1,7 +1,8 @@
--- The last statement of the transaction that copied the contacts: both commit, or neither. Fenced by the attempt.
+-- The last statement of the transaction that wrote the contacts: both commit, or neither. Fenced by the attempt.
 UPDATE jobs
-SET state = 'succeeded', rows_imported = %(rows_imported)s, rows_rejected = %(rows_rejected)s,
-    bytes_done = %(bytes_done)s, issues = %(issues)s, first_contact_id = %(first_contact_id)s,
-    last_contact_id = %(last_contact_id)s
+SET state = 'succeeded', rows_read = %(rows_read)s, rows_imported = %(rows_imported)s, rows_updated = %(rows_updated)s,
+    rows_skipped = %(rows_skipped)s, rows_rejected = %(rows_rejected)s, rows_not_imported = %(rows_not_imported)s,
+    bytes_done = %(bytes_done)s, issues = %(issues)s, detected = detected || %(detected)s,
+    first_contact_id = %(first_contact_id)s, last_contact_id = %(last_contact_id)s
 WHERE id = %(id)s AND attempt = %(attempt)s AND state = 'running'
 RETURNING id

@@ -1,0 +1,54 @@
+"""One attempt at a job: what its thread counts, and how any other thread may end it."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from dataflow import db
+from dataflow.db import Connection
+from dataflow.errors import DataFlowError
+from dataflow.jobs import Job
+from dataflow.rejects import RejectSpool
+from dataflow.storage import ObjectReader
+from dataflow.tally import Tally
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """Its thread counts in `tally`; any other thread may `stop` or `cut` it. Closed by its thread."""
+
+    job: Job
+    connection: Connection | None = None  #: what its thread may wait in; None once that must not be cut
+    is_cut: bool = False  #: the connection is of no more use, though it may not know yet
+    tally: Tally = field(default_factory=Tally)
+    rejects: RejectSpool = field(default_factory=RejectSpool)
+    reader: ObjectReader | None = None
+    stopped: DataFlowError | None = None
+    confirmed: float = field(default_factory=time.monotonic)  #: when the job was last known to be ours
+    is_settling: bool = False  #: its own thread writes the outcome: the fence decides, not a beat
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def stop(self, reason: DataFlowError) -> None:
+        """Have the job end with `reason` after the block it is working on, a blocked read included."""
+        self.stopped = self.stopped or reason
+        reader = self.reader
+        if reader is not None:
+            reader.close()
+
+    def cut(self, reason: DataFlowError) -> None:
+        """Have the job end with `reason` now, whatever it waits for, a lock in the database included."""
+        self.stop(reason)
+        with self._lock:
+            if self.connection is not None:
+                self.is_cut = True
+                db.cut(self.connection)
+
+    def release(self) -> None:
+        """Take the connection out of reach: what follows on it must not be cut. Nobody is at it when this returns."""
+        with self._lock:
+            self.connection = None
+
+    def check(self) -> None:
+        """:raises DataFlowError: the reason, when the attempt has been stopped."""
+        if self.stopped is not None:
+            raise self.stopped

@@ -1,0 +1,140 @@
+"""Counts that add up: whatever a file holds and whatever is asked of an import, each of its rows is accounted for once.
+
+The whole of a slot's work is run against a model of it in a few lines: what a person would expect.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dataflow import db, jobs
+from dataflow.attempt import Attempt
+from dataflow.config import Config
+from dataflow.ids import uuid7
+from dataflow.options import Options
+from dataflow.slot import Slot
+from dataflow.storage import Storage
+from tests.objects import store
+
+COUNTS = ("imported", "updated", "skipped", "rejected", "not_imported")
+ADDRESSES = [
+    "ada@example.org",
+    "ADA@example.org",
+    " Bob@Example.org ",
+    "bob@example.org",
+    "c@example.org",
+    "d@example.org",
+]
+ROWS = st.tuples(
+    st.sampled_from(["Ada", "Bob", "Cy", "", "  "]), st.sampled_from([*ADDRESSES, *ADDRESSES, "", "nobody", "a@b"])
+)
+OPTIONS = st.fixed_dictionaries(
+    {
+        "onInvalid": st.sampled_from(["skip", "skip", "abort"]),
+        "onConflict": st.sampled_from(["insert", "skip", "update"]),
+        "dryRun": st.booleans(),
+        "maxRejects": st.sampled_from([0, 2, 100]),
+    }
+)
+Row = tuple[str, str]
+Work = Callable[[list[Row], dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture
+def work(connection: db.Connection, config: Config, storage: Storage) -> Work:
+    """Runs one file through a slot; the job as it is then."""
+
+    def run(rows: list[Row], options: dict[str, Any]) -> dict[str, Any]:
+        text = io.StringIO()
+        csv.writer(text).writerows([("name", "email"), *rows])
+        content, job_id = text.getvalue().encode(), uuid7()
+        values: dict[str, Any] = {"source": "s", "file_name": None, "content_type": "text/csv"}
+        values["options"] = Options.of(options).as_json()
+        jobs.insert_upload(connection, {"id": job_id, "object_key": f"{job_id}.csv", "request_id": None, **values})
+        stored = store(storage, f"{job_id}.csv", [content])
+        digests = [[len(content), hashlib.sha256(content).hexdigest()]]
+        complete = {"format": "csv", "bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
+        jobs.queue_upload(connection, job_id, {**values, **complete})
+        job = jobs.claim(connection, "w")
+        assert job is not None
+        attempt = Attempt(job)
+        with closing(attempt.rejects):
+            Slot(config, storage, "settle").work(connection, attempt)
+        return jobs.get(connection, job_id)
+
+    return run
+
+
+def is_good(row: Row) -> bool:
+    return bool(row[0].strip()) and row[1].strip().lower() in {address.strip().lower() for address in ADDRESSES}
+
+
+def expected(rows: list[Row], options: dict[str, Any], before: list[Row]) -> tuple[dict[str, int], list[Row]]:
+    """The counts of each outcome, and the contacts afterwards."""
+    good = [(name, email.strip()) for name, email in rows if is_good((name, email))]
+    rejected = len(rows) - len(good)
+    counts = dict.fromkeys(COUNTS, 0) | {"rejected": rejected}
+    if not good or (rejected and options["onInvalid"] == "abort") or options["dryRun"]:
+        return counts | {"not_imported": len(good)}, before
+    if options["onConflict"] == "insert":
+        return counts | {"imported": len(good)}, [*before, *good]
+    there = {email.lower() for _, email in before}
+    wanted: dict[str, Row] = {}
+    for name, email in good:
+        if options["onConflict"] == "update" or email.lower() not in wanted:
+            wanted[email.lower()] = (name, email)
+    new = [row for address, row in wanted.items() if address not in there]
+    hit = [address for address in wanted if address in there]
+    if options["onConflict"] == "skip":
+        return counts | {"imported": len(new), "skipped": len(good) - len(new)}, [*before, *new]
+    updated = [(wanted[email.lower()][0] if email.lower() in hit else name, email) for name, email in before]
+    return (
+        counts | {"imported": len(new), "updated": len(hit), "skipped": len(good) - len(wanted)},
+        [*updated, *new],
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ROWS, max_size=12), OPTIONS, st.lists(st.sampled_from(ADDRESSES[::2]), max_size=3))
+def test_every_row_of_a_file_is_accounted_for_once(
+    connection: db.Connection, work: Work, rows: list[Row], options: dict[str, Any], before: list[str]
+) -> None:
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    connection.execute("TRUNCATE contacts, jobs, rejects")
+    there = [("Old", email.strip()) for email in before]
+    for name, email in there:
+        connection.execute("INSERT INTO contacts (name, email, source) VALUES (%s, %s, 'old')", [name, email])
+
+    job = work(rows, options)
+
+    found = {name: job[f"rows_{name}"] for name in COUNTS}
+    assert job["rows_read"] == sum(found.values())
+    rejects = connection.execute("SELECT count(*) AS count FROM rejects").fetchone()
+    assert rejects == {"count": found["rejected"]}
+    contacts = [(row["name"], row["email"]) for row in connection.execute("SELECT name, email FROM contacts")]
+    refused = sum(not is_good(row) for row in rows)
+    if refused > options["maxRejects"]:
+        assert (job["state"], job["error"].partition(":")[0]) == ("failed", "too_many_rejects")
+        assert sorted(contacts) == sorted(there)
+        return
+    counts, afterwards = expected(rows, options, there)
+    assert found == counts
+    assert sorted(contacts) == sorted(afterwards)
+    failed = not any(map(is_good, rows)) or (refused and options["onInvalid"] == "abort")
+    assert job["state"] == ("failed" if failed else "succeeded")
+    assert job["partial"] == (not failed and refused > 0)
+    status = connection.execute("SELECT * FROM job_status").fetchone()
+    assert status is not None
+    assert (status["read"], status["rows"], status["updated"], status["skipped"], status["rejected"]) == (
+        job["rows_read"],
+        *(counts[name] for name in ("imported", "updated", "skipped", "rejected")),
+    )
+    totals = jobs.totals(connection)
+    assert {name: totals[f"rows_{name}"] for name in (*COUNTS, "read")} == {**counts, "read": job["rows_read"]}
