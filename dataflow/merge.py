@@ -1,0 +1,69 @@
+"""Duplicates: the rows of a file beside one another and beside the contacts, by e-mail whatever its case.
+
+`stage`, COPY of (id, name, email) by the query COPY_STAGED, then `merge` or `count`: all in one transaction of the
+caller's, which must read committed. Only merges see one another; a plain import that commits meanwhile is not seen.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from dataflow.db import Connection, query
+
+COPY_STAGED: Final = "copy_staged"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the staged rows; together they are all of them."""
+
+    rows_imported: int
+    rows_updated: int  #: rows that changed at least one contact
+    rows_skipped: int  #: their address was there already, or comes again in the file
+
+
+def stage(connection: Connection) -> None:
+    """Make the table for COPY_STAGED, which is gone when the transaction ends."""
+    connection.execute(query("create_staging"))
+    connection.execute(query("add_staging_key"))
+
+
+def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
+    """Bring the staged rows into contacts, by `skip` or `update`; waits for merges of other transactions to end.
+
+    The others wait in turn until this transaction ends, so let it be short from here on.
+    """
+    repeats, rows = _prepare(connection, on_conflict)
+    connection.execute(query("lock_merge"))
+    updated = 0
+    if on_conflict == "update":
+        connection.execute(query("find_outdated"))
+        updated = _row_count(connection, "update_known")
+    else:
+        connection.execute(query("find_known"))
+    imported = connection.execute(query("insert_unknown"), {"source": source}).rowcount
+    return Counts(imported, updated, repeats + rows - imported - updated)
+
+
+def count(connection: Connection, on_conflict: str) -> Counts:
+    """What `merge` would do at this moment. Waits for nobody."""
+    repeats, rows = _prepare(connection, on_conflict)
+    connection.execute(query("find_known"))
+    known = _row_count(connection, "count_known")
+    if on_conflict == "update":
+        return Counts(rows - known, known, repeats)
+    return Counts(rows - known, 0, repeats + known)
+
+
+def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
+    """How many rows the file itself makes superfluous, and how many are left, each with an address of its own.
+
+    All that can be done before others have to wait.
+    """
+    repeats = connection.execute(query("drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
+    connection.execute(query("analyze_staged"))
+    return repeats, _row_count(connection, "plan_merge")
+
+
+def _row_count(connection: Connection, name: str) -> int:
+    row = connection.execute(query(name)).fetchone()
+    return int(row["row_count"]) if row else 0
