@@ -1,7 +1,8 @@
-"""/jobs and /jobs/{id}: what became of an import; stopping it, trying it again, forgetting it."""
+"""/jobs and /jobs/{id}: what became of an import; stopping, repeating, undoing and forgetting it."""
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from marshmallow import RAISE, Schema, validate
 from marshmallow import fields as typed
 
-from dataflow import jobs, retention
+from dataflow import jobs, logs, retention, reverts
 from dataflow.contacts import check_storable
 from dataflow.db import Connection, borrowed
 from dataflow.web import parameters, services
@@ -73,6 +74,12 @@ def retry(job_id: UUID) -> Response:
     return _changed(job_id, jobs.retry)
 
 
+@blueprint.post("/jobs/<uuid:job_id>/revert")
+def revert(job_id: UUID) -> Response:
+    """Undo an import: the job that will delete its contacts, or has."""
+    return _changed(job_id, partial(reverts.order, request_id=logs.request_id.get()))
+
+
 @blueprint.delete("/jobs/<uuid:job_id>")
 def forget(job_id: UUID) -> Response:
     """Remove what a finished job keeps of people; the job stays."""
@@ -88,11 +95,11 @@ def forget(job_id: UUID) -> Response:
     return Response(status=204)
 
 
-def _changed(job_id: UUID, change: Callable[[Connection, UUID], None]) -> Response:
+def _changed(job_id: UUID, change: Callable[[Connection, UUID], UUID | None]) -> Response:
+    """Shows the job that `change` names, else the one that it was about."""
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
-        change(connection, job_id)
-        shown = _as_json(jobs.get(connection, job_id))
+        shown = _as_json(jobs.get(connection, change(connection, job_id) or job_id))
     response = jsonify(shown)
     response.status_code = 202
     response.headers["Location"] = shown["links"]["self"]
@@ -102,7 +109,8 @@ def _changed(job_id: UUID, change: Callable[[Connection, UUID], None]) -> Respon
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     shown = {_camel_case(name): _plain(value) for name, value in row.items()}
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    return {**shown, "links": {"self": url_for(f"{prefix}{blueprint.name}.show", job_id=row["job_id"])}}
+    links = {"self": f"{blueprint.name}.show", "rejects": "rejects.show"}
+    return {**shown, "links": {name: url_for(f"{prefix}{view}", job_id=row["job_id"]) for name, view in links.items()}}
 
 
 def _camel_case(name: str) -> str:

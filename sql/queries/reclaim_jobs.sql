@@ -31,8 +31,11 @@ SET state = CASE WHEN failures + 1 < max_failures AND has_file THEN 'queued' ELS
     run_at = clock_timestamp() + make_interval(secs =>
         CASE WHEN losses = 0 AND (is_charged OR failures = 0) THEN 0
              ELSE least(%(retry_max_seconds)s, %(retry_base_seconds)s * 2 ^ least(failures, 20)) * (0.5 + random()) END),
-    error = format('worker_lost: Worker %%s went away at row %%s of attempt %%s (%%s of %%s); nothing of it was kept.',
-                   lost.worker, rows_imported, attempt, failures + 1, max_failures)
+    error = CASE WHEN kind = 'revert'
+        THEN format('worker_lost: Worker %%s went away in attempt %%s (%%s of %%s); %%s contacts are gone.',
+                    lost.worker, attempt, failures + 1, max_failures, reverted_rows)
+        ELSE format('worker_lost: Worker %%s went away at row %%s of attempt %%s (%%s of %%s); nothing of it was kept.',
+                    lost.worker, rows_imported, attempt, failures + 1, max_failures) END
 FROM lost
 WHERE jobs.id = lost.id
 RETURNING jobs.id, jobs.state, jobs.attempt, jobs.failures, jobs.losses, jobs.request_id, lost.worker,

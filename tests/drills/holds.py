@@ -1,4 +1,4 @@
-"""Imports that take their time: triggers that hold one at a certain place, or slow every row down.
+"""Jobs that take their time: triggers that hold one at a certain place, or slow every row down.
 
 Sequences say who has come and who may pass: they are not part of the transaction, so everybody sees them at once.
 """
@@ -25,9 +25,9 @@ BEGIN
     RETURN new;
 END $$;
 """
-Place = Literal["copy", "settling", "commit"]
-#: COPY and COMMIT of a file with a marked row; and the statement that settles a success, before it looks at the job:
-#: no other that changes jobs comes in a transaction that has written something before.
+Place = Literal["copy", "settling", "commit", "delete"]
+#: COPY and COMMIT of a file with a marked row, and the DELETE of that row; and the statement that settles a success,
+#: before it looks at the job: no other that changes jobs comes in a transaction that has written something before.
 _PLACES: dict[Place, str] = {
     "copy": """
 CREATE TRIGGER drill_hold BEFORE INSERT ON contacts
@@ -40,6 +40,10 @@ CREATE TRIGGER drill_hold BEFORE UPDATE ON jobs
     "commit": """
 CREATE CONSTRAINT TRIGGER drill_hold AFTER INSERT ON contacts DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (new.name = 'Hold') EXECUTE FUNCTION drill_hold()
+""",
+    "delete": """
+CREATE TRIGGER drill_hold AFTER DELETE ON contacts
+    FOR EACH ROW WHEN (old.name = 'Hold') EXECUTE FUNCTION drill_hold()
 """,
 }
 #: In steps that let the server look up from its work.
@@ -55,7 +59,7 @@ CREATE TRIGGER drill_pace BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTIO
 
 
 def hold(connection: Connection, place: Place = "copy", count: int = 1) -> None:
-    """Have the first `count` imports wait that come to `place`."""
+    """Have the first `count` jobs wait that come to `place`."""
     connection.execute((_HOLD + _PLACES[place]).encode())
     connection.execute("SELECT setval('drill_first_to_pass', %s)", [count + 1])
 

@@ -16,8 +16,8 @@ from tests.processes import eventually
 
 #: A first retry waits for 5 s, half to one and a half of it.
 RETRY_BAR_SECONDS = 10.0
-#: What lies between worker and server, and the block at hand.
-MOST_READ_BYTES = 1_000_000
+#: What lies between worker and server, the block at hand, and the MiB that tells the encoding.
+MOST_READ_BYTES = 2_000_000
 TMPFS_MEGABYTES = 16
 
 _REFUSE = """
@@ -38,7 +38,7 @@ def refuse(rig: Rig, sqlstate: str) -> None:
 def rows_refused(rig: Rig) -> None:
     """The first row of a long file refused by the server."""
     refuse(rig, "P0001")
-    sent = rig.put(rows=100_000 if rig.is_quick else 1_000_000)
+    sent = rig.put(rows=200_000 if rig.is_quick else 1_000_000)
     sent.ends = "failed"
     rig.start()
     rig.wait_until_done(sent)

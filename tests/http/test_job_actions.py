@@ -27,7 +27,7 @@ RUNS_OVER = ("local", "supabase")
 MIB = 1 << 20
 CSV = {"Content-Type": "text/csv", "X-Source": "crm"}
 GOOD = b"name,email\nAnn,ann@example.com\nBob,bob@example.com\n"
-BAD = b"no,columns\n"
+BAD = b"name,email\nno,address\n"
 #: More than a chunk, so that every storage has some of it before the end.
 BEGUN = GOOD + b"\n" * (7 * MIB)
 BEAT_SECONDS = 5.0

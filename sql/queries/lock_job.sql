@@ -1,0 +1,2 @@
+-- Held until the revert is queued: the last step of another one, which changes this row too, comes before or after.
+SELECT kind, state FROM jobs WHERE id = %(id)s FOR UPDATE
