@@ -1,28 +1,30 @@
 """Validates a JSON body while it passes, so that a request with a bad contact is refused as a whole."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any, Final
 
-from dataflow import contacts
+from marshmallow import ValidationError
+
+from dataflow import contacts, verdicts
 from dataflow.errors import InvalidContacts, Issue
 from dataflow.formats.json_document import JsonWalker
-from dataflow.jobs import MAX_ISSUES, Tally
+from dataflow.formats.reading import Findings, Reading
+from dataflow.options import OptionsSchema
+from dataflow.tally import MAX_ISSUES, Tally
 
-
-@dataclass(frozen=True, slots=True)
-class RequestMembers:
-    """What the request object says beside its contacts."""
-
-    source: str
-    use_resumable: bool
-    on_invalid: str | None = None
+#: Members that take no text, whatever may be written in a query.
+_TYPES: Final[dict[str, tuple[type, str]]] = {
+    "useResumable": (bool, "Expected true or false"),
+    "dryRun": (bool, "Expected true or false"),
+    "maxRejects": (int, "Expected a number"),
+}
 
 
 class JsonDoor:
     """Takes one body piece by piece. With `judges_rows` every contact has to be valid, else only the document."""
 
-    def __init__(self, max_row_bytes: int, judges_rows: bool) -> None:
-        self._walker = JsonWalker(max_row_bytes)
+    def __init__(self, reading: Reading, judges_rows: bool) -> None:
+        self._walker = JsonWalker(reading, Findings())
         self._judges_rows = judges_rows
         self._rows = Tally()
 
@@ -33,28 +35,27 @@ class JsonDoor:
         """
         block = self._walker.feed(piece)
         if block and self._judges_rows:
-            verdict = contacts.judge(block)
-            self._rows.reject(verdict.issues, verdict.rejected_rows)
+            self._rows.reject(verdicts.judge(block).refusals)
 
-    def close(self, given_source: str | None) -> RequestMembers:
-        """End the body; a source given outside of it wins over its own.
+    def close(self, given: dict[str, Any]) -> dict[str, Any]:
+        """End the body; its members that are options, of which those `given` outside of it win over its own.
 
         :raises MalformedInput: when the document is not complete.
         :raises InvalidContacts: with everything that is wrong with it.
         """
         self._walker.close()
-        source = given_source or self._walker.members.get("source")
-        resumable = self._walker.members.get("useResumable", False)
-        on_invalid = self._walker.members.get("onInvalid")
-        if on_invalid == "skip":
+        found = self._walker.members.items()
+        members = {name: value for name, value in found if value is not None or name in _TYPES}
+        options = {**members, **given}
+        if options.get("onInvalid") == "skip" or options.get("dryRun") is True:
             self._rows = Tally()
-        issues = [*self._frame_issues(source, resumable, on_invalid), *self._rows.issues]
+        issues = [*self._frame_issues(members, options), *self._rows.issues]
         if issues:
             count = len(issues) - len(self._rows.issues) + self._rows.issue_count
             raise InvalidContacts(f"Invalid JSON format: {_summary(issues[0], count)}", issues[:MAX_ISSUES], count)
-        return RequestMembers(str(source), bool(resumable), None if on_invalid is None else str(on_invalid))
+        return options
 
-    def _frame_issues(self, source: object, resumable: object, on_invalid: object) -> Iterator[Issue]:
+    def _frame_issues(self, members: dict[str, Any], options: dict[str, Any]) -> Iterator[Issue]:
         """What is wrong around the rows."""
         if self._walker.data_type is None:
             yield Issue(("data",), "Required")
@@ -62,11 +63,24 @@ class JsonDoor:
             yield Issue(("data",), "Expected an array")
         elif self._walker.row_count == 0:
             yield Issue(("data",), "Must contain at least 1 contact")
-        yield from contacts.source_issues(source)
-        if not isinstance(resumable, bool):
-            yield Issue(("useResumable",), "Expected true or false")
-        if on_invalid not in (None, "skip", "abort"):
-            yield Issue(("onInvalid",), "Expected skip or abort")
+        yield from contacts.source_issues(options.get("source"))
+        for name, value in members.items():
+            if name != "source":
+                yield from _option_issues(name, value)
+
+
+def _option_issues(name: str, value: object) -> Iterator[Issue]:
+    kind, expectation = _TYPES.get(name, (str, ""))
+    if name in _TYPES and type(value) is not kind:
+        yield Issue((name,), expectation)
+        return
+    try:
+        _SCHEMA.load({name: value})
+    except ValidationError as error:
+        yield Issue((name,), " ".join(error.messages_dict[name]))
+
+
+_SCHEMA: Final = OptionsSchema()
 
 
 def _summary(first: Issue, count: int) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from dataflow.door import JsonDoor, RequestMembers
+from dataflow.door import JsonDoor
 from dataflow.errors import InvalidContacts, Issue, MalformedInput, RowTooLarge
+from dataflow.formats.reading import Reading
 
 pytestmark = pytest.mark.unit
 
@@ -17,12 +18,12 @@ REQUIRED = "Required"
 
 def pass_through(
     body: object, given_source: str | None = None, judges_rows: bool = True, piece_bytes: int = 1 << 20
-) -> RequestMembers:
+) -> dict[str, Any]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    door = JsonDoor(64 * 1024, judges_rows)
+    door = JsonDoor(Reading(64 * 1024), judges_rows)
     for start in range(0, len(content), piece_bytes):
         door.feed(content[start : start + piece_bytes])
-    return door.close(given_source)
+    return door.close({} if given_source is None else {"source": given_source})
 
 
 def refusal(body: object, given_source: str | None = None, **options: Any) -> InvalidContacts:
@@ -38,19 +39,19 @@ def test_a_good_request_tells_its_members(piece_bytes: int):
     before = {"source": "crm", "useResumable": True, "data": [ADA]}
     after = {"more": {"source": "no"}, "data": [ADA, ADA], "useResumable": True, "source": "crm"}
     for body in (before, after):
-        assert pass_through(body, piece_bytes=piece_bytes) == RequestMembers("crm", True)
-    assert pass_through({"data": [ADA], "source": "crm"}) == RequestMembers("crm", False)
+        assert pass_through(body, piece_bytes=piece_bytes) == {"source": "crm", "useResumable": True}
+    assert pass_through({"data": [ADA], "source": "crm"}) == {"source": "crm"}
 
 
 @pytest.mark.parametrize(
     "body", [{"source": "own", "data": [ADA]}, {"data": [ADA]}, {"data": [ADA], "source": 5}, [ADA]]
 )
 def test_a_source_given_outside_wins(body: object):
-    assert pass_through(body, "header").source == "header"
+    assert pass_through(body, "header")["source"] == "header"
 
 
 def test_a_bare_array_needs_a_source_from_outside():
-    assert pass_through([ADA], "crm") == RequestMembers("crm", False)
+    assert pass_through([ADA], "crm") == {"source": "crm"}
     assert refusal([ADA]).issues == (Issue(("source",), REQUIRED),)
 
 
@@ -100,7 +101,7 @@ def test_a_source_that_is_wrong_is_refused(source: object, message: str):
 
 
 def test_the_longest_source_passes():
-    assert pass_through({"source": "é" * 100, "data": [ADA]}).source == "é" * 100
+    assert pass_through({"source": "é" * 100, "data": [ADA]})["source"] == "é" * 100
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 50, 1 << 20])
@@ -137,7 +138,7 @@ def test_a_single_issue_is_a_sentence():
 
 
 def test_rows_are_left_to_the_worker_on_request():
-    assert pass_through({"source": "crm", "data": [BAD, 5, ADA]}, judges_rows=False) == RequestMembers("crm", False)
+    assert pass_through({"source": "crm", "data": [BAD, 5, ADA]}, judges_rows=False) == {"source": "crm"}
 
 
 @pytest.mark.parametrize("judges_rows", [True, False])
@@ -162,14 +163,14 @@ def test_a_broken_document_is_refused_whoever_judges_its_rows(body: bytes, judge
 
 
 def test_a_broken_document_is_refused_before_its_end():
-    door = JsonDoor(64 * 1024, True)
+    door = JsonDoor(Reading(64 * 1024), judges_rows=True)
     door.feed(b'[{"name":"Ada","email":"ada@example.org"}')
     with pytest.raises(MalformedInput):
         door.feed(b"}")
 
 
 def test_a_row_over_the_limit_is_refused_before_its_end():
-    door = JsonDoor(64 * 1024, True)
+    door = JsonDoor(Reading(64 * 1024), judges_rows=True)
     door.feed(b'{"data":[{"name":"')
     with pytest.raises(RowTooLarge):
         for _ in range(4):
@@ -178,6 +179,44 @@ def test_a_row_over_the_limit_is_refused_before_its_end():
 
 def test_the_body_itself_may_leave_its_bad_rows_to_the_worker():
     body = {"data": [BAD, 5, ADA], "source": "crm", "onInvalid": "skip"}
-    assert pass_through(body) == RequestMembers("crm", False, "skip")
+    assert pass_through(body) == {"source": "crm", "onInvalid": "skip"}
     with pytest.raises(InvalidContacts, match="onInvalid: Expected skip or abort"):
         pass_through({**body, "onInvalid": "ignore"})
+
+
+def test_the_body_itself_may_be_a_dry_run_that_leaves_its_bad_rows_to_the_worker():
+    body = {"data": [BAD, 5, ADA], "source": "crm", "dryRun": True, "onConflict": "update", "maxRejects": 5}
+    assert pass_through(body) == {"source": "crm", "dryRun": True, "onConflict": "update", "maxRejects": 5}
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "message"),
+    [
+        ("dryRun", "true", "Expected true or false"),
+        ("maxRejects", "5", "Expected a number"),
+        ("maxRejects", True, "Expected a number"),
+        ("maxRejects", -1, "Expected 0 to 1000000"),
+        ("onConflict", "replace", "Expected insert, skip or update"),
+        ("onConflict", ["skip"], "Not a valid string."),
+    ],
+)
+def test_an_option_in_the_body_that_is_wrong_is_refused_by_name(member: str, value: object, message: str):
+    assert refusal({"source": "crm", "data": [ADA], member: value}).issues == (Issue((member,), message),)
+
+
+def test_what_is_asked_for_outside_wins_over_the_body():
+    door = JsonDoor(Reading(64 * 1024), judges_rows=False)
+    door.feed(json.dumps({"source": "own", "data": [BAD], "onInvalid": "abort"}).encode())
+    assert door.close({"source": "crm", "onInvalid": "skip"}) == {"source": "crm", "onInvalid": "skip"}
+
+
+def test_members_are_found_by_their_aliases_and_by_a_mapping():
+    body = {"source": "crm", "data": [{"firstName": "Ada", "surname": "L", "emailAddress": "ada@example.org"}]}
+    assert pass_through(body) == {"source": "crm"}
+    door = JsonDoor(Reading(64 * 1024, mapping={"name": ["called"], "email": ["at"]}), judges_rows=True)
+    door.feed(
+        b'[{"called": "Ada", "at": "ada@example.org", "email": "nobody"}, {"called": "Bob", "email": "b@example.org"}]'
+    )
+    with pytest.raises(InvalidContacts) as caught:
+        door.close({"source": "crm"})
+    assert [issue.path for issue in caught.value.issues] == [("data", 1, "email")]

@@ -37,7 +37,7 @@ def test_once_works_off_what_is_due_and_tells_by_its_exit_code(
         web.post(data=rows(3), **CSV)
     assert work_off() == 0
     assert states(connection) == ["succeeded"] * 12
-    web.post(data=b"no,columns\n", **CSV)
+    web.post(data=b"name,email\n", **CSV)
     assert work_off() == 1
 
 
@@ -45,11 +45,11 @@ def test_the_object_is_deleted_after_a_success_and_kept_after_a_failure(
     web: Web, work_off: Callable[[], int], storage: Storage
 ) -> None:
     good = web.post(data=rows(3), **CSV).json()["jobId"]
-    bad = web.post(data=b"no,columns\n", **CSV).json()["jobId"]
+    bad = web.post(data=b"name,email\n", **CSV).json()["jobId"]
     work_off()
     assert web.job(good)["objectDeletedAt"] is not None
     assert web.job(bad)["objectDeletedAt"] is None
-    assert storage.info(f"{bad}.csv").size_bytes == len(b"no,columns\n")
+    assert storage.info(f"{bad}.csv").size_bytes == len(b"name,email\n")
     with pytest.raises(ObjectMissing):
         storage.info(f"{good}.csv")
 

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from dataflow.errors import DatabaseUnavailable, DataFlowError, TooManyUploads
+from dataflow.errors import DatabaseUnavailable, DataFlowError, TooManyUploads, UnsupportedEncoding
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ def _answer(error: DataFlowError) -> Response:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}
     response = jsonify(body)
     response.status_code = error.status
+    if isinstance(error, UnsupportedEncoding):
+        response.headers["Accept-Encoding"] = error.accepted
     if error.status == 503 and error.retryable:
         response.headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
     return response

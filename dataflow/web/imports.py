@@ -5,25 +5,27 @@ from collections.abc import Iterator
 from flask import Blueprint, Request, Response, after_this_request, jsonify, request, url_for
 
 from dataflow import logs
-from dataflow.contacts import check_source
-from dataflow.errors import InvalidRequest, Issue, TooManyUploads, UnsupportedMediaType
+from dataflow.arrival import Arrival
+from dataflow.errors import InvalidRequest, Issue, TooManyUploads, UnsupportedEncoding, UnsupportedMediaType
 from dataflow.formats import FORMATS, by_media_type
-from dataflow.intake import Arrival
+from dataflow.options import OptionsSchema
 from dataflow.web import parameters, services
 from dataflow.web.bodies import FormFile, RawBody
-from dataflow.web.parameters import ImportOptions
 
 blueprint = Blueprint("imports", __name__)
 
 MULTIPART = "multipart/form-data"
-OCTETS = "application/octet-stream"
-SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, OCTETS])
+#: Content whose type says nothing; the last is what browsers on Windows call a .csv.
+OPAQUE = ("application/octet-stream", "application/gzip", "application/x-gzip", "application/vnd.ms-excel")
+SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, *OPAQUE[:2]])
+#: The second is an old name of the first (RFC 9110 section 8.4.1.3).
+GZIP = ("gzip", "x-gzip")
 MAX_FILE_NAME_CHARACTERS = 255
 #: How long a refused client may go on sending before we hang up; less when it was refused because we are busy.
 LINGER_SECONDS = 5.0
 BUSY_LINGER_SECONDS = 1.0
 
-_OPTIONS = ImportOptions()
+_OPTIONS = OptionsSchema()
 
 
 @blueprint.post("/import")
@@ -33,11 +35,12 @@ def receive() -> Response:
     incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
     body = RawBody(incoming, services().config.upload_stall_seconds)
     try:
-        arrival = _describe(incoming, body)
+        arrival = describe(incoming, body)
+        _require_source(arrival)
         with services().upload_slots.slot():
             job_id = services().intake.receive(arrival)
     except Exception as error:
-        _let_the_client_finish(body, BUSY_LINGER_SECONDS if isinstance(error, TooManyUploads) else LINGER_SECONDS)
+        let_the_client_finish(body, BUSY_LINGER_SECONDS if isinstance(error, TooManyUploads) else LINGER_SECONDS)
         raise
     response = jsonify({"jobId": str(job_id)})
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
@@ -45,50 +48,48 @@ def receive() -> Response:
     return response
 
 
-def _let_the_client_finish(body: RawBody, seconds: float) -> None:
+def let_the_client_finish(body: RawBody, seconds: float) -> None:
+    """Take in the rest of a body after the answer, for a while; else its client may never see that."""
+
     @after_this_request
     def add_end(response: Response) -> Response:
         response.call_on_close(lambda: body.drop(seconds))
         return response
 
 
-def _describe(incoming: Request, body: RawBody) -> Arrival:
+def describe(incoming: Request, body: RawBody) -> Arrival:
     """What is coming, from the head of the request; nothing of the body is read yet.
 
     :raises RequestError: when it need not be read at all.
     """
     given = parameters.read(_OPTIONS, {**parameters.import_headers(), **parameters.query()})
     media_type = incoming.mimetype
-    if media_type not in (MULTIPART, OCTETS) and by_media_type(media_type) is None:
+    if media_type not in (MULTIPART, *OPAQUE) and by_media_type(media_type) is None:
         raise UnsupportedMediaType(f"Unsupported content type: {media_type or 'none'}. Supported are {SUPPORTED}.")
-    if incoming.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("A Content-Encoding is not supported. Send the contacts as they are.")
+    encoding = incoming.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", *GZIP):
+        raise UnsupportedEncoding(f"Unsupported Content-Encoding: {encoding[:40]}. Send gzip, or nothing encoded.")
+    if encoding in GZIP and media_type == MULTIPART:
+        raise UnsupportedEncoding("The form is compressed as a whole. Compress the file in it instead.")
     arrival = Arrival(
         body.pieces(),
         "" if media_type == MULTIPART else media_type,
         # The boundaries and fields of a form count as well, and nobody says how much.
         None if media_type == MULTIPART else incoming.content_length,
+        given,
         is_json_body=by_media_type(media_type) is FORMATS["json"],
+        is_form=media_type == MULTIPART,
+        is_gzip=encoding in GZIP,
         request_id=logs.request_id.get(),
     )
-    _apply(arrival, given)
     if media_type == MULTIPART:
         arrival.pieces = _form_pieces(incoming, arrival)
-    elif not arrival.is_json_body:
-        _require_source(arrival)
     return arrival
-
-
-def _apply(arrival: Arrival, given: dict[str, object]) -> None:
-    """Fill in options that a stronger place has not set yet."""
-    for option, attribute in (("source", "source"), ("useResumable", "use_resumable"), ("onInvalid", "on_invalid")):
-        if option in given and getattr(arrival, attribute) is None:
-            setattr(arrival, attribute, given[option])
 
 
 def _form_pieces(incoming: Request, arrival: Arrival) -> Iterator[bytes]:
     def on_field(name: str, value: str) -> None:
-        _apply(arrival, parameters.read(_OPTIONS, {name: value}))
+        arrival.take(parameters.read(_OPTIONS, {name: value}))
 
     def on_file(name: str | None, media_type: str) -> None:
         arrival.media_type = media_type
@@ -106,8 +107,7 @@ def _base_name(name: str) -> str:
 
 def _require_source(arrival: Arrival) -> None:
     """A stream has no other place for its source, so a missing one is refused before the body is read."""
-    if arrival.source is None:
+    if arrival.source is None and not arrival.is_form and not arrival.is_json_body:
         issue = Issue(("source",), "Required")
         message = "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
         raise InvalidRequest(message, [issue])
-    arrival.source = check_source(arrival.source)

@@ -1,34 +1,15 @@
 """Reads what a client asks for in query and headers; anything unknown or wrong is a 400 that names it."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from flask import request
-from marshmallow import RAISE, Schema, ValidationError, validate
-from marshmallow import fields as typed
+from marshmallow import Schema, ValidationError
 
-from dataflow.contacts import check_source_text
 from dataflow.errors import InvalidRequest, Issue
+from dataflow.options import OptionsSchema
 
-
-class Flag(typed.Field[bool]):
-    """`true` or `false` in any case, nothing else: `yes` and `1` are more often mistakes than wishes."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
-        words = {"true": True, "false": False}
-        if str(value).strip().lower() not in words:
-            raise ValidationError("Expected true or false")
-        return words[str(value).strip().lower()]
-
-
-class ImportOptions(Schema):
-    """The options of an import, wherever they come from."""
-
-    class Meta:
-        unknown = RAISE
-
-    source = typed.String(validate=check_source_text)
-    useResumable = Flag()  # noqa: N815 - the name that clients write
-    onInvalid = typed.String(validate=validate.OneOf(["skip", "abort"], error="Expected skip or abort"))  # noqa: N815
+_HEADERS: Final = {"X-" + re.sub("([A-Z])", r"-\1", name).title(): name for name in OptionsSchema().fields}
 
 
 def read(schema: Schema, values: dict[str, str]) -> dict[str, Any]:
@@ -57,9 +38,8 @@ def query() -> dict[str, str]:
 
 
 def import_headers() -> dict[str, str]:
-    """The options that come as headers, under the names of query parameters."""
-    names = {"X-Source": "source", "X-Use-Resumable": "useResumable", "X-On-Invalid": "onInvalid"}
-    return {name: _as_utf8(header) for header, name in names.items() if request.headers.get(header)}
+    """The options that come as headers, under the names of query parameters: X-On-Conflict is onConflict."""
+    return {name: _as_utf8(header) for header, name in _HEADERS.items() if request.headers.get(header)}
 
 
 def _as_utf8(header: str) -> str:

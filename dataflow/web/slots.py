@@ -38,4 +38,6 @@ class UploadSlots:
             self._queue.release()
 
     def _refusal(self) -> TooManyUploads:
-        return TooManyUploads(f"This process receives {self._count} uploads already (MAX_UPLOADS). Try again soon.")
+        return TooManyUploads(
+            f"This process has {self._count} uploads, previews and downloads under way (MAX_UPLOADS). Try again soon."
+        )

@@ -95,4 +95,4 @@ def web(
 
 @pytest.fixture(autouse=True)
 def fresh_start(connection: db.Connection, empty_storage: None) -> None:
-    connection.execute("TRUNCATE jobs, contacts")
+    connection.execute("TRUNCATE jobs, contacts, rejects")

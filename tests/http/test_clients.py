@@ -117,6 +117,17 @@ def test_what_the_head_tells_is_refused_before_the_body_is_read(
     assert not left_behind()
 
 
+def test_a_header_row_that_names_no_contact_is_refused_before_the_rest_of_the_file_is_read(
+    web: Web, left_behind: Callable[[], list[Any]]
+) -> None:
+    with Raw(web, CSV, {"Content-Length": 1024 * MIB}) as raw:
+        raw.send(b"first,last\n" + b"Ann,Example\n" * 6_000)
+        answer = raw.answer()
+    assert (answer.status, answer.code) == (400, "missing_columns")
+    assert "first, last" in answer.body["error"]
+    assert not left_behind()
+
+
 @pytest.mark.one_storage
 def test_without_postgres_an_upload_is_refused_before_its_body_is_read(start_web: Callable[..., Web]) -> None:
     web = start_web(DATABASE_URL=f"postgresql://postgres:hush@127.0.0.1:{free_port()}/none")

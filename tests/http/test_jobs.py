@@ -17,10 +17,11 @@ from tests.processes import Web
 RUNS_OVER = ("local", "supabase")
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}]
 SUMMARY = [
-    *("jobId", "kind", "ofJob", "state", "source", "fileName"),
-    *("rowsImported", "rowsUpdated", "rowsSkipped", "rowsRejected", "bytesDone", "bytesTotal", "error"),
+    *("jobId", "kind", "ofJob", "state", "partial", "source", "fileName"),
+    *("rowsImported", "rowsUpdated", "rowsSkipped", "rowsRejected", "rowsNotImported", "rowsRead"),
+    *("bytesDone", "bytesTotal", "error"),
     *("attempt", "failures", "maxFailures", "runAt", "createdAt", "startedAt", "finishedAt"),
-    *("contentType", "format", "options", "detected", "issues", "firstContactId", "lastContactId"),
+    *("contentType", "format", "options", "detected", "ignoredColumns", "issues", "firstContactId", "lastContactId"),
     *("objectDeletedAt", "revertedAt", "revertedRows", "requestId", "links"),
 ]
 
@@ -95,7 +96,10 @@ def test_what_belongs_to_the_operator_stays_in_psql(
 @pytest.mark.parametrize("prefix", ["", "/v1"])
 def test_links_and_pages_keep_the_callers_prefix(prefix: str, web: Web) -> None:
     older, newer = submit(web, "crm", "crm")
-    assert web.get(f"{prefix}/jobs/{newer}").json()["links"] == {"self": f"{prefix}/jobs/{newer}"}
+    assert web.get(f"{prefix}/jobs/{newer}").json()["links"] == {
+        "self": f"{prefix}/jobs/{newer}",
+        "rejects": f"{prefix}/jobs/{newer}/rejects",
+    }
     first = web.get(f"{prefix}/jobs?limit=1")
     assert [job["links"]["self"] for job in first.json()["jobs"]] == [f"{prefix}/jobs/{newer}"]
     link = next_link(first)

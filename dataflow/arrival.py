@@ -1,0 +1,37 @@
+"""A body on its way in, as `web` hands it over, with what its sender has said about it so far."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataflow.options import Options
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A body on its way in. A multipart body fills in its fields while `pieces` is read; they count at its end.
+
+    `pieces` raises a RequestError when the client goes away, stalls, or sends what cannot be served.
+    """
+
+    pieces: Iterator[bytes]
+    media_type: str  #: declared for the content, lower case, without parameters
+    size_bytes: int | None = None  #: of the content, when the client has declared it
+    given: dict[str, Any] = field(default_factory=dict)  #: options in camelCase, and the source
+    file_name: str | None = None
+    is_json_body: bool = False  #: the request itself is the JSON: validated at the door
+    is_form: bool = False  #: options may still come after the file
+    is_gzip: bool = False  #: declared to be compressed, by Content-Encoding
+    request_id: str | None = None
+
+    @property
+    def source(self) -> str | None:
+        return self.given.get("source")
+
+    def take(self, options: dict[str, Any]) -> None:
+        """Fill in options that a stronger place has not set yet."""
+        self.given = {**options, **self.given}
+
+    def options(self) -> Options:
+        """What is known of the client's wishes so far, defaults filled in."""
+        return Options.of({"onInvalid": "abort" if self.is_json_body else "skip", **self.given})

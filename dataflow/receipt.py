@@ -1,0 +1,182 @@
+"""The books of one upload: counted, hashed, recognised and checked while its pieces pass.
+
+What is stored where, and what becomes of it when something goes wrong, is left to `intake`.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+from uuid import UUID
+
+from dataflow import contacts
+from dataflow.arrival import Arrival
+from dataflow.config import Config
+from dataflow.door import JsonDoor
+from dataflow.errors import MalformedInput, NoContacts
+from dataflow.formats import Reading, by_media_type, check_header, compression, recognise
+from dataflow.ids import uuid7
+from dataflow.storage import Description, StoredObject
+
+Beat = Callable[[UUID, int, str | None], None]
+
+BEAT_SECONDS = 5.0
+#: How much of the content is looked at to recognise its format and its header row.
+HEAD_BYTES = 64 * 1024
+
+
+class Receipt:
+    """`beat` is called with the job's id, its size so far and the address of its upload, to show that it is alive."""
+
+    def __init__(self, config: Config, arrival: Arrival, beat: Beat) -> None:
+        self.job_id = uuid7()
+        self._config = config
+        self._arrival = arrival
+        self._beat = beat
+        self._digest = hashlib.sha256()
+        self._door = self._open_door()
+        self._inflater: compression.Inflater | None = None  #: of a compressed JSON body
+        self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
+        declared = by_media_type(arrival.media_type)
+        self.key = f"{self.job_id}.{declared.name if declared else 'bin'}"
+        self.format_name = ""
+        self.size_bytes = 0
+        self.may_be_stored = False
+        self.is_in_doubt = False  #: a request whose answer was lost may store the object later than we remove it
+        self.upload_url: str | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body for the storage; raises at its end what can only be known there."""
+        for piece in self._recognised(self._alive(self._arrival.pieces)):
+            self.size_bytes += len(piece)
+            self._digest.update(piece)
+            if self._door:
+                self._show(self._door, piece)
+            yield piece
+        arrival = self._arrival
+        if self._door:
+            if self._inflater:
+                self._inflater.close()
+            arrival.given = self._door.close(arrival.given)
+        else:
+            contacts.check_source(arrival.source)
+        if arrival.is_form:
+            # Only now all of its fields are known.
+            self._check_header()
+
+    def _open_door(self) -> JsonDoor | None:
+        """The check that the body's rows have to pass here, None when they are left to the worker."""
+        if not self._arrival.is_json_body:
+            return None
+        # Asking for bad rows to be skipped, or for a dry run, leaves their verdict to the worker.
+        options = self._arrival.options()
+        return JsonDoor(self._reading(), judges_rows=options.on_invalid == "abort" and not options.dry_run)
+
+    def _reading(self) -> Reading:
+        """How the content is to be read, as far as it is looked at here."""
+        return self._arrival.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
+
+    def _show(self, door: JsonDoor, piece: bytes) -> None:
+        """Have the door look at what the piece holds."""
+        for inner in self._inflater.feed(piece) if self._inflater else (piece,):
+            door.feed(inner)
+
+    def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The same pieces; shows by time, not by bytes, that they are still coming."""
+        received, next_beat = 0, time.monotonic() + BEAT_SECONDS
+        for piece in pieces:
+            received += len(piece)
+            if time.monotonic() >= next_beat:
+                self._beat(self.job_id, received, self.upload_url)
+                next_beat = time.monotonic() + BEAT_SECONDS
+            yield piece
+
+    def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        head = bytearray()
+        while len(head) < HEAD_BYTES and (piece := next(pieces, b"")):
+            head += piece
+        content = bytes(head)
+        if not content:
+            raise NoContacts("The body is empty: there is nothing to import.")
+        self._recognise(content)
+        return chain([content], pieces)
+
+    def _recognise(self, head: bytes) -> None:
+        """Find out what is coming, and refuse what surely cannot be imported.
+
+        :raises MalformedInput: when the content is not compressed as declared.
+        :raises UnsupportedMediaType: when it is nothing that can be imported.
+        :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
+        """
+        arrival = self._arrival
+        is_gzip = compression.is_gzip(head)
+        if arrival.is_gzip and not is_gzip:
+            raise MalformedInput("Content-Encoding is gzip, but the content is not compressed.")
+        reading = self._reading()
+        self._head, self._is_whole = head, len(head) < HEAD_BYTES
+        if is_gzip:
+            self._head = compression.beginning(head, HEAD_BYTES)
+            self._is_whole = self._is_whole and len(self._head) < HEAD_BYTES
+        if self._door:
+            self._inflater = compression.Inflater(reading.max_expanded_bytes) if is_gzip else None
+            self.format_name = "json"
+            return
+        known = recognise(self._head, arrival.media_type, arrival.file_name, reading.encoding)
+        self.format_name = known.name
+        if not arrival.is_form:
+            self._check_header()
+
+    def _check_header(self) -> None:
+        reading = self._reading()
+        check_header(self.format_name, self._head, replace(reading, is_beginning=not self._is_whole))
+
+    def describe(self) -> Description:
+        """The object, as far as the beginning of its content tells: a form names its file in there."""
+        arrival = self._arrival
+        content_type = arrival.media_type or self._config.upload_default_content_type
+        # Never the source: it may come after the file.
+        metadata = {"jobId": str(self.job_id), "contentType": content_type}
+        if arrival.file_name:
+            metadata["fileName"] = arrival.file_name
+        return Description(content_type, metadata, arrival.size_bytes, arrival.options().use_resumable)
+
+    def note_begin(self, url: str | None) -> None:
+        """Write down where an upload is open, so that it can be removed if we are not there to do it."""
+        self.may_be_stored = True
+        if url is None:
+            self.is_in_doubt = True
+        else:
+            self.upload_url = url
+            self._beat(self.job_id, self.size_bytes, url)
+
+    def note_stored(self) -> None:
+        """All of it is stored. The answer to a single request ends the doubt, that to an upload after it does not."""
+        self.may_be_stored = True
+        self.is_in_doubt = self.is_in_doubt and self.upload_url is not None
+
+    def first_values(self) -> dict[str, Any]:
+        """The row while the body arrives; the source may come after the file."""
+        return {
+            "id": self.job_id,
+            "object_key": self.key,
+            "source": self._arrival.source,
+            "file_name": self._arrival.file_name,
+            "content_type": self._arrival.media_type,
+            "options": self._arrival.options().as_json(),
+            "request_id": self._arrival.request_id,
+        }
+
+    def final_values(self, stored: StoredObject) -> dict[str, Any]:
+        """The row of the complete upload."""
+        return {
+            "source": self._arrival.source,
+            "file_name": self._arrival.file_name,
+            "content_type": self._arrival.media_type,
+            "format": self.format_name,
+            "options": self._arrival.options().as_json(),
+            "bytes_total": self.size_bytes,
+            "object_etag": stored.etag,
+            "digests": [[self.size_bytes, self._digest.hexdigest()]],
+        }
