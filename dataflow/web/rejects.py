@@ -1,0 +1,156 @@
+"""GET /jobs/{id}/rejects: the refused rows of a job, a page of them as JSON or all of them as CSV or NDJSON.
+
+Rows are given as they came, also cells that a spreadsheet takes for formulas: what is sent back must be what was sent.
+"""
+
+import json
+from collections.abc import Generator, Iterable
+from itertools import chain
+from typing import Any, Final
+from uuid import UUID
+
+from flask import Blueprint, Response, after_this_request, request, url_for
+from marshmallow import RAISE, Schema, validate
+from marshmallow import fields as typed
+from werkzeug.datastructures import MIMEAccept
+
+from dataflow import jobs, rejects_file
+from dataflow.db import borrowed
+from dataflow.errors import InvalidRequest, JobUnfinished, NotAcceptable
+from dataflow.formats import PIECE_BYTES
+from dataflow.rejects_file import Layout, Reject
+from dataflow.web import parameters, services
+from dataflow.web.slots import UploadSlots
+
+blueprint = Blueprint("rejects", __name__)
+
+#: Best first where Accept leaves a choice: media type, format.
+MEDIA_TYPES: Final = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+}
+MAX_LIMIT: Final = 1000
+
+
+class RejectsQuery(Schema):
+    """What the refused rows can be asked for."""
+
+    class Meta:
+        unknown = RAISE
+
+    format = typed.String(validate=validate.OneOf([*dict.fromkeys(MEDIA_TYPES.values())], error="Expected {choices}"))
+    limit = typed.Integer(validate=validate.Range(1, MAX_LIMIT, error="Expected {min} to {max}"))
+    cursor = typed.Integer(validate=validate.Range(0, 2**63 - 1, error="Expected the number of a record"))
+
+
+_QUERY = RejectsQuery()
+
+
+@blueprint.get("/jobs/<uuid:job_id>/rejects")
+def show(job_id: UUID) -> Response:
+    """What the job has refused, in the order of its file; known when it has ended."""
+    after_this_request(_vary)
+    wanted = parameters.read(_QUERY, parameters.query())
+    media_type = _media_type(wanted.pop("format", None))
+    form = MEDIA_TYPES[media_type]
+    if form != "json" and wanted:
+        raise InvalidRequest(f"{' and '.join(wanted)}: a rejects file is always complete; only JSON comes in pages.")
+    with borrowed(services().pool) as connection:
+        job = jobs.get(connection, job_id)
+    if job["finished_at"] is None:
+        raise JobUnfinished(f"Job {job_id} is {job['state']}; its rejects are known when it has ended.")
+    return _page(job, **wanted) if form == "json" else _file(job, form, media_type)
+
+
+def _vary(response: Response) -> Response:
+    response.vary.add("Accept")
+    return response
+
+
+def _media_type(wanted: str | None) -> str:
+    """What to answer with: `wanted`, else what Accept likes best (RFC 9110 section 12.5.1).
+
+    :raises NotAcceptable: when it likes nothing that there is.
+    """
+    if wanted:
+        return next(media_type for media_type, form in MEDIA_TYPES.items() if form == wanted)
+    # Without parameters, of which none (charset, header) would change what is answered.
+    liked = MIMEAccept((wish.partition(";")[0].strip(), quality) for wish, quality in request.accept_mimetypes)
+    found = liked.best_match(MEDIA_TYPES) if liked else "application/json"
+    if found is None:
+        raise NotAcceptable(f"There is none of what Accept asks for. There is: {', '.join(MEDIA_TYPES)}.")
+    return found
+
+
+def _page(job: dict[str, Any], limit: int = 100, cursor: int = 0) -> Response:
+    """Some as JSON; `Link: <...>; rel="next"` leads to those that follow (RFC 8288)."""
+    with borrowed(services().pool) as connection:
+        # One more than asked for shows whether there is a next page.
+        rows = rejects_file.page(connection, job["job_id"], job["finished_at"], cursor, limit + 1)
+    shown = ",".join(map(_as_json, rows[:limit]))
+    response = Response(
+        f'{{"rejects":[{shown}],"columns":{json.dumps(_columns(job))}}}\n', content_type="application/json"
+    )
+    if len(rows) > limit:
+        place = {"job_id": job["job_id"], "cursor": rows[limit - 1]["record"]}
+        following = url_for(request.endpoint or "", **{**request.args.to_dict(), **place})
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    return response
+
+
+def _as_json(reject: Reject) -> str:
+    told = json.dumps({name: reject[name] for name in ("record", "line", "field", "code", "message")})
+    # The row is put in as it is: to read and to write it again could change numbers, or fail at its depth.
+    row, truncated = _as_row(reject["original"]), json.dumps(reject["truncated"])
+    return f'{told[:-1]}, "row": {row}, "truncated": {truncated}}}'
+
+
+def _as_row(original: str) -> str:
+    """Cells as an array and a row of JSON as such, when it is one; everything else as text."""
+    try:
+        json.loads(original, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return json.dumps(original)
+    return original
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _columns(job: dict[str, Any]) -> list[str]:
+    """The header row of the job's file, if it has one."""
+    columns: list[str] = job["detected"].get("columns", [])
+    return columns
+
+
+def _file(job: dict[str, Any], form: str, media_type: str) -> Response:
+    """All of them, as a file that imports when it is corrected. Breaks off when they are removed meanwhile."""
+    rejects = rejects_file.every(services().pool, job["job_id"], job["finished_at"])
+    lines = {"csv": rejects_file.csv_lines, "ndjson": rejects_file.ndjson_lines}[form]
+    if line := request.environ.get("gunicorn.socket"):
+        # For each piece: a client that takes nothing would hold its thread for ever.
+        line.settimeout(services().config.upload_stall_seconds)
+    pieces = _pieces(lines(Layout.of(_columns(job)), rejects), services().upload_slots)
+    # Begun while an error can still be told.
+    response = Response(chain([next(pieces)], pieces), mimetype=media_type)
+    response.call_on_close(pieces.close)
+    response.headers["Content-Disposition"] = f'attachment; filename="rejects-{job["job_id"]}.{form}"'
+    return response
+
+
+def _pieces(lines: Iterable[str], slots: UploadSlots) -> Generator[bytes, None, None]:
+    """The lines as UTF-8, about PIECE_BYTES at a time; holds a place, as an upload does, until all are taken."""
+    waiting: list[str] = []
+    size = 0
+    with slots.slot():
+        for line in lines:
+            waiting.append(line)
+            size += len(line)
+            if size >= PIECE_BYTES:
+                yield "".join(waiting).encode()
+                waiting.clear()
+                size = 0
+        yield "".join(waiting).encode()
