@@ -59,15 +59,31 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--once", action="store_true", help="work off what is due; exit 1 if a job failed")
     command("migrate", _migrate, "bring the database up to date and make the bucket; safe to run at any time")
     upload = command("import", _import, "upload a file over HTTP and wait for its contacts")
-    upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON or CSV")
+    upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON, CSV, vCard or XLSX, also gzipped")
     upload.add_argument("--source", required=True, help="where the contacts come from, at most 100 characters")
     upload.add_argument("--url", help="the service (default: http://localhost:PORT)")
     upload.add_argument("--on-invalid", choices=("skip", "abort"), help="what a refused row does (default: skip)")
+    upload.add_argument(
+        "--on-conflict",
+        choices=("insert", "skip", "update"),
+        help="what becomes of a row whose e-mail is there already (default: insert)",
+    )
+    upload.add_argument("--dry-run", action="store_true", help="the same job and report, without a contact")
+    upload.add_argument(
+        "--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="any other, such as mapping"
+    )
     jobs = command("jobs", _jobs, "the newest jobs, as a table")
     jobs.add_argument("--limit", type=int, default=20, help="how many (default: 20)")
     command("psql", _psql, "open psql on the configured database; arguments are passed on")
     command("demo", _demo, "import 5,003 sample contacts with everything embedded")
     return parser
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
+    return name, value
 
 
 def _settings() -> Config:
@@ -123,7 +139,11 @@ def _import(arguments: argparse.Namespace) -> int:
     from dataflow import client
 
     url = arguments.url or f"http://localhost:{Config.from_env().port}"
-    return client.import_file(url, arguments.file, arguments.source, arguments.on_invalid)
+    named = {"onInvalid": arguments.on_invalid, "onConflict": arguments.on_conflict}
+    options = {name: value for name, value in named.items() if value} | dict(arguments.option)
+    if arguments.dry_run:
+        options["dryRun"] = "true"
+    return client.import_file(url, arguments.file, arguments.source, options)
 
 
 def _jobs(arguments: argparse.Namespace) -> int:

@@ -28,20 +28,22 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 THIS_MACHINE = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/|$)")
 
 
-def import_file(url: str, path: Path, source: str, on_invalid: str | None) -> int:
+def import_file(url: str, path: Path, source: str, options: Mapping[str, str]) -> int:
     """Import the file through the service at `url`, print what became of it, return the exit code.
 
     :raises RequestError: when it is refused, or the service cannot be reached.
     """
-    job = finished_job(url, path, source, on_invalid)
+    job = finished_job(url, path, source, options)
     print(summary(job))
     if job["error"] or job["issues"]:
         print(_with_issues(job["error"] or "Refused rows:", job["issues"]), file=sys.stderr)
+    if job["rowsRejected"]:
+        print(f"To correct and send again: {url.rstrip('/')}/jobs/{job['jobId']}/rejects?format=csv", file=sys.stderr)
     return 0 if job["state"] == "succeeded" else 1
 
 
 def finished_job(
-    url: str, path: Path, source: str, on_invalid: str | None, before_look: Callable[[], None] = lambda: None
+    url: str, path: Path, source: str, options: Mapping[str, str], before_look: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
     """Upload the file, wait for its job however long it takes, and return it as GET /jobs/{id} shows it.
 
@@ -49,7 +51,7 @@ def finished_job(
 
     :raises RequestError: when the import is refused, or the service cannot be reached.
     """
-    fields = {"source": source} | ({"onInvalid": on_invalid} if on_invalid else {})
+    fields = {"source": source, **options}
     with requests.Session() as session, closing(_Progress()) as progress:
         session.trust_env = not THIS_MACHINE.match(url)
         job_id = _upload(session, f"{url.rstrip('/')}/import", path, fields, progress)
@@ -153,8 +155,11 @@ def summary(job: Mapping[str, Any]) -> str:
     """What became of a job, in one line; its time is that of the import, without upload and queue."""
     times = [datetime.fromisoformat(job[name]) for name in ("startedAt", "finishedAt") if job[name]]
     seconds = (times[-1] - times[0]).total_seconds()
-    counts = f"{job['rowsImported']:,} rows imported, {job['rowsRejected']:,} rejected in {seconds:.2f} s"
-    return f"Job {job['jobId']} {job['state']}: {counts} ({job['rowsImported'] / max(seconds, 0.001):,.0f} rows/s)"
+    counts = f"{job['rowsImported']:,} rows imported, {job['rowsRejected']:,} rejected"
+    others = {"updated": "rowsUpdated", "skipped": "rowsSkipped", "not imported": "rowsNotImported"}
+    counts += "".join(f", {job[name]:,} {what}" for what, name in others.items() if job[name])
+    rate = max(job["rowsRead"], job["rowsImported"]) / max(seconds, 0.001)
+    return f"Job {job['jobId']} {job['state']}: {counts} in {seconds:.2f} s ({rate:,.0f} rows/s)"
 
 
 class _Progress:

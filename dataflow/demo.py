@@ -100,7 +100,7 @@ class _Demo:
         """Import the sample and show the result."""
         path = _write_sample(self._folder / "contacts.csv")
         print(f"Importing {CONTACTS:,} contacts over HTTP ...", flush=True)
-        job = client.finished_job(f"http://127.0.0.1:{self._port}", path, "demo", None, self._check)
+        job = client.finished_job(f"http://127.0.0.1:{self._port}", path, "demo", {}, self._check)
         print(client.summary(job), self._psql("-Xxc", "TABLE job_status"), sep="\n\n")
         count = int(self._psql("-XAtf", str(SQL / "queries" / "count_contacts.sql")))
         if count != CONTACTS:

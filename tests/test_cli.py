@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import requests
 
 from dataflow import client, db
 from dataflow.errors import RequestError
@@ -192,8 +193,35 @@ def test_an_import_that_fails_prints_its_error_and_issues_and_exits_1(
     done = command("import", write(ONE_BAD), "--source", "s", "--on-invalid", "abort", PORT=web.port)
     assert done.returncode == 1
     assert "failed: 0 rows imported, 1 rejected" in done.stdout
-    assert re.search(r"^\S.*\n  data\[2\]\.email: Invalid email format.*\n\Z", done.stderr, re.MULTILINE)
+    assert re.search(r"^\S.*\n  data\[2\]\.email: Invalid email format", done.stderr, re.MULTILINE)
+    where = done.stderr.splitlines()[-1].removeprefix("To correct and send again: ")
+    rejects = requests.get(where, timeout=10).text.splitlines()
+    assert (len(rejects), rejects[0]) == (2, "name,email,_record,_line,_code,_error")
     assert stored_contacts() == []
+
+
+def test_options_are_passed_on_and_every_count_is_told(
+    command: Command,
+    write: Callable[..., Path],
+    web: Web,
+    start_worker: Callable[..., WorkerProcess],
+    stored_contacts: Callable[[], list[tuple[Any, ...]]],
+) -> None:
+    start_worker()
+    file = write("who;at\nAnn;ann@example.com\nAnna;ANN@example.com\n")
+    options = ["--source", "s", "--on-conflict", "skip", "--option", 'mapping={"name": "who", "email": "at"}']
+    looked = command("import", file, *options, "--dry-run", PORT=web.port)
+    assert looked.returncode == 0, looked.stderr
+    assert "succeeded: 0 rows imported, 0 rejected, 2 not imported" in looked.stdout
+    assert stored_contacts() == []
+    done = command("import", file, *options, PORT=web.port)
+    assert "succeeded: 1 rows imported, 0 rejected, 1 skipped" in done.stdout
+    assert stored_contacts() == [("Ann", "ann@example.com", "s")]
+    wrong = command("import", file, "--source", "s", "--option", "mapping", PORT=web.port)
+    assert (wrong.returncode, wrong.stderr.splitlines()[-1]) == (
+        2,
+        "dataflow import: error: argument --option: expected NAME=VALUE, not 'mapping'",
+    )
 
 
 def test_a_refused_request_says_why_and_leaves_no_job(
@@ -232,7 +260,7 @@ def test_a_service_that_does_not_answer_in_time_is_one_line(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(RequestError, match=f"^No answer from {url}/import: timed out"):
-            client.finished_job(url, write(GOOD), "s", None)
+            client.finished_job(url, write(GOOD), "s", {})
 
 
 @pytest.mark.unit
@@ -316,7 +344,7 @@ def test_the_answer_of_some_other_service_is_one_line(
     recorder.answer = answer
     url = f"http://127.0.0.1:{recorder.server_port}"
     with pytest.raises(RequestError, match=f"^{url}/import answered 400 Bad Request, but not as this service does"):
-        client.finished_job(url, write(GOOD), "s", None)
+        client.finished_job(url, write(GOOD), "s", {})
 
 
 def test_import_says_that_no_worker_takes_the_job_and_waits_on(
@@ -335,7 +363,7 @@ def test_import_says_that_no_worker_takes_the_job_and_waits_on(
         if "No worker has taken the job within 0.2 s." in printed and not workers:
             workers.append(start_worker())
 
-    job = client.finished_job(web.url, write(GOOD), "s", None, start_worker_when_told)
+    job = client.finished_job(web.url, write(GOOD), "s", {}, start_worker_when_told)
     assert job["state"] == "succeeded"
     assert printed.count("No worker") == 1
 
@@ -362,7 +390,7 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
             start_worker()
 
     try:
-        assert client.finished_job(web.url, write(GOOD), "s", None, hang_for_two_looks)["state"] == "succeeded"
+        assert client.finished_job(web.url, write(GOOD), "s", {}, hang_for_two_looks)["state"] == "succeeded"
     finally:
         for process in processes:
             process.resume()
@@ -375,7 +403,7 @@ def test_import_gives_up_a_service_that_stays_away_and_says_where_to_look(
     web = start_web()
     monkeypatch.setattr(client, "LOST_SECONDS", 0.2)
     with pytest.raises(RequestError, match=rf"Connection refused.*look at {web.url}/jobs/[0-9a-f-]+ later"):
-        client.finished_job(web.url, write(GOOD), "s", None, lambda: web.stop() and None)
+        client.finished_job(web.url, write(GOOD), "s", {}, lambda: web.stop() and None)
 
 
 def test_worker_once_works_off_what_is_due_and_exits_1_only_if_a_job_failed(
