@@ -357,7 +357,7 @@ def test_what_was_found_out_is_kept() -> None:
         "headerLine": 2,
         "mapping": {
             "name": {"columns": ["Nom"], "reason": "as given in mapping"},
-            "email": {"columns": ["E-mail"], "reason": "called like it"},
+            "email": {"columns": ["E-mail"], "reason": "one of the usual names for email"},
         },
         "columns": ["E-mail", "Nom", "Ville", "_row", "", "Ville", "x\N{REPLACEMENT CHARACTER}"],
         "ignoredColumns": ["Ville", "x\N{REPLACEMENT CHARACTER}"],

@@ -318,7 +318,7 @@ def test_the_members_that_nothing_is_taken_from_are_named_once_first_come_first(
     _, findings = read(json.dumps(written).encode())
     assert findings.ignored_columns == ["id", "fullName", "zip"]
     called = {"name": {"columns": ["name"]}, "email": {"columns": ["email"]}}
-    assert findings.facts["mapping"] == {field: {**one, "reason": "called like it"} for field, one in called.items()}
+    assert findings.facts["mapping"] == {field: {**one, "reason": f"called {field}"} for field, one in called.items()}
 
 
 def test_of_what_is_ignored_no_more_is_kept_than_can_be_shown():

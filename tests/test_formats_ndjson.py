@@ -233,8 +233,8 @@ def test_a_given_mapping_wins_and_what_a_row_lacks_of_it_is_absent():
 def test_what_was_found_out_is_put_down_whatever_the_rows_look_like():
     phone = b'{"id":1,"name":"a","email":"b","phone":"1"}'
     first = b'{"first":"a","email":"b","zip":1}'
-    called = {"name": {"columns": ["name"], "reason": "called like it"}}
-    called["email"] = {"columns": ["email"], "reason": "called like it"}
+    called = {"name": {"columns": ["name"], "reason": "called name"}}
+    called["email"] = {"columns": ["email"], "reason": "called email"}
     for lines in ([ADA, phone, phone, first], [ADA, b"x", phone, first]):
         for pieces in ([b"\n".join(lines)], [line + b"\n" for line in lines]):
             _, findings = read(*pieces)

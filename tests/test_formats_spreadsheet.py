@@ -121,8 +121,8 @@ def test_the_rows_below_the_header_are_read() -> None:
         "sheet": "Sheet",
         "headerLine": 1,
         "mapping": {
-            "name": {"columns": ["Name"], "reason": "called like it"},
-            "email": {"columns": ["Email"], "reason": "called like it"},
+            "name": {"columns": ["Name"], "reason": "called name"},
+            "email": {"columns": ["Email"], "reason": "called email"},
         },
     }
     assert (findings.columns, findings.ignored_columns) == (HEADER, ["Phone"])

@@ -66,8 +66,8 @@ def test_a_file_is_described_with_its_rows_in_order() -> None:
         **{"format": "csv", "encoding": "utf-8", "hasByteOrderMark": True, "delimiter": ";"},
         **{"preambleLines": 2, "headerLine": 3, "columns": ["Full name", "E-Mail", "City"]},
         "mapping": {
-            "name": {"columns": ["Full name"], "reason": "called like it"},
-            "email": {"columns": ["E-Mail"], "reason": "called like it"},
+            "name": {"columns": ["Full name"], "reason": "one of the usual names for name"},
+            "email": {"columns": ["E-Mail"], "reason": "one of the usual names for email"},
         },
         **{"ignoredColumns": ["City"], "isComplete": True},
     }

@@ -84,7 +84,7 @@ def find(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
         else:
             found = tuple(_aliased(header, field))
             places.append(found)
-            reasons.append("called like it" if found else "")
+            reasons.append(_reason(header, field, found))
     return Columns(places[0], places[1], (reasons[0], reasons[1]))
 
 
@@ -165,6 +165,16 @@ def _aliased(header: Sequence[str], field: str) -> Iterator[Place]:
     parts = [_single(header, keys, aliases) for aliases in (_FIRST_NAMES, _LAST_NAMES)]
     if together := tuple(position for part in parts for position in part):
         yield together
+
+
+def _reason(header: Sequence[str], field: str, places: tuple[Place, ...]) -> str:
+    """Why these columns."""
+    if len(places) > 1:
+        return "the first of these that is not empty, first and last name joined"
+    if not places or len(places[0]) > 1:
+        return "first and last name, joined" if places else ""
+    is_exact = header[places[0][0]].strip().casefold() == field
+    return f"called {field}" if is_exact else f"one of the usual names for {field}"
 
 
 def _single(header: Sequence[str], keys: Sequence[str], aliases: tuple[str, ...]) -> Place:
