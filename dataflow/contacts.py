@@ -13,6 +13,7 @@ from marshmallow import fields as typed
 from dataflow.errors import InvalidRequest, Issue
 from dataflow.formats.rows import BAD_ENCODING
 from dataflow.ids import IdRange
+from dataflow.storable import MARK
 
 MAX_NAME_CHARACTERS = 255
 MAX_EMAIL_OCTETS = 254  # RFC 5321 section 4.5.3.1.3: a path of 256 octets, less its angle brackets
@@ -41,6 +42,8 @@ def check_storable(value: str) -> None:
 
     Bytes that are not text in their file's encoding come as such halves, from U+DC00 on.
     """
+    if MARK in value:
+        raise ValidationError(Fault(BAD_ENCODING, "Contains U+FDD0, which marks what was no text: correct it"))
     if "\0" in value:
         raise ValidationError(Fault(BAD_CHARACTER, "Contains a NUL character, which cannot be stored"))
     try:

@@ -6,10 +6,10 @@ from typing import Any, Final
 from marshmallow import ValidationError
 
 from dataflow import contacts, verdicts
-from dataflow.errors import InvalidContacts, Issue
-from dataflow.formats.json_document import JsonWalker
+from dataflow.errors import InvalidContacts, Issue, TooManyRejects
+from dataflow.formats.json_document import QUERY_ONLY, JsonWalker
 from dataflow.formats.reading import Findings, Reading
-from dataflow.options import OptionsSchema
+from dataflow.options import MAX_REJECTS_DEFAULT, OptionsSchema
 from dataflow.tally import MAX_ISSUES, Tally
 
 #: Members that take no text, whatever may be written in a query.
@@ -23,19 +23,28 @@ _TYPES: Final[dict[str, tuple[type, str]]] = {
 class JsonDoor:
     """Takes one body piece by piece. With `judges_rows` every contact has to be valid, else only the document."""
 
-    def __init__(self, reading: Reading, judges_rows: bool) -> None:
+    def __init__(self, reading: Reading, judges_rows: bool, max_rejects: int = MAX_REJECTS_DEFAULT) -> None:
         self._walker = JsonWalker(reading, Findings())
         self._judges_rows = judges_rows
+        self._max_rejects = max_rejects
         self._rows = Tally()
 
     def feed(self, piece: bytes) -> None:
         """Look at the next piece.
 
         :raises MalformedInput, RowTooLarge: when the document is broken.
+        :raises TooManyRejects: when there is no point in looking on.
         """
         block = self._walker.feed(piece)
         if block and self._judges_rows:
             self._rows.reject(verdicts.judge(block).refusals)
+            if self._rows.rows_rejected > self._max_rejects:
+                raise TooManyRejects(
+                    f"{self._rows.rows_rejected} of the first {self._walker.row_count} contacts are invalid, and "
+                    f"maxRejects allows {self._max_rejects}.",
+                    self._rows.issues,
+                    self._rows.issue_count,
+                )
 
     def close(self, given: dict[str, Any]) -> dict[str, Any]:
         """End the body; its members that are options, of which those `given` outside of it win over its own.
@@ -70,6 +79,9 @@ class JsonDoor:
 
 
 def _option_issues(name: str, value: object) -> Iterator[Issue]:
+    if name in QUERY_ONLY:
+        yield Issue((name,), "Send it as a query parameter or a header")
+        return
     kind, expectation = _TYPES.get(name, (str, ""))
     if name in _TYPES and type(value) is not kind:
         yield Issue((name,), expectation)

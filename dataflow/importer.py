@@ -58,7 +58,7 @@ def _load_or_abort(connection: Connection, attempt: Attempt, options: Options, j
 
 
 def _load(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:
-    tally, is_staged = attempt.tally, options.on_conflict != "insert"
+    tally, is_staged, copied = attempt.tally, options.on_conflict != "insert", 0
     good = _accepted(judged, options)
     if options.dry_run and not is_staged:
         # Before the transaction, which would only wait.
@@ -70,25 +70,26 @@ def _load(connection: Connection, attempt: Attempt, options: Options, judged: It
             merge.stage(connection)
             _copy(connection, attempt, good, merge.COPY_STAGED, source=None)
         elif not options.dry_run:
-            _copy(connection, attempt, good, "copy_contacts", contacts.escape(attempt.job.source))
+            copied = _copy(connection, attempt, good, "copy_contacts", contacts.escape(attempt.job.source))
         if tally.rows_read == tally.rows_rejected:
             refused = f"all {tally.rows_rejected} rows were refused" if tally.rows_rejected else "it has no rows"
             raise NoContacts(f"There is not one contact in the file: {refused}.")
         attempt.rejects.write(connection, attempt.job.id)
         attempt.check()
         # Others wait for a merge until this transaction ends: nothing that takes time may follow.
-        _settle_conflicts(connection, attempt, options)
+        _settle_conflicts(connection, attempt, options, copied)
         attempt.check()
         attempt.is_settling = True
         jobs.succeed(connection, attempt.job, tally)
 
 
-def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options) -> None:
+def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options, copied: int) -> None:
     """Count what became of the valid rows; those that were only staged become contacts here."""
     tally = attempt.tally
     valid_rows = tally.rows_read - tally.rows_rejected
     if options.on_conflict == "insert":
-        counts = merge.Counts(valid_rows, 0, 0)
+        copied = valid_rows if options.dry_run else copied
+        counts = merge.Counts(copied, 0, valid_rows - copied)
     elif options.dry_run:
         counts = merge.count(connection, options.on_conflict)
     else:
@@ -112,24 +113,27 @@ def _accepted(judged: Iterator[Verdict], options: Options) -> Iterator[Verdict]:
         yield verdict
 
 
-def _copy(
-    connection: Connection, attempt: Attempt, good: Iterator[Verdict], statement: str, source: str | None
-) -> None:
-    tally, ids = attempt.tally, IdRange()
-    with connection.cursor() as cursor, cursor.copy(query(statement)) as copy:
-        for verdict in good:
-            if verdict.names:
-                copy.write(contacts.copy_lines(verdict.names, verdict.emails, source, ids))
-                tally.rows_imported += len(verdict.names)
-            attempt.check()
-            if _has_spoken(connection):
-                # Waiting for the end of the file to hear it may take an hour.
-                break
-        else:
-            tally.first_contact_id, tally.last_contact_id = ids.first, ids.last
-            return
-    # Ending the COPY has raised what the server said. If it did not, the rest of the file is missing all the same.
-    raise DatabaseUnavailable("The server interrupted the COPY without naming an error.")
+def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], statement: str, source: str | None) -> int:
+    """How many rows the server has taken: a trigger of the table's owner may have dropped some."""
+    tally, ids, is_complete = attempt.tally, IdRange(), False
+    with connection.cursor() as cursor:
+        with cursor.copy(query(statement)) as copy:
+            for verdict in good:
+                if verdict.names:
+                    copy.write(contacts.copy_lines(verdict.names, verdict.emails, source, ids))
+                    tally.rows_imported += len(verdict.names)
+                attempt.check()
+                if _has_spoken(connection):
+                    # Waiting for the end of the file to hear it may take an hour.
+                    break
+            else:
+                is_complete = True
+        copied = cursor.rowcount
+    if not is_complete:
+        # Ending the COPY has raised what the server said. If it did not, the rest of the file is missing all the same.
+        raise DatabaseUnavailable("The server interrupted the COPY without naming an error.")
+    tally.first_contact_id, tally.last_contact_id = ids.first, ids.last
+    return copied
 
 
 def _has_spoken(connection: Connection) -> bool:

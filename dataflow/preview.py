@@ -1,6 +1,7 @@
 """What a body would become: how it would be read, and the verdicts on its first rows, from the first MiB alone.
 
-Nothing is written anywhere. The rest of a larger body is never asked for, so that the answer does not wait for it.
+Nothing is written anywhere. The rest of a larger body is not asked for, so that the answer does not wait for it; only
+behind the file of a form there may be fields, which count as well.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, Final
 from dataflow import verdicts
 from dataflow.arrival import Arrival
 from dataflow.config import Config
-from dataflow.errors import MalformedInput, NoContacts
+from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MalformedInput, MissingColumns, NoContacts
 from dataflow.formats import PIECE_BYTES, Block, Findings, Reading, compression, read_blocks, recognise
 from dataflow.receipt import HEAD_BYTES
 from dataflow.rejects import MAX_VALUE_CHARACTERS
@@ -20,8 +21,16 @@ from dataflow.storable import storable
 #: How much is looked at, of what is received and of what it expands to.
 MAX_BYTES: Final = 1024 * 1024
 MAX_ROWS: Final = 20
-#: All texts of a workbook are read before its first row. A MiB that expands further is made to.
-MAX_WORKBOOK_BYTES: Final = 64 * 1024 * 1024
+#: Of the rows of a workbook, and of its texts. Twenty rows take a few KB of each; for a file that is made to be slow
+#: it is about a second.
+MAX_WORKBOOK_BYTES: Final = 4 * 1024 * 1024
+#: Of a form's file, read for the fields behind it. curl and browsers send them in the order in which they are given.
+MAX_FORM_BYTES: Final = 32 * 1024 * 1024
+
+_FIELDS_FIRST: Final = (
+    f"Fields of the form behind the first {MAX_FORM_BYTES // 1024**2} MiB of its file were not looked at: "
+    "send them before the file."
+)
 
 
 def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
@@ -30,7 +39,7 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     :raises RequestError: when the client goes away, stalls, or sends what cannot be served.
     :raises UnsupportedMediaType, InputError: when importing it would be refused for what stands in its beginning.
     """
-    head, is_complete = _begin(arrival)
+    head, is_complete, has_all_fields = _begin(arrival)
     findings = Findings()
     if compression.is_gzip(head):
         findings.facts["compression"] = "gzip"
@@ -43,25 +52,30 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     if not arrival.is_json_body:
         name = recognise(head[:HEAD_BYTES], arrival.media_type, arrival.file_name, options.encoding).name
     reading = options.reading(config.max_row_bytes, min(config.max_expanded_bytes, MAX_WORKBOOK_BYTES))
-    rows = _rows(name, head, replace(reading, is_beginning=not is_complete), findings)
+    try:
+        rows = _rows(name, head, replace(reading, is_beginning=not is_complete), findings)
+    except (MissingColumns, AmbiguousColumns) as error:
+        if has_all_fields:
+            raise
+        raise type(error)(f"{error.message} {_FIELDS_FIRST}", error.issues, error.issue_count) from error
     if is_complete and not rows:
         raise NoContacts("There is not one contact in the file: it has no rows.")
     found = {**findings.as_json(), "ignoredColumns": findings.ignored_columns}
     return {"format": name, **found, "isComplete": is_complete, "rows": rows}
 
 
-def _begin(arrival: Arrival) -> tuple[bytes, bool]:
-    """The beginning of what is received, and whether that is all."""
-    pieces, received, taken = arrival.pieces, 0, []
-    for piece in pieces:
+def _begin(arrival: Arrival) -> tuple[bytes, bool, bool]:
+    """The beginning of what is received, whether that is all, and whether all fields of a form are here."""
+    received, taken = 0, bytearray()
+    for piece in arrival.pieces:
         received += len(piece)
-        taken.append(piece)
+        taken += piece[: MAX_BYTES - len(taken)]
         # The end may be long in coming; that nothing is left is known where the size was declared.
-        if received >= MAX_BYTES and received != arrival.size_bytes:
-            return b"".join(taken)[:MAX_BYTES], False
+        if received >= (MAX_FORM_BYTES if arrival.is_form else MAX_BYTES) and received != arrival.size_bytes:
+            return bytes(taken), False, not arrival.is_form
     if not received:
         raise NoContacts("The body is empty: there is nothing to import.")
-    return _first(taken, is_complete=True)
+    return bytes(taken), received == len(taken), True
 
 
 def _first(pieces: Iterable[bytes], is_complete: bool) -> tuple[bytes, bool]:
@@ -81,7 +95,14 @@ def _cut(content: bytes) -> Iterator[bytes]:
 def _rows(format_name: str, content: bytes, reading: Reading, findings: Findings) -> list[dict[str, Any]]:
     """The first rows with their verdicts, in the order of the file."""
     blocks = read_blocks(format_name, _cut(content), reading, findings)
-    return list(islice((row for block in blocks for row in _judged(block)), MAX_ROWS))
+    try:
+        return list(islice((row for block in blocks for row in _judged(block)), MAX_ROWS))
+    except ExpandsTooFar as error:
+        raise ExpandsTooFar(f"{error.message} This is the limit of a preview, an import may take more.") from error
+    except NoContacts:
+        if reading.is_beginning:
+            return []  # blank as far as it is looked at
+        raise
 
 
 def _judged(block: Block) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.errors import MalformedInput, NoContacts
-from dataflow.formats import Reading, by_media_type, check_header, compression, recognise
+from dataflow.formats import Reading, Transcoder, by_media_type, check_header, compression, json_encoding, recognise
 from dataflow.ids import uuid7
 from dataflow.storage import Description, StoredObject
 
@@ -38,6 +38,8 @@ class Receipt:
         self._digest = hashlib.sha256()
         self._door = self._open_door()
         self._inflater: compression.Inflater | None = None  #: of a compressed JSON body
+        self._transcoder: Transcoder | None = None  #: of a JSON body that is not in UTF-8
+        self._next_beat, self._received_bytes = 0.0, 0
         self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
         declared = by_media_type(arrival.media_type)
         self.key = f"{self.job_id}.{declared.name if declared else 'bin'}"
@@ -64,7 +66,7 @@ class Receipt:
             contacts.check_source(arrival.source)
         if arrival.is_form:
             # Only now all of its fields are known.
-            self._check_header()
+            self._look()
 
     def _open_door(self) -> JsonDoor | None:
         """The check that the body's rows have to pass here, None when they are left to the worker."""
@@ -72,7 +74,8 @@ class Receipt:
             return None
         # Asking for bad rows to be skipped, or for a dry run, leaves their verdict to the worker.
         options = self._arrival.options()
-        return JsonDoor(self._reading(), judges_rows=options.on_invalid == "abort" and not options.dry_run)
+        judges_rows = options.on_invalid == "abort" and not options.dry_run
+        return JsonDoor(self._reading(), judges_rows, options.max_rejects)
 
     def _reading(self) -> Reading:
         """How the content is to be read, as far as it is looked at here."""
@@ -81,17 +84,22 @@ class Receipt:
     def _show(self, door: JsonDoor, piece: bytes) -> None:
         """Have the door look at what the piece holds."""
         for inner in self._inflater.feed(piece) if self._inflater else (piece,):
-            door.feed(inner)
+            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
+            self._show_life()
+            door.feed(self._transcoder.feed(inner) if self._transcoder else inner)
 
     def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces; shows by time, not by bytes, that they are still coming."""
-        received, next_beat = 0, time.monotonic() + BEAT_SECONDS
+        self._next_beat = time.monotonic() + BEAT_SECONDS
         for piece in pieces:
-            received += len(piece)
-            if time.monotonic() >= next_beat:
-                self._beat(self.job_id, received, self.upload_url)
-                next_beat = time.monotonic() + BEAT_SECONDS
+            self._received_bytes += len(piece)
+            self._show_life()
             yield piece
+
+    def _show_life(self) -> None:
+        if time.monotonic() >= self._next_beat:
+            self._beat(self.job_id, self._received_bytes, self.upload_url)
+            self._next_beat = time.monotonic() + BEAT_SECONDS
 
     def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         head = bytearray()
@@ -114,23 +122,25 @@ class Receipt:
         is_gzip = compression.is_gzip(head)
         if arrival.is_gzip and not is_gzip:
             raise MalformedInput("Content-Encoding is gzip, but the content is not compressed.")
-        reading = self._reading()
         self._head, self._is_whole = head, len(head) < HEAD_BYTES
         if is_gzip:
             self._head = compression.beginning(head, HEAD_BYTES)
             self._is_whole = self._is_whole and len(self._head) < HEAD_BYTES
         if self._door:
+            reading = self._reading()
             self._inflater = compression.Inflater(reading.max_expanded_bytes) if is_gzip else None
+            encoding = json_encoding(self._head, reading)
+            self._transcoder = Transcoder(encoding) if encoding else None
             self.format_name = "json"
-            return
+        elif not arrival.is_form:
+            self._look()
+
+    def _look(self) -> None:
+        """Recognise the format, and check its header row if it has one."""
+        arrival, reading = self._arrival, self._reading()
         known = recognise(self._head, arrival.media_type, arrival.file_name, reading.encoding)
         self.format_name = known.name
-        if not arrival.is_form:
-            self._check_header()
-
-    def _check_header(self) -> None:
-        reading = self._reading()
-        check_header(self.format_name, self._head, replace(reading, is_beginning=not self._is_whole))
+        check_header(known.name, self._head, replace(reading, is_beginning=not self._is_whole))
 
     def describe(self) -> Description:
         """The object, as far as the beginning of its content tells: a form names its file in there."""

@@ -18,7 +18,7 @@ from dataflow.contacts import escape
 from dataflow.db import Connection, query
 from dataflow.errors import SpoolUnavailable
 from dataflow.formats.rows import PIECE_BYTES, Block
-from dataflow.storable import storable
+from dataflow.storable import marked, storable
 from dataflow.verdicts import Refusal
 
 #: What is kept of a row: enough to correct it, and no place to hide a file in.
@@ -49,10 +49,12 @@ class RejectSpool:
 
         :raises SpoolUnavailable: when the disk takes no more; these are kept all the same.
         """
-        lines = "".join([_line(block, refusal) for refusal in refusals]).encode()
-        self._latest += lines
+        for refusal in refusals:
+            # One by one: the block of a hostile file has thirty thousand of them.
+            line = _line(block, refusal).encode()
+            self._latest += line
+            self.size_bytes += len(line)
         self.rows += len(refusals)
-        self.size_bytes += len(lines)
         if len(self._latest) > _MEMORY_BYTES:
             self._spill()
 
@@ -141,14 +143,14 @@ def _column(value: str | None) -> str:
 
 
 def _shown(value: object) -> str | None:
-    return value[:MAX_VALUE_CHARACTERS] if isinstance(value, str) else None
+    return marked(value[:MAX_VALUE_CHARACTERS]) if isinstance(value, str) else None
 
 
 def _original(row: str | list[str], needed: str) -> tuple[str, bool]:
     """A row as it is kept, and whether something of it is left out; cells that are part of `needed` are not cut."""
     if isinstance(row, list):
         return _as_json(row, needed)
-    text = storable(row[: MAX_ORIGINAL_BYTES + 1])
+    text = marked(row[: MAX_ORIGINAL_BYTES + 1])
     return _cut(text, MAX_ORIGINAL_BYTES), len(text.encode()) > MAX_ORIGINAL_BYTES
 
 
@@ -159,18 +161,16 @@ def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
     only when there are a thousand.
     """
     # A megabyte is not encoded again and again; a cell of one more character than there is room for is still cut.
-    cells = [storable(cell[:MAX_ORIGINAL_BYTES]) for cell in row[:MAX_ORIGINAL_BYTES]]
+    cells = [marked(cell[:MAX_ORIGINAL_BYTES]) for cell in row[:MAX_ORIGINAL_BYTES]]
     text, allowed, is_truncated = _dump(cells), MAX_ORIGINAL_BYTES, False
-    spared = (
-        {at for at, cell in enumerate(row) if cell.strip() in needed}
-        if len(text.encode()) > MAX_ORIGINAL_BYTES
-        else set()
-    )
+    spared: set[int] = set()
     while len(text.encode()) > MAX_ORIGINAL_BYTES:
-        is_truncated = True
+        if not is_truncated:
+            is_truncated, spared = True, {at for at, cell in enumerate(cells) if cell.strip() in needed}
         if not allowed:
             cells, spared = cells[: len(cells) // 2], set()
-        allowed //= 2
+        # Few steps: each writes everything again.
+        allowed //= 4
         text = _dump([cell if at in spared else _cut(cell, allowed) for at, cell in enumerate(cells)])
     return text, is_truncated
 

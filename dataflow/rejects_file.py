@@ -89,14 +89,18 @@ class Layout:
         """The row's own values, one for each name, and what is said about it."""
         own = [reject["name"], reject["email"], _without_wrapping(reject["original"])]
         if self.places is not None:
-            own = self._arranged(_cells(reject["original"]))
+            own = self._arranged(_cells(reject["original"]), reject["code"] == "wrong_column_count")
         return [*own, reject["record"], reject["line"], reject["code"], _error(reject)]
 
-    def _arranged(self, cells: list[str]) -> list[object]:
-        """One cell for each name: missing ones are empty, and what is too much goes with the last."""
+    def _arranged(self, cells: list[str], is_ragged: bool) -> list[object]:
+        """One cell for each name: missing ones are empty.
+
+        What a ragged row has too much goes with the last. In any other row it is a note beside a sheet's table, which
+        was no part of the contact and must not become one.
+        """
         assert self.places is not None  # noqa: S101 - tells mypy what `values` has asked
         own: list[object] = [cells[at] if at < len(cells) else "" for at in self.places]
-        surplus = cells[self.cells :]
+        surplus = cells[self.cells :] if is_ragged else []
         while surplus and not surplus[-1].strip():
             surplus.pop()
         if surplus and own:

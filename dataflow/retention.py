@@ -69,7 +69,9 @@ def give_up_file(connection: Connection, leftover: Leftover) -> File | None:
 
 
 def forget(connection: Connection, job_id: UUID) -> File | None:
-    """Clear what a finished job keeps of people: its refused rows, what was said of them, and the name of its file.
+    """Clear what a finished job keeps of people: the name of its file, and what was said of its rows.
+
+    The rows themselves go next, by `forget_rejects`.
 
     The file is to be removed once this is committed; None when it is gone already.
 
@@ -81,6 +83,11 @@ def forget(connection: Connection, job_id: UUID) -> File | None:
         state = jobs.state_of(connection, job_id)["state"]
         raise JobUnfinished(f"Job {job_id} is {state}; cancel it first.")
     return File(**row) if row["object_key"] is not None else None
+
+
+def forget_rejects(connection: Connection, job_id: UUID) -> int:
+    """Delete refused rows of a forgotten job, at most REJECTS_BATCH_ROWS; how many."""
+    return connection.execute(query("forget_rejects"), {"id": job_id, "limit": REJECTS_BATCH_ROWS}).rowcount
 
 
 def mark_object_deleted(connection: Connection, job_id: UUID) -> None:

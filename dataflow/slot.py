@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,12 @@ import psycopg
 from dataflow import db, importer, jobs, retention, reverter
 from dataflow.attempt import Attempt
 from dataflow.config import Config
-from dataflow.db import Connection
+from dataflow.db import Connection, query
 from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled
 from dataflow.jobs import Job
 from dataflow.storable import storable
 from dataflow.storage import Storage
+from dataflow.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class Slot:
         attempt.release()
         rejects_seconds = attempt.rejects.size_bytes / REJECTS_RATE_BYTES
         deadline = time.monotonic() + SETTLE_SECONDS + rejects_seconds
+        spoiler: DataFlowError | None = None  #: why the refused rows cannot be kept
         while not isinstance(error, LeaseLost):
             try:
                 with (
@@ -99,7 +101,7 @@ class Slot:
                     self._usable(connection, attempt) as usable,
                     db.limited(usable, SETTLE_TRY_SECONDS + rejects_seconds),
                 ):
-                    outcome, facts = self._write_outcome(usable, attempt, error)
+                    outcome, facts = self._write_outcome(usable, attempt, error, spoiler)
                 level = logging.WARNING if outcome == RETRIED else logging.INFO
                 logger.log(level, f"{attempt.job.kind} {outcome}", extra={**log, **facts})
                 return outcome != FAILED
@@ -107,6 +109,10 @@ class Slot:
                 error = lost
             except DataFlowError as failure:
                 attempt.is_cut = True
+                if attempt.rejects.rows and not failure.retryable and spoiler is None:
+                    # Refused the same way every time: a job without its rejects is better than one without an end.
+                    spoiler = failure
+                    continue
                 if time.monotonic() > deadline or self._hurrying.wait(SETTLE_PAUSE_SECONDS):
                     # The row stays `running` without a backend, which is how the next reclaim finds it.
                     reason = {"failure": failure.message}
@@ -116,7 +122,7 @@ class Slot:
         return True
 
     def _write_outcome(
-        self, connection: Connection, attempt: Attempt, error: DataFlowError
+        self, connection: Connection, attempt: Attempt, error: DataFlowError, spoiler: DataFlowError | None
     ) -> tuple[str, dict[str, object]]:
         """What becomes of the job, once this is committed, as a line of the log and its facts."""
         job = attempt.job
@@ -124,16 +130,33 @@ class Slot:
             jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
             return "handed on", {}
         if isinstance(error, StatementCancelled):
-            jobs.abort(connection, job, attempt.tally, explain(error))
-            attempt.rejects.write(connection, job.id)
+            self._end(connection, attempt, jobs.abort, error, spoiler)
             return "cancelled in the database", {}
         if error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
             jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
             return RETRIED, {"delay_seconds": round(delay, 1)}
-        jobs.fail(connection, job, attempt.tally, explain(error))
-        attempt.rejects.write(connection, job.id)
+        self._end(connection, attempt, jobs.fail, error, spoiler)
         return FAILED, {"read": attempt.tally.rows_read, "rejected": attempt.tally.rows_rejected}
+
+    def _end(
+        self,
+        connection: Connection,
+        attempt: Attempt,
+        settle: Callable[[Connection, Job, Tally, str], None],
+        error: DataFlowError,
+        spoiler: DataFlowError | None,
+    ) -> None:
+        """Settle the job for good, with its refused rows unless they have been refused in turn."""
+        reason = explain(error)
+        if spoiler is not None:
+            reason = f"{reason} Its refused rows could not be kept: {storable(spoiler.message)}"
+        elif attempt.rejects.rows:
+            # Limited by our deadline: a time-out of the database's own would end each try. Before the outcome, so that
+            # the job's row is locked for a moment only.
+            connection.execute(query("configure_import"))
+            attempt.rejects.write(connection, attempt.job.id)
+        settle(connection, attempt.job, attempt.tally, reason)
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:

@@ -17,6 +17,7 @@ from dataflow.addresses import clean
 from dataflow.contacts import MAX_NAME_CHARACTERS, ContactSchema
 from dataflow.errors import Issue
 from dataflow.formats.rows import ABSENT, Block, Malformed
+from dataflow.storable import MARK
 
 WRONG_TYPE = "wrong_type"
 MISSING = {"name": "missing_name", "email": "missing_email"}
@@ -29,7 +30,7 @@ _PLAIN_EMAIL = re.compile(
 ).fullmatch
 _MAX_PLAIN_EMAIL = 64
 _FIELDS = ContactSchema().fields
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]").search
+_UNSTORABLE = re.compile(f"[\0\ud800-\udfff{MARK}]").search
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,8 @@ class Watchdog:
         before, self._positions = self._positions, {}
         for attempt in attempts:
             tally = attempt.tally
-            position = (tally.bytes_done, tally.rows_imported, tally.rows_rejected, tally.rows_reverted)
+            rows = (tally.rows_read, tally.rows_imported, tally.rows_rejected, tally.rows_reverted)
+            position = (tally.bytes_done, *rows)
             known, since = before.get(attempt, (None, now))
             self._positions[attempt] = (position, since if known == position else now)
         return [(attempt, since) for attempt, (_, since) in self._positions.items()]

@@ -218,11 +218,12 @@ def test_any_other_source_is_refused(source: object, message: str) -> None:
     assert caught.value.issues == (Issue(("source",), message),)
 
 
-def test_halves_of_a_pair_and_nul_are_what_cannot_be_stored() -> None:
-    for text in ("a\0", "\ud800", "\udfff"):
+def test_halves_of_a_pair_nul_and_the_mark_of_what_was_no_text_are_what_cannot_be_stored() -> None:
+    for text in ("a\0", "\ud800", "\udfff", "a\ufdd0"):
         with pytest.raises(ValidationError):
             contacts.check_storable(text)
-    contacts.check_storable("".join(map(chr, [*range(1, 0xD800), *range(0xE000, 0x110000)])))
+    all_others = [*range(1, 0xD800), *range(0xE000, 0xFDD0), *range(0xFDD1, 0x110000)]
+    contacts.check_storable("".join(map(chr, all_others)))
 
 
 # COPY

@@ -138,3 +138,32 @@ def test_every_row_of_a_file_is_accounted_for_once(
     )
     totals = jobs.totals(connection)
     assert {name: totals[f"rows_{name}"] for name in (*COUNTS, "read")} == {**counts, "read": job["rows_read"]}
+
+
+def test_a_job_whose_refused_rows_are_refused_by_the_database_ends_without_them_and_says_so(
+    connection: db.Connection, work: Work
+) -> None:
+    connection.execute("ALTER TABLE rejects ADD CONSTRAINT none_of_it CHECK (code <> 'invalid_email')")
+    job = work([("Ada", "ada@example.org"), ("Bob", "nobody")], {})
+    assert (job["state"], job["attempt"]) == ("failed", 1)
+    assert job["error"].startswith("database_error: The database refused: ")
+    assert "Its refused rows could not be kept: The database refused: " in job["error"]
+    assert (job["rows_read"], job["rows_rejected"], job["rows_not_imported"]) == (2, 1, 1)
+
+
+def test_refused_rows_are_kept_whatever_time_a_transaction_may_take_by_default(
+    connection: db.Connection, config: Config, work: Work
+) -> None:
+    name = connection.info.dbname
+    setting = connection.execute("SELECT FROM pg_settings WHERE name = 'transaction_timeout'").fetchone()
+    if setting is None:
+        pytest.skip("transaction_timeout exists from Postgres 17 on")
+    connection.execute(f"ALTER DATABASE \"{name}\" SET transaction_timeout = '200ms'".encode())
+    rows = [("Ada", "nobody")] * 60_000
+    try:
+        job = work(rows, {"maxRejects": 100_000})
+    finally:
+        connection.execute(f'ALTER DATABASE "{name}" RESET transaction_timeout'.encode())
+    assert (job["state"], job["rows_rejected"]) == ("failed", 60_000)
+    assert job["error"].startswith("no_contacts: ")
+    assert connection.execute("SELECT count(*) AS count FROM rejects").fetchone() == {"count": 60_000}

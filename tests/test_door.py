@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dataflow.door import JsonDoor
-from dataflow.errors import InvalidContacts, Issue, MalformedInput, RowTooLarge
+from dataflow.errors import InvalidContacts, Issue, MalformedInput, RowTooLarge, TooManyRejects
 from dataflow.formats.reading import Reading
 
 pytestmark = pytest.mark.unit
@@ -220,3 +220,19 @@ def test_members_are_found_by_their_aliases_and_by_a_mapping():
     with pytest.raises(InvalidContacts) as caught:
         door.close({"source": "crm"})
     assert [issue.path for issue in caught.value.issues] == [("data", 1, "email")]
+
+
+def test_there_is_no_looking_on_when_more_rows_are_invalid_than_may_be() -> None:
+    door = JsonDoor(Reading(64 * 1024), judges_rows=True, max_rejects=3)
+    door.feed(json.dumps([ADA, BAD, BAD, BAD])[:-1].encode())
+    with pytest.raises(
+        TooManyRejects, match="4 of the first 5 contacts are invalid, and maxRejects allows 3"
+    ) as caught:
+        door.feed(b"," + json.dumps(BAD).encode())
+    assert caught.value.issue_count == 8
+
+
+@pytest.mark.parametrize("name", ["mapping", "encoding", "delimiter", "skipRows"])
+def test_an_option_that_must_be_known_before_the_rows_is_refused_in_the_body_by_name(name: str) -> None:
+    found = refusal({"source": "crm", "data": [ADA], name: "x"}).issues
+    assert found == (Issue((name,), "Send it as a query parameter or a header"),)

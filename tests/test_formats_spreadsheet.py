@@ -2,6 +2,8 @@
 
 import datetime
 import io
+import subprocess
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -28,8 +30,7 @@ from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import Block
 from dataflow.formats.shared_strings import SharedStrings
 
-# openpyxl warns of damage that it gets over.
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore::UserWarning:openpyxl")]
+pytestmark = pytest.mark.unit
 
 LIMIT = 64 * 1024
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -106,6 +107,7 @@ def row(*cells: str, number: int | None = None) -> str:
 
 
 HEAD, ADA_ROW = row("name", "email"), row(*ADA)
+SHARED = '<c t="s"><v>0</v></c>'
 GOOD = saved(list(HEADER), [*ADA, 1], [*BOB, 2])
 
 
@@ -268,8 +270,44 @@ def test_what_is_no_workbook_is_refused(content: bytes) -> None:
     assert "damaged, or none at all" in refused(MalformedInput, content)
 
 
-def test_an_archive_of_something_else_is_refused() -> None:
-    assert "damaged, or none at all" in refused(MalformedInput, package({"mimetype": "text", "content.xml": "<a/>"}))
+DOCUMENT_TYPES = str(parts()["[Content_Types].xml"]).replace("spreadsheetml.sheet", "wordprocessingml.document")
+
+
+@pytest.mark.parametrize(
+    ("archive", "message"),
+    [
+        ({"contacts.csv": "name,email"}, "This ZIP archive is no workbook. Send the file in it."),
+        (
+            {"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": "<a/>"},
+            "This is an OpenDocument file. Save it as .xlsx or CSV.",
+        ),
+        (
+            {"[Content_Types].xml": DOCUMENT_TYPES, "word/document.xml": "<a/>"},
+            "This is no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.",
+        ),
+        (
+            {"[Content_Types].xml": parts()["[Content_Types].xml"]},
+            "This is no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.",
+        ),
+        (
+            {**parts(), "xl/workbook.xml": "<workbook"},
+            "The workbook is damaged, or none at all. Save it as .xlsx again, or as CSV.",
+        ),
+    ],
+    ids=["files", "OpenDocument", "document", "no workbook", "damaged"],
+)
+def test_an_archive_of_something_else_is_refused_with_the_way_out(
+    archive: dict[str, str | bytes], message: str
+) -> None:
+    assert refused(MalformedInput, package(archive)) == message
+
+
+def test_the_type_of_a_workbook_may_be_that_of_all_parts_and_names_of_parts_absolute() -> None:
+    whole = {name: str(text) for name, text in parts(HEAD, ADA_ROW).items()}
+    types, links = "[Content_Types].xml", "xl/_rels/workbook.xml.rels"
+    whole[types] = whole[types].replace('Override PartName="/xl/workbook.xml"', 'Default Extension="xml"')
+    whole[links] = whole[links].replace("worksheets/sheet1.xml", "/xl/worksheets/sheet1.xml")
+    assert rows(package({**whole})) == [ADA]
 
 
 def test_a_directory_that_points_before_the_beginning_is_damage() -> None:
@@ -325,7 +363,7 @@ def test_a_workbook_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("name", ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"])
 def test_a_directory_that_lies_about_sizes_is_not_believed(name: str) -> None:
     """A part of 8 MiB that calls itself 100 bytes long."""
-    content = bytearray(package(parts(HEAD, ADA_ROW) | {name: b"<a>" + b" " * 8 * 1024**2}))
+    content = bytearray(package(parts(HEAD, row(SHARED)) | {name: b"<a>" + b" " * 8 * 1024**2}))
     entry = content.index(name.encode(), content.index(b"PK\x01\x02")) - 46
     content[entry + 24 : entry + 28] = (100).to_bytes(4, "little")
     tracemalloc.start()
@@ -339,7 +377,7 @@ def test_a_directory_that_lies_about_sizes_is_not_believed(name: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("name", ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"])
 def test_entities_are_never_expanded(name: str, encoding: str) -> None:
-    whole = parts(HEAD, ADA_ROW)
+    whole = parts(HEAD, row(SHARED), strings="<si><t>a</t></si>")
     declaration = f'<?xml version="1.0" encoding="{encoding}"?>'
     text = f"{declaration}{' ' * 9000}{DOCTYPE}{whole[name]!s}".encode(encoding)
     assert "declares a document type" in refused(MalformedInput, package(whole | {name: text}))
@@ -366,26 +404,108 @@ def test_cells_in_opposite_corners_take_no_memory() -> None:
     assert (block.origin.line(1), len(block.origin.row(1))) == (1048576, 16384)
 
 
-@pytest.mark.parametrize("cell", ["<c/>", '<c r="A1"/>', '<c t="s"><v>0</v></c>'])
+@pytest.mark.parametrize("cell", ["<c/>", '<c r="A1"/>', SHARED])
 def test_a_row_that_is_too_large_is_refused(cell: str) -> None:
     content = package(parts(HEAD, row(*[cell] * 60_000), strings=f"<si><t>{'x' * 1000}</t></si>"))
     assert "A row of the sheet is larger than 65536 bytes" in refused(RowTooLarge, content)
 
 
 def test_a_row_that_brings_too_much_text_with_it_is_refused() -> None:
-    cell = '<c t="s"><v>0</v></c>'
-    content = package(parts(HEAD, row(*[cell] * 66), strings=f"<si><t>{'x' * 1000}</t></si>"))
+    content = package(parts(HEAD, row(*[SHARED] * 66), strings=f"<si><t>{'x' * 1000}</t></si>"))
     assert "A row of the sheet is larger than 65536 bytes" in refused(RowTooLarge, content)
 
 
 def test_a_text_that_is_too_large_is_refused() -> None:
-    content = package(parts(HEAD, ADA_ROW, strings=f"<si><t>{'x' * 300_000}</t></si>"))
+    content = package(parts(HEAD, row(SHARED), strings=f"<si><t>{'x' * 300_000}</t></si>"))
     assert "larger than 65536 bytes" in refused(RowTooLarge, content)
 
 
 def test_a_row_has_at_most_as_many_cells_as_a_sheet_has_columns() -> None:
     content = package(parts(HEAD, row(*["<c/>"] * 16385)))
     assert "16385 cells, the limit is 16384" in refused(MalformedInput, content)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1048577", "9" * 20])
+def test_a_row_that_no_sheet_can_have_is_refused(number: str) -> None:
+    content = package(parts(HEAD, f'<row r="{number}"><c t="str"><v>x</v></c></row>'))
+    assert "rows beyond 1048576" in refused(MalformedInput, content)
+
+
+def test_the_number_of_a_row_may_have_a_fraction_of_zero() -> None:
+    [block], _ = read(package(parts(HEAD, '<row r="7.0"><c t="str"><v>Ada</v></c></row>')))
+    assert block.origin.line(0) == 7
+
+
+@pytest.mark.parametrize("place", ["", ' r="1"'], ids=["unnumbered", "all the same"])
+def test_rows_end_where_a_sheet_does_however_they_are_numbered(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflow.formats.workbook.MAX_ROWS", 100)
+    assert rows(package(parts(HEAD, f"<row{place}/>" * 99))) == []
+    assert "rows beyond" in refused(MalformedInput, package(parts(HEAD, f"<row{place}/>" * 100)))
+
+
+@pytest.mark.parametrize("place", ["XFE1", "ZZZZZZZ1"])
+def test_a_cell_beyond_the_last_column_is_refused(place: str) -> None:
+    content = package(parts(HEAD, row(f'<c r="{place}"><v>1</v></c>')))
+    assert "the last that there can be is XFD" in refused(MalformedInput, content)
+
+
+def test_wide_rows_come_in_small_blocks() -> None:
+    corner = row('<c r="XFD1"><v>1</v></c>')
+    blocks, _ = read(package(parts(HEAD, corner * 40)))
+    assert max(len(block.names) for block in blocks) <= 16
+
+
+def styles(numbers: str, xfs: str) -> str:
+    return f'<styleSheet xmlns="{MAIN}"><numFmts>{numbers}</numFmts><cellXfs>{xfs}</cellXfs></styleSheet>'
+
+
+#: What took openpyxl seconds to minutes.
+SLOW_STYLES = {
+    "one long format": styles(f'<numFmt numFmtId="170" formatCode="{"[" * 900_000}"/>', '<xf numFmtId="170"/>' * 5000),
+    "many formats": styles(
+        "".join(f'<numFmt numFmtId="{number}" formatCode="{number}{"[" * 250}"/>' for number in range(200, 3200)),
+        "".join(f'<xf numFmtId="{number}"/>' for number in range(200, 3200)),
+    ),
+    "many styles": styles("", '<xf numFmtId="14"/>' * 50_000),
+}
+
+
+@pytest.mark.parametrize("name", SLOW_STYLES)
+def test_styles_that_are_made_to_be_slow_are_quick(name: str) -> None:
+    content = package(parts(HEAD, ADA_ROW) | {"xl/styles.xml": SLOW_STYLES[name]})
+    started = time.process_time()
+    assert rows(content) == [ADA]
+    assert time.process_time() - started < 1.5
+
+
+def test_names_and_sheets_without_number_are_quick() -> None:
+    sheet = '<sheet name="One" sheetId="1" r:id="rId1"/>'
+    name = "<definedName name=\"a\">''''!A</definedName>"
+    whole = {name: str(text) for name, text in parts(HEAD, ADA_ROW).items()}
+    book = whole["xl/workbook.xml"].replace(sheet, sheet * 10_000)
+    whole["xl/workbook.xml"] = book.replace("</sheets>", f"</sheets><definedNames>{name * 10_000}</definedNames>")
+    started = time.process_time()
+    assert rows(package({**whole})) == [ADA]
+    assert time.process_time() - started < 1.5
+
+
+def test_custom_formats_tell_dates_and_durations_from_numbers() -> None:
+    formats = ["yyyy-mm-dd", "[h]:mm:ss", '0.00" days"', "[Red]0", "d" * 256]
+    numbers = "".join(
+        f'<numFmt numFmtId="{at}" formatCode="{code.replace(chr(34), "&quot;")}"/>'
+        for at, code in enumerate(formats, 164)
+    )
+    xfs = "".join(f'<xf numFmtId="{at}"/>' for at in range(164, 169))
+    lines = [row(f'<c s="{at}"><v>1.5</v></c>', "a@x.org") for at in (*range(5), 99)]
+    found = rows(package(parts(HEAD, *lines) | {"xl/styles.xml": styles(numbers, xfs)}))
+    assert [name for name, _ in found] == ["1900-01-01T12:00:00", "1 day, 12:00:00", *["1.5"] * 4]
+
+
+def test_dates_may_be_counted_from_1904() -> None:
+    whole = parts(HEAD, row('<c s="0"><v>1</v></c>', "a@x.org"))
+    book = str(whole["xl/workbook.xml"]).replace("<sheets>", '<workbookPr date1904="1"/><sheets>')
+    content = package(whole | {"xl/workbook.xml": book, "xl/styles.xml": styles("", '<xf numFmtId="14"/>')})
+    assert rows(content) == [("1904-01-02", "a@x.org")]
 
 
 def test_deeply_nested_elements_do_no_harm() -> None:
@@ -408,7 +528,7 @@ def test_shared_strings_are_found_again_in_any_order() -> None:
     strings = SharedStrings(texts, io.BytesIO(), 10**9)
     for number in [*range(2000), *reversed(range(2000)), *Random(3).sample(range(2000), 500)]:
         assert strings[number] == texts[number]
-    for number in (-1, 2000):
+    for number in (-1, 2000, 10**30):
         with pytest.raises(IndexError):
             strings[number]
 
@@ -417,7 +537,38 @@ def test_shared_strings_take_no_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with (tmp_path / "texts").open("w+b") as file:
-            SharedStrings((f"ada{number}@example.org" for number in range(20_000)), file, LIMIT)
+            strings = SharedStrings((f"ada{number}@example.org" for number in range(20_000)), file, LIMIT)
+            assert strings[19_999] == "ada19999@example.org"
         assert tracemalloc.get_traced_memory()[1] < 128 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_no_more_shared_strings_are_read_than_are_asked_for() -> None:
+    texts = iter(map(str, range(2000)))
+    strings = SharedStrings(texts, io.BytesIO(), LIMIT)
+    assert strings[5] == "5"
+    assert int(next(texts)) < 1000
+    assert strings[1999 - 1] == "1999"  # the one that was taken here is missing there
+
+
+FULL_DISK = """
+import resource, signal, sys
+from dataflow.errors import SpoolUnavailable
+from dataflow.formats import spreadsheet
+from dataflow.formats.reading import Findings, Reading
+
+content = sys.stdin.buffer.read()
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+try:
+    list(spreadsheet.read_blocks([content], Reading(1 << 20), Findings()))
+except SpoolUnavailable as error:
+    print(error.message)
+"""
+
+
+def test_a_disk_that_takes_no_workbook_is_no_fault_of_the_file() -> None:
+    content = saved(["name", "email"], *([f"Name {number}", f"a{number}@example.org"] for number in range(2_000)))
+    done = subprocess.run([sys.executable, "-c", FULL_DISK], input=content, capture_output=True, timeout=30, check=True)
+    assert done.stdout.startswith(b"A workbook cannot be kept on disk (TMPDIR): ")

@@ -258,3 +258,22 @@ def test_a_trigger_that_raises_a_notice_for_each_row_neither_blocks_nor_ends_the
     connection.execute((REFUSE % "-").encode())
     load(claim(many(20_000)))
     assert count(connection) == 20_000
+
+
+DROP_SOME = """
+CREATE FUNCTION drop_some() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN CASE WHEN new.email LIKE 'user1%' THEN NULL ELSE new END;
+END $$;
+CREATE TRIGGER drop_some BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION drop_some()
+"""
+
+
+def test_rows_that_a_trigger_of_the_owner_drops_count_as_skipped(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    connection.execute(DROP_SOME)
+    job = claim(many(20))
+    load(job)
+    found = state_of(connection, job.id)
+    assert (found["rows_imported"], found["rows_skipped"], found["rows_read"], count(connection)) == (9, 11, 20, 9)

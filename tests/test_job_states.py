@@ -6,6 +6,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from dataflow import db, jobs, wakeups
 from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
@@ -255,3 +256,16 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
     }
     assert (status[running.id]["percent"], status[running.id]["rows"]) == (50, 7)
     assert list(status) == sorted(status, reverse=True), "newest first"
+
+
+def test_a_worker_of_the_version_before_may_finish_what_it_understands_while_the_schema_is_newer(
+    connection: db.Connection,
+) -> None:
+    """It writes no rows_read."""
+    settle = "UPDATE jobs SET state = 'succeeded', rows_imported = 7, rows_rejected = 3 WHERE id = %s"
+    plain, dry = claimed(connection).id, claimed(connection).id
+    connection.execute(settle, [plain])
+    assert row(connection, plain)["rows_read"] == 10
+    connection.execute("UPDATE jobs SET options = %s WHERE id = %s", [Jsonb({"dryRun": True}), dry])
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        connection.execute(settle, [dry])

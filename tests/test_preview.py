@@ -24,6 +24,8 @@ from dataflow.errors import (
 )
 from dataflow.formats import PIECE_BYTES
 from dataflow.preview import MAX_BYTES
+from tests.test_formats_spreadsheet import package, parts
+from tests.test_formats_spreadsheet import row as sheet_row
 
 pytestmark = pytest.mark.unit
 
@@ -31,14 +33,15 @@ HEADER = b"name,email\n"
 
 
 def arrival(content: bytes, piece_bytes: int = PIECE_BYTES, **facts: Any) -> Arrival:
-    """A body of which nothing may be asked for behind its first MiB."""
+    """A body of which nothing may be asked for behind its first MiB, or the first 32 of a form's file."""
     given = facts.pop("given", {})
+    enough = preview.MAX_FORM_BYTES if facts.get("is_form") else MAX_BYTES
 
     def pieces() -> Iterator[bytes]:
         for start in range(0, len(content), piece_bytes):
-            assert start < MAX_BYTES, "more was read than is looked at"
+            assert start < enough, "more was read than is looked at"
             yield content[start : start + piece_bytes]
-        assert len(content) < MAX_BYTES or facts.get("size_bytes") == len(content), "the end was waited for"
+        assert len(content) < enough or facts.get("size_bytes") == len(content), "the end was waited for"
 
     return Arrival(pieces(), facts.pop("media_type", "application/octet-stream"), given=given, **facts)
 
@@ -131,17 +134,70 @@ def test_a_workbook_that_is_larger_than_what_is_looked_at_is_refused_as_such() -
         look(content.getvalue())
 
 
-def test_a_workbook_that_expands_far_is_not_expanded() -> None:
-    content = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(workbook(1))) as book,
-        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bomb,
-    ):
-        for part in book.namelist():
-            larger = b" " * preview.MAX_WORKBOOK_BYTES if part == "xl/worksheets/sheet1.xml" else b""
-            bomb.writestr(part, book.read(part) + larger)
-    with pytest.raises(ExpandsTooFar, match="expands to"):
-        look(content.getvalue())
+#: What expands far in a workbook: rows, or texts behind which the one of the only row would be.
+BOMBS = {"rows": ("<row></row>", ""), "texts": ("", "<si><t/></si>")}
+LATE_TEXT = '<row><c t="s"><v>4000000</v></c></row>'
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_workbook_that_expands_far_is_refused_and_the_import_is_pointed_to(bomb: str) -> None:
+    row, text = (item * (2 * preview.MAX_WORKBOOK_BYTES // max(len(item), 1)) for item in BOMBS[bomb])
+    content = package(parts(row, LATE_TEXT, strings=text))
+    with pytest.raises(ExpandsTooFar, match="limit of a preview, an import may take more"):
+        look(content)
+
+
+def test_of_a_workbook_only_as_much_is_expanded_as_its_first_rows_take() -> None:
+    rest = 2 * preview.MAX_WORKBOOK_BYTES
+    lines = [sheet_row("Ann", "ann@example.com")] * 1000
+    content = parts(sheet_row("name", "email"), *lines, "<row/>" * (rest // 6), strings="<si><t/></si>" * (rest // 13))
+    found = look(package(content))
+    assert len(found["rows"]) == 20
+
+
+def form(content: bytes, **behind: object) -> Arrival:
+    """A form with fields behind its file."""
+    found = arrival(content, is_form=True)
+    pieces = found.pieces
+
+    def then_fields() -> Iterator[bytes]:
+        yield from pieces
+        found.take(behind)
+
+    found.pieces = then_fields()
+    return found
+
+
+MAPPING = {"name": ["Who"], "email": ["Where"]}
+
+
+def test_fields_behind_a_file_that_is_larger_than_what_is_looked_at_count() -> None:
+    content = b"Who,Where\n" + b"Ann,ann@example.com\n" * (2 * MAX_BYTES // 20)
+    found = preview.look_at(form(content, mapping=MAPPING), Config.from_env({}))
+    assert (found["isComplete"], len(found["rows"])) == (False, 20)
+    assert found["rows"][0]["name"] == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("header", "error"), [(b"Who,Where\n", MissingColumns), (b"name,mail,e-mail\n", AmbiguousColumns)]
+)
+def test_whoever_sends_fields_behind_a_very_large_file_is_told_to_send_them_first(
+    header: bytes, error: type[InputError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "MAX_FORM_BYTES", 2 * MAX_BYTES)
+    content = header + b"Ann,ann@example.com,\n" * (3 * MAX_BYTES // 21)
+    with pytest.raises(error, match="send them before the file"):
+        preview.look_at(form(content, mapping=MAPPING), Config.from_env({}))
+    with pytest.raises(error) as caught:
+        look(content)
+    assert "before the file" not in caught.value.message
+
+
+def test_a_beginning_of_only_blank_lines_is_no_error() -> None:
+    found = look(b"\n" * (MAX_BYTES + 1), media_type="text/csv")
+    assert (found["format"], found["isComplete"], found["rows"]) == ("csv", False, [])
+    with pytest.raises(NoContacts):
+        look(b"\n" * 9, media_type="text/csv")
 
 
 def test_twenty_rows_are_shown() -> None:

@@ -15,12 +15,15 @@ import psycopg
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
 from dataflow import rejects
+from dataflow.contacts import check_storable
 from dataflow.db import Connection
 from dataflow.errors import SpoolUnavailable
 from dataflow.formats.rows import ABSENT, Block, Malformed
 from dataflow.rejects import MAX_ORIGINAL_BYTES, MAX_VALUE_CHARACTERS, RejectSpool
+from dataflow.storable import MARK
 from dataflow.verdicts import Problem, Refusal, judge
 
 quick = settings(max_examples=80, deadline=None, derandomize=True, database=None)
@@ -159,11 +162,16 @@ def test_awkward_text_comes_back_as_it_was(connection: Connection, spool: Reject
 
 def test_what_postgres_cannot_store_is_shown_as_an_escape(connection: Connection, spool: RejectSpool) -> None:
     text, shown = "a\0 Andr\udce9\udc80 \ud83d \udd00\\", r"a\x00 Andr\xe9\x80 \ud83d \udd00" + "\\"
+    marked = rejects.marked(text)
     keep(spool, [text, text], text, message=text)
     as_cells, as_text = written(connection, spool)
-    assert json.loads(as_cells["original"]) == [shown, shown]
-    assert (as_cells["name"], as_cells["email"], as_cells["message"]) == (shown, shown, shown)
-    assert as_text["original"] == shown
+    assert json.loads(as_cells["original"]) == [marked, marked]
+    assert (as_cells["name"], as_cells["email"], as_cells["message"]) == (marked, marked, shown)
+    assert as_text["original"] == marked
+    assert marked.replace(MARK, "") == shown
+    with pytest.raises(ValidationError):
+        # Sent back as it is, it must not be imported with its escapes.
+        check_storable(marked)
 
 
 def test_a_spool_may_be_written_again_after_its_transaction_was_rolled_back(
@@ -276,9 +284,9 @@ def test_what_is_kept_of_a_row_never_takes_more_than_4_kib(row: str | list[str])
     text, is_truncated = kept(row)
     assert len(text.encode()) <= MAX_ORIGINAL_BYTES
     assert "\0" not in text
-    whole = json.dumps([*map(rejects.storable, row)], ensure_ascii=False, separators=(",", ":"))
+    whole = json.dumps([*map(rejects.marked, row)], ensure_ascii=False, separators=(",", ":"))
     if isinstance(row, str):
-        whole = rejects.storable(row)
+        whole = rejects.marked(row)
         assert whole.startswith(text)
     else:
         assert len(json.loads(text)) <= len(row)
@@ -289,7 +297,7 @@ def test_what_is_kept_of_a_row_never_takes_more_than_4_kib(row: str | list[str])
 def test_a_value_beside_its_row_is_cut_as_well(connection: Connection, spool: RejectSpool) -> None:
     keep(spool, ["\udce9" * 10_000, "\U0001f600" * 10_000])
     [row] = written(connection, spool)
-    assert row["name"] == r"\xe9" * MAX_VALUE_CHARACTERS
+    assert row["name"] == rf"{MARK}\xe9" * MAX_VALUE_CHARACTERS
     assert row["email"] == "\U0001f600" * MAX_VALUE_CHARACTERS
     assert row["truncated"]
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
+from psycopg.types.json import Jsonb
 
 from dataflow import db, jobs, retention
 from dataflow.arrival import Arrival
@@ -448,13 +449,18 @@ def test_a_job_that_is_forgotten_keeps_neither_its_file_nor_what_was_said_of_its
     connection: db.Connection, storage: Storage, config: Config, keep: Callable[..., UUID]
 ) -> None:
     job_id = keep("failed")
-    connection.execute("UPDATE jobs SET issues = '[{}]'")
+    detected = Jsonb({"columns": ["Ann Secret"], "ignoredColumns": ["Ann Secret"], "encoding": "utf-8"})
+    connection.execute(
+        "UPDATE jobs SET issues = '[{}]', error = 'missing_columns: It has: Ann Secret.', detected = %s", [detected]
+    )
     refuse_rows(connection, 2)
     file = retention.forget(connection, job_id)
     assert file is not None
     assert (file.object_key, file.is_complete) == (f"{job_id}.csv", True)
     found = row(connection, job_id)
     assert (found["issues"], found["file_name"]) == ([], None)
+    assert (found["error"], found["detected"]) == ("missing_columns", {"encoding": "utf-8"})
+    assert [retention.forget_rejects(connection, job_id) for _ in range(2)] == [2, 0]
     assert count_rejects(connection) == 0
     with pytest.raises(ObjectForgotten):
         jobs.retry(connection, job_id)

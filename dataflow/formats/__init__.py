@@ -5,6 +5,7 @@ bounded by a piece and a row. Here is what comes before: which format it is, and
 rows are good contacts is left to `verdicts`.
 """
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -25,8 +26,10 @@ __all__ = [
     "Malformed",
     "Origin",
     "Reading",
+    "Transcoder",
     "by_media_type",
     "check_header",
+    "json_encoding",
     "read_blocks",
     "recognise",
 ]
@@ -127,10 +130,32 @@ def _peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 def _as_utf8(head: bytes, pieces: Iterator[bytes], reading: Reading, findings: Findings) -> Iterator[bytes]:
     """JSON is in UTF-8 (RFC 8259 section 8.1); what bears the mark of another encoding is put into it."""
-    encoding = text.detect(head, reading.encoding) if reading.encoding else text.marked(head)
-    if encoding is None or encoding.name == "utf-8":
+    encoding = json_encoding(head, reading)
+    if encoding is None:
         return pieces
     findings.facts["encoding"] = encoding.name
     findings.facts["hasByteOrderMark"] = bool(encoding.mark)
-    # What cannot be decoded is then no UTF-8 either, and refused with its row.
-    return (piece.encode(errors="surrogatepass") for piece in text.decoded(pieces, encoding))
+    transcoder = Transcoder(encoding)
+    return map(transcoder.feed, chain(pieces, [b""]))
+
+
+def json_encoding(head: bytes, reading: Reading) -> text.Encoding | None:
+    """What a JSON text is in when it is not UTF-8, as its byte order mark or its sender says."""
+    encoding = text.detect(head, reading.encoding) if reading.encoding else text.marked(head)
+    return None if encoding is None or encoding.name == "utf-8" else encoding
+
+
+class Transcoder:
+    """Puts a content into UTF-8 while it passes. What cannot be decoded is then no UTF-8 either, and refused."""
+
+    def __init__(self, encoding: text.Encoding) -> None:
+        self._mark = encoding.mark
+        self._decoder = codecs.getincrementaldecoder(encoding.name)(text.KEEP_BYTES)
+
+    def feed(self, piece: bytes) -> bytes:
+        """The same in UTF-8 without a byte order mark; what has only begun waits for the next piece, b"" ends it."""
+        is_end = not piece
+        if self._mark:
+            # The mark may come in several pieces.
+            piece, self._mark = piece[len(self._mark) :], self._mark[len(piece) :]
+        return self._decoder.decode(piece, is_end).encode(errors="surrogatepass")

@@ -17,8 +17,10 @@ from dataflow.formats.rows import PIECE_BYTES, Block, Malformed
 from dataflow.formats.shapes import SCALARS, Event, RowShape
 
 MAX_DEPTH = 32
+#: Options that have to be known before the rows come.
+QUERY_ONLY: Final = ("mapping", "encoding", "delimiter", "skipRows")
 #: Members of the request object that mean something; a second one of these is refused, others are ignored.
-MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "onConflict", "dryRun")
+MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "onConflict", "dryRun", *QUERY_ONLY)
 _NESTED: Final = {"start_map": dict, "start_array": list}
 #: Rows tried at once: enough to make the constant cost small, few enough that a deviating row wastes little.
 _BULK_ROWS = 256

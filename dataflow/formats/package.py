@@ -1,8 +1,8 @@
 """The zip file that a workbook is, read in bounded memory whatever is written in it.
 
-`zipfile` believes the directory and unpacks a part in one go; openpyxl reads parts whole and resolves what a document
-type declares. Here every read is bounded, every part has a limit, and document types, which no workbook has, are
-refused. defusedxml does only the last of these, and its parser, written in Python, takes twice as long.
+`zipfile` believes the directory and unpacks a part in one go; the XML parser resolves what a document type declares.
+Here every read is bounded, every part has a limit, and document types, which no workbook has, are refused. defusedxml
+does only the last of these, and its parser, written in Python, takes twice as long.
 """
 
 from typing import IO, Any, Final
@@ -12,7 +12,7 @@ from dataflow.errors import ExpandsTooFar, MalformedInput, RowTooLarge
 
 #: Of the directory, which zipfile holds in memory at fifteen times its size.
 MAX_DIRECTORY_BYTES: Final = 1024 * 1024
-#: Of a part that openpyxl reads as a tree: the styles, the list of sheets. 64 KiB are many.
+#: Of a part that is read as a tree: the styles, the list of sheets. 64 KiB are many.
 MAX_TREE_BYTES: Final = 1024 * 1024
 _READ_BYTES: Final = 64 * 1024
 _SAVE_AS_CSV: Final = "Save the sheet as CSV."
@@ -21,7 +21,7 @@ _DOCUMENT_TYPES: Final = (b"<!DOC", "<!DOC".encode("utf-16-le"), "<!DOC".encode(
 
 
 class Package(ZipFile):
-    """What openpyxl takes for the archive of a workbook. To be opened over BoundedReads."""
+    """The archive of a workbook. To be opened over BoundedReads."""
 
     def read(self, name: str | ZipInfo, pwd: bytes | None = None) -> bytes:  # noqa: ARG002  # as it is called
         """A part as a whole.
@@ -29,11 +29,11 @@ class Package(ZipFile):
         :raises ExpandsTooFar: when it is larger than MAX_TREE_BYTES.
         :raises KeyError: when there is none of the name.
         """
-        part = self.part(name, MAX_TREE_BYTES, MAX_TREE_BYTES)
+        part = self.part(name, MAX_TREE_BYTES, MAX_TREE_BYTES, MAX_TREE_BYTES)
         return b"".join(iter(part.read, b""))
 
-    def part(self, name: str | ZipInfo, max_bytes: int, max_item_bytes: int) -> "Part":
-        """A part as a stream.
+    def part(self, name: str | ZipInfo, max_bytes: int, max_item_bytes: int, max_read_bytes: int) -> "Part":
+        """A part as a stream, which ends with ExpandsTooFar when more than `max_read_bytes` are read of it.
 
         :raises ExpandsTooFar: when it is larger than `max_bytes`.
         :raises KeyError: when there is none of the name.
@@ -42,11 +42,16 @@ class Package(ZipFile):
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise BadZipFile("compressed in a way that workbooks are not")  # and that zipfile unpacks without a bound
         if info.file_size > max_bytes:
-            raise ExpandsTooFar(
-                f"{info.filename} in the workbook expands to {info.file_size} bytes, the limit is {max_bytes}. "
-                f"{_SAVE_AS_CSV}"
-            )
-        return Part(self.open(info), max_item_bytes)
+            raise _too_large(info, max_bytes)
+        # Only what is read is held against this: whoever wants the first rows need not care for all.
+        too_large = _too_large(info, max_read_bytes)
+        return Part(self.open(info), max_item_bytes, max_read_bytes, too_large)
+
+
+def _too_large(info: ZipInfo, max_bytes: int) -> ExpandsTooFar:
+    return ExpandsTooFar(
+        f"{info.filename} in the workbook expands to {info.file_size} bytes, the limit is {max_bytes}. {_SAVE_AS_CSV}"
+    )
 
 
 class Part:
@@ -55,8 +60,10 @@ class Part:
     Never longer than the directory says: zipfile ends it there, and then misses its checksum.
     """
 
-    def __init__(self, stream: IO[bytes], max_item_bytes: int) -> None:
+    def __init__(self, stream: IO[bytes], max_item_bytes: int, max_read_bytes: int, too_large: ExpandsTooFar) -> None:
         self._stream = stream
+        self._left_bytes = max_read_bytes
+        self._too_large = too_large
         self._max_item_bytes = max_item_bytes
         self._item_bytes = 0
         self._seen = b""  #: the last bytes read, as many as half a document type may hide in
@@ -64,10 +71,14 @@ class Part:
     def read(self, size: int = _READ_BYTES) -> bytes:
         """The next bytes, at most 64 KiB.
 
+        :raises ExpandsTooFar: when that is more than may be read.
         :raises RowTooLarge: when the item that is being read is too large.
         :raises MalformedInput: at a document type.
         """
         piece = self._stream.read(min(size, _READ_BYTES))
+        self._left_bytes -= len(piece)
+        if self._left_bytes < 0:
+            raise self._too_large
         self._item_bytes += len(piece)
         if self._item_bytes > self._max_item_bytes + 2 * _READ_BYTES:
             raise RowTooLarge(f"A row of the sheet is larger than {self._max_item_bytes} bytes (MAX_ROW_BYTES).")

@@ -57,8 +57,16 @@ def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:
     try:
         first = json.loads(line)
     except (ValueError, RecursionError):
-        # Not complete on its line: pretty-printed or cut JSON, unless it is declared to be a (bad) NDJSON line.
-        return declared == "ndjson"
+        # Not complete on its line: pretty-printed or cut JSON, unless it is declared to be a (bad) NDJSON line, or the
+        # next one is an object of its own.
+        return declared == "ndjson" or (declared is None and _is_object(text.partition(b"\n")[2].partition(b"\n")[0]))
     if "data" in first and declared != "ndjson":
         return False
     return bool(newline) or declared != "json"
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

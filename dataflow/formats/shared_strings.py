@@ -1,13 +1,15 @@
 """The texts of a workbook, which the cells of its sheets refer to by number; a million rows have millions of them.
 
-They are kept in a file. openpyxl has them in a list: those of 100,000 contacts take 49 MiB there, 1 MiB here.
+They are kept in a file, and read no further than up to the one that is asked for: the first rows need not wait for all.
+openpyxl has them in a list: those of 100,000 contacts take 49 MiB there, 1 MiB here.
 """
 
 import json
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from io import SEEK_END
 from typing import IO, Final
 
 from dataflow.errors import RowTooLarge
@@ -27,13 +29,15 @@ class SharedStrings:
         self._count = 0
         self._max_row_characters = self._left_characters = max_row_characters
         self._chunk = lru_cache(_CACHED_CHUNKS)(self._load)
-        self._store(texts)
+        self._chunks = _chunks(texts)
 
     def begin_row(self) -> None:
         self._left_characters = self._max_row_characters
 
     def __getitem__(self, number: int) -> str:
-        if not 0 <= number < self._count:
+        while number >= self._count:
+            self._read_on(number)
+        if number < 0:
             raise IndexError(number)
         position = bisect_right(self._firsts, number) - 1
         text = self._chunk(position)[number - self._firsts[position]]
@@ -45,20 +49,12 @@ class SharedStrings:
             )
         return text
 
-    def _store(self, texts: Iterable[str]) -> None:
-        chunk: list[str] = []
-        characters = 0
-        for text in texts:
-            chunk.append(text)
-            characters += len(text)
-            if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
-                self._write(chunk)
-                chunk, characters = [], 0
-        self._write(chunk)
-
-    def _write(self, chunk: list[str]) -> None:
+    def _read_on(self, number: int) -> None:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            raise IndexError(number)
         self._firsts.append(self._count)
-        self._offsets.append(self._file.tell())
+        self._offsets.append(self._file.seek(0, SEEK_END))
         self._file.write(json.dumps(chunk).encode() + b"\n")
         self._count += len(chunk)
 
@@ -66,3 +62,16 @@ class SharedStrings:
         self._file.seek(self._offsets[position])
         chunk: list[str] = json.loads(self._file.readline())
         return chunk
+
+
+def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    characters = 0
+    for text in texts:
+        chunk.append(text)
+        characters += len(text)
+        if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk

@@ -14,7 +14,14 @@ from typing import IO, Final
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
-from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MalformedInput, MissingColumns, NoContacts
+from dataflow.errors import (
+    AmbiguousColumns,
+    ExpandsTooFar,
+    MalformedInput,
+    MissingColumns,
+    NoContacts,
+    SpoolUnavailable,
+)
 from dataflow.formats import columns
 from dataflow.formats.columns import Columns
 from dataflow.formats.reading import Findings, Reading
@@ -27,7 +34,7 @@ BLOCK_ROWS, BLOCK_CHARACTERS = 800, 256 * 1024
 #: How many rows may be looked at for the header.
 MAX_HEADER_ROWS: Final = 30
 _ZIP, _OLE2 = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-#: What zipfile, the XML parser and openpyxl were seen to raise at damaged workbooks. RuntimeError: encrypted parts.
+#: What zipfile, the XML parser and our reading were seen to raise at damaged workbooks. RuntimeError: encrypted parts.
 _DAMAGE: Final = (
     BadZipFile, zlib.error, ParseError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
     RuntimeError, EOFError,
@@ -59,8 +66,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     :raises NoContacts: when the sheet is empty.
     :raises MissingColumns: when none of its first rows is a header row.
     :raises AmbiguousColumns: when several columns could be the same.
+    :raises SpoolUnavailable: when the disk does not take it.
     """
-    with TemporaryFile() as file, TemporaryFile() as texts_file:
+    with _disk_told(), TemporaryFile() as file, TemporaryFile() as texts_file:
         _spool(pieces, file)
         with _damage_told(reading):
             yield from _read(file, texts_file, reading, findings)
@@ -76,24 +84,30 @@ def _spool(pieces: Iterable[bytes], file: IO[bytes]) -> None:
 
 
 @contextmanager
+def _disk_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SpoolUnavailable(f"A workbook cannot be kept on disk (TMPDIR): {error.strerror or error}.") from error
+
+
+@contextmanager
 def _damage_told(reading: Reading) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        raise _damaged(reading, error) from error
+        raise _damaged(reading) from error
     except OSError as error:
         # EINVAL: a place before the beginning of the file. Any other is about the disk.
         if error.errno not in (None, EINVAL):
             raise
-        raise _damaged(reading, error) from error
+        raise _damaged(reading) from error
 
 
-def _damaged(reading: Reading, error: Exception) -> MalformedInput:
+def _damaged(reading: Reading) -> MalformedInput:
     if reading.is_beginning:
         return MalformedInput("A workbook can only be previewed as a whole, and this is its beginning.")
-    return MalformedInput(
-        f"The workbook is damaged, or none at all ({type(error).__name__}). Save it as .xlsx again, or as CSV."
-    )
+    return MalformedInput("The workbook is damaged, or none at all. Save it as .xlsx again, or as CSV.")
 
 
 def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -105,7 +119,7 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
         )
     if magic != _ZIP:
         raise BadZipFile
-    # openpyxl takes 11 MiB, which a worker that meets no workbook never needs.
+    # openpyxl takes 9 MiB, which a worker that meets no workbook never needs.
     from dataflow.formats.workbook import Sheet
 
     sheet = Sheet(file, texts_file, reading.max_row_bytes, reading.max_expanded_bytes)
@@ -150,7 +164,8 @@ def _blocks(rows: Iterable[Row], width: int, found: Columns) -> Iterator[Block]:
         cells.extend([""] * (width - len(cells)))
         origin.lines.append(line)
         origin.rows.append(cells)
-        characters += sum(map(len, cells))
+        # An empty cell takes memory as well, and a row may have 16,384.
+        characters += len(cells) + sum(map(len, cells))
         if len(origin.rows) == BLOCK_ROWS or characters >= BLOCK_CHARACTERS:
             yield _block(record, origin, found)
             record += len(origin.rows)

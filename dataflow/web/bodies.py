@@ -133,7 +133,9 @@ class FormFile:
     ) -> None:
         if not boundary:
             raise InvalidRequest("The Content-Type multipart/form-data lacks its boundary.")
-        self._decoder = MultipartDecoder(boundary.encode("latin-1"), max_form_memory_size=MAX_FORM_MEMORY_BYTES)
+        if not boundary.isascii():
+            raise InvalidRequest("The boundary of the form is not ASCII (RFC 2046 section 5.1.1).")
+        self._decoder = MultipartDecoder(boundary.encode(), max_form_memory_size=MAX_FORM_MEMORY_BYTES)
         self._on_field = on_field
         self._on_file = on_file
         self._seen: set[str] = set()

@@ -86,6 +86,10 @@ def forget(job_id: UUID) -> Response:
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
         file = retention.forget(connection, job_id)
+    are_left = True
+    while are_left:
+        with borrowed(services().pool) as connection:
+            are_left = retention.forget_rejects(connection, job_id) > 0
     if file is not None:
         services().storage.discard(file.object_key, file.upload_url)
         # What never became whole may still be arriving: the sweep looks again when its request has surely ended.

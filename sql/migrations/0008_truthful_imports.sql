@@ -49,7 +49,9 @@ COMMENT ON COLUMN rejects.truncated IS 'whether more than 4 KiB of it were left 
 -- transaction that settles their job.
 CREATE FUNCTION dataflow_delete_rejects() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM rejects USING gone WHERE rejects.job_id = gone.id;
+    IF EXISTS (SELECT FROM gone WHERE rows_rejected > 0) THEN
+        DELETE FROM rejects USING gone WHERE rejects.job_id = gone.id;
+    END IF;
     RETURN NULL;
 END
 $$;
@@ -84,6 +86,13 @@ BEGIN
             new.rows_skipped = 0;
             new.rows_read = greatest(new.rows_read, new.rows_rejected);
             new.rows_not_imported = new.rows_read - new.rows_rejected;
+        ELSIF new.rows_read = 0 AND new.rows_imported > 0 THEN
+            -- A worker of the version before, which still runs while this is migrated, does not count rows read. What it
+            -- does not know it would get wrong: then it gives the job back (a failed serialization is tried again).
+            IF new.options ->> 'dryRun' = 'true' OR new.options ->> 'onConflict' <> 'insert' THEN
+                RAISE EXCEPTION 'job % needs a newer worker', old.id USING ERRCODE = 'serialization_failure';
+            END IF;
+            new.rows_read = new.rows_imported + new.rows_rejected;
         END IF;
     ELSIF new.state = 'queued' THEN
         IF new.kind = 'import' AND (new.digests = '[]' OR new.object_deleted_at IS NOT NULL) THEN
@@ -132,7 +141,7 @@ WITH live AS (
     LEFT JOIN pg_stat_activity a
         ON j.state = 'running' AND a.pid = j.backend_pid
         AND coalesce(a.backend_start, j.backend_start) = j.backend_start
-    LEFT JOIN pg_stat_progress_copy c ON c.pid = a.pid
+    LEFT JOIN pg_stat_progress_copy c ON c.pid = a.pid AND c.relid = 'contacts'::regclass
 ), measured AS (
     SELECT live.*,
            (CASE WHEN state = 'running' THEN row_count ELSE greatest(rows_read, row_count) END)

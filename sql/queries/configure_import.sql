@@ -4,5 +4,5 @@ SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')
 UNION ALL
 SELECT set_config(name, setting, true)
-FROM (VALUES ('idle_in_transaction_session_timeout', '60s'), ('TimeZone', 'UTC'), ('client_min_messages', 'error'))
-    AS ours (name, setting)
+FROM (VALUES ('idle_in_transaction_session_timeout', '60s'), ('TimeZone', 'UTC'), ('client_min_messages', 'error'),
+             ('client_encoding', 'UTF8')) AS ours (name, setting)

@@ -9,5 +9,6 @@ SELECT j.id AS job_id, j.kind, j.of_job, j.state, j.state = 'succeeded' AND j.ro
        coalesce(j.detected -> 'ignoredColumns', '[]') AS ignored_columns, j.issues, j.first_contact_id,
        j.last_contact_id, j.object_deleted_at, j.reverted_at, j.reverted_rows, j.request_id
 FROM jobs j
-LEFT JOIN pg_stat_progress_copy c ON j.state = 'running' AND c.pid = j.backend_pid
+LEFT JOIN pg_stat_progress_copy c
+    ON j.state = 'running' AND c.pid = j.backend_pid AND c.relid = 'contacts'::regclass
 WHERE j.id = %(id)s

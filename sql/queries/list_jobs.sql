@@ -1,9 +1,9 @@
 -- Newest first: a UUIDv7 sorts by creation, so the last id of a page is the cursor of the next, and new jobs never
--- shift a page. Issues are left to the single job.
+-- shift a page. Issues, and header rows that may have thousands of columns, are left to the single job.
 SELECT id AS job_id, kind, of_job, state, state = 'succeeded' AND rows_rejected > 0 AS partial, source, file_name,
        rows_imported, rows_updated, rows_skipped, rows_rejected, rows_not_imported, rows_read, bytes_done, bytes_total,
        error, attempt, failures, max_failures, run_at, created_at, started_at, finished_at, content_type, format,
-       options, detected, coalesce(detected -> 'ignoredColumns', '[]') AS ignored_columns, first_contact_id,
+       options, detected - 'columns' AS detected, coalesce(detected -> 'ignoredColumns', '[]') AS ignored_columns, first_contact_id,
        last_contact_id, object_deleted_at, reverted_at, reverted_rows, request_id
 FROM jobs
 WHERE (%(state)s::text IS NULL OR state = %(state)s)

@@ -3,6 +3,7 @@
 One web process serves the whole module; every test begins with empty tables.
 """
 
+import gzip
 import itertools
 import json
 import re
@@ -26,6 +27,7 @@ BAD_NDJSON = b'{"name": "Cid", "email": "cid"}\n'
 FILE = ("contacts.csv", AS_CSV)
 
 StoredContacts = Callable[[], list[tuple[Any, ...]]]
+GZIP = {"Content-Encoding": "gzip"}
 
 
 def rows(source: str) -> list[tuple[str, str, str]]:
@@ -290,3 +292,30 @@ def test_twenty_imports_at_once_all_succeed_with_exact_rows(
         source = f"source{number:02}"
         # In the order of the file: the ids of an import ascend.
         assert [row for row in found if row[2] == source] == numbered(source, CSV)[1]
+
+
+def test_the_fields_of_a_form_count_wherever_they_come(
+    web: Web, work_off: Callable[[], int], stored_contacts: StoredContacts
+) -> None:
+    content = "wer,wohin\nÄnne,aenne@example.com\n".encode("utf-16-le")
+    fields = {"source": "crm", "encoding": "utf-16-le", "mapping": '{"name": "wer", "email": "wohin"}'}
+    file = ("file", ("contacts.bin", content, "application/octet-stream"))
+    given = [(name, (None, value)) for name, value in fields.items()]
+    for form in ([file, *given], [*given, file]):
+        answer = web.post(files=form)
+        assert answer.status_code == 200, answer.text
+    assert work_off() == 0
+    assert stored_contacts() == [("Änne", "aenne@example.com", "crm")] * 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252"])
+def test_a_json_body_may_be_in_another_encoding_when_it_says_so(
+    encoding: str, web: Web, work_off: Callable[[], int], stored_contacts: StoredContacts
+) -> None:
+    body = json.dumps({"source": "crm", "data": [{"name": "Änne", "email": "aenne@example.com"}]}, ensure_ascii=False)
+    params = {"encoding": encoding} if encoding == "cp1252" else {}
+    for content, headers in ((body.encode(encoding), {}), (gzip.compress(body.encode(encoding)), GZIP)):
+        answer = web.post(data=content, params=params, headers={"Content-Type": JSON, **headers})
+        assert answer.status_code == 200, answer.text
+    assert work_off() == 0
+    assert stored_contacts() == [("Änne", "aenne@example.com", "crm")] * 2

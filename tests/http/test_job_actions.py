@@ -427,7 +427,10 @@ def test_a_job_that_is_forgotten_keeps_nothing_of_people(
     assert stored_files() == []
     after = web.job(job_id)
     assert after["objectDeletedAt"]
-    assert after == {**job, "fileName": None, "issues": [], "objectDeletedAt": after["objectDeletedAt"]}
+    detected = {name: job["detected"][name] for name in ("encoding", "delimiter", "headerLine", "hasByteOrderMark")}
+    less = {"fileName": None, "issues": [], "detected": detected, "objectDeletedAt": after["objectDeletedAt"]}
+    assert after == {**job, **less}
+    assert web.get(f"/jobs/{job_id}/rejects").json()["rejects"] == []
     assert ask(web, "DELETE", job_id).status_code == 204
     assert web.job(job_id) == after
 

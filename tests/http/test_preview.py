@@ -87,13 +87,21 @@ def test_options_come_from_query_headers_and_form(web: Web) -> None:
             "/import/preview", data=content, headers=CSV, params={**options, "dryRun": "true", "onConflict": "skip"}
         ),
         preview(web, content, headers={**CSV, "X-Mapping": options["mapping"], "X-Encoding": "cp1252"}),
-        # Behind the file, as long as that ends in sight.
+        # Behind the file.
         web.post(
             "/import/preview",
             files={"file": ("a.csv", content), **{name: (None, text) for name, text in options.items()}},
         ),
     ]
     assert [answer.json()["rows"][0]["name"] for answer in answers] == ["Änn"] * 3
+
+
+def test_fields_behind_a_file_of_more_than_a_mebibyte_count(web: Web) -> None:
+    content = b"Who,Where\n" + ROW * (3 * MIB // len(ROW))
+    fields = {"mapping": (None, '{"name":"Who","email":"Where"}')}
+    answer = web.post("/import/preview", files={"file": ("a.csv", content), **fields})
+    assert emails(answer) == ["ann@example.com"] * 20
+    assert answer.json()["isComplete"] is False
 
 
 REFUSED: list[tuple[dict[str, Any], tuple[int, str]]] = [

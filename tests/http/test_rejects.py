@@ -234,10 +234,17 @@ def test_the_file_of_a_source_without_columns_has_name_email_and_the_row_itself(
 
 def test_nothing_of_a_ragged_row_is_lost_and_what_it_lacks_is_empty(web: Web, finished: Finished) -> None:
     rows: list[list[str]] = [["Ann"], ["Smith", " Bob", "bob@example.com"], ["Cid", "bad", "", " "], []]
-    job_id = finished(*({"original": row} for row in rows), columns=["name", "email"])
+    ragged = {"code": "wrong_column_count", "field": None}
+    job_id = finished(*({"original": row, **ragged} for row in rows), columns=["name", "email"])
     found = read_csv(web.get(f"/jobs/{job_id}/rejects?format=csv"))
     assert [row[:2] for row in found[1:]] == [["Ann", ""], ["Smith", " Bob,bob@example.com"], ["Cid", "bad"], ["", ""]]
     assert {len(row) for row in found} == {6}
+
+
+def test_a_note_beside_a_table_does_not_become_part_of_a_contact(web: Web, finished: Finished) -> None:
+    job_id = finished({"original": ["", "carl@x.co", "", "a note"], "code": "missing_name"}, columns=["name", "email"])
+    [_, row] = read_csv(web.get(f"/jobs/{job_id}/rejects?format=csv"))
+    assert row[:2] == ["", "carl@x.co"]
 
 
 def test_the_columns_of_a_rejects_file_that_is_refused_again_do_not_come_twice(web: Web, finished: Finished) -> None:
