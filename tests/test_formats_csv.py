@@ -8,9 +8,10 @@ import pytest
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts, RowTooLarge
 from dataflow.formats.columns import joined
-from dataflow.formats.delimited import BLOCK_ROWS, look_ahead, read_blocks
+from dataflow.formats.delimited import look_ahead, read_blocks
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import PIECE_BYTES, Malformed
+from dataflow.formats.splitting import BLOCK_ROWS
 
 pytestmark = pytest.mark.unit
 
@@ -265,7 +266,133 @@ def test_bytes_that_cannot_be_decoded_spoil_only_their_row() -> None:
     assert rows(content) == rows(*in_pieces(content, 1)) == expected
 
 
+# Quotes in the wrong place
+
+
+def stray(where: str) -> tuple[Malformed, Malformed]:
+    message = f"Text follows a closing quote {where}. A quote within a quoted cell is written twice."
+    return (Malformed(message, "malformed_row"),) * 2
+
+
+def test_a_stray_quote_spoils_the_rows_that_it_swallows_and_says_so() -> None:
+    content = b'Name,Email,Notes\nA,a@x.yy,"oops\nB,b@x.yy,\nC,c@x.yy,"ok"\nD,d@x.yy,\n'
+    expected = [stray("on line 4; the record begins on line 2"), ("D", "d@x.yy")]
+    assert rows(content) == rows(*in_pieces(content, 1)) == expected
+    assert origins(content) == [(2, ['A,a@x.yy,"oops\nB,b@x.yy,\nC,c@x.yy,"ok"']), (5, ["D", "d@x.yy", ""])]
+
+
+def test_a_stray_quote_in_the_header_loses_no_rows() -> None:
+    message = refused(MalformedInput, b'\nname,email,"notes\nA,a@x,"b"\nB,b@x,\n')
+    assert "on line 3; the header row begins on line 2" in message
+
+
+def test_quotes_that_are_not_doubled_are_not_imported() -> None:
+    content = b'name,email\n"Ann \\"A\\" Lee","a@b.co"\n"Bob","b@b.co"\n'
+    assert rows(content) == rows(*in_pieces(content, 1)) == [stray("on line 2"), ("Bob", "b@b.co")]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_lines_and_records_are_counted_on_after_a_stray_quote(newline: str) -> None:
+    lines = ["name,email", "", '"A" x,a@x', '"B', '"" ,b"', "C,c@x", '"D', '"d,d@x', "", '"E', 'e",e@x', '"F"f,"f@x"']
+    content = newline.join(lines).encode()
+    expected = [
+        stray("on line 3"),
+        (f'B{newline}" ,b', None),
+        ("C", "c@x"),
+        stray("on line 8; the record begins on line 7"),
+    ]
+    for pieces in ([content], in_pieces(content, 1), in_pieces(content, 7)):
+        found = rows(*pieces)
+        assert [found[0], *found[2:]] == [
+            expected[0],
+            *expected[2:],
+            (f"E{newline}e", "e@x"),
+            stray("on line 12"),
+        ]
+    assert [line for line, _ in origins(content)] == [3, 4, 6, 7, 10, 12]
+
+
+def test_every_row_may_have_a_stray_quote_over_many_blocks() -> None:
+    count = 2 * BLOCK_ROWS + 7
+    content = b"name,email\n" + b'"A"a,a@x\nB,b@x\n"C\n"c,c@x\n' * count
+    found = rows(*in_pieces(content, 1000))
+    assert [found[at] for at in (0, 1, 2)] == [
+        stray("on line 2"),
+        ("B", "b@x"),
+        stray("on line 5; the record begins on line 4"),
+    ]
+    last = 4 * (count - 1)
+    assert len(found) == 3 * count
+    assert found[-3] == stray(f"on line {last + 2}")
+    assert found[-1] == stray(f"on line {last + 5}; the record begins on line {last + 4}")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_blanks_after_a_closing_quote_are_dropped(delimiter: str) -> None:
+    lines = ["name,email,x", '"A ""a"", x" ,a@x,', '"B"  ,"b@x" ,"" ', '"C\nc" ,c@x,1', '"D" d ,d@x,', '"E" ,e@x,"e"e']
+    content = "\n".join(lines).replace(",", delimiter).encode()
+    found = rows(content)
+    assert found == rows(*in_pieces(content, 1))
+    assert found[:3] == [(f'A "a"{delimiter} x', "a@x"), ("B", "b@x"), ("C\nc", "c@x")]
+    assert found[3:] == [stray("on line 6"), stray("on line 7")]
+
+
+def test_a_stray_quote_where_a_beginning_ends_is_no_error() -> None:
+    content = b'name,email\nA,a@x\n"B"b,b@x\n"C\n'
+    assert rows(content, is_beginning=True) == [("A", "a@x"), stray("on line 3")]
+    assert rows(content[:-4], is_beginning=True) == [("A", "a@x")]
+
+
+# Blanks before quotes
+
+
+def test_blanks_between_delimiter_and_quote_belong_to_no_cell() -> None:
+    content = b'"Email", "Name", "x"\n"a@x",  "Lee, Ann", ""\nb@x, Bob,\n'
+    assert rows(content) == rows(*in_pieces(content, 1)) == [("Lee, Ann", "a@x"), ("Bob", "b@x")]
+    assert detected(content)["skipInitialSpace"] is True
+    assert rows(b'Email,Name\na@x,A\nb@x, "Lee, Ann"\n') == [("A", "a@x"), ("Lee, Ann", "b@x")]
+
+
+def test_blanks_are_kept_where_no_quote_follows_a_delimiter_and_blanks() -> None:
+    content = b'Email, Name\na@x, Ann\n"b@x"," ""B"" x, ""y"""\n'
+    assert rows(content) == [(" Ann", "a@x"), (' "B" x, "y"', "b@x")]
+    assert "skipInitialSpace" not in detected(content)
+
+
+@pytest.mark.parametrize("delimiter", list("-^~:#*.=+&'/\\ \t!$%"))
+def test_any_delimiter_that_a_first_line_names_separates_cells(delimiter: str) -> None:
+    content = f"sep={delimiter}\nname{delimiter}email\nA{delimiter}a@x\n".encode()
+    assert rows(content) == rows(*in_pieces(content, 1)) == [("A", "a@x")]
+
+
 # Limits
+
+
+def test_a_row_of_more_cells_than_a_table_can_have_is_one_bad_row() -> None:
+    content = b"name,email\nA,a@x\n" + b"," * 40_000 + b"x\nB,b@x\n" + b"," * 40_000 + b"\nC,c@x\n"
+    bad = (Malformed("Expected 2 cells, found 40001", "wrong_column_count"),) * 2
+    assert rows(content) == rows(*in_pieces(content, 1000)) == [("A", "a@x"), bad, ("B", "b@x"), ("C", "c@x")]
+    assert [(line, len(row)) for line, row in origins(content)] == [(2, 2), (3, 16_384), (4, 2), (6, 2)]
+
+
+def test_cells_that_are_not_kept_count_for_the_lines() -> None:
+    content = b"name,email\n" + b'"\n",' * 20_000 + b"x\nA,a@x\n" + b'"\n",' * 20_000 + b"\nB,b@x\n"
+    assert [line for line, _ in origins(content)] == [2, 20_003, 40_005]
+
+
+def test_a_header_of_more_cells_than_a_table_can_have_is_refused() -> None:
+    refused_message = "more than 16384 columns"
+    content = b"name,email" + b",x" * 20_000 + b"\nA,a@x\n"
+    with pytest.raises(MissingColumns, match=refused_message):
+        rows(content)
+
+
+@pytest.mark.parametrize("row", [b"," * 60_000 + b"x\n", b"A,a@x," + b"x" * 60_000 + b"\n"])
+def test_large_rows_come_in_small_blocks(row: bytes) -> None:
+    content = b"name,email,x\n" + row * 60
+    blocks = [len(block.names) for block in read_blocks(in_pieces(content, PIECE_BYTES), Reading(LIMIT), Findings())]
+    assert sum(blocks) == 60
+    assert max(blocks) <= 6
 
 
 def row_of(kind: str, size: int) -> bytes:
@@ -334,6 +461,12 @@ def test_the_error_of_a_large_row_does_not_quote_it() -> None:
 def test_twenty_megabytes_of_blank_lines_are_an_empty_file() -> None:
     with pytest.raises(NoContacts):
         rows(*[b"\n" * PIECE_BYTES] * 320)
+
+
+def test_a_beginning_of_blank_lines_may_become_a_file_with_contacts() -> None:
+    for content in (b"\n" * 1024 * 1024, b"", b" \r\n"):
+        assert rows(content, is_beginning=True) == []
+        assert look_ahead(content, Reading(LIMIT, is_beginning=True)) is None
 
 
 def test_a_header_may_follow_a_megabyte_of_blank_lines() -> None:

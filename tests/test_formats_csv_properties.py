@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from dataflow.errors import DataFlowError, InputError
 from dataflow.formats.delimited import look_ahead, read_blocks
 from dataflow.formats.dialect import DELIMITERS
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import PIECE_BYTES
 from tests.test_formats_properties import (
     MAX_EXCESS_BYTES,
     MAX_PEAK_BYTES,
@@ -157,7 +159,7 @@ def test_the_beginning_of_a_text_has_the_first_of_its_rows(data: st.DataObject, 
             assert (ahead.delimiter, ahead.header_line) == (findings.facts["delimiter"], findings.facts["headerLine"])
 
 
-# A gigabyte that never completes a row. Measured in a process of its own, where nothing else moves the peak.
+# Memory. A gigabyte that never completes a row. Measured in a process of its own, where nothing else moves the peak.
 
 #: Beginning, and what is repeated from there on.
 HOSTILE = {
@@ -176,9 +178,27 @@ HOSTILE = {
 }
 
 
+#: A row of a million cells has eight megabytes of references alone.
+MAX_LARGE_ROWS_BYTES = 40 * MIB
+#: Rows within the limit, but many of them would take much memory at once.
+LARGE_ROWS = {
+    "rows of a million cells": b"," * 1_000_000 + b"x\n",
+    "rows of a megabyte": b"A,a@x.org," + b"x" * 1_000_000 + b"\n",
+    "rows with a stray quote": b'A,"' + b"x\n" * 500_000 + b'"x\n',
+}
+
+
+def measure_large_rows(row: bytes) -> tuple[int, int, int]:
+    count, before = 30, resident_bytes("VmRSS")
+    pieces = (row[at : at + PIECE_BYTES] for _ in range(count) for at in range(0, len(row), PIECE_BYTES))
+    blocks = read_blocks(chain([b"name,email,x\n"], pieces), Reading(2 * MIB), Findings())
+    return sum(len(block.names) for block in blocks), count, resident_bytes("VmHWM") - before
+
+
 def measure_hostile_input() -> None:
-    """Print for each hostile input how it was refused, after how many bytes, at which peak."""
-    found, before = {}, resident_bytes("VmRSS")
+    """Print for each hostile input how it was refused, after how many bytes, at which peak; for rows how many."""
+    found: dict[str, tuple[object, int, int]] = {}
+    before = resident_bytes("VmRSS")
     for case, (head, filler) in HOSTILE.items():
         Path("/proc/self/clear_refs").write_text("5")  # the peak becomes what is resident now
         fed, refused = list[int](), ""
@@ -187,6 +207,9 @@ def measure_hostile_input() -> None:
         except InputError as error:
             refused = error.code
         found[case] = (refused, sum(fed), resident_bytes("VmHWM") - before)
+    for case, row in LARGE_ROWS.items():
+        Path("/proc/self/clear_refs").write_text("5")
+        found[case] = measure_large_rows(row)
     sys.stdout.write(json.dumps(found))
 
 
@@ -213,3 +236,11 @@ def test_a_gigabyte_that_completes_no_row_is_refused_early_in_bounded_memory(
     assert refused == "row_too_large"
     assert fed_bytes <= MIB + MAX_EXCESS_BYTES
     assert peak_bytes <= MAX_PEAK_BYTES
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="peaks are read from Linux's /proc")
+@pytest.mark.parametrize("case", LARGE_ROWS)
+def test_large_rows_are_read_one_after_the_other(hostile_input: dict[str, tuple[int, int, int]], case: str) -> None:
+    found, count, peak_bytes = hostile_input[case]
+    assert found >= count
+    assert peak_bytes <= MAX_LARGE_ROWS_BYTES

@@ -1,5 +1,6 @@
 """The layout of delimited text: its delimiter, preamble and header row, found together or said by the sender."""
 
+import time
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ LIMIT = 64 * 1024
 
 
 def found(text: str, **said: Any) -> tuple[str, int, list[str]]:
-    dialect = settle(text, Reading(LIMIT, **said), is_whole=True)
+    dialect = settle(text, Reading(said.pop("max_row_bytes", LIMIT), **said), is_whole=True)
     return dialect.delimiter, dialect.header_line, dialect.header
 
 
@@ -56,6 +57,12 @@ def test_a_first_line_may_name_the_delimiter(line: str, newline: str) -> None:
 def test_a_line_that_names_the_delimiter_allows_any() -> None:
     assert at("sep=^\nname^email\n") == ("^", 2)
     assert at("sep=\t\nname\temail\n") == ("\t", 2)
+
+
+def test_a_megabyte_of_blanks_that_are_delimiters_is_read_in_a_moment() -> None:
+    before = time.process_time()
+    refused(MissingColumns, "sep= \n" + " " * 1_000_000 + "x\n", max_row_bytes=1024 * 1024)
+    assert time.process_time() - before < 1
 
 
 def test_a_name_may_begin_like_a_line_that_names_the_delimiter() -> None:

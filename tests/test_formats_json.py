@@ -77,7 +77,7 @@ def test_the_request_object_is_read_in_any_order_of_its_members(members: tuple[b
 
 def test_the_members_that_mean_something_are_kept_beside_the_rows():
     given = {"source": "crm", "useResumable": True, "onInvalid": "skip", "maxRejects": 7, "onConflict": "update"}
-    given |= {"dryRun": True}
+    given |= {"dryRun": True, "mapping": "x", "encoding": "y", "delimiter": "z", "skipRows": 5}
     assert {*given, "data"} == set(MEMBERS)
     walker = JsonWalker(Reading(MIB), Findings())
     walker.feed(json.dumps({**given, "other": 1, "data": []}).encode())

@@ -65,6 +65,36 @@ def test_a_few_bad_bytes_do_not_make_utf8_another_encoding() -> None:
     assert text_of(content, piece_bytes=1).endswith("Andr\udce9\n")
 
 
+def test_rows_of_two_encodings_are_read_as_the_one_that_tells_them_apart() -> None:
+    good, others = ["José", "Müller"], ["Jürgen", "Käthe", "Groß", "Zoë"]
+    content = "\n".join(good).encode() + b"\n" + "\n".join(others).encode("cp1252")
+    assert facts_of(content)[0] == "utf-8"
+    assert text_of(content).splitlines()[:3] == [*good, "J\udcfcrgen"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "cp1253", "koi8-r", "gb18030", "cp932", "big5"])
+def test_utf8_is_told_from_any_encoding_that_it_is_mixed_with(encoding: str) -> None:
+    names = PEOPLE[encoding]
+    content = "\n".join(names[:2]).encode() + b"\n" + "\n".join(names).encode(encoding)
+    assert facts_of(content)[0] == "utf-8"
+
+
+def test_names_that_are_utf8_by_chance_do_not_hide_the_encoding() -> None:
+    by_chance = "伟通"
+    assert by_chance.encode("gb18030").decode()
+    people = [by_chance, *PEOPLE["gb18030"], by_chance, "李小龙"]
+    text = "".join(f"{name},user{at}@x.org\n" for at, name in enumerate(people))
+    assert facts_of(text.encode("gb18030"))[0] == "gb18030"
+
+
+def test_iso_2022_jp_is_told_by_its_escapes() -> None:
+    text = "name,email\n山田 太郎,a@x.org\n"
+    for piece_bytes in (1, 7, 100):
+        assert text_of(text.encode("iso2022_jp"), piece_bytes=piece_bytes) == text
+    assert facts_of(text.encode("iso2022_jp")) == ("iso2022_jp", False)
+    assert facts_of(b"name\n\x1b[1mAda\x1b[0m\n") == ("utf-8", False)
+
+
 # What is guessed: three rows with other letters among forty plain ones must do, but for a few look-alikes
 
 PEOPLE = {

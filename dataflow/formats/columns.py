@@ -4,12 +4,12 @@ Headers are compared after dropping case, punctuation and white space, with the 
 Outlook, LinkedIn, Mailchimp, HubSpot, Salesforce, Thunderbird, Marketo and Chatwoot need; an explicit mapping wins.
 """
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
+from dataflow.formats.headers import Index, wanted_as
 from dataflow.formats.reading import Mapping
 from dataflow.formats.rows import ABSENT
 
@@ -64,11 +64,6 @@ class Columns:
         }
 
 
-def normalise(header: str) -> str:
-    """A header as it is compared: `E-mail 1 - Value` and `email_1_value` are the same."""
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", header).casefold()))
-
-
 def find(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
     """The columns that make up name and e-mail, as far as they are there.
 
@@ -77,12 +72,13 @@ def find(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
     """
     places: list[tuple[Place, ...]] = []
     reasons = []
+    index = Index(header, mapping or {}, ALIASES)
     for field in FIELDS:
         if mapping and field in mapping:
-            places.append((tuple(_position(header, column) for column in mapping[field]),))
+            places.append((tuple(_position(index, column) for column in mapping[field]),))
             reasons.append("as given in mapping")
         else:
-            found = tuple(_aliased(header, field))
+            found = tuple(_aliased(index, field))
             places.append(found)
             reasons.append(_reason(header, field, found))
     return Columns(places[0], places[1], (reasons[0], reasons[1]))
@@ -140,29 +136,29 @@ def _together(found: Sequence[object]) -> object:
     return odd if odd is not None else " ".join(text for part in parts if (text := str(part).strip()))
 
 
-def _position(header: Sequence[str], column: str) -> int:
+def _position(index: Index, column: str) -> int:
     """The column that is called so exactly, or else nearly."""
-    for key in (str.strip, normalise):
-        at = [position for position, cell in enumerate(header) if key(cell) == key(column)]
-        if len(at) > 1:
-            raise _ambiguous(header, at, f"mapping names {column[:40]!r}, which is there {len(at)} times")
-        if at and key(column):
-            return at[0]
-    raise MissingColumns(f"mapping names {column[:40]!r}, which is not among the columns: {shown(header)}.")
+    exact, plain = wanted_as(column)
+    at = index.exact.get(exact) or index.plain.get(plain)
+    if not at:
+        raise MissingColumns(f"mapping names {column[:40]!r}, which is not among the columns: {shown(index.header)}.")
+    if len(at) > 1:
+        problem = f"mapping names {column[:40]!r}, which is there {len(at)} times"
+        raise _ambiguous(index.header, at, problem)
+    return at[0]
 
 
-def _aliased(header: Sequence[str], field: str) -> Iterator[Place]:
-    keys = [normalise(cell) for cell in header]
+def _aliased(index: Index, field: str) -> Iterator[Place]:
     if field == "email":
-        if email := _single(header, keys, _EMAILS):
+        if email := _single(index, _EMAILS):
             yield email
         return
     for alias in _NAMES:
-        if name := _single(header, keys, (alias,)):
+        if name := _single(index, (alias,)):
             yield name
             if alias == "name":
                 return
-    parts = [_single(header, keys, aliases) for aliases in (_FIRST_NAMES, _LAST_NAMES)]
+    parts = [_single(index, aliases) for aliases in (_FIRST_NAMES, _LAST_NAMES)]
     if together := tuple(position for part in parts for position in part):
         yield together
 
@@ -177,12 +173,12 @@ def _reason(header: Sequence[str], field: str, places: tuple[Place, ...]) -> str
     return f"called {field}" if is_exact else f"one of the usual names for {field}"
 
 
-def _single(header: Sequence[str], keys: Sequence[str], aliases: tuple[str, ...]) -> Place:
+def _single(index: Index, aliases: tuple[str, ...]) -> Place:
     """The one column that has one of the aliases; empty when there is none."""
-    exact = [position for position, cell in enumerate(header) if cell.strip().casefold() == aliases[0]]
-    at = exact or [position for position, key in enumerate(keys) if key in aliases]
+    exact = index.folded.get(aliases[0])
+    at = exact or sorted(position for alias in aliases for position in index.plain.get(alias, ()))
     if len(at) > 1:
-        raise _ambiguous(header, at, f"{len(at)} columns could be the {aliases[0]}")
+        raise _ambiguous(index.header, at, f"{len(at)} columns could be the {aliases[0]}")
     return tuple(at)
 
 

@@ -18,13 +18,13 @@ from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns, No
 from dataflow.formats import columns
 from dataflow.formats.columns import Columns
 from dataflow.formats.reading import Reading
-from dataflow.formats.runs import height, is_blank
+from dataflow.formats.runs import MAX_COLUMNS, height, is_blank
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 #: How many records may be looked at for the header; blank ones do not count.
 MAX_RECORDS: Final = 30
-#: What a spreadsheet can have; records of more cells are no header, and not worth the time to look.
-MAX_COLUMNS: Final = 16_384
+#: How many cells that seem to begin with blanks and a quote are looked for in the text, which takes a while for each.
+MAX_SPACED_CELLS: Final = 10
 #: A first line that names the delimiter, as spreadsheets write and read it.
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\w\r\n])"?[ \t]*(?:[\r\n]|\Z)', re.IGNORECASE)
 
@@ -37,6 +37,7 @@ class Dialect:
     header_line: int  #: physical line on which the header row begins, from 1
     header: list[str]
     columns: Columns
+    skip_initial_space: bool = False  #: blanks between a delimiter and a quote belong to neither cell
 
 
 def find(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Dialect | None:
@@ -85,14 +86,20 @@ class _Beginning:
         fixed = reading.delimiter or (separator and separator[1])
         self._delimiters = (fixed,) if fixed else DELIMITERS
         self._wanted = MAX_RECORDS if reading.skip_rows is None else 1
+        self._found: Dialect | None = None
         self._records: dict[str, list[_Record]] = {}  #: by delimiter, as far as `find` had to look
+        self._single: dict[str, list[_Record]] = {}  #: by delimiter, each line alone
         self._open: dict[str, _Record] = {}  #: of the delimiters by which the text ends within a quoted cell
         self._ambiguous: AmbiguousColumns | None = None
+        self._too_wide: _Record | None = None  #: the first that would have been looked at, had it fewer cells
 
     def find(self) -> Dialect | None:
         """The header that comes first; of several on one line, by different delimiters, that of the most columns."""
-        end = len(self._text) if self._is_whole else max(self._text.rfind("\n"), self._text.rfind("\r")) + 1
-        return _best(self._first_header(each, self._split(self._text[:end], each)) for each in self._delimiters)
+        if not self._records:
+            end = len(self._text) if self._is_whole else max(self._text.rfind("\n"), self._text.rfind("\r")) + 1
+            text = self._text[:end]
+            self._found = _best(self._header(each, text) for each in self._delimiters)
+        return self._found
 
     def is_enough(self) -> bool:
         """Whether `find` has looked at all records that the header could be, by each delimiter."""
@@ -106,6 +113,10 @@ class _Beginning:
             raise self._ambiguous
         if not self._text.strip():
             raise NoContacts("The file is empty: expected a header row naming name and email.")
+        if self._too_wide:
+            self._check_size(self._too_wide)
+            line = self._too_wide.line
+            raise MissingColumns(f"No header row: line {line} has more than {MAX_COLUMNS} columns, too many for one.")
         delimiter = self._most_plausible()
         self._check_closed(delimiter)
         records = self._records[delimiter] or self._lines(delimiter) or [_Record(self._first_line, [self._text])]
@@ -114,7 +125,24 @@ class _Beginning:
         self._check_size(likely)
         return Dialect(delimiter, likely.line, likely.cells, columns.require(likely.cells, self._reading.mapping))
 
-    def _first_header(self, delimiter: str, records: Iterable[_Record]) -> Dialect | None:
+    def _header(self, delimiter: str, text: str) -> Dialect | None:
+        found = self._first_header(delimiter, self._split(text, delimiter))
+        if self._has_initial_space(delimiter, text, found.header_line if found else self._first_line):
+            return self._first_header(delimiter, self._split(text, delimiter, True), True) or found
+        return found
+
+    def _has_initial_space(self, delimiter: str, text: str, line: int) -> bool:
+        """Whether blanks stand between a delimiter and a quote, from `line` on; within quotes they are the cell's."""
+        if delimiter == " " or not re.search(f'{re.escape(delimiter)} +"', text):
+            return False
+        records = islice(_records(_lines_of(after_lines(text, line - self._first_line)), delimiter, line), MAX_RECORDS)
+        cells = (cell for record in records if not record.is_open for cell in record.cells[1:])
+        spaced = (cell for cell in cells if cell.startswith(" ") and cell.lstrip(" ").startswith('"'))
+        return any(delimiter + cell in text for cell in islice(spaced, MAX_SPACED_CELLS))
+
+    def _first_header(
+        self, delimiter: str, records: Iterable[_Record], skip_initial_space: bool = False
+    ) -> Dialect | None:
         for record in records:
             try:
                 found = columns.find(record.cells, self._reading.mapping)
@@ -125,20 +153,24 @@ class _Beginning:
                 continue
             if found.is_complete:
                 self._check_size(record)
-                return Dialect(delimiter, record.line, record.cells, found)
+                self._check_quotes(record, delimiter, skip_initial_space)
+                return Dialect(delimiter, record.line, record.cells, found, skip_initial_space)
         return None
 
     def _find_by_line(self) -> Dialect | None:
         """The header when each line is taken alone: a stray quote above it has swallowed it."""
         return _best(self._first_header(each, self._lines(each)) for each in self._delimiters)
 
-    def _split(self, text: str, delimiter: str) -> Iterator[_Record]:
+    def _split(self, text: str, delimiter: str, skip_initial_space: bool = False) -> Iterator[_Record]:
         """The first records that are complete, without blank ones."""
         self._records[delimiter] = found = []
-        for record in _records(io.StringIO(text, newline=""), delimiter, self._first_line):
+        self._open.pop(delimiter, None)
+        for record in _records(_lines_of(text), delimiter, self._first_line, skip_initial_space):
             if record.is_open:
                 self._open[delimiter] = record
-            elif len(record.cells) <= MAX_COLUMNS:
+            elif len(record.cells) > MAX_COLUMNS:
+                self._too_wide = self._too_wide or record
+            else:
                 found.append(record)
                 yield record
             if len(found) == self._wanted:
@@ -146,9 +178,13 @@ class _Beginning:
 
     def _lines(self, delimiter: str) -> list[_Record]:
         """The first lines, each as a record of its own."""
-        lines = (each for each in enumerate(io.StringIO(self._text, newline=""), self._first_line) if each[1].strip())
-        found = chain.from_iterable(_records([text], delimiter, line) for line, text in islice(lines, self._wanted))
-        return [record for record in found if not record.is_open and len(record.cells) <= MAX_COLUMNS]
+        if delimiter not in self._single:
+            lines = (each for each in enumerate(_lines_of(self._text), self._first_line) if each[1].strip())
+            found = chain.from_iterable(_records([text], delimiter, line) for line, text in islice(lines, self._wanted))
+            self._single[delimiter] = [
+                record for record in found if not record.is_open and len(record.cells) <= MAX_COLUMNS
+            ]
+        return self._single[delimiter]
 
     def _most_plausible(self) -> str:
         """The delimiter that splits most of the first lines into the same number of cells."""
@@ -163,6 +199,21 @@ class _Beginning:
         if sum(map(len, record.cells)) >= self._reading.max_row_bytes:
             raise row_too_large(self._reading.max_row_bytes)
 
+    def _check_quotes(self, record: _Record, delimiter: str, skip_initial_space: bool) -> None:
+        """A quote that nothing closes makes the first rows part of the header, and would lose them."""
+        if (lines := height(record.cells)) == 1:
+            return
+        text = islice(_lines_of(after_lines(self._text, record.line - self._first_line)), lines)
+        reader = csv.reader(text, delimiter=delimiter, skipinitialspace=skip_initial_space, strict=True)
+        try:
+            next(reader)
+        except csv.Error as error:
+            line = record.line + reader.line_num - 1
+            raise MalformedInput(
+                f"Text follows a closing quote on line {line}; the header row begins on line {record.line}. Is a quote "
+                "missing there?"
+            ) from error
+
 
 def unclosed_quote(line: int) -> MalformedInput:
     return MalformedInput(f"The quote that opens a cell on line {line} is never closed: the rest of the file is in it.")
@@ -172,10 +223,17 @@ def row_too_large(max_row_bytes: int) -> RowTooLarge:
     return RowTooLarge(f"A row is larger than {max_row_bytes} bytes (MAX_ROW_BYTES). Is a quote left open?")
 
 
-def _records(lines: Iterable[str], delimiter: str, first_line: int) -> Iterator[_Record]:
+def _lines_of(text: str) -> Iterator[str]:
+    return io.StringIO(text, newline="")
+
+
+def _records(
+    lines: Iterable[str], delimiter: str, first_line: int, skip_initial_space: bool = False
+) -> Iterator[_Record]:
     """The records that are not blank; the last one is open when the lines end within a quoted cell."""
-    end = [f"end-{uuid4()}"] * 2  # swallowed by a cell that is still open, otherwise a record of its own
-    reader = csv.reader(chain(lines, [delimiter.join(end)]), delimiter=delimiter)
+    # Swallowed by a cell that is still open, otherwise a record of its own. No delimiter is a letter or a digit.
+    end = [uuid4().hex] * 2
+    reader = csv.reader(chain(lines, [delimiter.join(end)]), delimiter=delimiter, skipinitialspace=skip_initial_space)
     line = first_line
     try:
         for cells in reader:

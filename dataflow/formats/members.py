@@ -19,8 +19,8 @@ from dataflow.formats.columns import (
     find,
     ignored,
     joined,
-    normalise,
 )
+from dataflow.formats.headers import normalise
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.rows import ABSENT, Malformed
 

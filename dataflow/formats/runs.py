@@ -3,9 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, repeat
+from typing import Final
 
 from dataflow.formats.columns import Columns, Place
 from dataflow.formats.rows import WRONG_COLUMN_COUNT, Malformed
+
+#: What a spreadsheet can have; of a row with more cells only so many are kept.
+MAX_COLUMNS: Final = 16_384
+
+
+class Refused(list[str]):
+    """A row that is none, whatever its cells: those that it may be shown by."""
+
+    __slots__ = ("height", "problem")
+
+    def __init__(self, cells: list[str], problem: Malformed, height: int) -> None:
+        super().__init__(cells)
+        self.problem = problem
+        self.height = height  #: how many physical lines it takes, cells that are left out included
 
 
 @dataclass(slots=True)
@@ -23,8 +38,8 @@ class Run:
         if is_flat and len(self._kept) == len(self.rows):
             return self.first_line + index
         if not self._starts:
-            starts = accumulate(repeat(1) if is_flat else map(height, self.rows), initial=self.first_line)
-            self._starts = [line for row, line in zip(self.rows, starts, strict=False) if not is_blank(row)]
+            starts = accumulate(repeat(1) if is_flat else map(height_of, self.rows), initial=self.first_line)
+            self._starts = [line for row, line in zip(self.rows, starts, strict=False) if not _is_blank(row)]
         return self._starts[index]
 
     def row(self, index: int) -> list[str]:
@@ -38,6 +53,8 @@ class Run:
             # So none of the rows is blank.
             if all(map(str.strip, emails)):
                 return _column(rows, columns.names), emails
+        if max(map(len, rows), default=0) > MAX_COLUMNS:
+            self.rows = rows = [_narrowed(row, width) if len(row) > MAX_COLUMNS else row for row in rows]
         self._kept = _without_blank(rows)
         return _ragged_columns(self._kept, width, columns)
 
@@ -53,22 +70,42 @@ def height(cells: list[str]) -> int:
     return 1 + count_lines(text) if "\n" in text or "\r" in text else 1
 
 
+def height_of(row: list[str]) -> int:
+    """The same for a row as the reader gives it, or one that is refused."""
+    return row.height if isinstance(row, Refused) else height(row)
+
+
 def is_blank(cells: list[str]) -> bool:
     """Whether a record is none: nothing but white space, in however many cells."""
     return not any(map(str.strip, cells))
 
 
+def _is_blank(row: list[str]) -> bool:
+    return not isinstance(row, Refused) and is_blank(row)
+
+
 def _without_blank(rows: list[list[str]]) -> list[list[str]]:
-    """The rows that are not `is_blank`, in a fifth of the time."""
-    return [row for row in filter(any, rows) if row[0].strip() or not is_blank(row)]
+    """The rows that are not `_is_blank`, in a fifth of the time."""
+    return [row for row in rows if type(row) is Refused or (any(row) and (row[0].strip() or not is_blank(row)))]
+
+
+def _narrowed(row: list[str], width: int) -> list[str]:
+    """What is kept of a row with more cells than any table has; a blank one stays blank, and as high."""
+    if is_blank(row):
+        return ["\n" * (height(row) - 1)]
+    return Refused(row[:MAX_COLUMNS], _miscounted(row, width), height(row))
+
+
+def _miscounted(row: list[str], width: int) -> Malformed:
+    return Malformed(f"Expected {width} cells, found {len(row)}", WRONG_COLUMN_COUNT)
 
 
 def _ragged_columns(rows: list[list[str]], width: int, columns: Columns) -> tuple[Sequence[object], Sequence[object]]:
     reach = columns.reach
     problems = {
-        index: Malformed(f"Expected {width} cells, found {len(row)}", WRONG_COLUMN_COUNT)
+        index: row.problem if isinstance(row, Refused) else _miscounted(row, width)
         for index, row in enumerate(rows)
-        if len(row) != width and (len(row) < reach or any(map(str.strip, row[width:])))
+        if type(row) is Refused or (len(row) != width and (len(row) < reach or any(map(str.strip, row[width:]))))
     }
     if not problems:
         return _column(rows, columns.names), _column(rows, columns.emails)

@@ -1,0 +1,185 @@
+"""Delimited text as rows of cells, some hundred at a time, in bounded memory.
+
+The standard library's reader does the splitting. It is strict, because text after a closing quote proves that a quote
+is missing or one too many: lenient, it would make one row of several, and lose what it swallows.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from dataflow.errors import MalformedInput
+from dataflow.formats.dialect import Dialect, row_too_large, unclosed_quote
+from dataflow.formats.reading import Reading
+from dataflow.formats.rows import Malformed
+from dataflow.formats.runs import MAX_COLUMNS, Refused, Run, height, height_of
+
+#: Rows in a block. Lists of more than 128 KiB would be given back to the system and asked for again with every block.
+BLOCK_ROWS = 800
+#: A block ends earlier when so much text has been read: what a cell takes in memory is many times its one comma.
+_BLOCK_CHARACTERS: Final = 256 * 1024
+
+
+class Splitter:
+    """csv.reader over a stream, with what it leaves out: a bound on a row, and the line on which a quote is wrong."""
+
+    def __init__(self, texts: Iterable[str], reading: Reading, found: Dialect, first_line: int) -> None:
+        self._texts = texts
+        self._reading = reading
+        self._found = found
+        self._rows: list[list[str]] = []
+        self._first_line = self._line = first_line  #: the latter is that on which the first of `_rows` begins
+        self._read = 0  #: rows read before those in `_rows`
+        self._block_rows = BLOCK_ROWS
+        self._block_characters = 0  #: read since the last block
+        self._located = (0, first_line)  #: how many of `_rows`, and the line on which the next one begins
+        self._trail = _Trail()
+        self._repaired = _Repair(found)
+        self._reader = csv.reader(
+            self._lines(), delimiter=found.delimiter, strict=True, skipinitialspace=found.skip_initial_space
+        )
+
+    def runs(self) -> Iterator[Run]:
+        """The rows, at most BLOCK_ROWS at a time."""
+        csv.field_size_limit(self._reading.max_row_bytes)
+        reader, rows, is_open = self._reader, self._rows, True
+        while is_open:
+            try:
+                for row in reader:
+                    rows.append(row)
+                    if len(rows) >= self._block_rows:
+                        yield self._take()
+                        rows = self._rows
+                is_open = False
+            except csv.Error as error:
+                # Asked on, the reader begins a record with the next line.
+                rows += self._salvaged(error)
+        yield self._take()
+
+    def _take(self) -> Run:
+        """All rows read so far."""
+        next_line = self._first_line + self._reader.line_num
+        run = Run(self._rows, self._line, next_line - self._line)
+        self._read += len(run.rows)
+        self._rows, self._line, self._located = [], next_line, (0, next_line)
+        self._block_rows, self._block_characters = BLOCK_ROWS, 0
+        return run
+
+    def _lines(self) -> Iterator[str]:
+        """The lines of the text, line ends kept."""
+        rest, silent_bytes = "", 0
+        for text in self._texts:
+            rest += text
+            # A lone CR at the very end may be the first half of CRLF.
+            newline = rest.rfind("\n")
+            cut = max(newline, rest.rfind("\r", newline + 1, -1)) + 1
+            before = self._read + len(self._rows)
+            lines, rest = rest[:cut], rest[cut:]
+            yield from self._followed(lines)
+            is_silent = self._read + len(self._rows) == before
+            silent_bytes = silent_bytes + _utf8_bytes(lines) if is_silent else 0
+            if silent_bytes + _utf8_bytes(rest) > self._reading.max_row_bytes:
+                raise row_too_large(self._reading.max_row_bytes)
+            if not is_silent:
+                self._trail.forget()
+        if not self._reading.is_beginning or rest.endswith("\r"):
+            yield from self._followed(rest)
+
+    def _followed(self, lines: str) -> io.StringIO:
+        """The lines of a text, which are kept for the case that a record of it has to be looked at once more."""
+        self._trail.add(lines, self._first_line + self._reader.line_num)
+        self._block_characters += len(lines)
+        if self._block_characters > _BLOCK_CHARACTERS:
+            self._block_rows = 1
+        return io.StringIO(lines, newline="")
+
+    def _salvaged(self, error: csv.Error) -> list[list[str]]:
+        """What becomes of the record in which the reader has stopped; nothing when the beginning of a file ends there.
+
+        :raises RowTooLarge, MalformedInput: when nothing that follows could be read.
+        """
+        problem = str(error)
+        if problem.startswith("field larger"):
+            raise row_too_large(self._reading.max_row_bytes) from error
+        done, line = self._located
+        line += sum(map(height_of, self._rows[done:]))
+        end = self._first_line + self._reader.line_num
+        if problem.startswith("unexpected end"):
+            if self._reading.is_beginning:
+                return []
+            raise self._unclosed_quote(self._trail.text(line, end), line)
+        self._located = (len(self._rows) + 1, end)
+        text = self._trail.text(line, end)
+        where = f"on line {end - 1}" + (f"; the record begins on line {line}" if line < end - 1 else "")
+        message = f"Text follows a closing quote {where}. A quote within a quoted cell is written twice."
+        return [self._repaired.cells(text) or Refused([text.rstrip("\r\n")], Malformed(message), end - line)]
+
+    def _unclosed_quote(self, text: str, line: int) -> MalformedInput:
+        """Names the line of the quote, which need not be the one on which its record begins."""
+        [*cells, _] = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._found.delimiter), [""])
+        return unclosed_quote(line + height(cells) - 1)
+
+
+class _Trail:
+    """The latest text, back to where the record being read begins."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._first_lines: list[int] = []
+        self._joined = ""
+        self._lines: Iterator[str] | None = None
+        self._line = self._at = 0  #: how far records have been looked at: line, and place in the joined text
+
+    def add(self, text: str, first_line: int) -> None:
+        self._texts.append(text)
+        self._first_lines.append(first_line)
+        self._joined, self._lines = "", None
+
+    def forget(self) -> None:
+        """All texts but the last: a record ends there, so none that is open begins earlier."""
+        del self._texts[:-1], self._first_lines[:-1]
+
+    def text(self, line: int, end: int) -> str:
+        """The lines from `line` up to `end`; never lines before those that were asked for last."""
+        if self._lines is None:
+            self._joined = "".join(self._texts)
+            self._lines = io.StringIO(self._joined, newline="")
+            self._line, self._at = self._first_lines[0], 0
+        # Measured and cut out: half a million lines of one letter would take thirty megabytes as so many strings.
+        start = self._at + sum(map(len, islice(self._lines, line - self._line)))
+        self._at = start + sum(map(len, islice(self._lines, end - line)))
+        self._line = end
+        return self._joined[start : self._at]
+
+
+class _Repair:
+    """Reads records with blanks between a closing quote and the delimiter, which the strict reader does not have."""
+
+    def __init__(self, found: Dialect) -> None:
+        delimiter, blanks = re.escape(found.delimiter), " \t".replace(found.delimiter, "")
+        # Nothing here can be matched in two ways, so that a megabyte that fails does so in one pass; possessive
+        # quantifiers would say that, but are wrong in the first releases of Python 3.11.
+        before = " *(?! )" if found.skip_initial_space else ""
+        self._cell = re.compile(
+            rf'{before}(?:"([^"]*(?:""[^"]*)*)"[{blanks}]*|((?!")[^{delimiter}\r\n]*))({delimiter}|\r?\n?\Z)'
+        )
+
+    def cells(self, text: str) -> list[str] | None:
+        """The cells of a record, None when there is more amiss."""
+        found: list[str] = []
+        at, is_more = 0, True
+        while is_more:
+            match = self._cell.match(text, at)
+            if not match or len(found) == MAX_COLUMNS:
+                return None
+            quoted, plain, end = match.groups()
+            found.append(plain if quoted is None else quoted.replace('""', '"'))
+            at, is_more = match.end(), end not in ("", "\n", "\r", "\r\n")
+        return found
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
