@@ -12,11 +12,12 @@ _BLANK: Final = (
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
 #: What surely is one address, good or bad: no sign in it separates or surrounds others, unless its local part is
-#: quoted. All patterns here match possessively, for a cell may be as large as a row.
+#: quoted. A cell may be as large as a row, so nothing in these patterns matches in two ways. (Possessive quantifiers
+#: would say so, but Python 3.11 has them right only since 3.11.5.)
 _ADDRESS = re.compile(
-    r"""(?: [^\s@"<>()\[\],;:\\]++ | "(?: [^"\\] | \\. )*+" ) @ [^\s@"'<>()\[\],;:\\]++""", re.VERBOSE | re.DOTALL
+    r"""(?: [^\s@"<>()\[\],;:\\]+ | "(?: [^"\\] | \\. )*" ) @ [^\s@"'<>()\[\],;:\\]+""", re.VERBOSE | re.DOTALL
 ).fullmatch
-_BRACKETED = re.compile(r"([^<>]*+)<([^<>]*+)>").fullmatch
+_BRACKETED = re.compile(r"([^<>]*)<([^<>]*)>").fullmatch
 _QUOTED = re.compile(r"""(["'])(.*)\1""", re.DOTALL).fullmatch
 _MAILTO: Final = "mailto:"
 #: `'mailto:a@b.c'`, `"Ann" <'a@b.c'>`: nobody wraps deeper than that.
@@ -25,7 +26,7 @@ _MAX_WRAPPINGS: Final = 4
 _GOOGLE_SEPARATOR, _GOOGLE_MARK = ":::", "* "
 _SEPARATORS = re.compile(r"[;,\s]+").split
 #: Each up to the separator behind its at-sign: what is before it may be a name like `Lovelace, Ada`.
-_ENTRIES = re.compile(r"[^@]*+(?:@[^;,]*+|$)").findall
+_ENTRIES = re.compile(r"[^@]*(?:@[^;,]*|$)").findall
 
 
 def clean(text: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import length_hint
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import ValidationError, missing
 
@@ -25,7 +25,7 @@ MISSING = {"name": "missing_name", "email": "missing_email"}
 #: Plain ASCII addresses as nearly everybody has them. A double hyphen, which IDNA reserves, and anything over 64
 #: characters, where limits of the parts begin, go to the schema.
 _PLAIN_EMAIL = re.compile(
-    r"[a-zA-Z0-9_+-]++ (?: \. [a-zA-Z0-9_+-]++ )*+ @ [a-zA-Z0-9]++ (?: [.-] [a-zA-Z0-9]++ )* \. [a-zA-Z]{2,}+",
+    r"[a-zA-Z0-9_+-]+ (?: \. [a-zA-Z0-9_+-]+ )* @ [a-zA-Z0-9]+ (?: [.-] [a-zA-Z0-9]+ )* \. [a-zA-Z]{2,}",
     re.VERBOSE,
 ).fullmatch
 _MAX_PLAIN_EMAIL = 64
@@ -123,11 +123,25 @@ def _find_problems(name: object, email: object) -> Iterator[Problem]:
         yield Problem(None, name.code, name.message)
         return
     for key, value in (("name", name), ("email", email)):
+        if type(value) is str and _IS_PLAIN[key](value):
+            continue
         try:
             _FIELDS[key].deserialize(missing if value is ABSENT else value)
         except ValidationError as error:
             fault = error.messages[0]
             yield Problem(key, _code(key, value, fault), str(fault))
+
+
+def _is_plain_name(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= MAX_NAME_CHARACTERS and not _UNSTORABLE(text)
+
+
+def _is_plain_email(text: str) -> bool:
+    return len(text) <= _MAX_PLAIN_EMAIL and bool(_PLAIN_EMAIL(text))
+
+
+#: Nearly always only one of the two is at fault.
+_IS_PLAIN: Final[dict[str, Callable[[str], bool]]] = {"name": _is_plain_name, "email": _is_plain_email}
 
 
 def _code(key: str, value: object, fault: str) -> str:

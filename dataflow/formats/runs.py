@@ -50,8 +50,10 @@ class Run:
         self._kept = rows = self.rows
         if width > 1 and set(map(len, rows)) == {width}:
             emails = _column(rows, columns.emails)
-            # So none of the rows is blank.
-            if all(map(str.strip, emails)):
+            # Only where there is no e-mail may a row be blank.
+            if all(map(str.strip, emails)) or not any(
+                _is_blank(row) for row, email in zip(rows, emails, strict=True) if not email or email.isspace()
+            ):
                 return _column(rows, columns.names), emails
         if max(map(len, rows), default=0) > MAX_COLUMNS:
             self.rows = rows = [_narrowed(row, width) if len(row) > MAX_COLUMNS else row for row in rows]
