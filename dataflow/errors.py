@@ -6,8 +6,8 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
 
     DataFlowError
     |-- ConfigError, SpoolUnavailable
-    |-- RequestError      InvalidRequest, UnsupportedMediaType, NotAcceptable, TooManyUploads, UploadStalled,
-    |                     ClientVanished
+    |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
+    |                     UploadStalled, ClientVanished
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
