@@ -8,7 +8,7 @@ from dataflow import retention
 from tests.drills.drill import drill
 from tests.drills.holds import let_go, pace
 from tests.drills.rig import DEADLINE_SECONDS, Rig
-from tests.drills.scenes import Scene, assert_taken_over, held_import, stalled_import, wait_until_asked
+from tests.drills.scenes import MIDDLE_BYTES, Scene, assert_taken_over, held_import, stalled_import, wait_until_asked
 from tests.drills.sending import Sent
 from tests.drills.workers import Worker
 from tests.processes import eventually
@@ -35,7 +35,7 @@ def kill_after_claim(rig: Rig) -> float:
 @drill(bar_seconds=BAR_SECONDS, quick_rounds=0)
 def kill_in_download(rig: Rig) -> float:
     """kill -9 mid-COPY, the server waiting for rows."""
-    return _take_over(rig, stalled_import(rig, after_bytes=150_000, patience=rig.patience))
+    return _take_over(rig, stalled_import(rig, after_bytes=MIDDLE_BYTES, patience=rig.patience))
 
 
 @drill(bar_seconds=BAR_SECONDS)

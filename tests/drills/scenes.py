@@ -40,12 +40,16 @@ def held_import(rig: Rig, place: Place = "copy", patience: Patience = DEFAULT, s
     return _scene(rig, sent, workers)
 
 
+#: A place in the middle of a file of STALLED_ROWS, behind the MiB that is read before the first row is copied.
+MIDDLE_BYTES, STALLED_ROWS = 1_200_000, 60_000
+
+
 def stalled_import(rig: Rig, after_bytes: int | None = None, patience: Patience = DEFAULT) -> Scene:
     """The storage does not answer, or stops in the middle of the file; to another attempt it gives all."""
     double = rig.use_double()
     double.fault("stall", "GET", READ, after_bytes=after_bytes)
     workers = rig.start(2, patience)
-    sent = rig.put(rows=10_000)
+    sent = rig.put(rows=STALLED_ROWS)
     wait_until_asked(double, "GET", READ)
     if after_bytes:
         copying = "SELECT FROM pg_stat_progress_copy WHERE datname = current_database() AND tuples_processed > 0"

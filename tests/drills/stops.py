@@ -4,7 +4,7 @@ import time
 
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
-from tests.drills.scenes import Scene, held_import, locked_import, stalled_import
+from tests.drills.scenes import MIDDLE_BYTES, Scene, held_import, locked_import, stalled_import
 from tests.drills.sending import Sent
 from tests.drills.workers import Worker
 from tests.processes import eventually
@@ -65,7 +65,7 @@ def cancel_in_copy(rig: Rig) -> float:
 @drill(bar_seconds=BEAT_BAR_SECONDS, rounds=3)
 def cancel_in_download(rig: Rig) -> float:
     """Cancelled in psql while the storage stalls."""
-    return _cancel(rig, stalled_import(rig, after_bytes=150_000, patience=rig.patience))
+    return _cancel(rig, stalled_import(rig, after_bytes=MIDDLE_BYTES, patience=rig.patience))
 
 
 @drill(bar_seconds=BEAT_BAR_SECONDS, rounds=3)
