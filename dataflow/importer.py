@@ -7,6 +7,7 @@ those that are there already to `merge`, and what to do about an error to `slot`
 
 import select
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 
@@ -46,15 +47,15 @@ def run(connection: Connection, attempt: Attempt, storage: Storage, config: Conf
 
 
 def _load_or_abort(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:
-    try:
-        _load(connection, attempt, options, judged)
-    except InvalidContacts:
-        # Nothing will be imported; read on, so that every refused row of the file is reported.
-        for _ in judged:
-            attempt.check()
-        raise InvalidContacts(
-            f"{attempt.tally.rows_rejected} rows are not valid contacts, and onInvalid=abort allows none."
-        ) from None
+    with suppress(InvalidContacts):
+        return _load(connection, attempt, options, judged)
+    # Nothing will be imported; read on, so that every refused row of the file is reported. Behind the handler, because
+    # the error would keep the block that it met: ten megabytes of a hostile file.
+    for _ in judged:
+        attempt.check()
+    raise InvalidContacts(
+        f"{attempt.tally.rows_rejected} rows are not valid contacts, and onInvalid=abort allows none."
+    )
 
 
 def _load(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:

@@ -43,7 +43,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
             findings.facts.setdefault("hasByteOrderMark", True)
         names, emails, line_count = _columns(lines, reading.max_row_bytes, members)
         if names:
-            yield Block(record, names, emails, LineOrigin(lines, line))
+            yield Block(record, names, emails, LineOrigin(lines, line, len(names)))
             record += len(names)
         line += line_count
 
@@ -51,10 +51,12 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 class LineOrigin:
     """Where the rows of a block come from: lines, cut into rows only when the first of them is asked for."""
 
-    def __init__(self, lines: bytes, first_line: int) -> None:
+    def __init__(self, lines: bytes, first_line: int, rows: int) -> None:
         self._lines = lines
         self._first_line = first_line
-        self._found: list[tuple[int, bytes]] = []
+        self._rows = rows
+        self._cut: list[bytes] = []
+        self._places: Sequence[int] = ()  #: of the rows among the lines
 
     def line(self, index: int) -> int | None:
         """The physical line, from 1."""
@@ -66,10 +68,13 @@ class LineOrigin:
         return line.decode(errors="surrogateescape")
 
     def _row(self, index: int) -> tuple[int, bytes]:
-        if not self._found:
-            numbered = enumerate(self._lines.split(b"\n"), self._first_line)
-            self._found = [(number, line) for number, line in numbered if line.strip()]
-        return self._found[index]
+        if not self._cut:
+            self._cut = self._lines.split(b"\n")
+            # Nearly always as many lines as rows, so that none is blank and none has to be looked at.
+            is_flat = len(self._cut) == self._rows
+            self._places = range(self._rows) if is_flat else [at for at, line in enumerate(self._cut) if line.strip()]
+        place = self._places[index]
+        return self._first_line + place, self._cut[place]
 
 
 def _whole_lines(pieces: Iterable[bytes], reading: Reading) -> Iterator[bytes]:
