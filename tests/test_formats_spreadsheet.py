@@ -4,7 +4,6 @@ import datetime
 import io
 import subprocess
 import sys
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from dataflow.formats.package import MAX_DIRECTORY_BYTES, MAX_TREE_BYTES
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import Block
 from dataflow.formats.shared_strings import SharedStrings
+from tests import effort
 
 pytestmark = pytest.mark.unit
 
@@ -190,10 +190,9 @@ def test_many_rows_come_in_blocks_whose_records_go_on() -> None:
 def test_formatted_rows_down_to_the_end_are_quick() -> None:
     blank = '<row s="1" customFormat="1"><c s="1"/><c s="1"/></row>'
     content = package(parts(HEAD, ADA_ROW, blank * 10_000, row(*BOB)))
-    started = time.perf_counter()
-    [block], _ = read(content)
+    with effort.at_most():
+        [block], _ = read(content)
     assert (block.names, block.origin.line(1)) == (["Ada", "Bob"], 10_003)
-    assert time.perf_counter() - started < 2
 
 
 # Cells
@@ -473,9 +472,8 @@ SLOW_STYLES = {
 @pytest.mark.parametrize("name", SLOW_STYLES)
 def test_styles_that_are_made_to_be_slow_are_quick(name: str) -> None:
     content = package(parts(HEAD, ADA_ROW) | {"xl/styles.xml": SLOW_STYLES[name]})
-    started = time.process_time()
-    assert rows(content) == [ADA]
-    assert time.process_time() - started < 1.5
+    with effort.at_most():
+        assert rows(content) == [ADA]
 
 
 def test_names_and_sheets_without_number_are_quick() -> None:
@@ -484,9 +482,8 @@ def test_names_and_sheets_without_number_are_quick() -> None:
     whole = {name: str(text) for name, text in parts(HEAD, ADA_ROW).items()}
     book = whole["xl/workbook.xml"].replace(sheet, sheet * 10_000)
     whole["xl/workbook.xml"] = book.replace("</sheets>", f"</sheets><definedNames>{name * 10_000}</definedNames>")
-    started = time.process_time()
-    assert rows(package({**whole})) == [ADA]
-    assert time.process_time() - started < 1.5
+    with effort.at_most():
+        assert rows(package({**whole})) == [ADA]
 
 
 def test_custom_formats_tell_dates_and_durations_from_numbers() -> None:

@@ -203,7 +203,7 @@ def test_a_row_in_its_final_commit_delays_no_other_beat_and_is_not_lost(
         jobs.succeed(other, locked.job, Tally())
         began = time.monotonic()
         jobs.beat(connection, locked.job, Tally(), 5.0)
-        assert time.monotonic() - began < 0.5, "it does not wait"
+        assert time.monotonic() - began < 4, "it does not wait out its 5 s"
         beat([locked, free])
         has_beaten(free)
         has_beaten(locked)
@@ -240,7 +240,7 @@ def test_an_attempt_whose_job_is_no_longer_its_own_is_cut_out_of_whatever_it_wai
         set_state(connection, attempt.job.id, "cancelled")
     else:
         connection.execute("UPDATE jobs SET attempt = attempt + 1 WHERE id = %s", [attempt.job.id])
-    outcome.thread.join(2)
+    outcome.thread.join(5)
     assert not outcome.thread.is_alive()
     assert isinstance(outcome.error, psycopg.OperationalError)
     assert isinstance(attempt.stopped, LeaseLost) and attempt.is_cut

@@ -393,7 +393,7 @@ def test_a_job_in_its_final_commit_is_skipped_without_waiting_and_stays_what_it_
         jobs.succeed(work, job, Tally())
         began = time.monotonic()
         assert reclaim(connection) == []
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 3
     assert reclaim(connection) == []
     assert row(connection, job.id)["state"] == "succeeded"
 

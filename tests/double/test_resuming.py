@@ -112,7 +112,7 @@ def test_a_running_patch_ends_early_when_somebody_else_comes(other: str, client:
     with begin_patch(client, name, b"x" * 400, 1000) as running:
         began = time.monotonic()
         answer = OTHERS[other](client, name)
-        assert 0.3 <= time.monotonic() - began < 2
+        assert 0.3 <= time.monotonic() - began < 5
         cut = read_from(running, PATCH)
     assert (cut.status, cut.headers["upload-offset"], cut.headers["connection"]) == (204, "400", "close")
     assert answer.status == (200 if other == "HEAD" else 204)
