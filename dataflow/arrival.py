@@ -22,6 +22,7 @@ class Arrival:
     is_json_body: bool = False  #: the request itself is the JSON: validated at the door
     is_form: bool = False  #: options may still come after the file
     is_gzip: bool = False  #: declared to be compressed, by Content-Encoding
+    charset: str | None = None  #: declared beside the media type, as Python names it
     request_id: str | None = None
 
     @property
@@ -34,4 +35,5 @@ class Arrival:
 
     def options(self) -> Options:
         """What is known of the client's wishes so far, defaults filled in."""
-        return Options.of({"onInvalid": "abort" if self.is_json_body else "skip", **self.given})
+        implied = {"onInvalid": "abort" if self.is_json_body else "skip", "charset": self.charset}
+        return Options.of({**implied, **self.given})

@@ -34,6 +34,7 @@ class Options:
     delimiter: str | None = None
     skip_rows: int | None = None
     use_resumable: bool = False
+    charset: str | None = None  #: what its Content-Type says, which is no option of its sender
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Self:
@@ -47,7 +48,15 @@ class Options:
 
     def reading(self, max_row_bytes: int, max_expanded_bytes: int) -> Reading:
         """How the content is to be read."""
-        return Reading(max_row_bytes, max_expanded_bytes, self.mapping, self.encoding, self.delimiter, self.skip_rows)
+        return Reading(
+            max_row_bytes,
+            max_expanded_bytes,
+            self.mapping,
+            self.encoding,
+            self.charset,
+            self.delimiter,
+            self.skip_rows,
+        )
 
 
 _NAMES: Final = {
@@ -60,6 +69,7 @@ _NAMES: Final = {
     "delimiter": "delimiter",
     "skip_rows": "skipRows",
     "use_resumable": "useResumable",
+    "charset": "charset",
 }
 
 
@@ -105,14 +115,20 @@ class EncodingName(typed.Field[str]):
     """The name of an encoding as Python knows it, in its plain form."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        try:
-            codec = codecs.lookup(str(value).strip())
-            "".encode(codec.name)  # refused by codecs that are no text encodings
-        except (LookupError, ValueError, TypeError) as error:
-            raise ValidationError("Expected the name of an encoding, such as utf-8, cp1252 or utf-16") from error
-        if codec.name in _NO_ENCODINGS or codec.incrementaldecoder is None:
-            raise ValidationError("Expected the encoding of a text file, such as utf-8, cp1252 or utf-16")
-        return codec.name
+        name = encoding_name(str(value))
+        if name is None:
+            raise ValidationError("Expected the name of an encoding, such as utf-8, cp1252 or utf-16")
+        return name
+
+
+def encoding_name(text: str) -> str | None:
+    """How Python calls an encoding of text files, None when it knows none of that name."""
+    try:
+        codec = codecs.lookup(text.strip())
+        "".encode(codec.name)  # refused by codecs that are no text encodings
+    except (LookupError, ValueError, TypeError):
+        return None
+    return None if codec.name in _NO_ENCODINGS or codec.incrementaldecoder is None else codec.name
 
 
 class Number(typed.Field[int]):
@@ -137,6 +153,12 @@ class Delimiter(typed.Field[str]):
         if delimiter not in _DELIMITERS.values():
             raise ValidationError("Expected one of , ; | or tab")
         return delimiter
+
+
+def charset_label(text: str) -> str | None:
+    """What the `charset` of a Content-Type adds to what is looked for anyway; None also for names nobody knows."""
+    name = encoding_name(text)
+    return None if name in ("utf-8", "ascii") else name
 
 
 def _one_of(*choices: str) -> typed.String:

@@ -50,7 +50,8 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     options = arrival.options()
     name = "json"
     if not arrival.is_json_body:
-        name = recognise(head[:HEAD_BYTES], arrival.media_type, arrival.file_name, options.encoding).name
+        beginning = head[:HEAD_BYTES]
+        name = recognise(beginning, arrival.media_type, arrival.file_name, options.encoding, options.charset).name
     reading = options.reading(config.max_row_bytes, min(config.max_expanded_bytes, MAX_WORKBOOK_BYTES))
     try:
         rows = _rows(name, head, replace(reading, is_beginning=not is_complete), findings)

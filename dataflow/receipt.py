@@ -138,7 +138,7 @@ class Receipt:
     def _look(self) -> None:
         """Recognise the format, and check its header row if it has one."""
         arrival, reading = self._arrival, self._reading()
-        known = recognise(self._head, arrival.media_type, arrival.file_name, reading.encoding)
+        known = recognise(self._head, arrival.media_type, arrival.file_name, reading.encoding, reading.charset)
         self.format_name = known.name
         check_header(known.name, self._head, replace(reading, is_beginning=not self._is_whole))
 

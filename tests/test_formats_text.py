@@ -159,6 +159,38 @@ def test_a_megabyte_is_judged_in_a_moment(filler: bytes) -> None:
         detect(content)
 
 
+# What a Content-Type says, which is often no more than a client's default
+
+
+def test_a_label_counts_where_the_bytes_prove_nothing() -> None:
+    for name in ("cp1250", "iso8859-2", "mac-roman", "cp932"):
+        content = "".join(f"{person},p{at}@x.org\n" for at, person in enumerate(PEOPLE.get(name, ["Jürgen"]))).encode(
+            name
+        )
+        assert detect(content, label=name).name == name
+    assert detect("Jürgen\n".encode("latin-1"), label="iso8859-1").name == "cp1252"
+
+
+@pytest.mark.parametrize("label", ["cp1252", "iso8859-1", "utf-16", "utf-16-le", "cp932"])
+def test_a_label_does_not_make_mojibake_of_utf8(label: str) -> None:
+    for content in ("Jürgen, Łukasz, 田中\n".encode(), b"plain\n", "\ufeffJürgen\n".encode()):
+        assert detect(content, label=label).name == "utf-8"
+    assert detect("\ufeffJürgen\n".encode("utf-16-be"), label=label).name == "utf-16-be"
+
+
+def test_a_label_tells_utf_16_without_a_mark() -> None:
+    assert detect("name,email\n".encode("utf-16-be"), label="utf-16-be").name == "utf-16-be"
+    assert detect("name,email\n".encode("utf-16-le"), label="utf-16").name == "utf-16-le"
+
+
+def test_what_the_sender_says_is_stronger_than_a_label() -> None:
+    assert detect("Jürgen\n".encode("cp1252"), "cp1250", label="cp932").name == "cp1250"
+
+
+def test_a_label_of_utf8_does_not_keep_the_encoding_from_being_found() -> None:
+    assert detect("Jürgen Groß\nJörg Schäfer\n".encode("cp1252"), label="utf-8").name == "cp1252"
+
+
 # What the sender says
 
 

@@ -14,7 +14,6 @@ SCHEMA = OptionsSchema()
 NO_MAPPING = "Expected an object with name, email or both"
 NO_COLUMNS = "Expected the name of a column, or a list of 1 to 10, each of 1 to 255 characters"
 NO_JSON = 'Expected JSON like {"name": "Full name", "email": "Mail"}'
-NO_FILE_ENCODING = "Expected the encoding of a text file, such as utf-8, cp1252 or utf-16"
 NO_ENCODING = "Expected the name of an encoding, such as utf-8, cp1252 or utf-16"
 NO_DELIMITER = "Expected one of , ; | or tab"
 
@@ -106,13 +105,13 @@ def test_an_encoding_is_known_by_any_of_its_names_and_kept_by_the_plain_one(text
         ("nul\0", NO_ENCODING),
         ("é", NO_ENCODING),
         ("x" * 10_000, NO_ENCODING),
-        ("idna", NO_FILE_ENCODING),
-        ("punycode", NO_FILE_ENCODING),
-        ("utf-7", NO_FILE_ENCODING),
-        ("unicode_escape", NO_FILE_ENCODING),
-        ("unicode-escape", NO_FILE_ENCODING),
-        ("raw_unicode_escape", NO_FILE_ENCODING),
-        ("charmap", NO_FILE_ENCODING),
+        ("idna", NO_ENCODING),
+        ("punycode", NO_ENCODING),
+        ("utf-7", NO_ENCODING),
+        ("unicode_escape", NO_ENCODING),
+        ("unicode-escape", NO_ENCODING),
+        ("raw_unicode_escape", NO_ENCODING),
+        ("charmap", NO_ENCODING),
     ],
 )
 def test_a_codec_that_is_no_encoding_of_a_file_is_refused(text: str, message: str) -> None:

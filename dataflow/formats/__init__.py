@@ -78,7 +78,9 @@ def by_media_type(media_type: str) -> Format | None:
     return next((known for known in FORMATS.values() if media_type in known.media_types), None)
 
 
-def recognise(head: bytes, media_type: str, file_name: str | None, encoding: str | None = None) -> Format:
+def recognise(
+    head: bytes, media_type: str, file_name: str | None, encoding: str | None = None, charset: str | None = None
+) -> Format:
     """The format of content that begins with `head` (up to 64 KiB, expanded).
 
     The content decides; the declared type, and after it the file name, break ties.
@@ -86,7 +88,7 @@ def recognise(head: bytes, media_type: str, file_name: str | None, encoding: str
     :raises UnsupportedMediaType: for content that is binary.
     """
     declared = by_media_type(media_type) or _by_name(file_name)
-    return FORMATS[name_of(head, declared.name if declared else None, encoding)]
+    return FORMATS[name_of(head, declared.name if declared else None, text.wish_of(head, encoding, charset))]
 
 
 def check_header(format_name: str, head: bytes, reading: Reading) -> None:

@@ -30,7 +30,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     :raises MalformedInput: when there is no telling the encoding, and for a quote that is never closed.
     :raises RowTooLarge: when a row needs more than `max_row_bytes`.
     """
-    texts = read_text(pieces, reading.encoding, findings, reading.is_beginning)
+    texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
     head, first_line, found = _settle(texts, reading)
     if found is None:
         return
@@ -56,7 +56,7 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
     is_whole = not reading.is_beginning
     encoding = None
     try:
-        encoding = detect(head, reading.encoding, is_whole)
+        encoding = detect(head, reading.encoding, is_whole, reading.charset)
         line, text = _without_blank_lines("".join(decoded([head], encoding)))
         return dialect.find(text, reading, is_whole, first_line=line + 1)
     except (MalformedInput, MissingColumns):

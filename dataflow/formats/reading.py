@@ -16,6 +16,7 @@ class Reading:
     max_expanded_bytes: int = 10 * 1024**3  #: of a compressed file, over all that it expands to
     mapping: Mapping | None = None  #: columns of `name` and `email`; either may be missing, and is then found out
     encoding: str | None = None  #: a codec's name
+    charset: str | None = None  #: the same, as a mere label: the content may prove it wrong
     delimiter: str | None = None  #: one character
     skip_rows: int | None = None  #: physical lines before the header row
     is_beginning: bool = False  #: the content may end anywhere: rows that are not complete are no errors

@@ -28,6 +28,7 @@ _MARKS: Final = (
     ("utf-16-le", codecs.BOM_UTF16_LE),
     ("utf-16-be", codecs.BOM_UTF16_BE),
 )
+_WIDE: Final = ("utf-16", "utf-32")
 #: Codecs that look for a byte order mark themselves, and what they are without one.
 _WITHOUT_MARK: Final = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 #: How ISO-2022-JP changes to and from Japanese; without these it looks like ASCII.
@@ -56,29 +57,41 @@ class Encoding:
     is_guess: bool = False  #: neither said by its sender nor proved by its bytes
 
 
-def detect(head: bytes, wish: str | None = None, is_whole: bool = False) -> Encoding:
+def detect(head: bytes, wish: str | None = None, is_whole: bool = False, label: str | None = None) -> Encoding:
     """The encoding of content that begins with `head`, whose last character may be cut unless it `is_whole`.
 
     :param wish: what its sender says; it counts, whatever the bytes look like.
+    :param label: what its Content-Type says, often a client's default; it counts where the bytes prove nothing else.
     :raises MalformedInput: when there is no telling.
     """
     bearing = marked(head)
-    if wish is not None:
-        return _wished(head, codecs.lookup(wish).name, bearing)
-    if bearing:
+    if bearing and wish is None:
         return bearing
+    if stated := wish_of(head, wish, label):
+        return _wished(head, codecs.lookup(stated).name, bearing)
     if head.isascii() and _JAPANESE_ESCAPE.search(head):
         return Encoding("iso2022_jp")
-    if _is_utf8(head, is_whole):
-        return Encoding("utf-8")
+    return Encoding("utf-8") if _is_utf8(head, is_whole) else _presumed(head, label)
+
+
+def _presumed(head: bytes, label: str | None) -> Encoding:
+    """What a text that is not in UTF-8 as a whole is most likely in."""
     if _is_partly_utf8(head):
         return Encoding("utf-8", is_guess=True)
+    if label and not label.startswith("utf"):
+        # Browsers have long read what is called latin-1 as what it is.
+        return Encoding("cp1252" if label == "iso8859-1" else label)
     if name := guess(head):
         return Encoding(name, is_guess=True)
     raise MalformedInput(
         "The text is not in UTF-8, and too little of it tells which other encoding it is in. Save it as UTF-8, or name "
         "its encoding, as in encoding=cp1252."
     )
+
+
+def wish_of(head: bytes, wish: str | None, label: str | None) -> str | None:
+    """`wish`, or `label` when it speaks of an encoding that has zero bytes, without which it would look like UTF-8."""
+    return wish or (label if label and label.startswith(_WIDE) and b"\0" in head else None)
 
 
 def marked(head: bytes) -> Encoding | None:
@@ -100,7 +113,7 @@ def decoded(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
 
 
 def read_text(
-    pieces: Iterable[bytes], wish: str | None, findings: Findings, is_beginning: bool = False
+    pieces: Iterable[bytes], wish: str | None, findings: Findings, is_beginning: bool = False, label: str | None = None
 ) -> Iterator[str]:
     """The text of a content in whatever encoding it is; `findings` learns which, before the first piece is given.
 
@@ -114,7 +127,7 @@ def read_text(
         missing_bytes -= len(piece)
         if missing_bytes <= 0:
             break
-    encoding = detect(b"".join(head)[:HEAD_BYTES], wish, is_whole=missing_bytes > 0 and not is_beginning)
+    encoding = detect(b"".join(head)[:HEAD_BYTES], wish, missing_bytes > 0 and not is_beginning, label)
     findings.facts["encoding"] = encoding.name
     findings.facts["hasByteOrderMark"] = bool(encoding.mark)
     return decoded(chain(_emptied(head), pieces), encoding)

@@ -62,9 +62,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     head, pieces = _peek(iter(pieces))
     # Where properties name their own encodings, one for the whole file would be wrong for some of them.
     wish = reading.encoding or ("utf-8" if b"CHARSET=" in head.upper() else None)
-    if _has_ascii_newlines(head, wish):
+    if _has_ascii_newlines(head, wish or reading.charset):
         pieces = cards.with_whole_characters(pieces)
-    texts = read_text(pieces, wish, findings, reading.is_beginning)
+    texts = read_text(pieces, wish, findings, reading.is_beginning, reading.charset)
     record = 0
     for block in _blocks(_complete(cards.split(texts, reading.max_row_bytes), reading), findings):
         yield Block(record, *block)

@@ -17,6 +17,7 @@ from typing import Any
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
 
 from dataflow.config import MEDIA_TYPE
@@ -122,14 +123,14 @@ class RawBody:
 
 class FormFile:
     """The file of a multipart form, as pieces; fields are handed to `on_field` and the file's own headers to
-    `on_file(name, media_type)` as they come, before or after it.
+    `on_file(name, media_type, charset)` as they come, before or after it.
     """
 
     def __init__(
         self,
         boundary: str,
         on_field: Callable[[str, str], None],
-        on_file: Callable[[str | None, str], None],
+        on_file: Callable[[str | None, str, str], None],
     ) -> None:
         if not boundary:
             raise InvalidRequest("The Content-Type multipart/form-data lacks its boundary.")
@@ -187,10 +188,11 @@ class FormFile:
         self._seen.add(event.name)
         self._field, self._value = ("" if is_file else event.name), bytearray()
         if isinstance(event, File):
-            media_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            media_type, facts = parse_options_header(event.headers.get("Content-Type", ""))
+            media_type = media_type.lower()
             if media_type and not _MEDIA_TYPE.fullmatch(media_type):
                 raise InvalidRequest("The Content-Type of the form's file is not one.")
-            self._on_file(event.filename or None, media_type)
+            self._on_file(event.filename or None, media_type, facts.get("charset", ""))
 
     def _take_value(self, event: Data) -> None:
         self._value += event.data

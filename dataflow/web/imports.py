@@ -8,7 +8,7 @@ from dataflow import logs
 from dataflow.arrival import Arrival
 from dataflow.errors import InvalidRequest, Issue, TooManyUploads, UnsupportedEncoding, UnsupportedMediaType
 from dataflow.formats import FORMATS, by_media_type
-from dataflow.options import OptionsSchema
+from dataflow.options import OptionsSchema, charset_label
 from dataflow.web import parameters, services
 from dataflow.web.bodies import FormFile, RawBody
 
@@ -80,6 +80,7 @@ def describe(incoming: Request, body: RawBody) -> Arrival:
         is_json_body=by_media_type(media_type) is FORMATS["json"],
         is_form=media_type == MULTIPART,
         is_gzip=encoding in GZIP,
+        charset=charset_label(incoming.mimetype_params.get("charset", "")),
         request_id=logs.request_id.get(),
     )
     if media_type == MULTIPART:
@@ -91,8 +92,8 @@ def _form_pieces(incoming: Request, arrival: Arrival) -> Iterator[bytes]:
     def on_field(name: str, value: str) -> None:
         arrival.take(parameters.read(_OPTIONS, {name: value}))
 
-    def on_file(name: str | None, media_type: str) -> None:
-        arrival.media_type = media_type
+    def on_file(name: str | None, media_type: str, charset: str) -> None:
+        arrival.media_type, arrival.charset = media_type, charset_label(charset)
         arrival.file_name = _base_name(name) if name else None
 
     form = FormFile(incoming.mimetype_params.get("boundary", ""), on_field, on_file)

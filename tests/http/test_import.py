@@ -308,6 +308,26 @@ def test_the_fields_of_a_form_count_wherever_they_come(
     assert stored_contacts() == [("Änne", "aenne@example.com", "crm")] * 2
 
 
+@pytest.mark.one_storage
+def test_a_content_type_may_name_the_encoding_of_a_stream_and_of_a_forms_file(
+    web: Web, work_off: Callable[[], int], stored_contacts: StoredContacts
+) -> None:
+    # Read as cp1250, it would be another name.
+    content = "name,email\nSøren,s@example.com\n".encode("mac-roman")
+    media_type = "text/csv; Charset=Macintosh"
+    bodies: list[dict[str, Any]] = [
+        {"data": content, "headers": {"Content-Type": media_type, "X-Source": "crm"}},
+        {"files": {"file": ("contacts.csv", content, media_type)}, "params": {"source": "crm"}},
+    ]
+    for body in bodies:
+        job_id = web.post(**body).json()["jobId"]
+        assert web.job(job_id)["options"]["charset"] == "mac-roman"
+        [row] = web.post("/import/preview", **body).json()["rows"]
+        assert row["name"] == "Søren"
+    assert work_off() == 0
+    assert stored_contacts() == [("Søren", "s@example.com", "crm")] * 2
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252"])
 def test_a_json_body_may_be_in_another_encoding_when_it_says_so(
     encoding: str, web: Web, work_off: Callable[[], int], stored_contacts: StoredContacts
