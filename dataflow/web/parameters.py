@@ -2,6 +2,7 @@
 
 import re
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from flask import request
 from marshmallow import Schema, ValidationError
@@ -29,8 +30,13 @@ def read(schema: Schema, values: dict[str, str]) -> dict[str, Any]:
 def query() -> dict[str, str]:
     """The query parameters.
 
-    :raises InvalidRequest: when one is given twice.
+    :raises InvalidRequest: when one is given twice, or is not UTF-8.
     """
+    try:
+        # werkzeug would take what it cannot decode as it is written: caf%E9.
+        unquote_to_bytes(request.query_string).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The query is not UTF-8. Percent-encode its parameters as UTF-8.") from error
     for name, values in request.args.lists():
         if len(values) > 1:
             raise InvalidRequest(f"The query parameter {name} is given {len(values)} times; give it once.")

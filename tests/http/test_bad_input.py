@@ -264,6 +264,16 @@ def test_a_parameter_given_twice_is_refused(web: Web, left_behind: Callable[[], 
     assert not left_behind()
 
 
+@pytest.mark.one_storage
+def test_a_query_in_another_encoding_is_refused_rather_than_stored_as_it_is_written(
+    web: Web, left_behind: Callable[[], list[Any]]
+) -> None:
+    answer = web.post("/import?source=caf%E9", data=GOOD_CSV, headers={"Content-Type": CSV})
+    assert refusal(answer) == (400, "invalid_request")
+    assert "UTF-8" in answer.json()["error"]
+    assert not left_behind()
+
+
 @pytest.mark.parametrize("media_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/xml"])
 def test_a_type_that_cannot_be_imported_is_answered_with_those_that_can(
     media_type: str | None, web: Web, left_behind: Callable[[], list[Any]]
