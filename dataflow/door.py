@@ -21,13 +21,17 @@ _TYPES: Final[dict[str, tuple[type, str]]] = {
 
 
 class JsonDoor:
-    """Takes one body piece by piece. With `judges_rows` every contact has to be valid, else only the document."""
+    """Takes one body piece by piece; options that are `given` outside of it win over its members.
 
-    def __init__(self, reading: Reading, judges_rows: bool, max_rejects: int = MAX_REJECTS_DEFAULT) -> None:
+    Every contact has to be valid, unless bad ones are to be skipped or it is a dry run: then the verdicts are left to
+    the worker. Members that say so may stand anywhere.
+    """
+
+    def __init__(self, reading: Reading, given: dict[str, Any]) -> None:
         self._walker = JsonWalker(reading, Findings())
-        self._judges_rows = judges_rows
-        self._max_rejects = max_rejects
+        self._given = given
         self._rows = Tally()
+        self._too_many: TooManyRejects | None = None
 
     def feed(self, piece: bytes) -> None:
         """Look at the next piece.
@@ -36,35 +40,54 @@ class JsonDoor:
         :raises TooManyRejects: when there is no point in looking on.
         """
         block = self._walker.feed(piece)
-        if block and self._judges_rows:
+        if block and not self._too_many and not self._is_lenient():
             self._rows.reject(verdicts.judge(block).refusals)
-            if self._rows.rows_rejected > self._max_rejects:
-                raise TooManyRejects(
-                    f"{self._rows.rows_rejected} of the first {self._walker.row_count} contacts are invalid, and "
-                    f"maxRejects allows {self._max_rejects}.",
-                    self._rows.issues,
-                    self._rows.issue_count,
-                )
+            self._limit()
+        if self._too_many and self._walker.is_bare:
+            raise self._too_many
 
-    def close(self, given: dict[str, Any]) -> dict[str, Any]:
-        """End the body; its members that are options, of which those `given` outside of it win over its own.
+    def close(self) -> dict[str, Any]:
+        """End the body; the options that are given, and those among its members.
 
         :raises MalformedInput: when the document is not complete.
-        :raises InvalidContacts: with everything that is wrong with it.
+        :raises InvalidContacts, TooManyRejects: with what is wrong with it.
         """
         self._walker.close()
-        found = self._walker.members.items()
-        members = {name: value for name, value in found if value is not None or name in _TYPES}
-        options = {**members, **given}
-        if options.get("onInvalid") == "skip" or options.get("dryRun") is True:
-            self._rows = Tally()
-        issues = [*self._frame_issues(members, options), *self._rows.issues]
+        if self._is_lenient():
+            self._rows, self._too_many = Tally(), None
+        if self._too_many:
+            raise self._too_many
+        options = self._options()
+        issues = [*self._frame_issues(options), *self._rows.issues]
         if issues:
             count = len(issues) - len(self._rows.issues) + self._rows.issue_count
             raise InvalidContacts(f"Invalid JSON format: {_summary(issues[0], count)}", issues[:MAX_ISSUES], count)
         return options
 
-    def _frame_issues(self, members: dict[str, Any], options: dict[str, Any]) -> Iterator[Issue]:
+    def _members(self) -> dict[str, Any]:
+        found = self._walker.members.items()
+        return {name: value for name, value in found if value is not None or name in _TYPES}
+
+    def _options(self) -> dict[str, Any]:
+        """All that are known so far."""
+        return {**self._members(), **self._given}
+
+    def _is_lenient(self) -> bool:
+        options = self._options()
+        return options.get("onInvalid") == "skip" or options.get("dryRun") is True
+
+    def _limit(self) -> None:
+        """Stop judging beyond maxRejects. Members behind the rows may still call for leniency."""
+        limit = self._options().get("maxRejects", MAX_REJECTS_DEFAULT)
+        if type(limit) is int and self._rows.rows_rejected > max(limit, 0):
+            self._too_many = TooManyRejects(
+                f"{self._rows.rows_rejected} of the first {self._walker.row_count} contacts are invalid, and "
+                f"maxRejects allows {limit}.",
+                self._rows.issues,
+                self._rows.issue_count,
+            )
+
+    def _frame_issues(self, options: dict[str, Any]) -> Iterator[Issue]:
         """What is wrong around the rows."""
         if self._walker.data_type is None:
             yield Issue(("data",), "Required")
@@ -73,7 +96,7 @@ class JsonDoor:
         elif self._walker.row_count == 0:
             yield Issue(("data",), "Must contain at least 1 contact")
         yield from contacts.source_issues(options.get("source"))
-        for name, value in members.items():
+        for name, value in self._members().items():
             if name != "source":
                 yield from _option_issues(name, value)
 

@@ -12,8 +12,19 @@ from typing import Any, Final
 from dataflow import verdicts
 from dataflow.arrival import Arrival
 from dataflow.config import Config
+from dataflow.door import JsonDoor
 from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MalformedInput, MissingColumns, NoContacts
-from dataflow.formats import PIECE_BYTES, Block, Findings, Reading, compression, read_blocks, recognise
+from dataflow.formats import (
+    PIECE_BYTES,
+    Block,
+    Findings,
+    Reading,
+    Transcoder,
+    compression,
+    json_encoding,
+    read_blocks,
+    recognise,
+)
 from dataflow.receipt import HEAD_BYTES
 from dataflow.rejects import MAX_VALUE_CHARACTERS
 from dataflow.storable import storable
@@ -53,6 +64,8 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
         beginning = head[:HEAD_BYTES]
         name = recognise(beginning, arrival.media_type, arrival.file_name, options.encoding, options.charset).name
     reading = options.reading(config.max_row_bytes, min(config.max_expanded_bytes, MAX_WORKBOOK_BYTES))
+    if arrival.is_json_body and is_complete:
+        _check_members(head, reading, arrival.given)
     try:
         rows = _rows(name, head, replace(reading, is_beginning=not is_complete), findings)
     except (MissingColumns, AmbiguousColumns) as error:
@@ -63,6 +76,15 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
         raise NoContacts("There is not one contact in the file: it has no rows.")
     found = {**findings.as_json(), "ignoredColumns": findings.ignored_columns}
     return {"format": name, **found, "isComplete": is_complete, "rows": rows}
+
+
+def _check_members(content: bytes, reading: Reading, given: dict[str, Any]) -> None:
+    """Refuse a request whose members are, as importing it would; what its rows are worth is shown row by row."""
+    encoding = json_encoding(content, reading)
+    door = JsonDoor(reading, {"source": "preview", **given, "onInvalid": "skip"})
+    for piece in _cut(Transcoder(encoding).feed(content) if encoding else content):
+        door.feed(piece)
+    door.close()
 
 
 def _begin(arrival: Arrival) -> tuple[bytes, bool, bool]:

@@ -61,7 +61,7 @@ class Receipt:
         if self._door:
             if self._inflater:
                 self._inflater.close()
-            arrival.given = self._door.close(arrival.given)
+            arrival.given = self._door.close()
         else:
             contacts.check_source(arrival.source)
         if arrival.is_form:
@@ -69,13 +69,8 @@ class Receipt:
             self._look()
 
     def _open_door(self) -> JsonDoor | None:
-        """The check that the body's rows have to pass here, None when they are left to the worker."""
-        if not self._arrival.is_json_body:
-            return None
-        # Asking for bad rows to be skipped, or for a dry run, leaves their verdict to the worker.
-        options = self._arrival.options()
-        judges_rows = options.on_invalid == "abort" and not options.dry_run
-        return JsonDoor(self._reading(), judges_rows, options.max_rejects)
+        """The check that a body which is the request itself has to pass here."""
+        return JsonDoor(self._reading(), self._arrival.given) if self._arrival.is_json_body else None
 
     def _reading(self) -> Reading:
         """How the content is to be read, as far as it is looked at here."""

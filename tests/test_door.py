@@ -20,10 +20,11 @@ def pass_through(
     body: object, given_source: str | None = None, judges_rows: bool = True, piece_bytes: int = 1 << 20
 ) -> dict[str, Any]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    door = JsonDoor(Reading(64 * 1024), judges_rows)
+    given = {} if given_source is None else {"source": given_source}
+    door = JsonDoor(Reading(64 * 1024), given if judges_rows else {**given, "onInvalid": "skip"})
     for start in range(0, len(content), piece_bytes):
         door.feed(content[start : start + piece_bytes])
-    return door.close({} if given_source is None else {"source": given_source})
+    return door.close()
 
 
 def refusal(body: object, given_source: str | None = None, **options: Any) -> InvalidContacts:
@@ -138,7 +139,8 @@ def test_a_single_issue_is_a_sentence():
 
 
 def test_rows_are_left_to_the_worker_on_request():
-    assert pass_through({"source": "crm", "data": [BAD, 5, ADA]}, judges_rows=False) == {"source": "crm"}
+    options = pass_through({"source": "crm", "data": [BAD, 5, ADA]}, judges_rows=False)
+    assert options == {"source": "crm", "onInvalid": "skip"}
 
 
 @pytest.mark.parametrize("judges_rows", [True, False])
@@ -163,14 +165,14 @@ def test_a_broken_document_is_refused_whoever_judges_its_rows(body: bytes, judge
 
 
 def test_a_broken_document_is_refused_before_its_end():
-    door = JsonDoor(Reading(64 * 1024), judges_rows=True)
+    door = JsonDoor(Reading(64 * 1024), {})
     door.feed(b'[{"name":"Ada","email":"ada@example.org"}')
     with pytest.raises(MalformedInput):
         door.feed(b"}")
 
 
 def test_a_row_over_the_limit_is_refused_before_its_end():
-    door = JsonDoor(Reading(64 * 1024), judges_rows=True)
+    door = JsonDoor(Reading(64 * 1024), {})
     door.feed(b'{"data":[{"name":"')
     with pytest.raises(RowTooLarge):
         for _ in range(4):
@@ -205,31 +207,51 @@ def test_an_option_in_the_body_that_is_wrong_is_refused_by_name(member: str, val
 
 
 def test_what_is_asked_for_outside_wins_over_the_body():
-    door = JsonDoor(Reading(64 * 1024), judges_rows=False)
+    door = JsonDoor(Reading(64 * 1024), {"source": "crm", "onInvalid": "skip"})
     door.feed(json.dumps({"source": "own", "data": [BAD], "onInvalid": "abort"}).encode())
-    assert door.close({"source": "crm", "onInvalid": "skip"}) == {"source": "crm", "onInvalid": "skip"}
+    assert door.close() == {"source": "crm", "onInvalid": "skip"}
 
 
 def test_members_are_found_by_their_aliases_and_by_a_mapping():
     body = {"source": "crm", "data": [{"firstName": "Ada", "surname": "L", "emailAddress": "ada@example.org"}]}
     assert pass_through(body) == {"source": "crm"}
-    door = JsonDoor(Reading(64 * 1024, mapping={"name": ["called"], "email": ["at"]}), judges_rows=True)
+    door = JsonDoor(Reading(64 * 1024, mapping={"name": ["called"], "email": ["at"]}), {"source": "crm"})
     door.feed(
         b'[{"called": "Ada", "at": "ada@example.org", "email": "nobody"}, {"called": "Bob", "email": "b@example.org"}]'
     )
     with pytest.raises(InvalidContacts) as caught:
-        door.close({"source": "crm"})
+        door.close()
     assert [issue.path for issue in caught.value.issues] == [("data", 1, "email")]
 
 
 def test_there_is_no_looking_on_when_more_rows_are_invalid_than_may_be() -> None:
-    door = JsonDoor(Reading(64 * 1024), judges_rows=True, max_rejects=3)
+    door = JsonDoor(Reading(64 * 1024), {"maxRejects": 3})
     door.feed(json.dumps([ADA, BAD, BAD, BAD])[:-1].encode())
     with pytest.raises(
         TooManyRejects, match="4 of the first 5 contacts are invalid, and maxRejects allows 3"
     ) as caught:
         door.feed(b"," + json.dumps(BAD).encode())
     assert caught.value.issue_count == 8
+
+
+@pytest.mark.parametrize("wish", [{"onInvalid": "skip"}, {"dryRun": True}])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_too_many_bad_rows_are_the_workers_to_judge_wherever_the_body_says_so(
+    wish: dict[str, Any], is_first: bool
+) -> None:
+    rows = {"data": [BAD] * 20}
+    body = {"source": "crm", **(wish | rows if is_first else rows | wish)}
+    for piece_bytes in (7, 1 << 20):
+        assert pass_through({"maxRejects": 3, **body}, piece_bytes=piece_bytes) == {
+            "source": "crm", "maxRejects": 3, **wish
+        }  # fmt: skip
+
+
+def test_the_body_itself_may_say_how_many_bad_rows_are_too_many() -> None:
+    body = {"source": "crm", "maxRejects": 3, "data": [BAD] * 9}
+    with pytest.raises(TooManyRejects, match="4 of the first 4 contacts are invalid, and maxRejects allows 3"):
+        pass_through(body, piece_bytes=1)
+    assert refusal({**body, "maxRejects": 9}).issue_count == 18
 
 
 @pytest.mark.parametrize("name", ["mapping", "encoding", "delimiter", "skipRows"])

@@ -74,6 +74,11 @@ class JsonWalker:
         self._origin = EventOrigin()
 
     @property
+    def is_bare(self) -> bool:
+        """The document is the array of rows itself, so that no members follow."""
+        return self._rows_depth == 1
+
+    @property
     def row_count(self) -> int:
         """The rows that have ended so far."""
         return self._reader.row_count
