@@ -159,21 +159,6 @@ def _limits(seconds: float, lock_seconds: float) -> dict[str, str]:
     return {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
 
 
-def lock_within(connection: Connection, statement: str, seconds: float) -> bool:
-    """Run the query, which waits for a lock and nothing else; False when it was not had within `seconds`.
-
-    The open transaction, whose locks have no other limit, goes on either way.
-    """
-    try:
-        with connection.transaction():
-            limit_statements(connection, 0, seconds)
-            connection.execute(query(statement))
-            limit_statements(connection, 0, 0)
-    except psycopg.errors.LockNotAvailable:
-        return False
-    return True
-
-
 @contextmanager
 def limited(connection: Connection, seconds: float) -> Iterator[None]:
     """A transaction that ends within about `seconds`, also when a network swallows what it acknowledges.

@@ -88,18 +88,13 @@ def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options
     """Count what became of the valid rows; those that were only staged become contacts here."""
     tally = attempt.tally
     valid_rows = tally.rows_read - tally.rows_rejected
-
-    def step() -> None:
-        tally.merge_steps += 1
-        attempt.check()
-
     if options.on_conflict == "insert":
         copied = valid_rows if options.dry_run else copied
         counts = merge.Counts(copied, 0, valid_rows - copied)
     elif options.dry_run:
-        counts = merge.count(connection, options.on_conflict, step)
+        counts = merge.count(connection, options.on_conflict)
     else:
-        counts = merge.merge(connection, options.on_conflict, attempt.job.source, step)
+        counts = merge.merge(connection, options.on_conflict, attempt.job.source)
     if options.dry_run:
         tally.findings.facts["dryRun"] = {
             "rowsImported": counts.rows_imported,

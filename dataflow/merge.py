@@ -4,17 +4,12 @@
 caller's, which must read committed. Only merges see one another; a plain import that commits meanwhile is not seen.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow.db import Connection, lock_within, query
+from dataflow.db import Connection, query
 
 COPY_STAGED: Final = "copy_staged"
-#: How long to wait for another merge before saying that this one still waits.
-TURN_SECONDS: Final = 10.0
-
-Step = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,49 +27,40 @@ def stage(connection: Connection) -> None:
     connection.execute(query("add_staging_key"))
 
 
-def merge(connection: Connection, on_conflict: str, source: str, step: Step = lambda: None) -> Counts:
+def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
     """Bring the staged rows into contacts, by `skip` or `update`; waits for merges of other transactions to end.
 
-    The others wait in turn until this transaction ends, so let it be short from here on. `step` is called between the
-    statements, and now and then while it waits; what it raises ends the merge.
+    The others wait in turn until this transaction ends, so let it be short from here on.
     """
-    repeats, rows = _prepare(connection, on_conflict, step)
-    # Whoever waits for its turn leaves the queue for a moment to call `step`; those behind it may pass.
-    while not lock_within(connection, "lock_merge", TURN_SECONDS):
-        step()
-    step()
+    repeats, rows = _prepare(connection, on_conflict)
+    connection.execute(query("lock_merge"))
     updated = 0
     if on_conflict == "update":
         connection.execute(query("find_outdated"))
-        step()
         updated = _row_count(connection, "update_known")
     else:
         connection.execute(query("find_known"))
-    step()
     imported = connection.execute(query("insert_unknown"), {"source": source}).rowcount
     return Counts(imported, updated, repeats + rows - imported - updated)
 
 
-def count(connection: Connection, on_conflict: str, step: Step = lambda: None) -> Counts:
+def count(connection: Connection, on_conflict: str) -> Counts:
     """What `merge` would do at this moment. Waits for nobody."""
-    repeats, rows = _prepare(connection, on_conflict, step)
+    repeats, rows = _prepare(connection, on_conflict)
     connection.execute(query("find_known"))
-    step()
     known = _row_count(connection, "count_known")
     if on_conflict == "update":
         return Counts(rows - known, known, repeats)
     return Counts(rows - known, 0, repeats + known)
 
 
-def _prepare(connection: Connection, on_conflict: str, step: Step) -> tuple[int, int]:
+def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
     """How many rows the file itself makes superfluous, and how many are left, each with an address of its own.
 
     All that can be done before others have to wait.
     """
     repeats = connection.execute(query("drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
-    step()
     connection.execute(query("analyze_staged"))
-    step()
     return repeats, _row_count(connection, "plan_merge")
 
 

@@ -28,7 +28,6 @@ class Tally:
     rows_not_imported: int = 0  #: valid, and of a dry run
     rows_reverted: int = 0  #: contacts that an attempt at a revert has deleted
     bytes_done: int = 0  #: bytes of the object read
-    merge_steps: int = 0  #: statements that have ended, and turns that others had meanwhile: it has not got stuck
     findings: Findings = field(default_factory=Findings)
     issues: list[Issue] = field(default_factory=list)  #: the first MAX_ISSUES of the rejected rows
     issue_count: int = 0

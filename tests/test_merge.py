@@ -162,32 +162,6 @@ def test_a_merge_waits_for_the_one_before_it_and_sees_what_that_has_committed(
     assert stored_contacts() == [("Ann", "ann@a.co", "early"), ("Ben", "ben@b.co", "new")]
 
 
-def test_a_merge_that_waits_for_its_turn_says_so_and_can_be_ended(
-    connection: db.Connection, database: str, stored_contacts: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else a queue of merges into a large table would look as if it had got stuck."""
-    monkeypatch.setattr(merge, "TURN_SECONDS", 0.05)
-    steps = threading.Semaphore(0)
-
-    def late(step: Callable[[], object]) -> tuple[Counts, list[Any]]:
-        with db.connect(database, "late") as own, staged(own, [("Anna", "ANN@a.co")]):
-            counts = merge.merge(own, "skip", "late", step)
-            limits = "SELECT setting FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout')"
-            return counts, [row["setting"] for row in own.execute(limits)]
-
-    with ThreadPoolExecutor() as threads, staged(connection, [("Ann", "ann@a.co")]):
-        merge.merge(connection, "skip", "early")
-        left = iter(range(10))
-        with pytest.raises(StopIteration):
-            late(lambda: next(left))
-        waiting = threads.submit(late, steps.release)
-        for _ in range(10):
-            assert steps.acquire(timeout=10), "it gives no sign of life"
-        assert not waiting.done()
-    assert waiting.result() == (Counts(0, 0, 1), ["0", "0"])
-    assert stored_contacts() == [("Ann", "ann@a.co", "early")]
-
-
 def test_what_was_staged_is_gone_with_its_transaction(connection: db.Connection, stored_contacts: Stored) -> None:
     with pytest.raises(RuntimeError), staged(connection, [("Ann", "ann@a.co")]):
         merge.merge(connection, "update", "lost")

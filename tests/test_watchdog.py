@@ -129,7 +129,7 @@ def test_an_import_that_ends_when_it_is_cut_leaves_its_neighbours_alone(watched:
     assert (neighbour.stopped, watched.left) == (None, [])
 
 
-@pytest.mark.parametrize("counter", ["bytes_done", "rows_imported", "rows_rejected", "merge_steps"])
+@pytest.mark.parametrize("counter", ["bytes_done", "rows_imported", "rows_rejected"])
 def test_an_import_that_moves_a_little_now_and_then_is_left_alone(watched: Watched, counter: str) -> None:
     attempt = watched.watch(attempt_at_a_job())
     for _ in range(4):
