@@ -26,6 +26,8 @@ class Attempt:
     stopped: DataFlowError | None = None
     confirmed: float = field(default_factory=time.monotonic)  #: when the job was last known to be ours
     is_settling: bool = False  #: its own thread writes the outcome: the fence decides, not a beat
+    merging_pid: int | None = None  #: the server process that merges its rows, while it does
+    merge_looks: int = 0  #: how often that was found at work
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def stop(self, reason: DataFlowError) -> None:

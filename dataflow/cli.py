@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="any other, such as mapping"
     )
     jobs = command("jobs", _jobs, "the newest jobs, as a table")
-    jobs.add_argument("--limit", type=int, default=20, help="how many (default: 20)")
+    jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
     command("psql", _psql, "open psql on the configured database; arguments are passed on")
     command("demo", _demo, "import 5,003 sample contacts with everything embedded")
     return parser
@@ -84,6 +84,12 @@ def _option(text: str) -> tuple[str, str]:
     if not sign:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
     return name, value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a number from 0, not {text!r}")
+    return int(text)
 
 
 def _settings() -> Config:
@@ -150,7 +156,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
     from dataflow import db
 
     statement = str(db.SQL / "queries" / "newest_jobs.sql")
-    return _psql_with(["--set", f"limit={arguments.limit}", "--file", statement])
+    return _psql_with(["--set", "ON_ERROR_STOP=1", "--set", f"limit={arguments.limit}", "--file", statement])
 
 
 def _psql(arguments: argparse.Namespace) -> int:
@@ -158,13 +164,15 @@ def _psql(arguments: argparse.Namespace) -> int:
 
 
 def _psql_with(arguments: list[str]) -> int:
-    """Become psql: the one on the PATH, else the embedded Postgres' own."""
+    """Become psql: the embedded Postgres' own for that, as an older one fails at it, else the one on the PATH."""
     import shutil
 
     from dataflow import embedded
 
-    program = shutil.which("psql") or str(embedded.binary("psql"))
-    os.execv(program, [program, Config.from_env().database_url, *arguments])
+    config = Config.from_env()
+    found = None if config.is_embedded else shutil.which("psql")
+    program = found or str(embedded.binary("psql"))
+    os.execv(program, [program, config.database_url, *arguments])
 
 
 def _demo(_: argparse.Namespace) -> int:

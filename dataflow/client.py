@@ -111,7 +111,7 @@ def _wait(
             if time.monotonic() > answered + LOST_SECONDS:
                 raise RequestError(f"{error.message} The import may go on; look at {url} later.") from error
         else:
-            progress.show(job["state"], job["bytesDone"], job["bytesTotal"], f"{job['rowsImported']:,} rows")
+            progress.show(job["state"], job["bytesDone"], job["bytesTotal"], f"{job['rowsRead']:,} rows")
             if job["finishedAt"]:
                 return job
             if job["state"] == "queued" and answered > claim_deadline:
@@ -158,6 +158,8 @@ def summary(job: Mapping[str, Any]) -> str:
     counts = f"{job['rowsImported']:,} rows imported, {job['rowsRejected']:,} rejected"
     others = {"updated": "rowsUpdated", "skipped": "rowsSkipped", "not imported": "rowsNotImported"}
     counts += "".join(f", {job[name]:,} {what}" for what, name in others.items() if job[name])
+    if would := job["detected"].get("dryRun"):
+        counts += " (would be {rowsImported:,} imported, {rowsUpdated:,} updated, {rowsSkipped:,} skipped)".format(**would)
     rate = max(job["rowsRead"], job["rowsImported"]) / max(seconds, 0.001)
     return f"Job {job['jobId']} {job['state']}: {counts} in {seconds:.2f} s ({rate:,.0f} rows/s)"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from dataflow import db, jobs
 from dataflow.attempt import Attempt
-from dataflow.db import Connection
+from dataflow.db import Connection, query
 from dataflow.errors import DatabaseError, LeaseLost
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,11 @@ class Heartbeat:
         asked_at = time.monotonic()
         with db.translated():
             jobs.beat(connection, attempt.job, attempt.tally, self._interval_seconds)
-        attempt.confirmed = asked_at
+            attempt.confirmed = asked_at
+            if attempt.merging_pid is not None:
+                with db.limited(connection, self._interval_seconds):
+                    found = connection.execute(query("merge_moves"), {"pid": attempt.merging_pid})
+                    attempt.merge_looks += found.rowcount
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -7,7 +7,7 @@ those that are there already to `merge`, and what to do about an error to `slot`
 
 import select
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -91,10 +91,12 @@ def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options
     if options.on_conflict == "insert":
         copied = valid_rows if options.dry_run else copied
         counts = merge.Counts(copied, 0, valid_rows - copied)
-    elif options.dry_run:
-        counts = merge.count(connection, options.on_conflict)
     else:
-        counts = merge.merge(connection, options.on_conflict, attempt.job.source)
+        with _watched_from_outside(connection, attempt):
+            if options.dry_run:
+                counts = merge.count(connection, options.on_conflict)
+            else:
+                counts = merge.merge(connection, options.on_conflict, attempt.job.source)
     if options.dry_run:
         tally.findings.facts["dryRun"] = {
             "rowsImported": counts.rows_imported,
@@ -102,9 +104,21 @@ def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options
             "rowsSkipped": counts.rows_skipped,
         }
         tally.rows_not_imported, counts = valid_rows, merge.Counts(0, 0, 0)
-        tally.first_contact_id = tally.last_contact_id = None
     tally.rows_imported, tally.rows_updated = counts.rows_imported, counts.rows_updated
     tally.rows_skipped = counts.rows_skipped
+    if not tally.rows_imported:
+        tally.first_contact_id = tally.last_contact_id = None
+
+
+@contextmanager
+def _watched_from_outside(connection: Connection, attempt: Attempt) -> Iterator[None]:
+    """While a single statement works, or waits for its turn, there is nothing here to be counted."""
+    row = connection.execute(query("backend_pid")).fetchone()
+    attempt.merging_pid = int(row["pid"]) if row else None
+    try:
+        yield
+    finally:
+        attempt.merging_pid = None
 
 
 def _accepted(judged: Iterator[Verdict], options: Options) -> Iterator[Verdict]:
@@ -122,7 +136,8 @@ def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], sta
             for verdict in good:
                 if verdict.names:
                     copy.write(contacts.copy_lines(verdict.names, verdict.emails, source, ids))
-                    tally.rows_imported += len(verdict.names)
+                    # What is only staged may never be a contact.
+                    tally.rows_imported += 0 if source is None else len(verdict.names)
                 attempt.check()
                 if _has_spoken(connection):
                     # Waiting for the end of the file to hear it may take an hour.

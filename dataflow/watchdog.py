@@ -110,7 +110,7 @@ class Watchdog:
         for attempt in attempts:
             tally = attempt.tally
             rows = (tally.rows_read, tally.rows_imported, tally.rows_rejected, tally.rows_reverted)
-            position = (tally.bytes_done, *rows)
+            position = (tally.bytes_done, attempt.merge_looks, *rows)
             known, since = before.get(attempt, (None, now))
             self._positions[attempt] = (position, since if known == position else now)
         return [(attempt, since) for attempt, (_, since) in self._positions.items()]

@@ -75,7 +75,9 @@ def test_help_lists_every_command_with_a_line_and_so_does_the_commands_own_help(
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("jobs", "--nonsense"), ("import", "file.csv")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("nonsense",), ("jobs", "--nonsense"), ("jobs", "--limit", "-1"), ("import", "file.csv")]
+)
 def test_a_wrong_command_line_is_refused_with_its_usage(arguments: tuple[str, ...]) -> None:
     done = dataflow(*arguments)
     assert done.returncode == 2
@@ -212,7 +214,8 @@ def test_options_are_passed_on_and_every_count_is_told(
     options = ["--source", "s", "--on-conflict", "skip", "--option", 'mapping={"name": "who", "email": "at"}']
     looked = command("import", file, *options, "--dry-run", PORT=web.port)
     assert looked.returncode == 0, looked.stderr
-    assert "succeeded: 0 rows imported, 0 rejected, 2 not imported" in looked.stdout
+    would = "succeeded: 0 rows imported, 0 rejected, 2 not imported (would be 1 imported, 0 updated, 1 skipped)"
+    assert would in looked.stdout
     assert stored_contacts() == []
     done = command("import", file, *options, PORT=web.port)
     assert "succeeded: 1 rows imported, 0 rejected, 1 skipped" in done.stdout
@@ -425,6 +428,12 @@ def test_jobs_is_a_table_of_the_newest(command: Command, web: Web) -> None:
     assert head.split(" | ")[0].strip() == "id" and "rows/s" in head
     assert newest.split()[0] == ids[2].json()["jobId"] and "file 2" in newest
     assert "file 1" in second and "file 0" not in done.stdout
+
+
+def test_jobs_of_a_database_that_is_not_migrated_is_a_failure(empty_database: str) -> None:
+    done = dataflow("jobs", DATABASE_URL=empty_database)
+    assert done.returncode != 0
+    assert "job_status" in done.stderr
 
 
 def test_psql_gets_the_database_and_every_argument(command: Command, database: str) -> None:

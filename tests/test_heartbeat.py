@@ -373,6 +373,43 @@ CREATE TRIGGER dawdle BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION dawdle
 """
 
 
+@pytest.mark.parametrize(
+    ("statement", "moves"),
+    [
+        ("SELECT pg_sleep(60)", True),
+        ("SELECT pg_advisory_xact_lock(7)", True),
+        ("DELETE FROM contacts", False),
+        ("SELECT 1", False),
+    ],
+    ids=["works", "waits for its turn", "waits for somebody else", "waits for us"],
+)
+def test_a_merge_moves_while_it_works_or_waits_for_its_turn_and_not_while_it_waits_for_anybody_else(
+    statement: str, moves: bool, database: str, connection: db.Connection, beat: Callable[..., Heartbeat]
+) -> None:
+    look = "SELECT FROM pg_stat_activity WHERE pid = %s AND state = %s AND query = %s"
+    attempt = Attempt(claimed(connection))
+    with db.connect(database, "holding") as holder, db.connect(database, "merging") as merging, holder.transaction():
+        holder.execute("SELECT pg_advisory_xact_lock(7)")
+        holder.execute("LOCK TABLE contacts")
+        thread = threading.Thread(target=suppressed, args=(merging, statement), daemon=True)
+        thread.start()
+        state = "idle" if statement == "SELECT 1" else "active"
+        eventually(lambda: connection.execute(look, [merging.info.backend_pid, state, statement]).fetchall())
+        attempt.merging_pid = merging.info.backend_pid
+        beat([attempt])
+        if moves:
+            eventually(lambda: attempt.merge_looks > 1)
+        has_beaten(attempt, 3)
+        db.cut(merging)
+        thread.join(5)
+    assert (attempt.merge_looks > 0) is moves
+
+
+def suppressed(waiting: db.Connection, statement: str) -> None:
+    with contextlib.suppress(psycopg.Error):
+        waiting.execute(statement.encode())
+
+
 def test_a_beat_takes_no_longer_than_it_may(connection: db.Connection) -> None:
     job = claimed(connection)
     connection.execute(DAWDLE.encode())

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ import pytest
 from dataflow import db, importer, jobs
 from dataflow.attempt import Attempt
 from dataflow.config import Config
+from dataflow.db import query
 from dataflow.errors import (
     DataFlowError,
     DigestMismatch,
@@ -28,6 +30,7 @@ from dataflow.ids import uuid7
 from dataflow.jobs import Job
 from dataflow.storage import Storage
 from tests.objects import store
+from tests.processes import eventually
 
 RUNS_OVER = ("local", "supabase")
 MAX_ROW_BYTES = 1 << 20
@@ -277,3 +280,31 @@ def test_rows_that_a_trigger_of_the_owner_drops_count_as_skipped(
     load(job)
     found = state_of(connection, job.id)
     assert (found["rows_imported"], found["rows_skipped"], found["rows_read"], count(connection)) == (9, 11, 20, 9)
+
+
+@pytest.mark.one_storage
+def test_rows_that_wait_to_be_merged_are_no_contacts_yet_and_the_merge_can_be_watched(
+    connection: db.Connection, database: str, claim: Callable[..., Job], storage: Storage, config: Config
+) -> None:
+    job = claim(many(2000), onConflict="skip")
+    attempt = Attempt(job)
+    with ThreadPoolExecutor() as threads, closing(attempt.rejects):
+        with db.connect(database, "merging") as other, other.transaction():
+            other.execute(query("lock_merge"))
+            running = threads.submit(importer.run, connection, attempt, storage, config)
+            eventually(lambda: other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall() or running.done())
+            assert attempt.merging_pid == connection.info.backend_pid
+            assert (attempt.tally.rows_read, attempt.tally.rows_imported) == (2000, 0)
+        running.result()
+    assert attempt.merging_pid is None
+    assert (attempt.tally.rows_imported, count(connection)) == (2000, 2000)
+
+
+def test_an_import_that_made_no_contact_has_no_range_of_ids(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    load(claim(many(3)))
+    job = claim(many(3), onConflict="skip")
+    load(job)
+    found = state_of(connection, job.id)
+    assert (found["rows_skipped"], found["first_contact_id"], found["last_contact_id"]) == (3, None, None)

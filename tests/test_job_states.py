@@ -241,6 +241,11 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
             "UPDATE jobs SET heartbeat_at = now() - make_interval(secs => %s) WHERE id = %s", [seconds, job_id]
         )
     jobs.beat(connection, running, replace(Tally(), bytes_done=5, rows_imported=7), 5.0)
+    reading, dry = claimed(connection), claimed(connection)
+    connection.execute("UPDATE jobs SET started_at = now() - interval '10 s' WHERE id = %s", [reading.id])
+    jobs.beat(connection, reading, Tally(rows_read=1000), 5.0)
+    connection.execute("UPDATE jobs SET options = %s WHERE id = %s", [Jsonb({"dryRun": True}), dry.id])
+    jobs.succeed(connection, dry, Tally(rows_read=2, rows_not_imported=2))
 
     status = {found["id"]: found for found in connection.execute("SELECT * FROM job_status").fetchall()}
     assert status[later]["health"].startswith("waiting 00:01:")
@@ -253,7 +258,10 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
         uploading: "ok",
         late: "late",
         left: "orphan",
+        reading.id: "ok",
+        dry.id: "dry run",
     }
+    assert 80 < status[reading.id]["rows/s"] <= 100, "rows that are only read are work, too"
     assert (status[running.id]["percent"], status[running.id]["rows"]) == (50, 7)
     assert list(status) == sorted(status, reverse=True), "newest first"
 
@@ -269,3 +277,18 @@ def test_a_worker_of_the_version_before_may_finish_what_it_understands_while_the
     connection.execute("UPDATE jobs SET options = %s WHERE id = %s", [Jsonb({"dryRun": True}), dry])
     with pytest.raises(psycopg.errors.SerializationFailure):
         connection.execute(settle, [dry])
+
+
+def test_a_job_that_is_queued_again_has_read_nothing_yet(connection: db.Connection) -> None:
+    job = claimed(connection)
+    jobs.fail(connection, job, Tally(bytes_done=10), "malformed_input: It is damaged.")
+    assert row(connection, job.id)["bytes_done"] == 10
+    set_state(connection, job.id, "queued")
+    [status] = connection.execute("SELECT percent FROM job_status").fetchall()
+    assert (row(connection, job.id)["bytes_done"], status["percent"]) == (0, 0)
+
+
+def test_contacts_can_be_dropped_and_restored_beside_the_view_of_jobs(connection: db.Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("DROP TABLE contacts")
+        assert connection.execute("SELECT FROM job_status").fetchall() == []

@@ -120,6 +120,7 @@ BEGIN
         new.rows_rejected = 0;
         new.rows_read = 0;
         new.rows_not_imported = 0;
+        new.bytes_done = 0;
         new.issues = '[]';
     END IF;
     RETURN new;
@@ -141,11 +142,10 @@ WITH live AS (
     LEFT JOIN pg_stat_activity a
         ON j.state = 'running' AND a.pid = j.backend_pid
         AND coalesce(a.backend_start, j.backend_start) = j.backend_start
-    LEFT JOIN pg_stat_progress_copy c ON c.pid = a.pid AND c.relid = 'contacts'::regclass
+    LEFT JOIN pg_stat_progress_copy c ON c.pid = a.pid AND c.relid = to_regclass('contacts')
 ), measured AS (
     SELECT live.*,
-           (CASE WHEN state = 'running' THEN row_count ELSE greatest(rows_read, row_count) END)
-               / nullif(extract(epoch FROM duration), 0) AS rows_per_second,
+           greatest(rows_read, row_count) / nullif(extract(epoch FROM duration), 0) AS rows_per_second,
            bytes_done::numeric / nullif(bytes_total, 0) AS done
     FROM live
 )
@@ -179,7 +179,8 @@ SELECT id,
                 CASE WHEN silence > INTERVAL '150 seconds' THEN 'orphan'
                      WHEN silence > INTERVAL '60 seconds' THEN 'late' ELSE 'ok' END
             WHEN 'succeeded' THEN
-                CASE WHEN rows_rejected > 0 THEN 'partial' ELSE 'complete' END
+                CASE WHEN options ->> 'dryRun' = 'true' THEN 'dry run'
+                     WHEN rows_rejected > 0 THEN 'partial' ELSE 'complete' END
        END AS health,
        split_part(error, E'\n', 1) AS error
 FROM measured
