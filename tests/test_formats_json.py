@@ -661,3 +661,24 @@ def test_a_row_too_large_is_an_input_error_of_the_client():
     with pytest.raises(InputError) as caught:
         rows(b'["' + b"x" * 200_000 + b'"]', max_row_bytes=65536)
     assert (caught.value.status, caught.value.code, caught.value.retryable) == (400, "row_too_large", False)
+
+
+def test_what_stands_beside_the_rows_is_bounded_too():
+    """A gzip stream of a hundred KB may hold so much of it that walking it takes minutes."""
+    beside = b'{"x":[' + b"1," * 200_000 + b'1],"data":[{"name":"Ann","email":"a@example.com"}]}'
+    with pytest.raises(RowTooLarge, match=r"beside the rows is larger than 16 \* 65536 bytes"):
+        rows(*in_pieces(beside, PIECE_BYTES), max_row_bytes=65536)
+    assert rows(*in_pieces(beside, PIECE_BYTES)) == [("Ann", "a@example.com")]
+
+
+@pytest.mark.parametrize("end", ['"a', '"a@x.co"', '"a@x.co"}', "nul", '{"b":', "1"])
+def test_a_document_that_is_cut_is_said_to_end_too_early(end: str):
+    document = '[{"name":"Ann","email":"a@x.co"},{"name":' + end
+    for piece_bytes in (1, MIB):
+        with pytest.raises(MalformedInput, match=r"the document ends too early \(after 1 complete rows\)|after 2 com"):
+            rows(*in_pieces(document.encode(), piece_bytes))
+
+
+def test_lines_of_json_sent_as_one_document_are_told_how_to_be_sent():
+    with pytest.raises(MalformedInput, match="one document a line as application/x-ndjson"):
+        rows(b'[{"name":"Ann","email":"a@x.co"}]\n{"name":"Bob","email":"b@x.co"}\n')

@@ -48,7 +48,7 @@ def many(count: int) -> bytes:
 def claim(connection: db.Connection, storage: Storage) -> Callable[..., Job]:
     """Stores content as an upload and claims its job."""
 
-    def make(content: bytes, format_name: str = "csv", cuts: Iterable[int] = (), **options: str) -> Job:
+    def make(content: bytes, format_name: str = "csv", cuts: Iterable[int] = (), **options: object) -> Job:
         job_id = uuid7()
         key = f"{job_id}.{format_name}"
         ends = [*cuts, len(content)]
@@ -308,3 +308,14 @@ def test_an_import_that_made_no_contact_has_no_range_of_ids(
     load(job)
     found = state_of(connection, job.id)
     assert (found["rows_skipped"], found["first_contact_id"], found["last_contact_id"]) == (3, None, None)
+
+
+@pytest.mark.one_storage
+def test_a_mapping_that_no_row_has_is_blamed_for_a_file_without_contacts(
+    claim: Callable[..., Job], load: Callable[[Job], Attempt]
+) -> None:
+    rows = b'{"name":"Ann","email":"a@example.com"}\n'
+    with pytest.raises(NoContacts, match=r"1 rows were refused\. None has what mapping names\."):
+        load(claim(rows, "ndjson", mapping={"name": ["called"]}))
+    with pytest.raises(NoContacts, match=r"refused\.$"):
+        load(claim(b'{"name":"","email":"a@example.com"}\n', "ndjson", mapping={"name": ["name"]}))

@@ -66,12 +66,12 @@ class EventReader:
         if self._head:
             yield from self._read(self._head)
         self._escapes.close()
-        # The line end completes a number, and makes yajl see a text that is left open behind the document.
-        yield from self._read(b"\n")
         try:
+            # The line end completes a number, and makes yajl see a text that is left open behind the document.
+            yield from self._read(b"\n")
             self._parser.close()
-        except (ValueError, ijson.JSONError) as error:
-            raise self._malformed(error) from error
+        except (MalformedInput, ValueError, ijson.JSONError) as error:
+            raise self._invalid("the document ends too early") from error
 
     def too_large(self) -> RowTooLarge:
         """The error for whatever outgrows the limit."""
@@ -100,4 +100,9 @@ class EventReader:
             text = error.args[0] if error.args else ""
             # Further lines quote the document around the fault: other people's rows.
             reason = (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition("\n")[0]
-        return MalformedInput(f"Invalid JSON format: {reason.rstrip('.')} (after {self.row_count} complete rows).")
+            if "trailing garbage" in reason:
+                reason = "something follows the document; send one document a line as application/x-ndjson"
+        return self._invalid(reason.rstrip("."))
+
+    def _invalid(self, reason: str) -> MalformedInput:
+        return MalformedInput(f"Invalid JSON format: {reason} (after {self.row_count} complete rows).")

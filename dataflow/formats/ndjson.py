@@ -18,8 +18,12 @@ from dataflow.formats.rows import BAD_ENCODING, Block, Malformed
 _BOM = "\ufeff"
 
 
+class _NotJson(ValueError):
+    """A constant that the standard library takes, and writes."""
+
+
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise _NotJson(f"{name} is not JSON")
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
@@ -176,5 +180,5 @@ def _row(line: bytes) -> dict[str, object] | Malformed:
 def _reason(error: ValueError) -> str:
     """What the parser says, without the piece of the row that some messages quote."""
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos} of the line"
-    return "a number is out of range"
+        return f"{error.msg.removesuffix(' at')} at character {error.pos} of the line"
+    return str(error) if isinstance(error, _NotJson) else "a number is out of range"
