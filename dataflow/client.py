@@ -159,7 +159,8 @@ def summary(job: Mapping[str, Any]) -> str:
     others = {"updated": "rowsUpdated", "skipped": "rowsSkipped", "not imported": "rowsNotImported"}
     counts += "".join(f", {job[name]:,} {what}" for what, name in others.items() if job[name])
     if would := job["detected"].get("dryRun"):
-        counts += " (would be {rowsImported:,} imported, {rowsUpdated:,} updated, {rowsSkipped:,} skipped)".format(**would)
+        told = "would be {rowsImported:,} imported, {rowsUpdated:,} updated, {rowsSkipped:,} skipped"
+        counts += f" ({told.format(**would)})"
     rate = max(job["rowsRead"], job["rowsImported"]) / max(seconds, 0.001)
     return f"Job {job['jobId']} {job['state']}: {counts} in {seconds:.2f} s ({rate:,.0f} rows/s)"
 
