@@ -13,8 +13,8 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
     |-- DatabaseError     DatabaseUnavailable, StatementCancelled, MigrationFailed
-    `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, UploadTaken,
-                          LeaseLost, ImportStalled, ImportStopped
+    `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, RejectsGone,
+                          UploadTaken, LeaseLost, ImportStalled, ImportStopped
 """
 
 from collections.abc import Sequence
@@ -136,7 +136,7 @@ class MissingColumns(InputError):
 
 
 class AmbiguousColumns(InputError):
-    """Several columns of the file could be the same field."""
+    """Several columns could be the same field, or contacts stand above what looks like the header row."""
 
     code = "ambiguous_columns"
 
@@ -282,6 +282,13 @@ class ObjectForgotten(JobError):
     """The job's file is not kept any more, so it cannot be tried again."""
 
     code = "object_forgotten"
+
+
+class RejectsGone(JobError):
+    """The job has refused rows that are not kept any more, or never were."""
+
+    code = "rejects_gone"
+    status = 410
 
 
 class UploadTaken(JobError):

@@ -25,6 +25,8 @@ timeout = 60
 graceful_timeout = _config.shutdown_grace_seconds
 #: Longer than Heroku's router (90 s) keeps its side open, so that it never writes to a closed connection.
 keepalive = 95
+#: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
+limit_request_line = 8190
 #: Off: it would make a socket in the home directory that nobody here uses.
 control_socket_disable = True
 #: Heartbeat files belong in memory: on a slow disk they stall the process they should watch.
@@ -33,11 +35,12 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logconfig_dict: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"unquoted": {"()": logs.Unquoted}},
     "formatters": {"facts": {"()": logs.formatter, "log_format": _config.log_format}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "facts"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
     "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "filters": ["unquoted"], "propagate": False},
         "gunicorn.access": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
     },
 }
@@ -53,6 +56,16 @@ def when_ready(_server: Any) -> None:
     if _config.enable_metrics:
         shutil.rmtree(_metrics_dir, ignore_errors=True)
         _metrics_dir.mkdir(mode=0o700, parents=True)
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Hand the application what makes an answer say `Connection: close`: its own header is not taken."""
+    request.body.force_close = request.force_close
+
+
+def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> None:
+    """What this thread logs from here on, a request that cannot be parsed included, belongs to no request."""
+    logs.request_id.set(None)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -132,16 +132,16 @@ def encoding_name(text: str) -> str | None:
 
 
 class Number(typed.Field[int]):
-    """A whole number from 0 to `highest`, written in digits."""
+    """A whole number from `lowest` to `highest`, written in digits."""
 
-    def __init__(self, highest: int) -> None:
-        super().__init__()
-        self._highest = highest
+    def __init__(self, highest: int, lowest: int = 0, **more: Any) -> None:
+        super().__init__(**more)
+        self._lowest, self._highest = lowest, highest
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         text = str(value)
-        if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= self._highest):
-            raise ValidationError(f"Expected 0 to {self._highest}")
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and self._lowest <= int(text) <= self._highest):
+            raise ValidationError(f"Expected {self._lowest} to {self._highest}")
         return int(text)
 
 

@@ -119,7 +119,7 @@ class Receipt:
             raise MalformedInput("Content-Encoding is gzip, but the content is not compressed.")
         self._head, self._is_whole = head, len(head) < HEAD_BYTES
         if is_gzip:
-            self._head = compression.beginning(head, HEAD_BYTES)
+            self._head = compression.beginning(head, HEAD_BYTES, self._is_whole)
             self._is_whole = self._is_whole and len(self._head) < HEAD_BYTES
         if self._door:
             reading = self._reading()
@@ -168,7 +168,7 @@ class Receipt:
             "object_key": self.key,
             "source": self._arrival.source,
             "file_name": self._arrival.file_name,
-            "content_type": self._arrival.media_type,
+            "content_type": self._arrival.media_type or None,
             "options": self._arrival.options().as_json(),
             "request_id": self._arrival.request_id,
         }
@@ -178,7 +178,7 @@ class Receipt:
         return {
             "source": self._arrival.source,
             "file_name": self._arrival.file_name,
-            "content_type": self._arrival.media_type,
+            "content_type": self._arrival.media_type or None,
             "format": self.format_name,
             "options": self._arrival.options().as_json(),
             "bytes_total": self.size_bytes,

@@ -4,13 +4,17 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from gunicorn.http import errors
 
 from dataflow import logs
 
@@ -107,6 +111,29 @@ def test_the_request_id_of_the_running_request_is_added():
         assert "request_id=req-1" in logs.formatter("text").format(record())
     finally:
         logs.request_id.reset(token)
+
+
+QUOTING = [
+    *(errors.InvalidRequestLine, errors.InvalidRequestMethod, errors.InvalidHTTPVersion, errors.InvalidHeader),
+    *(errors.InvalidHeaderName, errors.ObsoleteFolding, errors.UnsupportedTransferCoding, errors.ExpectationFailed),
+    *(errors.InvalidChunkSize, errors.ChunkMissingTerminator, errors.InvalidProxyLine, errors.InvalidH2CPreface),
+]
+
+
+@pytest.mark.parametrize("error", QUOTING)
+@pytest.mark.parametrize("row", ["Ann,ann@example.com", 'Ann O\'Hara "x"', b"Ann,ann@example.com", b"Ann's"])
+def test_what_gunicorn_quotes_of_a_request_that_it_refuses_is_cut(error: Callable[[Any], Exception], row: object):
+    given = record(f"Invalid request from ip=::1: {error(row)}")
+    assert logs.Unquoted().filter(given)
+    assert re.fullmatch(r"Invalid request from ip=::1: [A-Z][A-Za-z/2, ]+", given.getMessage())
+    assert "Ann" not in given.getMessage()
+
+
+def test_what_gunicorn_says_without_a_quote_stays_whole():
+    for text in ("Invalid request from ip=::1: Request Line is too large (9 > 8)", "Worker 'a' was sent SIGTERM!"):
+        given = record(text)
+        assert logs.Unquoted().filter(given)
+        assert given.getMessage() == text
 
 
 def test_a_text_line_has_time_level_message_and_facts():

@@ -1,5 +1,6 @@
 """Whatever goes wrong inside, a client gets the same JSON and nothing of the inside."""
 
+import logging
 from typing import Never
 
 import pytest
@@ -25,6 +26,18 @@ def test_an_unexpected_error_shows_nothing_but_where_to_look(caplog: pytest.LogC
         "status": 500,
     }
     assert "a secret of the inside" in caplog.text
+
+
+def test_a_refusal_is_logged_with_its_method_and_its_route_and_nothing_that_the_client_made_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = create_app(Config.from_env({"ENABLE_METRICS": "false"}))
+    with caplog.at_level(logging.INFO):
+        assert app.test_client().get("/v1/jobs?limit=zoe").status_code == 400
+    [record] = caplog.records
+    facts = {"method": "GET", "route": "/v1/jobs", "code": "invalid_request", "status": 400}
+    assert {name: vars(record)[name] for name in facts} == facts
+    assert "zoe" not in str(vars(record))
 
 
 @pytest.mark.parametrize("given", ["", "with space", "x" * 201, "ü", "a\tb"])

@@ -13,7 +13,7 @@ from itertools import chain
 from dataflow.formats import compression, delimited, json_document, ndjson, spreadsheet, text, vcard
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.recognition import name_of
-from dataflow.formats.rows import ABSENT, PIECE_BYTES, Absent, Block, Malformed, Origin
+from dataflow.formats.rows import ABSENT, PIECE_BYTES, Absent, Block, Malformed, Origin, peeked
 
 __all__ = [
     "ABSENT",
@@ -48,14 +48,19 @@ class Format:
 FORMATS = {
     known.name: known
     for known in (
-        Format("json", ("application/json",), (".json",), json_document.read_blocks),
+        Format("json", ("application/json", "text/json"), (".json",), json_document.read_blocks),
         Format(
             "ndjson",
-            ("application/x-ndjson", "application/ndjson", "application/jsonl"),
+            ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
             (".ndjson", ".jsonl"),
             ndjson.read_blocks,
         ),
-        Format("csv", ("text/csv", "text/tab-separated-values"), (".csv", ".tsv"), delimited.read_blocks),
+        Format(
+            "csv",
+            ("text/csv", "text/x-csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values"),
+            (".csv", ".tsv"),
+            delimited.read_blocks,
+        ),
         Format("vcard", ("text/vcard", "text/x-vcard", "text/directory"), (".vcf", ".vcard"), vcard.read_blocks),
         Format(
             "xlsx",
@@ -100,6 +105,8 @@ def check_header(format_name: str, head: bytes, reading: Reading) -> None:
     """
     if format_name == "csv":
         delimited.look_ahead(head, reading)
+    elif format_name == "vcard":
+        vcard.check_mapping(reading.mapping)
 
 
 def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -107,11 +114,11 @@ def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, fin
 
     :raises InputError: when it cannot be read to its end.
     """
-    head, pieces = _peek(pieces)
+    head, pieces = peeked(pieces, _PEEK_BYTES)
     if compression.is_gzip(head):
         findings.facts["compression"] = "gzip"
         expanded = compression.inflated(pieces, reading.max_expanded_bytes, reading.is_beginning)
-        head, pieces = _peek(expanded)
+        head, pieces = peeked(expanded, _PEEK_BYTES)
     if format_name in ("json", "ndjson"):
         pieces = _as_utf8(head, pieces, reading, findings)
     return FORMATS[format_name].read_blocks(pieces, reading, findings)
@@ -120,14 +127,6 @@ def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, fin
 def _by_name(file_name: str | None) -> Format | None:
     lowered = (file_name or "").lower().removesuffix(".gz")
     return next((known for known in FORMATS.values() if lowered.endswith(known.extensions)), None)
-
-
-def _peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """How a content begins, and all of it."""
-    pieces, head = iter(pieces), b""
-    while len(head) < _PEEK_BYTES and (piece := next(pieces, b"")):
-        head += piece
-    return head, chain([head] if head else [], pieces)
 
 
 def _as_utf8(head: bytes, pieces: Iterator[bytes], reading: Reading, findings: Findings) -> Iterator[bytes]:

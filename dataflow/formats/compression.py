@@ -36,13 +36,13 @@ def inflated(pieces: Iterable[bytes], max_expanded_bytes: int, is_beginning: boo
     inflater.close()
 
 
-def beginning(head: bytes, max_bytes: int) -> bytes:
-    """How the content of a stream begins, of which `head` is the first part; at most `max_bytes`.
+def beginning(head: bytes, max_bytes: int, is_whole: bool) -> bytes:
+    """How the content of a stream begins, of which `head` is all or the first part; at most `max_bytes`.
 
     :raises MalformedInput: when it is damaged, or holds a gzip stream again.
     """
     found = b""
-    for piece in inflated([head], max_expanded_bytes=len(head) * _MAX_RATIO, is_beginning=True):
+    for piece in inflated([head], len(head) * _MAX_RATIO, is_beginning=not is_whole):
         found += piece
         if len(found) >= max_bytes:
             break

@@ -5,8 +5,9 @@ as the database (measured: 0.55 of the limit row by row, 0.75 to 0.95 by column)
 contact is left to `contacts`; a format only says what it found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Protocol
 
 #: Bytes a parser looks at in one go; a block holds the rows that end in one piece.
@@ -56,3 +57,21 @@ class Block:
     names: Sequence[object]
     emails: Sequence[object]
     origin: Origin
+
+
+def peeked(pieces: Iterable[bytes], size_bytes: int) -> tuple[bytes, Iterator[bytes]]:
+    """The first pieces as one, `size_bytes` or more when there are as many, and all of the pieces once more."""
+    pieces, taken, missing_bytes = iter(pieces), list[bytes](), size_bytes
+    for piece in pieces:
+        taken.append(piece)
+        missing_bytes -= len(piece)
+        if missing_bytes <= 0:
+            break
+    return b"".join(taken), chain(_emptied(taken), pieces)
+
+
+def _emptied(taken: list[bytes]) -> Iterator[bytes]:
+    """The pieces, each let go of when it has been read."""
+    taken.reverse()
+    while taken:
+        yield taken.pop()

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import Any
 
 from flask import Request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
@@ -34,7 +35,7 @@ SMALL_BODY_BYTES = 16 * 1024
 SLOW_READ_SECONDS = 1.0
 #: Bounds what werkzeug's decoder may buffer: the head of a part, or a field's value.
 MAX_FORM_MEMORY_BYTES = 4 * PIECE_BYTES
-MAX_FIELD_BYTES = 4096
+MAX_FIELD_BYTES = 16 * 1024
 _MEDIA_TYPE = re.compile(MEDIA_TYPE, re.ASCII)
 
 
@@ -92,6 +93,11 @@ class RawBody:
             raise ClientVanished("The body broke off before its end.") from error
         return piece
 
+    def announce_end(self) -> None:
+        """Have the head of the answer say that `drop` will hang up behind it (RFC 9112 section 9.6)."""
+        if not self.is_complete and not self._is_small() and self._socket is not None:
+            self._request.environ["wsgi.input"].force_close()  # see gunicorn_conf
+
     def drop(self, seconds: float) -> None:
         """After the answer to a body that was not read to its end: take in the rest for a while, else hang up.
 
@@ -121,6 +127,20 @@ class RawBody:
         return all(time.monotonic() <= deadline for _ in self._steps())
 
 
+class _Decoder(MultipartDecoder):
+    """Takes heads of parts that are not UTF-8, as a page in windows-1252 has them sent: a file's name is decoration.
+
+    Where werkzeug no longer calls this, such a form is refused.
+    """
+
+    def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            data = data.decode("cp1252", errors="replace").encode()
+        return super()._parse_headers(data)
+
+
 class FormFile:
     """The file of a multipart form, as pieces; fields are handed to `on_field` and the file's own headers to
     `on_file(name, media_type, charset)` as they come, before or after it.
@@ -136,7 +156,7 @@ class FormFile:
             raise InvalidRequest("The Content-Type multipart/form-data lacks its boundary.")
         if not boundary.isascii():
             raise InvalidRequest("The boundary of the form is not ASCII (RFC 2046 section 5.1.1).")
-        self._decoder = MultipartDecoder(boundary.encode(), max_form_memory_size=MAX_FORM_MEMORY_BYTES)
+        self._decoder = _Decoder(boundary.encode(), max_form_memory_size=MAX_FORM_MEMORY_BYTES)
         self._on_field = on_field
         self._on_file = on_file
         self._seen: set[str] = set()
@@ -181,8 +201,13 @@ class FormFile:
 
     def _begin(self, event: Field | File) -> None:
         is_file = isinstance(event, File)
-        if not event.name or is_file != (event.name == "file"):
-            raise InvalidRequest("The form must have exactly one file, in the field named file; all parts have names.")
+        if not event.name:
+            raise InvalidRequest("A part of the form has no name.")
+        if is_file != (event.name == "file"):
+            found = "a file" if is_file else "no file name"
+            raise InvalidRequest(
+                f"The form has {found} in the field {event.name[:100]}: send one file, in the field named file."
+            )
         if event.name in self._seen:
             raise InvalidRequest(f"The form has more than one {event.name}.")
         self._seen.add(event.name)
@@ -190,8 +215,8 @@ class FormFile:
         if isinstance(event, File):
             media_type, facts = parse_options_header(event.headers.get("Content-Type", ""))
             media_type = media_type.lower()
-            if media_type and not _MEDIA_TYPE.fullmatch(media_type):
-                raise InvalidRequest("The Content-Type of the form's file is not one.")
+            # What is no type says nothing, as none does: the content decides.
+            media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else ""
             self._on_file(event.filename or None, media_type, facts.get("charset", ""))
 
     def _take_value(self, event: Data) -> None:

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from dataflow.errors import DatabaseUnavailable, DataFlowError, TooManyUploads, UnsupportedEncoding
@@ -20,8 +20,9 @@ def register(app: Flask) -> None:
 
 def _answer(error: DataFlowError) -> Response:
     level = logging.WARNING if error.status >= 500 else logging.INFO
-    facts = {"code": error.code, "status": error.status, "cause": _cause(error)}
-    logger.log(level, "request refused", extra=facts)
+    # The route and never the path or the query, which may hold whatever a client likes.
+    facts = {"method": request.method, "route": request.url_rule and request.url_rule.rule, "cause": _cause(error)}
+    logger.log(level, "request refused", extra={"code": error.code, "status": error.status, **facts})
     body: dict[str, Any] = {"error": error.message, "code": error.code, "status": error.status}
     if error.issues:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}

@@ -16,7 +16,10 @@ blueprint = Blueprint("imports", __name__)
 
 MULTIPART = "multipart/form-data"
 #: Content whose type says nothing; the last is what browsers on Windows call a .csv.
-OPAQUE = ("application/octet-stream", "application/gzip", "application/x-gzip", "application/vnd.ms-excel")
+OPAQUE = (
+    *("application/octet-stream", "application/gzip", "application/x-gzip", "binary/octet-stream"),
+    "application/vnd.ms-excel",
+)
 SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, *OPAQUE[:2]])
 #: The second is an old name of the first (RFC 9110 section 8.4.1.3).
 GZIP = ("gzip", "x-gzip")
@@ -53,6 +56,7 @@ def let_the_client_finish(body: RawBody, seconds: float) -> None:
 
     @after_this_request
     def add_end(response: Response) -> Response:
+        body.announce_end()
         response.call_on_close(lambda: body.drop(seconds))
         return response
 
@@ -66,8 +70,8 @@ def describe(incoming: Request, body: RawBody) -> Arrival:
     media_type = incoming.mimetype
     if media_type not in (MULTIPART, *OPAQUE) and by_media_type(media_type) is None:
         raise UnsupportedMediaType(f"Unsupported content type: {media_type or 'none'}. Supported are {SUPPORTED}.")
-    encoding = incoming.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("identity", *GZIP):
+    encoding = incoming.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", *GZIP):
         raise UnsupportedEncoding(f"Unsupported Content-Encoding: {encoding[:40]}. Send gzip, or nothing encoded.")
     if encoding in GZIP and media_type == MULTIPART:
         raise UnsupportedEncoding("The form is compressed as a whole. Compress the file in it instead.")
@@ -94,16 +98,16 @@ def _form_pieces(incoming: Request, arrival: Arrival) -> Iterator[bytes]:
 
     def on_file(name: str | None, media_type: str, charset: str) -> None:
         arrival.media_type, arrival.charset = media_type, charset_label(charset)
-        arrival.file_name = _base_name(name) if name else None
+        arrival.file_name = name and _base_name(name)
 
     form = FormFile(incoming.mimetype_params.get("boundary", ""), on_field, on_file)
     return form.pieces(arrival.pieces)
 
 
-def _base_name(name: str) -> str:
+def _base_name(name: str) -> str | None:
     """The last part of a file name, without what cannot be stored or shown; some browsers send whole paths."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in last if c.isprintable())[:MAX_FILE_NAME_CHARACTERS]
+    return "".join(c for c in last if c.isprintable())[:MAX_FILE_NAME_CHARACTERS] or None
 
 
 def _require_source(arrival: Arrival) -> None:

@@ -13,6 +13,7 @@ from marshmallow import fields as typed
 from dataflow import jobs, logs, retention, reverts
 from dataflow.contacts import check_storable
 from dataflow.db import Connection, borrowed
+from dataflow.options import Number
 from dataflow.web import parameters, services
 
 blueprint = Blueprint("jobs", __name__)
@@ -26,7 +27,7 @@ class JobQuery(Schema):
 
     state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
     source = typed.String(load_default=None, validate=check_storable)
-    limit = typed.Integer(load_default=50, validate=validate.Range(1, 1000, error="Expected {min} to {max}"))
+    limit = Number(1000, lowest=1, load_default=50)
     cursor = typed.UUID(load_default=None)
 
 

@@ -45,7 +45,7 @@ def query() -> dict[str, str]:
 
 def import_headers() -> dict[str, str]:
     """The options that come as headers, under the names of query parameters: X-On-Conflict is onConflict."""
-    return {name: _as_utf8(header) for header, name in _HEADERS.items() if request.headers.get(header)}
+    return {name: _as_utf8(header) for header, name in _HEADERS.items() if header in request.headers}
 
 
 def _as_utf8(header: str) -> str:

@@ -16,8 +16,9 @@ from werkzeug.datastructures import MIMEAccept
 
 from dataflow import jobs, rejects_file
 from dataflow.db import borrowed
-from dataflow.errors import InvalidRequest, JobUnfinished, NotAcceptable
+from dataflow.errors import InvalidRequest, JobUnfinished, NotAcceptable, RejectsGone
 from dataflow.formats import PIECE_BYTES
+from dataflow.options import Number
 from dataflow.rejects_file import Layout, Reject
 from dataflow.web import parameters, services
 from dataflow.web.slots import UploadSlots
@@ -41,8 +42,8 @@ class RejectsQuery(Schema):
         unknown = RAISE
 
     format = typed.String(validate=validate.OneOf([*dict.fromkeys(MEDIA_TYPES.values())], error="Expected {choices}"))
-    limit = typed.Integer(validate=validate.Range(1, MAX_LIMIT, error="Expected {min} to {max}"))
-    cursor = typed.Integer(validate=validate.Range(0, 2**63 - 1, error="Expected the number of a record"))
+    limit = Number(MAX_LIMIT, lowest=1)
+    cursor = Number(2**63 - 1)
 
 
 _QUERY = RejectsQuery()
@@ -59,8 +60,13 @@ def show(job_id: UUID) -> Response:
         raise InvalidRequest(f"{' and '.join(wanted)}: a rejects file is always complete; only JSON comes in pages.")
     with borrowed(services().pool) as connection:
         job = jobs.get(connection, job_id)
-    if job["finished_at"] is None:
-        raise JobUnfinished(f"Job {job_id} is {job['state']}; its rejects are known when it has ended.")
+        if job["finished_at"] is None:
+            raise JobUnfinished(f"Job {job_id} is {job['state']}; its rejects are known when it has ended.")
+        if job["rows_rejected"] and not rejects_file.page(connection, job_id, job["finished_at"], 0, 1):
+            raise RejectsGone(
+                f"{job['rows_rejected']} refused rows of job {job_id} are gone: removed by DELETE or after "
+                "JOB_RETENTION_DAYS, or never kept because the job was cancelled or lost its worker."
+            )
     return _page(job, **wanted) if form == "json" else _file(job, form, media_type)
 
 

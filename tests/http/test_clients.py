@@ -113,7 +113,8 @@ def test_what_the_head_tells_is_refused_before_the_body_is_read(
 ) -> None:
     media_type, headers, status = HEADS[fault]
     with Raw(web, media_type, {**headers, "Content-Length": 1024 * MIB}) as raw:
-        assert raw.answer().status == status
+        answer = raw.answer()
+    assert (answer.status, answer.headers["Connection"]) == (status, "close")
     assert not left_behind()
 
 
@@ -216,6 +217,19 @@ def test_what_follows_the_content_length_of_a_file_is_not_imported(web: Web, con
         job_id = raw.answer().body["jobId"]
     [row] = connection.execute("SELECT id::text, bytes_total FROM jobs").fetchall()
     assert row == {"id": job_id, "bytes_total": len(GOOD_CSV)}
+
+
+@pytest.mark.one_storage
+def test_a_row_behind_the_content_length_is_not_quoted_in_the_log_nor_put_down_to_another_request(web: Web) -> None:
+    before = len(web.log())
+    with Raw(web, CSV, {"Content-Length": len(GOOD_CSV)}) as raw:
+        raw.send(GOOD_CSV + b"Zoe Quill,zoe.quill@example.com\r\n\r\n")
+        assert raw.answer().status == 200
+        [line] = eventually(lambda: [line for line in web.log()[before:].splitlines() if "Invalid" in line])
+    told = json.loads(line)
+    assert told["message"] == "Invalid request from ip=127.0.0.1: Invalid HTTP request line"
+    assert "request_id" not in told
+    assert "quill" not in web.log().lower()
 
 
 @pytest.mark.parametrize("leave", [Raw.vanish, Raw.end], ids=["reset", "closed"])

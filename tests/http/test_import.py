@@ -165,6 +165,63 @@ def test_the_fields_of_a_form_may_come_before_and_after_its_file(
     assert stored_contacts() == rows("crm") * 6
 
 
+PART = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="%s"%s\r\n\r\n%s\r\n--edge--\r\n'
+#: A file's name and further headers as they come in a form, and what is known of it then.
+NAMES: list[tuple[bytes, bytes, str | None, str | None]] = [
+    (b"Jos\xe9 \x80.csv", b"\r\nContent-Type: text/csv\r\nX-Note: \xfc", "José €.csv", "text/csv"),
+    ("José.csv".encode(), b"", "José.csv", None),
+    (b"/home/ann/a.csv", b"\r\nContent-Type: Text/CSV", "a.csv", "text/csv"),
+    (b"/", b"\r\nContent-Type: x", None, None),
+    (b"", b"\r\nContent-Type: text/\0csv", None, None),
+]
+
+
+@pytest.mark.one_storage
+@pytest.mark.parametrize(("name", "headers", "shown_name", "shown_type"), NAMES)
+def test_a_file_is_imported_whatever_its_part_of_the_form_calls_it(
+    name: bytes, headers: bytes, shown_name: str | None, shown_type: str | None, web: Web
+) -> None:
+    body = PART % (name, headers, AS_CSV)
+    answer = web.post("/import?source=crm", data=body, headers={"Content-Type": "multipart/form-data; boundary=edge"})
+    assert answer.status_code == 200, answer.text
+    job = web.job(answer.json()["jobId"])
+    assert (job["fileName"], job["contentType"], job["format"]) == (shown_name, shown_type, "csv")
+
+
+OTHER_NAMES = [
+    *(("text/x-csv", AS_CSV), ("application/csv", AS_CSV), ("text/comma-separated-values", AS_CSV)),
+    *(("binary/octet-stream", AS_CSV), ("application/x-jsonlines", AS_NDJSON)),
+    ("text/json", json.dumps({"source": "crm", "data": CONTACTS}).encode()),
+]
+
+
+@pytest.mark.one_storage
+@pytest.mark.parametrize(("media_type", "body"), OTHER_NAMES)
+def test_a_type_may_have_another_name(
+    media_type: str, body: bytes, web: Web, work_off: Callable[[], int], stored_contacts: StoredContacts
+) -> None:
+    headers = {"Content-Type": media_type, "Content-Encoding": ""}
+    source = {} if media_type == "text/json" else {"X-Source": "crm"}
+    answer = web.post(data=body, headers={**headers, **source})
+    assert answer.status_code == 200, answer.text
+    assert work_off() == 0
+    assert stored_contacts() == rows("crm")
+
+
+@pytest.mark.one_storage
+def test_a_long_mapping_fits_into_a_query_and_a_longer_one_into_a_form(web: Web) -> None:
+    def mapping(characters: int) -> dict[str, list[str]]:
+        return {"name": [f"{number}".rjust(characters, "é") for number in range(10)], "email": ["email"]}
+
+    in_query = {"source": "crm", "mapping": json.dumps(mapping(100), ensure_ascii=False)}
+    in_form = {"source": "crm", "mapping": json.dumps(mapping(200))}
+    file = {"file": ("a.ndjson", AS_NDJSON)}
+    answers = [web.post(params=in_query, files=file), web.post(data=in_form, files=file)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    found = [web.job(answer.json()["jobId"])["options"]["mapping"] for answer in answers]
+    assert found == [mapping(100), mapping(200)]
+
+
 @pytest.mark.parametrize("prefix", ["", "/v1"])
 def test_the_location_of_the_job_keeps_the_callers_prefix(prefix: str, web: Web) -> None:
     answer = web.post(f"{prefix}/import", json={"source": "crm", "data": CONTACTS})
@@ -339,3 +396,13 @@ def test_a_json_body_may_be_in_another_encoding_when_it_says_so(
         assert answer.status_code == 200, answer.text
     assert work_off() == 0
     assert stored_contacts() == [("Änne", "aenne@example.com", "crm")] * 2
+
+
+@pytest.mark.one_storage
+@pytest.mark.parametrize("kept_bytes", [3, 12, -5])
+def test_a_short_gzip_stream_that_is_cut_is_refused_as_that(kept_bytes: int, web: Web) -> None:
+    for path in ("/import", "/import/preview"):
+        cut = gzip.compress(AS_CSV, mtime=0)[:kept_bytes]
+        answer = web.post(path, data=cut, headers={"Content-Type": CSV, "X-Source": "crm", **GZIP})
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_input")
+        assert "ends early" in answer.json()["error"]

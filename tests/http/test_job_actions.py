@@ -430,7 +430,8 @@ def test_a_job_that_is_forgotten_keeps_nothing_of_people(
     detected = {name: job["detected"][name] for name in ("encoding", "delimiter", "headerLine", "hasByteOrderMark")}
     less = {"fileName": None, "issues": [], "detected": detected, "objectDeletedAt": after["objectDeletedAt"]}
     assert after == {**job, **less}
-    assert web.get(f"/jobs/{job_id}/rejects").json()["rejects"] == []
+    for form in ("json", "csv", "ndjson"):
+        assert refusal(web.get(f"/jobs/{job_id}/rejects?format={form}")) == (410, "rejects_gone")
     assert ask(web, "DELETE", job_id).status_code == 204
     assert web.job(job_id) == after
 
@@ -452,6 +453,7 @@ def test_a_success_can_be_forgotten_too(web: Web, connection: db.Connection, wor
     work_off()
     assert ask(web, "DELETE", job_id).status_code == 204
     assert (web.job(job_id)["state"], count_contacts(connection)) == ("succeeded", 2)
+    assert web.get(f"/jobs/{job_id}/rejects").json()["rejects"] == []
 
 
 def test_without_its_storage_a_job_is_given_up_and_its_file_removed_later(

@@ -183,7 +183,10 @@ def test_a_limit_may_be_one_to_a_thousand(limit: int, web: Web) -> None:
 @pytest.mark.parametrize(
     ("query", "name"),
     [
-        *((f"limit={limit}", "limit") for limit in ("0", "-1", "1001", "ten", "1.5", "", "9" * 3000)),
+        *(
+            (f"limit={limit}", "limit")
+            for limit in ("0", "-1", "1001", "ten", "1.5", "", "1_0", "%D9%A1", "5+", "9" * 3000)
+        ),
         *((f"cursor={cursor}", "cursor") for cursor in ("42", "", "%00")),
         *((f"state={state}", "state") for state in ("done", "", "QUEUED", "%00")),
         ("source=a%00b", "source"),

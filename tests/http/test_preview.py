@@ -168,6 +168,8 @@ def test_a_body_without_end_is_answered_when_a_mebibyte_is_here(
 def test_a_client_that_sends_more_than_is_looked_at_gets_its_answer(web: Web) -> None:
     answer = preview(web, HEADER + ROW + b" " * 8 * MIB)
     assert (emails(answer), answer.json()["isComplete"]) == (["ann@example.com"], False)
+    # The rest is not waited for, and nobody should send another request behind it.
+    assert (answer.headers["Connection"], preview(web).headers["Connection"]) == ("close", "keep-alive")
 
 
 def test_a_client_that_stalls_is_cut_off_and_holds_the_place_no_longer(web: Web, left: Left) -> None:
