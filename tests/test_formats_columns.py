@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.errors import AmbiguousColumns, InputError, MissingColumns
-from dataflow.formats.columns import find
+from dataflow.formats.columns import find, require
 from dataflow.formats.delimited import look_ahead, read_blocks
 from dataflow.formats.dialect import MAX_RECORDS
 from dataflow.formats.headers import normalise
@@ -42,6 +42,103 @@ def test_headers_are_compared_by_letters_and_digits_alone(header: str) -> None:
 
 def test_an_exact_column_wins_over_one_that_is_nearly_called_so() -> None:
     assert find(["E-Mail", "e mail", "x"], {"email": ["e mail"], "name": [" X "]}).emails == ((1,),)
+
+
+# Halves of a name
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Forename,Surname", "Given,Surname", "fname,last", "First,LName", "Vorname,Last", "Vorname,Nachname",
+        "Prénom,Nom de famille", "Voornaam,Achternaam", "given_name,Apellidos", "first name,Cognome",
+        "Primeiro nome,Sobrenome",
+    ],
+)  # fmt: skip
+def test_first_and_last_name_are_joined_whatever_they_are_called(header: str) -> None:
+    assert require([*header.split(","), "email"]).names == ((0, 1),)
+    assert require(["email", *reversed(header.split(","))]).names == ((2, 1),)
+
+
+@pytest.mark.parametrize(
+    ("header", "together"),
+    [
+        ("Name,Surname", '"Name", "Surname"'),
+        ("Last name,NAME", '"NAME", "Last name"'),
+        ("Name,First Name", '"First Name", "Name"'),
+        ("Name,Display Name,Vorname", '"Vorname", "Name"'),
+        ("Nom,Prénom", '"Prénom", "Nom"'),
+        ("Nombre,Apellidos", '"Nombre", "Apellidos"'),
+    ],
+)
+def test_one_half_of_a_name_beside_what_may_be_the_other_half_is_refused(header: str, together: str) -> None:
+    columns = [*header.split(","), "email"]
+    with pytest.raises(AmbiguousColumns) as caught:
+        require(columns)
+    assert f'mapping={{"name": [{together}]}}.' in caught.value.message
+    mapping = {"name": together.strip('"').split('", "')}
+    assert len(require(columns, mapping).names[0]) == 2
+
+
+def test_a_last_name_alone_is_refused_and_a_first_name_alone_is_not() -> None:
+    for header in (["Surname", "Email"], ["Imię", "Surname", "Email"]):
+        with pytest.raises(MissingColumns, match=r'mapping={"name": "Surname"}') as caught:
+            require(header)
+        assert f"has: {', '.join(header)}." in caught.value.message
+        assert require(header, {"name": ["Surname"]}).is_complete
+    assert require(["First name", "Email"]).names == ((0,),)
+    assert require(["Surname", "Full name", "Email"]).names == ((1,), (0,))
+
+
+def test_first_and_last_name_stand_in_for_a_name_that_is_empty() -> None:
+    assert require(["Name", "Given Name", "Family Name", "Email"]).names == ((0,), (1, 2))
+
+
+def test_a_member_that_is_called_name_wins_alone_and_a_row_may_have_half_a_name() -> None:
+    for half in ("first", "surname"):
+        assert find(["name", half, "email"], is_table=False).names == ((0,),)
+        assert find([half, "email"], is_table=False).names == ((0,),)
+
+
+# Several addresses
+
+
+def test_further_addresses_come_after_the_first_in_their_order() -> None:
+    header = ["Email 3", "Secondary Email", "E-mail 2 Address", "E-mail", "name"]
+    assert find(header).emails == ((3,), (2,), (1,), (0,))
+    assert find([*header, "email"], is_table=False).emails == ((5,),)
+
+
+def test_a_second_address_is_not_taken_for_the_first() -> None:
+    with pytest.raises(MissingColumns, match="lacks email"):
+        require(["name", "Courriel", "E-mail 2 - Value"])
+
+
+# Advice
+
+
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        ("name,Name,email", 'Say which with mapping={"name": ["..."]}.'),
+        ("First,Given,Last,email", 'Say which with mapping={"name": ["..."]}.'),
+        ("name,mail,Mail,Mail", 'Say which with mapping={"email": ["..."]}.'),
+        ("name,name ,email", "rename one of them."),
+        ("name,email,email", "rename one of them."),
+    ],
+)
+def test_rivals_are_refused_with_advice_that_helps(header: str, advice: str) -> None:
+    for is_table in (True, False):
+        with pytest.raises(AmbiguousColumns) as caught:
+            find(header.split(","), is_table=is_table)
+        assert caught.value.message.endswith(advice)
+
+
+def test_what_a_mapping_names_twice_is_refused_with_advice_that_helps() -> None:
+    with pytest.raises(AmbiguousColumns, match=r'mapping={"name": \["..."\]}'):
+        find(["Who", "who", "email"], {"name": ["WHO"]})
+    with pytest.raises(AmbiguousColumns, match="rename one of them"):
+        find(["Who", "Who", "email"], {"name": ["Who"]})
 
 
 WIDE = {

@@ -108,6 +108,30 @@ def test_any_preamble_is_skipped(preamble: str, line: int) -> None:
     assert at(f'{preamble}name;email\nA;a@x\n"B";b@x\n') == (";", line)
 
 
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        ("Ann,ann@x.com\n", 1),
+        ("x\n\nAnn,<ann@x.com>\n", 3),
+        ('Ann, "Ann Lee" <ann@x.com>\n', 1),
+        ('"an open quote\nAnn,ann@x.com\n', 2),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_contacts_above_the_header_are_no_preamble(above: str, line: int, delimiter: str) -> None:
+    text = f"{above}Bo,bo@x.com\nname,email\nCi,ci@x.com\n".replace(",", delimiter)
+    header_line = above.count("\n") + 2
+    message = refused(AmbiguousColumns, text)
+    assert f"Line {line} looks like a contact, but the header row is line {header_line}." in message
+    assert f"skipRows={header_line - 1} " in message
+    assert at(text, skip_rows=header_line - 1) == (delimiter, header_line)
+
+
+@pytest.mark.parametrize("above", ["Exported by ann@x.com", "Ann,ann@x.com,1", "ann@x.com", "Exported, by ann@x.com"])
+def test_prose_with_an_address_above_the_header_is_a_preamble(above: str) -> None:
+    assert at(f"{above}\nname,email\nCi,ci@x.com\n") == (",", 2)
+
+
 def test_a_header_below_the_first_records_is_not_found() -> None:
     refused(MissingColumns, "x,y\n" * MAX_RECORDS + "name,email\n")
 

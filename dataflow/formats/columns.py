@@ -1,30 +1,28 @@
 """Which columns of a file, or members of a row, make up the name and the e-mail of a contact.
 
-Headers are compared after dropping case, punctuation and white space, with the aliases that the exports of Google,
-Outlook, LinkedIn, Mailchimp, HubSpot, Salesforce, Thunderbird, Marketo and Chatwoot need; an explicit mapping wins.
+An explicit mapping wins over what `headers` knows. What could be taken in two ways is refused, not guessed.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
-from dataflow.formats.headers import Index, wanted_as
+from dataflow.formats import headers
+from dataflow.formats.headers import Index
 from dataflow.formats.reading import Mapping
 from dataflow.formats.rows import ABSENT
 
 FIELDS: Final = ("name", "email")
-#: Best first. A column that is called exactly as the field wins alone, so that other members stay ignored.
-_EMAILS: Final = ("email", "emailaddress", "email1value", "primaryemail", "mail")
-_NAMES: Final = ("name", "fullname", "displayname", "fileas")
-_FIRST_NAMES: Final = ("firstname", "givenname", "first")
-_LAST_NAMES: Final = ("lastname", "familyname", "surname", "last")
-#: All that a column may be called, normalised.
-ALIASES: Final = frozenset({*_EMAILS, *_NAMES, *_FIRST_NAMES, *_LAST_NAMES})
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
 REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
 #: How much of a header row a message or a job shows.
 MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS, MAX_RIVALS = 200, 100, 10
+
+#: A cell that is an address and nothing else, or has one in angle brackets: no prose that mentions one.
+_is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
 
 #: Positions of the columns that are joined.
 Place = tuple[int, ...]
@@ -64,21 +62,23 @@ class Columns:
         }
 
 
-def find(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
+def find(header: Sequence[str], mapping: Mapping | None = None, is_table: bool = True) -> Columns:
     """The columns that make up name and e-mail, as far as they are there.
 
-    :raises MissingColumns: when `mapping` names what is not there.
+    :param is_table: the header counts for all rows. Without, it is the keys of one row, of which one that is called as
+        the field wins alone, and others may have been left out.
+    :raises MissingColumns: when `mapping` names what is not there, or there is only half of a name.
     :raises AmbiguousColumns: when several columns claim to be the same.
     """
     places: list[tuple[Place, ...]] = []
     reasons = []
-    index = Index(header, mapping or {}, ALIASES)
+    index = Index(header, mapping or {})
     for field in FIELDS:
         if mapping and field in mapping:
-            places.append((tuple(_position(index, column) for column in mapping[field]),))
+            places.append((tuple(_position(index, field, column) for column in mapping[field]),))
             reasons.append("as given in mapping")
         else:
-            found = tuple(_aliased(index, field))
+            found = tuple(_aliased(index, field, is_table))
             places.append(found)
             reasons.append(_reason(header, field, found))
     return Columns(places[0], places[1], (reasons[0], reasons[1]))
@@ -98,6 +98,20 @@ def require(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
             'with mapping={"name": "...", "email": "..."}.'
         )
     return columns
+
+
+def check_above(header_line: int, width: int, rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+    """Refuse contacts above the header row, which has `width` cells: as a preamble they would vanish.
+
+    :param rows: the first ones, each with its line.
+    :raises AmbiguousColumns: when one above the header is as wide and has an address.
+    """
+    for line, cells in rows:
+        if line < header_line and len(cells) == width and any(_is_address(cell.strip()) for cell in cells):
+            raise AmbiguousColumns(
+                f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
+                f"say skipRows={header_line - 1} to leave out all lines above it."
+            )
 
 
 def ignored(header: Sequence[str], columns: Columns) -> list[str]:
@@ -136,52 +150,79 @@ def _together(found: Sequence[object]) -> object:
     return odd if odd is not None else " ".join(text for part in parts if (text := str(part).strip()))
 
 
-def _position(index: Index, column: str) -> int:
+def _position(index: Index, field: str, column: str) -> int:
     """The column that is called so exactly, or else nearly."""
-    exact, plain = wanted_as(column)
+    exact, plain = headers.wanted_as(column)
     at = index.exact.get(exact) or index.plain.get(plain)
     if not at:
         raise MissingColumns(f"mapping names {column[:40]!r}, which is not among the columns: {shown(index.header)}.")
     if len(at) > 1:
-        problem = f"mapping names {column[:40]!r}, which is there {len(at)} times"
-        raise _ambiguous(index.header, at, problem)
+        raise _ambiguous(index.header, at, f"mapping names {column[:40]!r}, which is there {len(at)} times", field)
     return at[0]
 
 
-def _aliased(index: Index, field: str) -> Iterator[Place]:
-    if field == "email":
-        if email := _single(index, _EMAILS):
-            yield email
-        return
-    for alias in _NAMES:
-        if name := _single(index, (alias,)):
-            yield name
-            if alias == "name":
-                return
-    parts = [_single(index, aliases) for aliases in (_FIRST_NAMES, _LAST_NAMES)]
-    if together := tuple(position for part in parts for position in part):
-        yield together
+def _aliased(index: Index, field: str, is_table: bool) -> Iterator[Place]:
+    if not is_table and field in index.folded:
+        yield _single(index, field, (field,))
+    elif field == "name":
+        yield from _names(index, is_table)
+    elif email := _single(index, field, headers.EMAILS):
+        yield email
+        yield from ((at,) for alias in headers.MORE_EMAILS for at in index.plain.get(alias, ()))
+
+
+def _names(index: Index, is_table: bool) -> Iterator[Place]:
+    wholes = [place for alias in headers.NAMES if (place := _single(index, "name", (alias,)))]
+    first, last = (_single(index, "name", aliases) for aliases in (headers.FIRST_NAMES, headers.LAST_NAMES))
+    if is_table and bool(first) != bool(last):
+        _check_half(index, first, last, bool(wholes))
+    yield from wholes
+    if first or last:
+        yield first + last
+
+
+def _check_half(index: Index, first: Place, last: Place, has_whole: bool) -> None:
+    """Half a name will do where no column may be the other half; a last name alone has one that we do not know."""
+    others = (at for alias in headers.WHOLES_OR_HALVES for at in index.plain.get(alias, ()))
+    half, *rivals = (index.header[at].strip()[:40] for at in (*first, *last, *others))
+    if rivals:
+        both = f'"{half}", "{rivals[0]}"' if first else f'"{rivals[0]}", "{half}"'
+        raise AmbiguousColumns(
+            f"{half} is half of a name, and {rivals[0]} may be all of it or the other half. Say which with "
+            f'mapping={{"name": "{rivals[0]}"}} or mapping={{"name": [{both}]}}.'
+        )
+    if last and not has_whole:
+        raise MissingColumns(
+            f"{half} is half of a name, and the other half is not found. The header row has: {shown(index.header)}. "
+            f'Name both with mapping={{"name": ["...", "{half}"]}}, or only this with mapping={{"name": "{half}"}}.'
+        )
 
 
 def _reason(header: Sequence[str], field: str, places: tuple[Place, ...]) -> str:
     """Why these columns."""
     if len(places) > 1:
-        return "the first of these that is not empty, first and last name joined"
+        return "the first of these that is not empty" + ", first and last name joined" * (field == "name")
     if not places or len(places[0]) > 1:
         return "first and last name, joined" if places else ""
     is_exact = header[places[0][0]].strip().casefold() == field
     return f"called {field}" if is_exact else f"one of the usual names for {field}"
 
 
-def _single(index: Index, aliases: tuple[str, ...]) -> Place:
+def _single(index: Index, field: str, aliases: tuple[str, ...]) -> Place:
     """The one column that has one of the aliases; empty when there is none."""
     exact = index.folded.get(aliases[0])
     at = exact or sorted(position for alias in aliases for position in index.plain.get(alias, ()))
     if len(at) > 1:
-        raise _ambiguous(index.header, at, f"{len(at)} columns could be the {aliases[0]}")
+        raise _ambiguous(index.header, at, f"{len(at)} columns could be the {aliases[0]}", field)
     return tuple(at)
 
 
-def _ambiguous(header: Sequence[str], at: Sequence[int], problem: str) -> AmbiguousColumns:
+def _ambiguous(header: Sequence[str], at: Sequence[int], problem: str, field: str) -> AmbiguousColumns:
     which = ", ".join(f"{header[position].strip()[:40]} (column {position + 1})" for position in at[:MAX_RIVALS])
-    return AmbiguousColumns(f'{problem[0].upper()}{problem[1:]}: {which}. Name one with mapping={{"email": "..."}}.')
+    can_be_told = 1 in Counter(header[position].strip() for position in at).values()
+    advice = (
+        f'Say which with mapping={{"{field}": ["..."]}}.'
+        if can_be_told
+        else "They are called the same: rename one of them."
+    )
+    return AmbiguousColumns(f"{problem[0].upper()}{problem[1:]}: {which}. {advice}")

@@ -6,6 +6,7 @@ A row with too few or too many cells is one bad row, and so is one with a quote 
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -13,11 +14,14 @@ from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats import columns, dialect
 from dataflow.formats.dialect import Dialect
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import PIECE_BYTES, Block
+from dataflow.formats.rows import PIECE_BYTES, Block, peeked
 from dataflow.formats.runs import count_lines, height
 from dataflow.formats.splitting import Splitter
 from dataflow.formats.text import HEAD_BYTES, decoded, detect, read_text
 
+#: How the header row of a rejects file ends, and how far to look for it.
+_OUR_HEADER: Final = re.compile(rb",_record,_line,_code,_error[\r\n]")
+_OUR_HEADER_BYTES: Final = 64 * 1024
 #: What JSON in Postgres does not take: NUL, and what stands for bytes that could not be decoded.
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
@@ -30,6 +34,8 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     :raises MalformedInput: when there is no telling the encoding, and for a quote that is never closed.
     :raises RowTooLarge: when a row needs more than `max_row_bytes`.
     """
+    beginning, pieces = peeked(pieces, _OUR_HEADER_BYTES)
+    reading = _as_ours(beginning, reading)
     texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
     head, first_line, found = _settle(texts, reading)
     if found is None:
@@ -54,7 +60,7 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
     :raises MissingColumns, AmbiguousColumns, MalformedInput, NoContacts, RowTooLarge: as `read_blocks`.
     """
     is_whole = not reading.is_beginning
-    encoding = None
+    reading, encoding = _as_ours(head, reading), None
     try:
         encoding = detect(head, reading.encoding, is_whole, reading.charset)
         line, text = _without_blank_lines("".join(decoded([head], encoding)))
@@ -64,6 +70,13 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
         if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
             raise
         return None
+
+
+def _as_ours(head: bytes, reading: Reading) -> Reading:
+    """A rejects file is in our own dialect, whatever was said of the file that its rows come from."""
+    if not _OUR_HEADER.search(head[:_OUR_HEADER_BYTES]):
+        return reading
+    return replace(reading, encoding=None, delimiter=",", skip_rows=None)
 
 
 def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect | None]:

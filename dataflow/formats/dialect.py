@@ -45,7 +45,7 @@ def find(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Di
 
     :param text: may be cut anywhere unless it `is_whole`; its first line has the number `first_line`.
     :raises MissingColumns: when none of the first records is a header row.
-    :raises AmbiguousColumns: when several of its columns could be the same.
+    :raises AmbiguousColumns: when several of its columns could be the same, or contacts stand above it.
     """
     beginning = _Beginning(text, reading, is_whole, first_line)
     return beginning.find() or (beginning.settle() if is_whole or beginning.is_enough() else None)
@@ -98,7 +98,7 @@ class _Beginning:
         if not self._records:
             end = len(self._text) if self._is_whole else max(self._text.rfind("\n"), self._text.rfind("\r")) + 1
             text = self._text[:end]
-            self._found = _best(self._header(each, text) for each in self._delimiters)
+            self._found = self._best([self._header(each, text) for each in self._delimiters], self._records)
         return self._found
 
     def is_enough(self) -> bool:
@@ -147,7 +147,7 @@ class _Beginning:
             try:
                 found = columns.find(record.cells, self._reading.mapping)
             except MissingColumns:
-                continue  # what `mapping` names is not in this one
+                continue  # what `mapping` names is not in this one, or it has half a name
             except AmbiguousColumns as error:
                 self._ambiguous = self._ambiguous or error
                 continue
@@ -159,7 +159,14 @@ class _Beginning:
 
     def _find_by_line(self) -> Dialect | None:
         """The header when each line is taken alone: a stray quote above it has swallowed it."""
-        return _best(self._first_header(each, self._lines(each)) for each in self._delimiters)
+        return self._best([self._first_header(each, self._lines(each)) for each in self._delimiters], self._single)
+
+    def _best(self, found: list[Dialect | None], records: dict[str, list[_Record]]) -> Dialect | None:
+        best = min(filter(None, found), key=lambda each: (each.header_line, -len(each.header)), default=None)
+        if best:
+            above = ((record.line, record.cells) for record in records[best.delimiter])
+            columns.check_above(best.header_line, len(best.header), above)
+        return best
 
     def _split(self, text: str, delimiter: str, skip_initial_space: bool = False) -> Iterator[_Record]:
         """The first records that are complete, without blank ones."""
@@ -246,10 +253,6 @@ def _records(
             line = first_line + reader.line_num
     except csv.Error:
         yield _Record(line, [], is_open=True)
-
-
-def _best(found: Iterable[Dialect | None]) -> Dialect | None:
-    return min(filter(None, found), key=lambda each: (each.header_line, -len(each.header)), default=None)
 
 
 def _common_width(rows: list[list[str]]) -> tuple[int, bool, int]:

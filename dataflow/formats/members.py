@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.columns import (
-    ALIASES,
     FIELDS,
     MAX_SHOWN_CHARACTERS,
     MAX_SHOWN_COLUMNS,
@@ -20,7 +19,7 @@ from dataflow.formats.columns import (
     ignored,
     joined,
 )
-from dataflow.formats.headers import normalise
+from dataflow.formats.headers import ALIASES, normalise
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.rows import ABSENT, Malformed
 
@@ -94,7 +93,7 @@ class Members:
         exact = [field for field in FIELDS if field in keys and field not in mapping]
         rivals = {key for key in keys if key not in exact and key.strip().casefold() in exact}
         try:
-            return find(["" if key in rivals else key for key in keys], mapping)
+            return find(["" if key in rivals else key for key in keys], mapping, is_table=False)
         except AmbiguousColumns as error:
             return Malformed(error.message[:_MAX_MESSAGE_CHARACTERS])
 

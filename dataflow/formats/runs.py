@@ -123,10 +123,11 @@ def _ragged_columns(rows: list[list[str]], width: int, columns: Columns) -> tupl
 
 def _column(rows: list[list[str]], places: tuple[Place, ...]) -> list[str]:
     """What `columns.joined` gives for each row, all at once."""
-    merged, *others = (_place(rows, place) for place in places)
-    for other in others:
+    merged = _place(rows, places[0])
+    for place in places[1:]:
         if all(map(str.strip, merged)):
             break
+        other = _place(rows, place)
         merged = [two if two.strip() and not one.strip() else one for one, two in zip(merged, other, strict=True)]
     return merged
 
