@@ -39,7 +39,6 @@ LIBRARIES = {
     "psycopg_pool": {"db"},
     "ijson": {"formats.json_events"},
     "openpyxl": {"formats.workbook"},
-    "vobject": {"formats.vcard"},
 }
 
 #: The gunicorn master must not have these: prometheus_client decides at its import whether it counts per process.

@@ -76,13 +76,11 @@ class Card:
             parts.append(line[1:] if line.startswith(_INDENTS) else line)
         return "".join(parts[1:])
 
-    @property
-    def expects_card(self) -> bool:
-        """Whether the next BEGIN is that of a card inside this one."""
-        return self._inner_cards > 0 or _AGENT(self._head) is not None
-
-    def begin_inner(self) -> None:
-        self._inner_cards += 1
+    def begins_inner(self) -> bool:
+        """Whether the BEGIN that comes next is that of a card inside this one; it is to be added then."""
+        is_inner = _AGENT(self._head) is not None
+        self._inner_cards += is_inner
+        return is_inner
 
     def add(self, line: str) -> None:
         """Collect the next line, which may be the last one.
@@ -94,6 +92,7 @@ class Card:
         # likelier, and there the next card would become part of the note.
         is_end = line[:1] in "Ee" and _END(line)
         if self._inner_cards:
+            self._head = line  # one AGENT has one card, and where its END is missing, it does not take the next ones
             self._inner_cards -= bool(is_end)
             return
         self.is_complete = bool(is_end)
@@ -127,18 +126,16 @@ def _is_quoted_printable(head: str) -> bool:
     return "QUOTED-PRINTABLE" in head[:_MAX_HEAD_CHARACTERS].partition(":")[0].upper()
 
 
-def split(texts: Iterable[str], max_row_bytes: int) -> Iterator[Card]:
-    """The cards of a text that comes in pieces; one that never ends, or within which the next one begins, is not
-    complete.
+def split(texts: Iterable[str], max_row_bytes: int, is_beginning: bool) -> Iterator[Card]:
+    """The cards of a text that comes in pieces; one within which the next one begins is not complete, nor is the last
+    one if it never ends. Of a beginning, which may be cut, that one is left out.
 
     :raises RowTooLarge: when a card, without its pictures, is larger than `max_row_bytes`.
     """
     card: Card | None = None
     for number, line in enumerate(_lines(texts, max_row_bytes), 1):
         begins = line[:1] in "Bb\ufeff" and _BEGIN(line)
-        if card and begins and card.expects_card:
-            card.begin_inner()
-        elif begins:
+        if begins and not (card and card.begins_inner()):
             if card:
                 yield card
             card = Card(number, line.lstrip("\ufeff"), max_row_bytes)
@@ -147,7 +144,7 @@ def split(texts: Iterable[str], max_row_bytes: int) -> Iterator[Card]:
             if card.is_complete:
                 yield card
                 card = None
-    if card:
+    if card and not is_beginning:
         yield card
 
 
