@@ -111,7 +111,7 @@ def test_further_addresses_come_after_the_first_in_their_order() -> None:
 
 def test_a_second_address_is_not_taken_for_the_first() -> None:
     with pytest.raises(MissingColumns, match="lacks email"):
-        require(["name", "Courriel", "E-mail 2 - Value"])
+        require(["name", "Poczta", "E-mail 2 - Value"])
 
 
 # Advice

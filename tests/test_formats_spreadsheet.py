@@ -1,5 +1,6 @@
 """XLSX: what spreadsheets make of a list of contacts, and files that are made to break their readers."""
 
+import csv
 import datetime
 import io
 import subprocess
@@ -13,6 +14,7 @@ from random import Random
 import pytest
 from openpyxl import Workbook
 
+from dataflow import verdicts
 from dataflow.errors import (
     AmbiguousColumns,
     DataFlowError,
@@ -23,11 +25,12 @@ from dataflow.errors import (
     NoContacts,
     RowTooLarge,
 )
-from dataflow.formats import spreadsheet
+from dataflow.formats import delimited, spreadsheet
 from dataflow.formats.package import MAX_DIRECTORY_BYTES, MAX_TREE_BYTES
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import Block
+from dataflow.formats.rows import MALFORMED_ROW, Block, Malformed
 from dataflow.formats.shared_strings import SharedStrings
+from dataflow.storable import MARK
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -174,6 +177,13 @@ def test_an_empty_sheet_has_no_contacts() -> None:
     assert rows(saved([*HEADER])) == []
 
 
+@pytest.mark.parametrize(("kind", "content"), [(NoContacts, saved()), (MissingColumns, saved(["Notes"], ["none"]))])
+def test_a_sheet_that_has_no_contacts_is_named_as_the_only_one_that_is_read(
+    kind: type[DataFlowError], content: bytes
+) -> None:
+    assert refused(kind, content).endswith(' Only the first visible sheet is read: "Sheet".')
+
+
 def test_empty_rows_are_no_rows() -> None:
     content = saved([*HEADER], [], [*ADA], [None, "", " "], [], [*BOB], [None])
     [block], _ = read(content)
@@ -195,6 +205,13 @@ def test_formatted_rows_down_to_the_end_are_quick() -> None:
     assert (block.names, block.origin.line(1)) == (["Ada", "Bob"], 10_003)
 
 
+def test_among_very_many_empty_rows_there_are_empty_blocks_at_which_to_stop() -> None:
+    blank = f"<row>{'<c/>' * 1000}</row>"
+    blocks, _ = read(package(parts(HEAD, blank * 600, ADA_ROW)))
+    assert [(block.first_record, list(block.names)) for block in blocks] == [(0, []), (0, []), (0, ["Ada"])]
+    assert [list(verdicts.judge(block).names) for block in blocks] == [[], [], ["Ada"]]
+
+
 # Cells
 
 
@@ -214,7 +231,7 @@ def test_formatted_rows_down_to_the_end_are_quick() -> None:
         (datetime.date(2024, 2, 29), "2024-02-29"),
         (datetime.datetime(2024, 2, 29, 13, 5), "2024-02-29T13:05:00"),
         (datetime.time(13, 5), "13:05:00"),
-        ("#N/A", "#N/A"),
+        ("#N/A", ""),
     ],
 )
 def test_a_cell_is_taken_as_text(value: object, text: str) -> None:
@@ -228,12 +245,18 @@ def test_a_cell_is_taken_as_text(value: object, text: str) -> None:
         ("<c><f>1+1</f><v>2</v></c>", "2"),
         ('<c t="inlineStr"><is><t>Ada</t></is></c>', "Ada"),
         ('<c t="inlineStr"><is><r><t>A</t></r><r><rPr><b/></rPr><t>da</t></r></is></c>', "Ada"),
-        ('<c t="e"><v>#REF!</v></c>', "#REF!"),
+        ('<c t="str"><f>""</f><v></v></c>', ""),
+        ('<c t="e"><v>#REF!</v></c>', ""),
         ('<c t="s"><v>0</v></c>', "plain"),
         ('<c t="s"><v>1</v></c>', "rich text"),
         ('<c t="s"><v>2</v></c>', "東京"),
         ('<c t="s"><v>3</v></c>', ""),
-        ("<c><v>1E999</v></c>", "inf"),
+        ("<c><v>1E999</v></c>", ""),
+        ("<c><v>NaN</v></c>", "NaN"),
+        ("<c><v>1,5</v></c>", "1,5"),
+        ("<c><v>1.5.2</v></c>", "1.5.2"),
+        ('<c t="d"><v>2024-02-29</v></c>', "2024-02-29"),
+        ('<c t="d"><v>nope</v></c>', "nope"),
         ('<c t="b"><v>0</v></c>', "FALSE"),
         ("<c/>", ""),
     ],
@@ -259,6 +282,48 @@ def test_cells_and_rows_may_say_where_they_are() -> None:
     [block], _ = read(package(parts(HEAD, cells)))
     assert (block.names, block.emails, block.origin.line(0)) == ([""], ["a@x.org"], 7)
     assert block.origin.row(0) == ["", "a@x.org", "", "", "5"]
+
+
+def test_a_formula_whose_result_is_not_stored_refuses_its_row() -> None:
+    formulas = ['=A9&"x"', '="a"&"@example.com"']
+    [block], _ = read(saved([*HEADER], [*formulas, 1], [*ADA], ["=A3", "b@x.org"], ["Bob", "=B3"]))
+    unstored = block.names[0]
+    assert isinstance(unstored, Malformed)
+    assert (unstored.code, "Open it in Excel and save it" in unstored.message) == (MALFORMED_ROW, True)
+    assert block.names == [unstored, "Ada", unstored, unstored]
+    assert block.emails == [unstored, ADA[1], unstored, unstored]
+    assert block.origin.row(0) == [*(MARK + formula for formula in formulas), "1"]
+
+
+@pytest.mark.parametrize("cell", ["<c><f>A1</f></c>", "<c><f/><v/></c>", '<c t="str"><f>A1</f></c>'])
+def test_a_result_that_is_not_stored_is_not_taken_for_an_empty_text(cell: str) -> None:
+    [(name, email)] = rows(package(parts(HEAD, row(cell))))
+    assert isinstance(name, Malformed)
+    assert name is email
+
+
+def test_a_formula_where_nothing_is_taken_from_refuses_nothing() -> None:
+    header = ["Name", "First name", "Last name", "E-Mail", "E-mail 2", "Age"]
+    assert rows(saved(header, ["Ada", "=LEFT(A2)", "=MID(A2)", "ada@example.org", "=D2", "=1+1"])) == [ADA]
+    [(name, _)] = rows(saved(header, ["", "Ada", "=MID(A2)", "ada@example.org"]))
+    assert isinstance(name, Malformed)
+
+
+def test_a_row_of_errors_is_a_row_without_values() -> None:
+    [block], _ = read(saved([*HEADER], ["#N/A", "#NAME?"], ["Ada", "#REF!"]))
+    assert (block.names, block.emails) == (["", "Ada"], ["", ""])
+    assert block.origin.row(0) == [f"{MARK}#N/A", f"{MARK}#NAME?", ""]
+
+
+@pytest.mark.parametrize("cells", [["=A1", "Lee", "a@x.org"], ["Ann", "=A1", "a@x.org"], ["#N/A", "#N/A", "a@x.org"]])
+def test_a_row_that_is_refused_for_what_it_lacks_is_refused_again_when_it_is_sent_back(cells: list[object]) -> None:
+    header = ["First name", "Last name", "Mail"]
+    [block], _ = read(saved([*header], cells))
+    assert len(verdicts.judge(block).refusals) == 1
+    text = io.StringIO()
+    csv.writer(text).writerows([header, block.origin.row(0)])
+    [again] = delimited.read_blocks([text.getvalue().encode()], Reading(LIMIT), Findings())
+    assert len(verdicts.judge(again).refusals) == 1
 
 
 # What is no workbook
@@ -309,16 +374,34 @@ def test_the_type_of_a_workbook_may_be_that_of_all_parts_and_names_of_parts_abso
     assert rows(package({**whole})) == [ADA]
 
 
+def test_names_of_parts_have_no_case_and_either_slash() -> None:
+    whole = parts(HEAD, row(SHARED, "a@x.org"), strings="<si><t>Ada</t></si>")
+    assert rows(package({name.upper(): text for name, text in whole.items()})) == [("Ada", "a@x.org")]
+    assert rows(package({name.replace("/", "\\"): text for name, text in whole.items()})) == [("Ada", "a@x.org")]
+
+
+def test_of_parts_whose_names_differ_in_case_the_first_counts() -> None:
+    whole = parts(HEAD, ADA_ROW)
+    assert rows(package(whole | {"XL/worksheets/sheet1.xml": "<broken>"})) == [ADA]
+    assert "damaged" in refused(MalformedInput, package({"XL/worksheets/sheet1.xml": "<broken>"} | whole))
+
+
+def test_shared_strings_may_be_linked_without_a_type_of_their_own() -> None:
+    whole = {name: str(text) for name, text in parts(HEAD, row(SHARED, "a@x.org")).items()}
+    types, links = "[Content_Types].xml", "xl/_rels/workbook.xml.rels"
+    whole[types] = whole[types].replace("sharedStrings+xml", "other+xml")
+    link = f'<Relationship Id="rId2" Type="{LINKS}/sharedStrings" Target="/texts.xml"/>'
+    whole[links] = whole[links].replace("</Relationships>", f"{link}</Relationships>")
+    texts = f'<sst xmlns="{MAIN}"><si><t>Ada</t></si></sst>'
+    assert rows(package({**whole, "texts.xml": texts})) == [("Ada", "a@x.org")]
+
+
 def test_a_directory_that_points_before_the_beginning_is_damage() -> None:
     content = bytearray(package(parts(HEAD, ADA_ROW)))
     end = content.rindex(b"PK\x05\x06")
     size, offset = (int.from_bytes(content[end + at : end + at + 4], "little") for at in (12, 16))
     content[end + 16 : end + 20] = (offset + size).to_bytes(4, "little")
     assert "damaged" in refused(MalformedInput, bytes(content))
-
-
-def test_an_old_or_encrypted_file_is_refused_with_the_way_out() -> None:
-    assert "Save it as .xlsx" in refused(MalformedInput, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512)
 
 
 def test_only_a_whole_workbook_can_be_previewed() -> None:
@@ -494,8 +577,9 @@ def test_custom_formats_tell_dates_and_durations_from_numbers() -> None:
     )
     xfs = "".join(f'<xf numFmtId="{at}"/>' for at in range(164, 169))
     lines = [row(f'<c s="{at}"><v>1.5</v></c>', "a@x.org") for at in (*range(5), 99)]
+    lines += [row(f'<c s="0"><v>{number}</v></c>', "a@x.org") for number in ("1E9", "NaN")]
     found = rows(package(parts(HEAD, *lines) | {"xl/styles.xml": styles(numbers, xfs)}))
-    assert [name for name, _ in found] == ["1900-01-01T12:00:00", "1 day, 12:00:00", *["1.5"] * 4]
+    assert [name for name, _ in found] == ["1900-01-01T12:00:00", "1 day, 12:00:00", *["1.5"] * 4, "", "NaN"]
 
 
 def test_dates_may_be_counted_from_1904() -> None:
@@ -569,3 +653,10 @@ def test_a_disk_that_takes_no_workbook_is_no_fault_of_the_file() -> None:
     content = saved(["name", "email"], *([f"Name {number}", f"a{number}@example.org"] for number in range(2_000)))
     done = subprocess.run([sys.executable, "-c", FULL_DISK], input=content, capture_output=True, timeout=30, check=True)
     assert done.stdout.startswith(b"A workbook cannot be kept on disk (TMPDIR): ")
+
+
+def test_contacts_above_the_header_row_are_refused_and_not_lost_as_titles() -> None:
+    content = saved(["Ann", "ann@example.com"], ["Name", "Email"], ["Bob", "bob@example.com"])
+    with pytest.raises(AmbiguousColumns, match=r"Line 1 looks like a contact.* skipRows=1"):
+        read(content)
+    assert rows(content, Reading(LIMIT, skip_rows=1)) == [("Bob", "bob@example.com")]

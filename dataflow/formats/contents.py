@@ -51,13 +51,16 @@ def read(package: Package) -> Contents:
     types = _part_types(package)
     parts = {kind: part for part, kind in reversed(types)}
     part = next((parts[kind] for kind in _WORKBOOK_TYPES if kind in parts), None)
-    if part is None or part not in package.namelist():
+    if part is None or part not in package:
         raise MalformedInput("This is no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.")
     book = _tree(package, part)
-    title, sheet_part = _first_visible(book, _links(package, part))
+    links = _links(package, part)
+    title, sheet_part = _first_visible(book, links)
+    linked = {kind.rpartition("/")[2]: linked_part for kind, linked_part in links.values()}
     properties = book.find(f"{MAIN}workbookPr")
     has_1904_dates = properties is not None and properties.get("date1904") in ("1", "true")
-    return Contents(title, sheet_part, parts.get(_TEXTS_TYPE), has_1904_dates, _formats(package))
+    texts_part = parts.get(_TEXTS_TYPE, linked.get("sharedStrings"))
+    return Contents(title, sheet_part, texts_part, has_1904_dates, _formats(package))
 
 
 def _tree(package: Package, part: str) -> Element:
@@ -66,9 +69,8 @@ def _tree(package: Package, part: str) -> Element:
 
 def _part_types(package: Package) -> list[tuple[str, str]]:
     """The names of parts with their types."""
-    names = package.namelist()
-    if _TYPES_PART not in names:
-        if "mimetype" in names and b"opendocument" in package.read("mimetype"):
+    if _TYPES_PART not in package:
+        if "mimetype" in package and b"opendocument" in package.read("mimetype"):
             raise MalformedInput("This is an OpenDocument file. Save it as .xlsx or CSV.")
         raise MalformedInput("This ZIP archive is no workbook. Send the file in it.")
     root = _tree(package, _TYPES_PART)
@@ -104,7 +106,7 @@ def _first_visible(book: Element, links: dict[str | None, tuple[str, str]]) -> t
 
 
 def _formats(package: Package) -> list[int | str]:
-    if _STYLES_PART not in package.namelist():
+    if _STYLES_PART not in package:
         return []
     root = _tree(package, _STYLES_PART)
     codes = {

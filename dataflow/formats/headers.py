@@ -22,7 +22,7 @@ EMAILS: Final = (
 #: Looked at in this order where those before are empty. Never alone: the first address has a name that we do not know.
 MORE_EMAILS: Final = (
     "email2", "email2value", "email2address", "emailaddress2", "secondaryemail", "secondaryemailaddress",
-    "email3", "email3value", "email3address", "emailaddress3",
+    "email3", "email3value", "email3address", "emailaddress3", "email2adresse", "email3adresse",
 )  # fmt: skip
 NAMES: Final = ("name", "fullname", "displayname", "fileas")
 #: Only what surely is the first name, or the last.

@@ -20,10 +20,19 @@ _SAVE_AS_CSV: Final = "Save the sheet as CSV."
 _DOCUMENT_TYPES: Final = (b"<!DOC", "<!DOC".encode("utf-16-le"), "<!DOC".encode("utf-16-be"))
 
 
-class Package(ZipFile):
-    """The archive of a workbook. To be opened over BoundedReads."""
+class Package:
+    """The archive of a workbook. Names of parts have no case (ECMA-376 part 2), and backslashes in old .NET."""
 
-    def read(self, name: str | ZipInfo, pwd: bytes | None = None) -> bytes:  # noqa: ARG002  # as it is called
+    def __init__(self, file: IO[bytes]) -> None:
+        bounded: Any = BoundedReads(file)
+        self._archive = ZipFile(bounded)
+        # Of several with one name the first counts.
+        self._parts = {_plain(info.filename): info for info in reversed(self._archive.infolist())}
+
+    def __contains__(self, name: str) -> bool:
+        return _plain(name) in self._parts
+
+    def read(self, name: str) -> bytes:
         """A part as a whole.
 
         :raises ExpandsTooFar: when it is larger than MAX_TREE_BYTES.
@@ -32,20 +41,24 @@ class Package(ZipFile):
         part = self.part(name, MAX_TREE_BYTES, MAX_TREE_BYTES, MAX_TREE_BYTES)
         return b"".join(iter(part.read, b""))
 
-    def part(self, name: str | ZipInfo, max_bytes: int, max_item_bytes: int, max_read_bytes: int) -> "Part":
+    def part(self, name: str, max_bytes: int, max_item_bytes: int, max_read_bytes: int) -> "Part":
         """A part as a stream, which ends with ExpandsTooFar when more than `max_read_bytes` are read of it.
 
         :raises ExpandsTooFar: when it is larger than `max_bytes`.
         :raises KeyError: when there is none of the name.
         """
-        info = name if isinstance(name, ZipInfo) else self.getinfo(name)
+        info = self._parts[_plain(name)]
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise BadZipFile("compressed in a way that workbooks are not")  # and that zipfile unpacks without a bound
         if info.file_size > max_bytes:
             raise _too_large(info, max_bytes)
         # Only what is read is held against this: whoever wants the first rows need not care for all.
         too_large = _too_large(info, max_read_bytes)
-        return Part(self.open(info), max_item_bytes, max_read_bytes, too_large)
+        return Part(self._archive.open(info), max_item_bytes, max_read_bytes, too_large)
+
+
+def _plain(name: str) -> str:
+    return name.replace("\\", "/").lstrip("/").lower()
 
 
 def _too_large(info: ZipInfo, max_bytes: int) -> ExpandsTooFar:

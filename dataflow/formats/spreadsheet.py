@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from errno import EINVAL
-from itertools import chain, islice
+from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO, Final
+from typing import IO, Any, Final
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
@@ -25,7 +25,8 @@ from dataflow.errors import (
 from dataflow.formats import columns
 from dataflow.formats.columns import Columns
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import Block
+from dataflow.formats.rows import Block, Malformed
+from dataflow.storable import MARK
 
 #: Of the temporary file. A full sheet of 1,048,576 contacts has 32 MB, without pictures.
 MAX_WORKBOOK_BYTES: Final = 256 * 1024**2
@@ -33,11 +34,13 @@ MAX_WORKBOOK_BYTES: Final = 256 * 1024**2
 BLOCK_ROWS, BLOCK_CHARACTERS = 800, 256 * 1024
 #: How many rows may be looked at for the header.
 MAX_HEADER_ROWS: Final = 30
-_ZIP, _OLE2 = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_UNSTORED: Final = Malformed("The result of a formula is not stored in the file. Open it in Excel and save it.")
+#: How cells that have no value begin, and what they are taken as.
+_TAKEN_AS: Final = {f"{MARK}=": _UNSTORED, f"{MARK}#": ""}
 #: What zipfile, the XML parser and our reading were seen to raise at damaged workbooks. RuntimeError: encrypted parts.
 _DAMAGE: Final = (
     BadZipFile, zlib.error, ParseError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
-    RuntimeError, EOFError,
+    RuntimeError, EOFError, OSError,
 )  # fmt: skip
 
 Row = tuple[int, list[str]]
@@ -96,36 +99,25 @@ def _damage_told(reading: Reading) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        raise _damaged(reading) from error
-    except OSError as error:
         # EINVAL: a place before the beginning of the file. Any other is about the disk.
-        if error.errno not in (None, EINVAL):
+        if getattr(error, "errno", None) not in (None, EINVAL):
             raise
-        raise _damaged(reading) from error
-
-
-def _damaged(reading: Reading) -> MalformedInput:
-    if reading.is_beginning:
-        return MalformedInput("A workbook can only be previewed as a whole, and this is its beginning.")
-    return MalformedInput("The workbook is damaged, or none at all. Save it as .xlsx again, or as CSV.")
+        if reading.is_beginning:
+            raise MalformedInput("A workbook can only be previewed as a whole, and this is its beginning.") from error
+        raise MalformedInput("The workbook is damaged, or none at all. Save it as .xlsx again, or as CSV.") from error
 
 
 def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
-    file.seek(0)
-    magic = file.read(4)
-    if magic == _OLE2:
-        raise MalformedInput(
-            "This is an old Excel file (.xls), or one with a password. Save it as .xlsx without one, or as CSV."
-        )
-    if magic != _ZIP:
-        raise BadZipFile
     # openpyxl takes 9 MiB, which a worker that meets no workbook never needs.
     from dataflow.formats.workbook import Sheet
 
     sheet = Sheet(file, texts_file, reading.max_row_bytes, reading.max_expanded_bytes)
     findings.facts["sheet"] = sheet.title
-    filled = (row for row in sheet.rows() if any(map(str.strip, row[1])))
-    header, found, rows = _find_header(filled, reading)
+    rows = sheet.rows()
+    try:
+        header, found = _find_header(rows, reading)
+    except (MissingColumns, NoContacts) as error:
+        raise type(error)(f'{error.message} Only the first visible sheet is read: "{sheet.title}".') from error
     findings.facts["headerLine"] = header[0]
     findings.facts["mapping"] = found.describe(header[1])
     findings.columns = header[1]
@@ -133,13 +125,14 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
     yield from _blocks(rows, len(header[1]), found)
 
 
-def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns, Iterator[Row]]:
-    """The header row, its columns, and the rows below it."""
+def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:
+    """The header row and its columns; what is left of `rows` is below it."""
     skipped = reading.skip_rows or 0
-    rows = filter(lambda row: row[0] > skipped, rows)
-    first = list(islice(rows, MAX_HEADER_ROWS if reading.skip_rows is None else 1))
+    filled = (row for row in rows if row[0] > skipped and any(map(str.strip, row[1])))
+    first: list[Row] = []
     ambiguous: AmbiguousColumns | None = None
-    for position, row in enumerate(first):
+    for row in islice(filled, MAX_HEADER_ROWS if reading.skip_rows is None else 1):
+        first.append(row)
         try:
             found = columns.find(row[1], reading.mapping)
         except MissingColumns:
@@ -148,24 +141,27 @@ def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns, I
             ambiguous = ambiguous or error
             continue
         if found.is_complete:
-            return row, found, chain(first[position + 1 :], rows)
+            columns.check_above(row[0], len(row[1]), first)
+            return row, found
     if ambiguous:
         raise ambiguous
     if not first:
         raise NoContacts("The sheet is empty: expected a header row naming name and email.")
     # Titles above a table fill one cell or two: the message shows the row of the most cells.
     likely = max(first, key=lambda row: sum(map(bool, row[1])))
-    return likely, columns.require(likely[1], reading.mapping), rows
+    return likely, columns.require(likely[1], reading.mapping)
 
 
 def _blocks(rows: Iterable[Row], width: int, found: Columns) -> Iterator[Block]:
     record, characters, origin = 0, 0, SheetOrigin()
     for line, cells in rows:
-        cells.extend([""] * (width - len(cells)))
-        origin.lines.append(line)
-        origin.rows.append(cells)
-        # An empty cell takes memory as well, and a row may have 16,384.
-        characters += len(cells) + sum(map(len, cells))
+        if any(map(str.strip, cells)):
+            cells.extend([""] * (width - len(cells)))
+            origin.lines.append(line)
+            origin.rows.append(cells)
+        # An empty cell takes memory as well, and a row may have 16,384. Empty rows take time: of very many come blocks
+        # without any, for whoever wants to stop.
+        characters += 1 + len(cells) + sum(map(len, cells))
         if len(origin.rows) == BLOCK_ROWS or characters >= BLOCK_CHARACTERS:
             yield _block(record, origin, found)
             record += len(origin.rows)
@@ -175,6 +171,13 @@ def _blocks(rows: Iterable[Row], width: int, found: Columns) -> Iterator[Block]:
 
 
 def _block(record: int, origin: SheetOrigin, found: Columns) -> Block:
-    names = [columns.joined(cells, found.names) for cells in origin.rows]
-    emails = [columns.joined(cells, found.emails) for cells in origin.rows]
-    return Block(record, names, emails, origin)
+    pairs = [_pair(cells, found) for cells in origin.rows]
+    return Block(record, [name for name, _ in pairs], [email for _, email in pairs], origin)
+
+
+def _pair(cells: list[Any], found: Columns) -> tuple[object, object]:
+    """The name and the e-mail of a row; neither, where a result that is not stored would count."""
+    if MARK in "".join(cells):
+        cells = [_TAKEN_AS.get(cell[:2], cell) for cell in cells]
+    pair = columns.joined(cells, found.names), columns.joined(cells, found.emails)
+    return (_UNSTORED, _UNSTORED) if _UNSTORED in pair else pair

@@ -10,17 +10,19 @@ import datetime
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import IO, Any, Final
+from math import inf
+from typing import IO, Final
 from xml.etree.ElementTree import Element, iterparse
 
 from openpyxl.styles.numbers import builtin_format_code, is_date_format, is_timedelta_format
-from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel, from_ISO8601
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel
 
 from dataflow.errors import MalformedInput
 from dataflow.formats import contents
 from dataflow.formats.contents import MAIN
-from dataflow.formats.package import BoundedReads, Package, Part
+from dataflow.formats.package import Package, Part
 from dataflow.formats.shared_strings import SharedStrings
+from dataflow.storable import MARK
 
 #: A sheet of 1,048,576 rows, the most that Excel knows, has 214 MB of XML with 5 columns, and up to 1 GB with 20.
 MAX_SHEET_BYTES: Final = 1024**3
@@ -30,14 +32,13 @@ MAX_STRINGS_BYTES: Final = 512 * 1024**2
 MAX_ROWS, MAX_COLUMNS = 1024**2, 16384
 
 _DATA_TAG, _ROW_TAG, _VALUE_TAG = f"{MAIN}sheetData", f"{MAIN}row", f"{MAIN}v"
+_FORMULA_TAG = f"{MAIN}f"
 _STRINGS_TAG, _STRING_TAG, _INLINE_TAG = f"{MAIN}sst", f"{MAIN}si", f"{MAIN}is"
 _RUN_TAG, _TEXT_TAG = f"{MAIN}r", f"{MAIN}t"
 _DIGITS: Final = "0123456789"
 #: Whole numbers up to here are exact as floats, and written without an exponent.
 _EXACT: Final = 2**53
 _ESCAPE: Final = re.compile("_x([0-9A-Fa-f]{4})_")
-#: A date as text is never longer; a longer one is not looked for.
-_MAX_DATE_CHARACTERS: Final = 64
 
 
 class Sheet:
@@ -50,16 +51,18 @@ class Sheet:
     def __init__(self, file: IO[bytes], texts_file: IO[bytes], max_row_bytes: int, max_expanded_bytes: int) -> None:
         self._max_row_bytes = max_row_bytes
         self._max_expanded_bytes = max_expanded_bytes
-        bounded: Any = BoundedReads(file)
-        self._package = Package(bounded)
+        self._package = Package(file)
         self._contents = contents.read(self._package)
-        self.title = self._contents.title
+        self.title = self._contents.title[:100]  # Excel takes 31 characters
         self._epoch = CALENDAR_MAC_1904 if self._contents.has_1904_dates else WINDOWS_EPOCH
         self._dates = [_shows_date(shown) for shown in self._contents.formats]
         self._strings = SharedStrings(self._texts(), texts_file, max_row_bytes)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The numbers, from 1, and cells of the rows that are not empty, up to the last cell with a value.
+        """The numbers, from 1, and cells of the rows, up to the last one with a value where there is any.
+
+        Errors begin with MARK and #, formulas whose result is not stored with MARK and =: what is refused stays so
+        when it is sent back.
 
         :raises RowTooLarge: when a row is larger than MAX_ROW_BYTES.
         :raises MalformedInput: when there are more rows or columns than a sheet can have.
@@ -75,8 +78,7 @@ class Sheet:
                 number = int(float(element.get("r") or number + 1))  # some write 2.0
                 if not (0 < number <= MAX_ROWS and count <= MAX_ROWS):
                     raise MalformedInput(f"The sheet has rows beyond {MAX_ROWS}, the last that there can be.")
-                if len(element) and (cells := self._cells(element)):
-                    yield number, cells
+                yield number, self._cells(element)
                 rows.clear()
             elif element.tag == _DATA_TAG:
                 return  # what follows is about looks, and as long as the sheet: links, rules, merged cells
@@ -102,7 +104,7 @@ class Sheet:
         if len(row) > MAX_COLUMNS:
             raise MalformedInput(f"A row of the sheet has {len(row)} cells, the limit is {MAX_COLUMNS}.")
         if not any(map(len, row)):
-            return []  # only formatted, as a whole column may be down to the last row
+            return [""] * len(row)  # only formatted, as a whole column may be down to the last row
         self._strings.begin_row()
         cells: list[str] = []
         column = 0
@@ -124,27 +126,29 @@ class Sheet:
             return None if inline is None else _joined(inline)
         written = cell.findtext(_VALUE_TAG)
         if not written:
-            return None
+            formula = cell.findtext(_FORMULA_TAG)
+            # The result of one may be an empty text: that is stored.
+            return None if formula is None or (kind == "str" and written is not None) else f"{MARK}={formula}"
         if kind == "s":
             return self._strings[int(written)]
         if kind == "n":
             return self._number(written, int(cell.get("s") or 0))
         if kind == "b":
             written = "TRUE" if written in ("1", "true") else "FALSE"
-        if kind == "d" and len(written) <= _MAX_DATE_CHARACTERS:
-            return from_ISO8601(written)
-        return written
+        return MARK + written if kind == "e" else written
 
     def _number(self, written: str, style: int) -> object:
         is_whole = not any(mark in written for mark in ".eE")
-        number = int(written) if is_whole else float(written)
         shown = self._dates[style] if 0 <= style < len(self._dates) else None
-        if shown is None:
-            return number
         try:
+            number = int(written) if is_whole else float(written)
+            if shown is None:
+                return number if abs(number) < inf else f"{MARK}#NUM!"
             return from_excel(number, self._epoch, timedelta=shown == "duration")
-        except (OverflowError, ValueError):
-            return "#VALUE!"  # outside the limits of dates
+        except OverflowError:
+            return f"{MARK}#VALUE!"  # outside the limits of dates
+        except ValueError:
+            return written
 
 
 @lru_cache(2048)
