@@ -38,10 +38,11 @@ _KEEPALIVES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-#: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources, operator
-#: intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's error, and a table that
-#: is missing while somebody restores it.
-_PASSING = ("08", "40", "53", "57P", "25006", "25P03", "25P04", "55P03", "58030", "42P01")
+#: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources but for configured
+#: limits (53400), operator intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's
+#: error, and a table that is missing while somebody restores it.
+_RESOURCES = ("53000", "53100", "53200", "53300")
+_PASSING = ("08", "40", *_RESOURCES, "57P", "25006", "25P03", "25P04", "55P03", "58030", "42P01")
 #: Somebody has cancelled the statement (57014, query_canceled).
 _CANCELLED = "57014"
 
@@ -185,17 +186,17 @@ def deadline(connection: psycopg.Connection[Any], seconds: float) -> Iterator[No
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn what psycopg raises inside into our errors, once."""
+def translated(passing: str | None = None) -> Iterator[None]:
+    """Turn what psycopg raises inside into our errors, once; the SQLSTATE `passing` is one that passes here."""
     try:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable(f"No database connection within {POOL_TIMEOUT_SECONDS:g} s.") from error
     except psycopg.Error as error:
-        raise translate(error) from error
+        raise translate(error, passing) from error
 
 
-def translate(error: psycopg.Error) -> DatabaseError:
+def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError:
     """Our error for a vendor error. The server's own text is kept for the operator, statement and row are not."""
     if error.sqlstate is None:
         if isinstance(error, psycopg.OperationalError):
@@ -204,7 +205,7 @@ def translate(error: psycopg.Error) -> DatabaseError:
     text = f"{error.diag.message_primary or type(error).__name__} (SQLSTATE {error.sqlstate})"
     if error.sqlstate == _CANCELLED:
         return StatementCancelled(f"The statement was cancelled in the database: {text}.")
-    if error.sqlstate.startswith(_PASSING):
+    if error.sqlstate == passing or error.sqlstate.startswith(_PASSING):
         return DatabaseUnavailable(f"The database gave up for now: {text}.")
     return DatabaseError(f"The database refused: {text}.")
 

@@ -273,7 +273,7 @@ class JobUnfinished(JobError):
 
 
 class NotRevertible(JobError):
-    """There is nothing to undo: the job is no import, or has not succeeded."""
+    """There is nothing to undo: the job is no import, was a dry run, or has not succeeded."""
 
     code = "not_revertible"
 

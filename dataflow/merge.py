@@ -7,7 +7,7 @@ caller's, which must read committed. Only merges see one another; a plain import
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow.db import Connection, query
+from dataflow.db import Connection, query, translated
 
 COPY_STAGED: Final = "copy_staged"
 
@@ -31,16 +31,23 @@ def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
     """Bring the staged rows into contacts, by `skip` or `update`; waits for merges of other transactions to end.
 
     The others wait in turn until this transaction ends, so let it be short from here on.
+
+    :raises DatabaseUnavailable: also when another application has just taken an address that must be unique: the next
+        attempt finds its contact.
     """
-    repeats, rows = _prepare(connection, on_conflict)
-    connection.execute(query("lock_merge"))
-    updated = 0
-    if on_conflict == "update":
-        connection.execute(query("find_outdated"))
-        updated = _row_count(connection, "update_known")
-    else:
-        connection.execute(query("find_known"))
-    imported = connection.execute(query("insert_unknown"), {"source": source}).rowcount
+    with translated(passing="23505"):  # unique_violation
+        repeats, rows = _prepare(connection, on_conflict)
+        connection.execute(query("lock_merge"))
+        updated = 0
+        if on_conflict == "update":
+            known = connection.execute(query("find_outdated")).rowcount
+            [found] = connection.execute(query("update_known")).fetchall()
+            updated = found["row_count"]
+            if found["contact_count"] < known:
+                connection.execute(query("forget_vanished"))
+        else:
+            connection.execute(query("find_known"))
+        imported = connection.execute(query("insert_unknown"), {"source": source}).rowcount
     return Counts(imported, updated, repeats + rows - imported - updated)
 
 

@@ -15,13 +15,14 @@ from uuid import UUID
 from dataflow import db, reverts
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
-from dataflow.errors import DataFlowError
+from dataflow.errors import DatabaseError, DataFlowError
 
 #: Cancelling and stopping wait for a step. How many rows that is is found out: where foreign keys or triggers of other
 #: applications are in the way, a single one may take milliseconds.
 STEP_SECONDS = 0.25
 #: 1,000,000 contacts take a second in steps of 10,000, two to three in steps of 1,000, half a second in a single one.
-FIRST_STEP_ROWS, MAX_STEP_ROWS = 1_000, 10_000
+#: Each attempt begins with the first step again: a larger one of slow rows would be cut as stalled again and again.
+FIRST_STEP_ROWS, MAX_STEP_ROWS, MOST_GROWTH = 10, 10_000, 10
 #: From an id of an import to the next, on average; see ids.IdRange. So the end of a step need not be looked for.
 ID_DISTANCE = 1 << 31
 
@@ -49,8 +50,8 @@ def _run(connection: Connection, attempt: Attempt) -> None:
         attempt.check()
         began = time.monotonic()
         position, is_done = _step(connection, attempt, position, rows)
-        rows = int(rows * STEP_SECONDS / (time.monotonic() - began))
-        rows = max(1, min(rows, MAX_STEP_ROWS))
+        fitting = int(rows * STEP_SECONDS / (time.monotonic() - began))
+        rows = max(1, min(fitting, MOST_GROWTH * rows, MAX_STEP_ROWS))
 
 
 def _step(connection: Connection, attempt: Attempt, position: UUID | None, rows: int) -> tuple[UUID | None, bool]:
@@ -76,4 +77,10 @@ def _delete(connection: Connection, position: UUID | None, last: UUID | None, ro
     # Not from `position`: there are gaps, an import of more rows than fit below one time stamp has one of 2**80.
     first: UUID = found["id"]
     end = min(UUID(int=first.int + rows * ID_DISTANCE), last)
-    return end, connection.execute(query("delete_contacts"), {"first": first, "last": end}).rowcount
+    part = {"first": first, "last": end}
+    deleted = connection.execute(query("delete_contacts"), part).rowcount
+    [kept] = connection.execute(query("count_kept"), part).fetchall()
+    if kept["row_count"]:
+        what = f"{kept['row_count']} of {deleted + kept['row_count']} contacts are still there after they were deleted"
+        raise DatabaseError(f"{what}: a trigger or a policy of the table contacts keeps them.")
+    return end, deleted

@@ -23,6 +23,8 @@ def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
     if (found["kind"], found["state"]) != ("import", "succeeded"):
         what = found["state"] if found["kind"] == "import" else f"a job of kind {found['kind']}"
         raise NotRevertible(f"Job {job_id} is {what}; only an import that has succeeded can be reverted.")
+    if found["is_dry_run"]:
+        raise NotRevertible(f"Job {job_id} was a dry run: there is nothing to undo.")
     values = {"id": uuid7(), "of_job": job_id, "request_id": request_id}
     while True:
         # Again, when somebody has queued an old one between the two.

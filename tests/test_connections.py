@@ -284,7 +284,7 @@ def error_of(connection: db.Connection, sqlstate: str) -> DatabaseError:
 @pytest.mark.parametrize(
     "sqlstate",
     [
-        *("08000", "08003", "08006", "40001", "40P01", "53100", "53200", "53300"),
+        *("08000", "08003", "08006", "40001", "40P01", "53000", "53100", "53200", "53300"),
         *("57P01", "57P02", "57P03", "57P05", "25006", "25P03", "55P03", "58030", "42P01"),
     ],
 )
@@ -294,7 +294,9 @@ def test_an_error_that_passes_is_worth_another_attempt(anyone: db.Connection, sq
     assert sqlstate in error.message
 
 
-@pytest.mark.parametrize("sqlstate", ["22001", "23502", "23505", "23514", "42501", "42703", "57000", "P0001", "XX000"])
+@pytest.mark.parametrize(
+    "sqlstate", ["22001", "23502", "23505", "23514", "42501", "42703", "53400", "57000", "P0001", "XX000"]
+)
 def test_an_error_that_would_come_again_is_not(anyone: db.Connection, sqlstate: str) -> None:
     error = error_of(anyone, sqlstate)
     assert (type(error), error.retryable) == (DatabaseError, False)

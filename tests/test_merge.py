@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from dataflow import contacts, db, merge
 from dataflow.db import query
+from dataflow.errors import DatabaseUnavailable
 from dataflow.ids import IdRange
 from dataflow.merge import Counts
 from tests.processes import eventually
@@ -162,6 +163,52 @@ def test_a_merge_waits_for_the_one_before_it_and_sees_what_that_has_committed(
     assert stored_contacts() == [("Ann", "ann@a.co", "early"), ("Ben", "ben@b.co", "new")]
 
 
+@contextmanager
+def meanwhile(database: str, on_conflict: str, rows: Rows) -> Iterator[tuple[db.Connection, "list[Future[Counts]]"]]:
+    """A transaction of an application's, committed when a merge waits for it; and, at the end, that merge."""
+    started: list[Future[Counts]] = []
+    with ThreadPoolExecutor(1) as threads, db.connect(database, "late") as late, db.connect(database, "app") as app:
+        with app.transaction():
+            yield app, started
+            started.append(threads.submit(merged, late, on_conflict, rows))
+            with db.connect(database, "observer") as observer:
+                eventually(lambda: observer.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall())
+        started[0].exception()
+
+
+def test_a_contact_that_has_another_address_by_then_keeps_its_name_and_what_is_there_no_more_is_imported(
+    connection: db.Connection, database: str, stored_contacts: Stored
+) -> None:
+    there = [("Bob", "bob@b.co"), ("Dave", "dave@d.co"), ("Ann", "ann@a.co"), ("Anne", "ANN@a.co"), ("Eve", "eve@e.co")]
+    plain(connection, there)
+    rows = [("Robert", "bob@b.co"), ("David", "dave@d.co"), ("Anna", "ann@a.co"), ("Eva", "eve@e.co")]
+    with meanwhile(database, "update", rows) as (app, merging):
+        app.execute("UPDATE contacts SET name = 'Carol', email = 'carol@c.co' WHERE name = 'Bob'")
+        app.execute("DELETE FROM contacts WHERE name IN ('Dave', 'Anne')")
+        app.execute("UPDATE contacts SET name = 'Evelyn', source = 'app' WHERE name = 'Eve'")
+    assert merging[0].result() == Counts(rows_imported=2, rows_updated=2, rows_skipped=0)
+    assert stored_contacts() == [
+        ("Carol", "carol@c.co", "before"),
+        ("Anna", "ann@a.co", "before"),
+        ("Eva", "eve@e.co", "app"),
+        ("Robert", "bob@b.co", "new"),
+        ("David", "dave@d.co", "new"),
+    ]
+
+
+@pytest.mark.parametrize("on_conflict", ["skip", "update"])
+def test_an_address_that_must_be_unique_and_is_taken_meanwhile_is_worth_another_attempt(
+    connection: db.Connection, database: str, on_conflict: str
+) -> None:
+    connection.execute("CREATE UNIQUE INDEX ON contacts (lower(email))")
+    rows = [("Anna", "ann@a.co"), ("Ben", "ben@b.co")]
+    with meanwhile(database, on_conflict, rows) as (app, merging):
+        plain(app, [("Ann", "Ann@a.co")], "app")
+    with pytest.raises(DatabaseUnavailable, match="SQLSTATE 23505"):
+        merging[0].result()
+    assert merged(connection, on_conflict, rows).rows_imported == 1
+
+
 def test_what_was_staged_is_gone_with_its_transaction(connection: db.Connection, stored_contacts: Stored) -> None:
     with pytest.raises(RuntimeError), staged(connection, [("Ann", "ann@a.co")]):
         merge.merge(connection, "update", "lost")
@@ -194,14 +241,21 @@ def test_a_table_that_was_adopted_keeps_its_own_ways(connection: db.Connection) 
         pytest.fail("a value that contacts cannot hold must be refused as it is staged")
 
 
-def test_a_contact_that_a_trigger_protects_is_not_doubled(connection: db.Connection, stored_contacts: Stored) -> None:
-    plain(connection, [("Ann", "ann@a.co")])
+def test_a_contact_that_a_trigger_protects_or_moves_is_not_doubled(
+    connection: db.Connection, stored_contacts: Stored
+) -> None:
+    plain(connection, [("Ann", "ann@a.co"), ("Ben", "ben@b.co")])
     connection.execute(
-        "CREATE FUNCTION protect() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
-        "CREATE TRIGGER protect BEFORE UPDATE ON contacts FOR EACH ROW EXECUTE FUNCTION protect()"
+        """CREATE FUNCTION protect() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF old.name = 'Ann' THEN RETURN NULL; END IF;
+            new.email = 'moved@b.co';
+            RETURN new;
+        END $$;
+        CREATE TRIGGER protect BEFORE UPDATE ON contacts FOR EACH ROW EXECUTE FUNCTION protect()"""
     )
-    assert merged(connection, "update", [("Anna", "ann@a.co")]) == Counts(0, 0, 1)
-    assert stored_contacts() == [("Ann", "ann@a.co", "before")]
+    assert merged(connection, "update", [("Anna", "ann@a.co"), ("Benjamin", "ben@b.co")]) == Counts(0, 1, 1)
+    assert stored_contacts() == [("Ann", "ann@a.co", "before"), ("Benjamin", "moved@b.co", "before")]
 
 
 def test_an_index_on_the_address_serves_a_small_file(connection: db.Connection) -> None:
@@ -228,5 +282,5 @@ def test_no_contact_is_compared_with_every_row_when_statistics_say_there_are_non
             connection.execute("DROP TABLE pg_temp.dataflow_known")
             plans = [plan_of(connection, "find_known"), plan_of(connection, "find_outdated")]
             connection.execute(query("find_outdated"))
-            plans.append(plan_of(connection, "update_known"))
+            plans += [plan_of(connection, name) for name in ("update_known", "forget_vanished")]
             assert [plan for plan in plans if "Nested Loop" in plan] == []

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,8 +14,9 @@ import pytest
 
 from dataflow import db, jobs, reverter, reverts
 from dataflow.attempt import Attempt
+from dataflow.config import Config
 from dataflow.errors import DataFlowError, ImportStopped, LeaseLost
-from dataflow.watchdog import Limits, Watchdog
+from dataflow.watchdog import Watchdog
 from tests.conftest import on_server, url_of
 from tests.imports import count_contacts, imported, row_of
 from tests.processes import eventually
@@ -252,12 +254,28 @@ def test_steps_are_smaller_where_rows_take_long(
     assert first + sum(others) == 150
 
 
+def test_the_first_step_is_small_and_none_is_many_times_the_one_before(
+    connection: db.Connection, session: db.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a row takes a tenth of a second, a first step of a thousand would be cut as stalled in every attempt."""
+    monkeypatch.undo()
+    attempt = claimed(session, imported(connection, 3_000))
+    connection.execute("CREATE TABLE steps (number xid8)")
+    with on_delete(connection, "INSERT INTO steps VALUES (pg_current_xact_id());"):
+        reverter.run(session, attempt)
+    found = connection.execute("SELECT count(*)::int AS n FROM steps GROUP BY number ORDER BY number").fetchall()
+    connection.execute("DROP TABLE steps")
+    rows = [row["n"] for row in found]
+    assert sum(rows) == 3_000
+    assert all(step < most for step, most in zip(rows, (20, 150, 1_200), strict=False)), rows
+
+
 def test_a_revert_that_moves_is_not_taken_for_stalled(connection: db.Connection, session: db.Connection) -> None:
     attempt = claimed(session, imported(connection, 1))
     now = 0.0
     exits: list[int] = []
-    limits = Limits(loop_seconds=9999, import_seconds=60)
-    watchdog = Watchdog(lambda: [attempt], limits, leave=exits.append, clock=lambda: now)
+    config = Config.from_env({"WORKER_POLL_INTERVAL": "3600000", "IMPORT_STALL_SECONDS": "60"})
+    watchdog = Watchdog(lambda: [attempt], config, leave=exits.append, clock=lambda: now)
     attempt.connection = None
     for _ in range(8):
         now += 20
@@ -312,6 +330,26 @@ def test_a_refused_step_fails_the_revert_and_when_it_is_tried_again_it_goes_on_f
     assert [record.getMessage() for record in lines] == texts
     facts = lines[-1].__dict__
     assert (facts["reverted"], facts["job_id"], facts["request_id"]) == (ROWS - kept, str(revert_id), "request-1")
+
+
+@pytest.mark.parametrize("kept", ["true", "old.email = 'user250@example.com'"])
+def test_contacts_that_a_trigger_keeps_fail_the_revert_and_when_it_is_gone_they_are_deleted(
+    kept: str, connection: db.Connection, work_off: Callable[[], int]
+) -> None:
+    import_id = imported(connection, ROWS)
+    revert_id = reverts.order(connection, import_id, None)
+    with on_delete(connection, f"IF {kept} THEN RETURN NULL; END IF;"):
+        assert work_off() == 1
+    revert = row_of(connection, revert_id)
+    found = re.match(r"database_error: (\d+) of (\d+) contacts are still there", revert["error"])
+    assert found and (found[1] == found[2] or found[1] == "1")
+    assert (revert["state"], revert["failures"]) == ("failed", 1)
+    assert is_about(ROWS - count_contacts(connection), steps=0 if kept == "true" else 2)
+    assert row_of(connection, import_id)["reverted_at"] is None
+    jobs.retry(connection, revert_id)
+    assert work_off() == 0
+    assert gone(connection, import_id, revert_id) == ROWS
+    assert row_of(connection, import_id)["reverted_at"] is not None
 
 
 def test_a_step_that_loses_against_another_transaction_is_tried_again(

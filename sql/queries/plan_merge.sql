@@ -2,8 +2,8 @@
 -- where that reads fewer pages than contacts has. And never where the statistics say that its pages are nearly empty:
 -- after a mass delete and another import they say so until the next ANALYZE, the planner then expects one contact, and
 -- a loop would compare each of a million contacts with each row of the file. Sorting text for a merge join, and
--- compiling, cost more than they save. 32 MB hold the ids of 1,000,000 contacts in one hash table (two before
--- Postgres 15), which keeps an update in the order of find_outdated; more was no faster.
+-- compiling, cost more than they save. 48 MB hold the ids and addresses of 1,000,000 contacts in one hash table (two
+-- before Postgres 15), which keeps an update in the order of find_outdated; more was no faster.
 SELECT staged.row_count,
        set_config('enable_nestloop',
            CASE WHEN 8 * staged.row_count < pg_relation_size(contacts.oid) / current_setting('block_size')::bigint
@@ -11,7 +11,7 @@ SELECT staged.row_count,
                 THEN 'on' ELSE 'off' END, true),
        set_config('enable_mergejoin', 'off', true),
        set_config('jit', 'off', true),
-       (SELECT set_config(name, greatest(setting::bigint, 32768)::text, true)
+       (SELECT set_config(name, greatest(setting::bigint, 49152)::text, true)
         FROM pg_settings WHERE name = 'work_mem')
 FROM pg_class contacts, (SELECT count(*) AS row_count FROM pg_temp.dataflow_staged) staged
 WHERE contacts.oid = 'contacts'::regclass

@@ -14,7 +14,7 @@ from tests.drills.workers import Worker
 from tests.processes import eventually
 
 BAR_SECONDS = 5.0
-#: The first step deletes a thousand; the row that is held comes later.
+#: The row that is held comes after the first steps, which delete 10, 100 and 1,000.
 QUICK_ROWS, ROWS = 3_000, 100_000
 
 

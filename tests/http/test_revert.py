@@ -204,6 +204,15 @@ def test_an_import_that_has_not_succeeded_cannot_be_reverted(state: str, web: We
     assert reverts(connection) == []
 
 
+def test_a_dry_run_cannot_be_reverted(web: Web, connection: db.Connection, work_off: Callable[[], int]) -> None:
+    import_id = web.post("/import?dryRun=true", data=CONTENT, headers=CSV).json()["jobId"]
+    assert work_off() == 0
+    answer = web.post(f"/jobs/{import_id}/revert")
+    assert refusal(answer) == (409, "not_revertible")
+    assert "dry run" in answer.json()["error"]
+    assert reverts(connection) == []
+
+
 def test_a_revert_cannot_be_reverted(web: Web, connection: db.Connection, work_off: Callable[[], int]) -> None:
     revert_id = revert(web, imported(connection, 1))
     assert refusal(web.post(f"/jobs/{revert_id}/revert")) == (409, "not_revertible")
