@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from dataflow.errors import InvalidRequest, Issue, MalformedInput, NoContacts
+from dataflow.formats import compression
 from dataflow.options import Options
 
 
@@ -28,6 +30,22 @@ class Arrival:
     @property
     def source(self) -> str | None:
         return self.given.get("source")
+
+    def require_source(self, complaint: str = "Invalid source: Required.") -> None:
+        """:raises InvalidRequest: with `complaint` when nobody has said it."""
+        if self.source is None:
+            raise InvalidRequest(complaint, [Issue(("source",), "Required")])
+
+    def is_compressed(self, head: bytes) -> bool:
+        """Whether the content that begins with `head` is.
+
+        :raises NoContacts, MalformedInput: when it is empty, or not compressed as declared.
+        """
+        if not head:
+            raise NoContacts("The body is empty: there is nothing to import.")
+        if self.is_gzip and not compression.is_gzip(head):
+            raise MalformedInput("Content-Encoding is gzip, but the content is not compressed.")
+        return compression.is_gzip(head)
 
     def take(self, options: dict[str, Any]) -> None:
         """Fill in options that a stronger place has not set yet."""

@@ -15,7 +15,7 @@ from dataflow.tally import Tally
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """Its thread counts in `tally`; any other thread may `stop` or `cut` it. Closed by its thread."""
+    """Its thread counts in `tally`; any other thread may `stop` or `cut` it."""
 
     job: Job
     connection: Connection | None = None  #: what its thread may wait in; None once that must not be cut

@@ -1,7 +1,8 @@
 """Settings: the environment, read once into one frozen `Config`, every problem reported together.
 
 One field here is one setting: its name in upper case is the variable, its marshmallow field is its type,
-range and default. An empty variable counts as unset. Nothing else in the package reads the environment.
+range and default. An empty variable counts as unset. Elsewhere the environment is only handed on, to here or to
+child processes, and looked at for whether DATABASE_URL (`cli`) and PROMETHEUS_MULTIPROC_DIR (`metrics`) are set.
 """
 
 import binascii
@@ -23,7 +24,7 @@ from marshmallow import fields as typed
 from dataflow.errors import ConfigError
 
 MIB = 1024 * 1024
-#: One receives, two wait for its place.
+#: One uploads, previews or downloads rejects, two wait for its place.
 THREADS_PER_UPLOAD = 3
 #: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
 MIN_SUPABASE_CHUNK_BYTES = 5 * MIB

@@ -10,7 +10,6 @@ import email_validator
 from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow import fields as typed
 
-from dataflow.errors import InvalidRequest, Issue
 from dataflow.formats.rows import BAD_ENCODING
 from dataflow.ids import IdRange
 from dataflow.storable import MARK
@@ -106,27 +105,6 @@ class ContactSchema(Schema):
 
     name = _text(check_not_blank, check_length(MAX_NAME_CHARACTERS))
     email = _text(check_email)
-
-
-_CONTACT = ContactSchema()
-_SOURCE = Schema.from_dict({"source": _text(check_source_text)})()
-
-
-def source_issues(source: object) -> list[Issue]:
-    """What is wrong with a source; None stands for a missing one."""
-    found = _SOURCE.validate({} if source is None else {"source": source})
-    return [Issue(("source",), texts[0]) for texts in found.values()]
-
-
-def check_source(source: object) -> str:
-    """The source, if it is one.
-
-    :raises InvalidRequest: when it is missing, empty, too long, or no text.
-    """
-    issues = source_issues(source)
-    if issues:
-        raise InvalidRequest(f"Invalid source: {issues[0].message}.", issues)
-    return str(source)
 
 
 #: Backslash, tab and line ends separate columns and rows in COPY's text format.

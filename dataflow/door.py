@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from dataflow import contacts, verdicts
+from dataflow import verdicts
 from dataflow.errors import InvalidContacts, Issue, TooManyRejects
 from dataflow.formats.json_document import QUERY_ONLY, JsonWalker
 from dataflow.formats.reading import Findings, Reading
@@ -95,10 +95,10 @@ class JsonDoor:
             yield Issue(("data",), "Expected an array")
         elif self._walker.row_count == 0:
             yield Issue(("data",), "Must contain at least 1 contact")
-        yield from contacts.source_issues(options.get("source"))
-        for name, value in self._members().items():
-            if name != "source":
-                yield from _option_issues(name, value)
+        # First, wherever it stands, and the one that counts: None, where there is none, is refused.
+        source = {"source": options.get("source")}
+        for name, value in {**source, **self._members(), **source}.items():
+            yield from _option_issues(name, value)
 
 
 def _option_issues(name: str, value: object) -> Iterator[Issue]:

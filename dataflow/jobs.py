@@ -4,9 +4,9 @@
 
 `attempt` is the fencing token: it grows with every claim and never falls. Whoever settles a job (success, failure,
 requeue, heartbeat) does so WHERE id AND attempt AND state = 'running'; no row means that the job was cancelled or
-belongs to another attempt, and then nothing of this one may be kept. Contacts and `succeeded` commit together, so a
-zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
-sql/migrations/0003_job_triggers.sql and 0006_recovery.sql.
+belongs to another attempt: LeaseLost, and nothing of this one may be kept. Contacts and `succeeded` commit together, so
+a zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
+sql/migrations/0003_job_triggers.sql and the later ones that replace their functions.
 
 `failures` is the retry budget, `losses` counts the workers that died with the job. Jobs of workers that are gone are
 left to `leases`, undoing an import to `reverts`, what becomes of files and of old rows to `retention`.
@@ -44,7 +44,6 @@ class Job:
     losses: int  #: workers that died with it; a job that has any runs alone
     source: str
     object_key: str
-    object_etag: str | None
     bytes_total: int
     format: str
     digests: list[tuple[int, str]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
@@ -110,8 +109,6 @@ def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None
 
     A row that is locked counts as a beat: nobody can take the job before its own final commit, or whatever else holds
     the row, is over.
-
-    :raises LeaseLost: when the job was cancelled or belongs to another attempt.
     """
     try:
         with limited(connection, seconds):
@@ -129,10 +126,7 @@ def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None
 
 
 def succeed(connection: Connection, job: Job, tally: Tally) -> None:
-    """Settle the job as `succeeded`: the last statement of the transaction that copied its contacts.
-
-    :raises LeaseLost: when another owner has it; the caller must roll back.
-    """
+    """Settle the job as `succeeded`: the last statement of the transaction that copied its contacts."""
     fenced(
         connection,
         "succeed_job",
@@ -147,27 +141,14 @@ def succeed(connection: Connection, job: Job, tally: Tally) -> None:
     )
 
 
-def fail(connection: Connection, job: Job, tally: Tally, error: str) -> None:
-    """Settle the job as `failed` with what the attempt found out.
-
-    :raises LeaseLost: when another owner has it.
-    """
-    fenced(connection, "settle_failed_job", job, state="failed", charge=1, error=error, **_findings(tally))
-
-
-def abort(connection: Connection, job: Job, tally: Tally, error: str) -> None:
-    """Settle the job as `cancelled` because somebody has cancelled its statement in the server.
-
-    :raises LeaseLost: when another owner has it.
-    """
-    fenced(connection, "settle_failed_job", job, state="cancelled", charge=0, error=error, **_findings(tally))
+def end(connection: Connection, job: Job, tally: Tally, state: str, error: str) -> None:
+    """Settle the job as `failed`, or as `cancelled` without a charge, with what the attempt found out."""
+    values = {"state": state, "charge": int(state == "failed"), "error": error}
+    fenced(connection, "settle_failed_job", job, **values, **_findings(tally))
 
 
 def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
-    """Hand the job on, `charge` (0 or 1) added to its failures, not before `delay_seconds` from now.
-
-    :raises LeaseLost: when another owner has it.
-    """
+    """Hand the job on, `charge` (0 or 1) added to its failures, not before `delay_seconds` from now."""
     fenced(connection, "requeue_job", job, delay_seconds=delay_seconds, charge=charge, error=error)
 
 
@@ -198,7 +179,7 @@ def cancel(connection: Connection, job_id: UUID) -> None:
     :raises JobFinished: when it has ended.
     """
     if connection.execute(query("cancel_job"), {"id": job_id}).fetchone() is None:
-        raise JobFinished(f"Job {job_id} has {state_of(connection, job_id)['state']}; only an unfinished one can stop.")
+        raise JobFinished(f"Job {job_id} has {get(connection, job_id)['state']}; only an unfinished one can stop.")
 
 
 def retry(connection: Connection, job_id: UUID) -> None:
@@ -213,24 +194,13 @@ def retry(connection: Connection, job_id: UUID) -> None:
             return
     except psycopg.errors.UniqueViolation as error:
         raise JobUnfinished(f"The import of revert {job_id} is being reverted by another job.") from error
-    found = state_of(connection, job_id)
+    found = get(connection, job_id)
     if found["state"] == "succeeded":
         raise JobFinished(f"Job {job_id} has succeeded; there is nothing to try again.")
     if found["state"] not in FINAL_STATES:
         raise JobUnfinished(f"Job {job_id} is {found['state']}; only a failed or cancelled one can be tried again.")
-    reason = "is no longer kept" if found["is_complete"] else "was never received as a whole"
+    reason = "was never received as a whole" if found["bytes_total"] is None else "is no longer kept"
     raise ObjectForgotten(f"The file of job {job_id} {reason}; send it again.")
-
-
-def state_of(connection: Connection, job_id: UUID) -> dict[str, Any]:
-    """`state`, and whether its file ever was complete (`is_complete`).
-
-    :raises JobNotFound: when there is no such job.
-    """
-    row = connection.execute(query("job_state"), {"id": job_id}).fetchone()
-    if row is None:
-        raise JobNotFound(f"There is no job {job_id}.")
-    return row
 
 
 def get(connection: Connection, job_id: UUID) -> dict[str, Any]:

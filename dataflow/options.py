@@ -2,10 +2,11 @@
 
 import codecs
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
-from marshmallow import RAISE, Schema, ValidationError, validate
+from marshmallow import Schema, ValidationError, validate
 from marshmallow import fields as typed
 
 from dataflow.contacts import check_source_text
@@ -59,18 +60,12 @@ class Options:
         )
 
 
-_NAMES: Final = {
-    "on_invalid": "onInvalid",
-    "max_rejects": "maxRejects",
-    "on_conflict": "onConflict",
-    "dry_run": "dryRun",
-    "mapping": "mapping",
-    "encoding": "encoding",
-    "delimiter": "delimiter",
-    "skip_rows": "skipRows",
-    "use_resumable": "useResumable",
-    "charset": "charset",
-}
+def camel_case(name: str) -> str:
+    """The name by which clients know what we call `name`."""
+    return re.sub("_(.)", lambda part: part[1].upper(), name)
+
+
+_NAMES: Final = {own.name: camel_case(own.name) for own in fields(Options)}
 
 
 class Flag(typed.Field[bool]):
@@ -169,10 +164,10 @@ def _one_of(*choices: str) -> typed.String:
 class OptionsSchema(Schema):
     """The options of an import as text, wherever they come from; with the source, which is not kept among them."""
 
-    class Meta:
-        unknown = RAISE
-
-    source = typed.String(validate=check_source_text)
+    #: None stands for a missing one, which only what needs one refuses.
+    source = typed.String(
+        validate=check_source_text, error_messages={"null": "Required", "invalid": "Expected a string"}
+    )
     useResumable = Flag()  # noqa: N815 - the names that clients write
     onInvalid = _one_of("skip", "abort")  # noqa: N815
     maxRejects = Number(MAX_REJECTS_LIMIT)  # noqa: N815

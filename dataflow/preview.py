@@ -13,7 +13,7 @@ from dataflow import verdicts
 from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.door import JsonDoor
-from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MalformedInput, MissingColumns, NoContacts
+from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MissingColumns, NoContacts
 from dataflow.formats import (
     PIECE_BYTES,
     Block,
@@ -52,12 +52,10 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     """
     head, is_complete, has_all_fields = _begin(arrival)
     findings = Findings()
-    if compression.is_gzip(head):
+    if arrival.is_compressed(head):
         findings.facts["compression"] = "gzip"
         expanded = compression.inflated(_cut(head), config.max_expanded_bytes, is_beginning=not is_complete)
         head, is_complete = _first(expanded, is_complete)
-    elif arrival.is_gzip:
-        raise MalformedInput("Content-Encoding is gzip, but the content is not compressed.")
     options = arrival.options()
     name = "json"
     if not arrival.is_json_body:
@@ -96,8 +94,6 @@ def _begin(arrival: Arrival) -> tuple[bytes, bool, bool]:
         # The end may be long in coming; that nothing is left is known where the size was declared.
         if received >= (MAX_FORM_BYTES if arrival.is_form else MAX_BYTES) and received != arrival.size_bytes:
             return bytes(taken), False, not arrival.is_form
-    if not received:
-        raise NoContacts("The body is empty: there is nothing to import.")
     return bytes(taken), received == len(taken), True
 
 

@@ -11,11 +11,9 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from dataflow import contacts
 from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.door import JsonDoor
-from dataflow.errors import MalformedInput, NoContacts
 from dataflow.formats import Reading, Transcoder, by_media_type, check_header, compression, json_encoding, recognise
 from dataflow.ids import uuid7
 from dataflow.storage import Description, StoredObject
@@ -63,7 +61,7 @@ class Receipt:
                 self._inflater.close()
             arrival.given = self._door.close()
         else:
-            contacts.check_source(arrival.source)
+            arrival.require_source()
         if arrival.is_form:
             # Only now all of its fields are known.
             self._look()
@@ -101,22 +99,17 @@ class Receipt:
         while len(head) < HEAD_BYTES and (piece := next(pieces, b"")):
             head += piece
         content = bytes(head)
-        if not content:
-            raise NoContacts("The body is empty: there is nothing to import.")
         self._recognise(content)
         return chain([content], pieces)
 
     def _recognise(self, head: bytes) -> None:
         """Find out what is coming, and refuse what surely cannot be imported.
 
-        :raises MalformedInput: when the content is not compressed as declared.
+        :raises NoContacts, MalformedInput: when the content is empty, or not compressed as declared.
         :raises UnsupportedMediaType: when it is nothing that can be imported.
         :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
         """
-        arrival = self._arrival
-        is_gzip = compression.is_gzip(head)
-        if arrival.is_gzip and not is_gzip:
-            raise MalformedInput("Content-Encoding is gzip, but the content is not compressed.")
+        is_gzip = self._arrival.is_compressed(head)
         self._head, self._is_whole = head, len(head) < HEAD_BYTES
         if is_gzip:
             self._head = compression.beginning(head, HEAD_BYTES, self._is_whole)
@@ -127,7 +120,7 @@ class Receipt:
             encoding = json_encoding(self._head, reading)
             self._transcoder = Transcoder(encoding) if encoding else None
             self.format_name = "json"
-        elif not arrival.is_form:
+        elif not self._arrival.is_form:
             self._look()
 
     def _look(self) -> None:
@@ -176,11 +169,8 @@ class Receipt:
     def final_values(self, stored: StoredObject) -> dict[str, Any]:
         """The row of the complete upload."""
         return {
-            "source": self._arrival.source,
-            "file_name": self._arrival.file_name,
-            "content_type": self._arrival.media_type or None,
+            **self.first_values(),
             "format": self.format_name,
-            "options": self._arrival.options().as_json(),
             "bytes_total": self.size_bytes,
             "object_etag": stored.etag,
             "digests": [[self.size_bytes, self._digest.hexdigest()]],

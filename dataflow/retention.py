@@ -2,7 +2,7 @@
 
 A file goes when nothing can need it: of a success at once, of an upload that never became whole as soon as its request
 has surely ended, of a failed or cancelled job when its time to be retried is over. A row goes after its file, and
-leaves its sums behind. Who calls this, and removing the file itself, is left to `sweep` and `web`.
+leaves its sums behind. Removing the file itself is left to whoever calls this.
 
 A job gives its file up before that is removed: once this is committed nobody can queue the job again, also when the
 removal's answer is lost. One that is given up and not marked as deleted is removed once more.
@@ -71,16 +71,14 @@ def give_up_file(connection: Connection, leftover: Leftover) -> File | None:
 def forget(connection: Connection, job_id: UUID) -> File | None:
     """Clear what a finished job keeps of people: the name of its file, and what was said of its rows.
 
-    The rows themselves go next, by `forget_rejects`.
-
-    The file is to be removed once this is committed; None when it is gone already.
+    The rows themselves go next, by `forget_rejects`, and the file once this is committed; None when it is gone already.
 
     :raises JobNotFound: when there is no such job.
     :raises JobUnfinished: when it has not ended.
     """
     row = connection.execute(query("forget_job"), {"id": job_id}).fetchone()
     if row is None:
-        state = jobs.state_of(connection, job_id)["state"]
+        state = jobs.get(connection, job_id)["state"]
         raise JobUnfinished(f"Job {job_id} is {state}; cancel it first.")
     return File(**row) if row["object_key"] is not None else None
 

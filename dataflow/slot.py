@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,6 @@ from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCa
 from dataflow.jobs import Job
 from dataflow.storable import storable
 from dataflow.storage import Storage
-from dataflow.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -130,20 +129,20 @@ class Slot:
             jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
             return "handed on", {}
         if isinstance(error, StatementCancelled):
-            self._end(connection, attempt, jobs.abort, error, spoiler)
+            self._end(connection, attempt, "cancelled", error, spoiler)
             return "cancelled in the database", {}
         if error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
             jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
             return RETRIED, {"delay_seconds": round(delay, 1)}
-        self._end(connection, attempt, jobs.fail, error, spoiler)
+        self._end(connection, attempt, "failed", error, spoiler)
         return FAILED, {"read": attempt.tally.rows_read, "rejected": attempt.tally.rows_rejected}
 
     def _end(
         self,
         connection: Connection,
         attempt: Attempt,
-        settle: Callable[[Connection, Job, Tally, str], None],
+        state: str,
         error: DataFlowError,
         spoiler: DataFlowError | None,
     ) -> None:
@@ -156,7 +155,7 @@ class Slot:
             # the job's row is locked for a moment only.
             connection.execute(query("configure_import"))
             attempt.rejects.write(connection, attempt.job.id)
-        settle(connection, attempt.job, attempt.tally, reason)
+        jobs.end(connection, attempt.job, attempt.tally, state, reason)
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:

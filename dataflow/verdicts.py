@@ -66,11 +66,6 @@ class Verdict:
     refusals: Sequence[Refusal] = field(default_factory=list)
 
 
-def are_surely_valid(names: Sequence[object], emails: Sequence[object]) -> bool:
-    """Whether the rule would accept every row as it is, as far as a quick look can tell; False means: ask it."""
-    return not _suspects(names, emails)
-
-
 def judge(block: Block) -> Verdict:
     """Tell the good rows of a block from the bad ones."""
     names: Any = block.names

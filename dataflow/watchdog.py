@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from dataflow import leases
 from dataflow.attempt import Attempt
@@ -32,30 +31,19 @@ SAYING_SECONDS = 2.0
 EXIT_STUCK = 70
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long something may stand still."""
-
-    loop_seconds: float
-    import_seconds: float
-
-    @classmethod
-    def of(cls, config: Config) -> "Limits":
-        return cls(max(3 * config.poll_seconds, LOOP_SECONDS), config.import_stall_seconds)
-
-
 class Watchdog:
     """Looks every LOOK_SECONDS whether the loop ticks, imports move and their leases are confirmed."""
 
     def __init__(
         self,
         attempts: Callable[[], Iterable[Attempt]],
-        limits: Limits,
+        config: Config,
         leave: Callable[[int], object] = os._exit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempts = attempts
-        self._limits = limits
+        self._loop_seconds = max(3 * config.poll_seconds, LOOP_SECONDS)
+        self._import_seconds = config.import_stall_seconds
         self._leave = leave
         self._clock = clock
         self._ticked_at = self._looked_at = clock()
@@ -85,12 +73,12 @@ class Watchdog:
             # The whole process was stopped meanwhile, and nobody could have ticked.
             self._ticked_at, self._positions = now, {}
         self._looked_at = now
-        if now - self._ticked_at > self._limits.loop_seconds:
+        if now - self._ticked_at > self._loop_seconds:
             self._end_process("its loop", now - self._ticked_at)
         for attempt, since in self._still(attempts, now):
-            if now - since > self._limits.import_seconds + CUT_SECONDS:
+            if now - since > self._import_seconds + CUT_SECONDS:
                 self._end_process(f"job {attempt.job.id}", now - since)
-            elif now - since > self._limits.import_seconds and attempt.stopped is None:
+            elif now - since > self._import_seconds and attempt.stopped is None:
                 attempt.cut(ImportStalled(f"The {attempt.job.kind} has not moved for {now - since:.0f} s."))
                 self._say(logging.WARNING, f"{attempt.job.kind} stalled", {"job_id": str(attempt.job.id)})
 

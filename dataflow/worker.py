@@ -30,7 +30,7 @@ from dataflow.recovery import Recovery
 from dataflow.slot import Slot
 from dataflow.storage import Storage
 from dataflow.sweep import Sweep
-from dataflow.watchdog import Limits, Watchdog
+from dataflow.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Worker:
         self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
         self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
-        self._watchdog = Watchdog(self._crew.running, Limits.of(config))
+        self._watchdog = Watchdog(self._crew.running, config)
 
     def run(self, once: bool = False) -> int:
         """Work until SIGTERM or SIGINT, or with `once` until nothing is due and nothing runs; return the exit code.

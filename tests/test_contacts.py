@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from dataflow import contacts
-from dataflow.contacts import ContactSchema, check_source, copy_lines, escape, source_issues
-from dataflow.errors import InvalidRequest, Issue
+from dataflow.contacts import ContactSchema, copy_lines, escape
 from dataflow.formats.rows import ABSENT
 from dataflow.ids import IdRange
 
@@ -187,35 +186,6 @@ def test_both_members_of_a_row_are_reported() -> None:
 
 def test_members_without_a_meaning_are_ignored() -> None:
     assert SCHEMA.validate({"name": "Ada", "email": "ada@example.org", "phone": 5, "x": {"name": 1}}) == {}
-
-
-# The source
-
-
-@pytest.mark.parametrize("source", ["crm", " crm ", "x" * 100, "\U0001f600" * 100, "tab\t\\"])
-def test_a_source_of_1_to_100_characters_is_valid(source: str) -> None:
-    assert source_issues(source) == []
-    assert check_source(source) == source
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        (None, "Required"),
-        ("", "Must not be empty"),
-        (" \t", "Must not be empty"),
-        ("x" * 101, "Must contain at most 100 characters, has 101"),
-        (5, "Expected a string"),
-        (dict, "Expected a string"),
-        ("\0", "Contains a NUL character, which cannot be stored"),
-        ("\ud83d", "Contains half of a surrogate pair, which is not a character"),
-    ],
-)
-def test_any_other_source_is_refused(source: object, message: str) -> None:
-    assert source_issues(source) == [Issue(("source",), message)]
-    with pytest.raises(InvalidRequest, match=re.escape(f"Invalid source: {message}.")) as caught:
-        check_source(source)
-    assert caught.value.issues == (Issue(("source",), message),)
 
 
 def test_halves_of_a_pair_nul_and_the_mark_of_what_was_no_text_are_what_cannot_be_stored() -> None:

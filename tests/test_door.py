@@ -101,6 +101,16 @@ def test_a_source_that_is_wrong_is_refused(source: object, message: str):
     assert refusal({"source": source, "data": [ADA]}).issues == (Issue(("source",), message),)
 
 
+def test_the_source_that_wins_is_the_one_that_is_checked() -> None:
+    assert refusal({"source": "crm", "data": [ADA]}, " ").issues == (Issue(("source",), "Must not be empty"),)
+
+
+def test_what_is_wrong_with_the_source_is_told_before_the_other_members_wherever_it_stands() -> None:
+    for members in ({"dryRun": 5}, {"dryRun": 5, "source": ""}, {"dryRun": 5, "source": None}):
+        found = refusal({"data": [ADA], **members}).issues
+        assert [issue.path for issue in found] == [("source",), ("dryRun",)]
+
+
 def test_the_longest_source_passes():
     assert pass_through({"source": "é" * 100, "data": [ADA]})["source"] == "é" * 100
 

@@ -102,7 +102,7 @@ def test_finished_at_is_set_exactly_in_final_states(connection: db.Connection, s
 
 def test_requeueing_by_hand_leaves_a_row_as_good_as_new(connection: db.Connection) -> None:
     job = claimed(connection)
-    jobs.fail(connection, job, Tally(), "malformed_input: no")
+    jobs.end(connection, job, Tally(), "failed", "malformed_input: no")
     assert row(connection, job.id)["failures"] == 1
     set_state(connection, job.id, "queued")
     found = row(connection, job.id)
@@ -170,7 +170,7 @@ def test_whoever_lost_the_job_can_settle_nothing(connection: db.Connection, sett
     calls = {
         "beat": lambda: jobs.beat(connection, job, Tally(), 5.0),
         "succeed": lambda: jobs.succeed(connection, job, Tally()),
-        "fail": lambda: jobs.fail(connection, job, Tally(), "x: y"),
+        "fail": lambda: jobs.end(connection, job, Tally(), "failed", "x: y"),
         "requeue": lambda: jobs.requeue(connection, job, 0, 0, None),
     }
     with pytest.raises(LeaseLost):
@@ -281,7 +281,7 @@ def test_a_worker_of_the_version_before_may_finish_what_it_understands_while_the
 
 def test_a_job_that_is_queued_again_has_read_nothing_yet(connection: db.Connection) -> None:
     job = claimed(connection)
-    jobs.fail(connection, job, Tally(bytes_done=10), "malformed_input: It is damaged.")
+    jobs.end(connection, job, Tally(bytes_done=10), "failed", "malformed_input: It is damaged.")
     assert row(connection, job.id)["bytes_done"] == 10
     set_state(connection, job.id, "queued")
     [status] = connection.execute("SELECT percent FROM job_status").fetchall()

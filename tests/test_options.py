@@ -200,13 +200,36 @@ def test_any_other_mapping_is_told_what_is_wrong(text: str, message: str) -> Non
     assert refused("mapping", text) == message
 
 
+# The source
+
+
+@pytest.mark.parametrize("source", ["crm", " crm ", "x" * 100, "\U0001f600" * 100, "tab\t\\"])
+def test_a_source_of_1_to_100_characters_is_valid(source: str) -> None:
+    assert loaded("source", source) == source
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "Required"),
+        ("", "Must not be empty"),
+        (" \t", "Must not be empty"),
+        ("x" * 101, "Must contain at most 100 characters, has 101"),
+        (5, "Expected a string"),
+        (dict, "Expected a string"),
+        ("\0", "Contains a NUL character, which cannot be stored"),
+        ("\ud83d", "Contains half of a surrogate pair, which is not a character"),
+    ],
+)
+def test_any_other_source_is_refused(source: object, message: str) -> None:
+    assert refused("source", source) == message
+
+
+def test_the_options_may_come_without_the_source_which_may_still_follow() -> None:
+    assert SCHEMA.load({}) == {}
+
+
 # All together
-
-
-def test_the_source_is_checked_with_the_options() -> None:
-    assert loaded("source", "crm") == "crm"
-    assert refused("source", " ") == "Must not be empty"
-    assert refused("source", "x" * 101) == "Must contain at most 100 characters, has 101"
 
 
 def test_an_option_of_an_unknown_name_is_refused() -> None:

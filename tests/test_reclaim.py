@@ -43,7 +43,7 @@ def reclaim(
     """What a worker takes that has seen for long enough which jobs do not beat."""
     ids = [job.id for job in own]
     overdue = [job_id for job_id, _ in leases.overdue(connection, ids, LEASE_SECONDS)]
-    return leases.reclaim(connection, Sight(worker, ids, overdue, is_direct, is_settled), LEASE_SECONDS)
+    return leases.reclaim(connection, Sight(worker, ids, overdue, is_direct, is_settled))
 
 
 def is_alive(connection: db.Connection, pid: int) -> bool:

@@ -17,11 +17,12 @@ from dataflow.config import Config
 from dataflow.errors import ImportStalled, ImportStopped, LeaseLost
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
-from dataflow.watchdog import CUT_SECONDS, EXIT_STUCK, Limits, Watchdog
+from dataflow.watchdog import CUT_SECONDS, EXIT_STUCK, Watchdog
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, row
 
-LIMITS = Limits(loop_seconds=60.0, import_seconds=900.0)
+#: A minute for the loop, 15 for an import.
+CONFIG = Config.from_env({})
 
 
 class Clock:
@@ -36,17 +37,17 @@ class Clock:
 
 def attempt_at_a_job() -> Attempt:
     """One that the clock alone decides about."""
-    return Attempt(Job(uuid7(), "import", 1, 0, 5, 0, "s", "k.csv", None, 10, "csv", [], {}, None, None, None, None))
+    return Attempt(Job(uuid7(), "import", 1, 0, 5, 0, "s", "k.csv", 10, "csv", [], {}, None, None, None, None))
 
 
 class Watched:
     """A watchdog with its clock, what it watches, and what it ended the process with."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, config: Config = CONFIG) -> None:
         self.clock = Clock()
         self.attempts: list[Attempt] = []
         self.left: list[int] = []
-        self.dog = Watchdog(lambda: self.attempts, limits, self.left.append, self.clock)
+        self.dog = Watchdog(lambda: self.attempts, config, self.left.append, self.clock)
 
     def pass_time(self, seconds: int, is_ticking: bool, is_beating: bool = True) -> None:
         """Let time pass as the watchdog's thread sees it: a look every second."""
@@ -74,10 +75,7 @@ def watched() -> Watched:
 def test_a_loop_may_be_silent_for_three_polls_or_a_minute_whichever_is_longer(
     poll_milliseconds: int, seconds: int
 ) -> None:
-    variables = {"WORKER_POLL_INTERVAL": str(poll_milliseconds), "IMPORT_STALL_SECONDS": "77"}
-    limits = Limits.of(Config.from_env(variables))
-    assert (limits.loop_seconds, limits.import_seconds) == (seconds, 77)
-    watched = Watched(limits)
+    watched = Watched(Config.from_env({"WORKER_POLL_INTERVAL": str(poll_milliseconds)}))
     watched.pass_time(seconds, is_ticking=False)
     assert watched.left == []
     watched.pass_time(1, is_ticking=False)
@@ -118,6 +116,15 @@ def test_an_import_that_has_not_moved_for_its_limit_is_cut_and_when_that_does_no
     assert watched.left == []
     watched.pass_time(2, is_ticking=True)
     assert watched.left[0] == EXIT_STUCK
+
+
+def test_how_long_an_import_may_stand_still_is_a_setting() -> None:
+    watched = Watched(Config.from_env({"IMPORT_STALL_SECONDS": "77"}))
+    attempt = watched.watch(attempt_at_a_job())
+    watched.pass_time(77, is_ticking=True)
+    assert attempt.stopped is None
+    watched.pass_time(2, is_ticking=True)
+    assert isinstance(attempt.stopped, ImportStalled)
 
 
 def test_an_import_that_ends_when_it_is_cut_leaves_its_neighbours_alone(watched: Watched) -> None:
@@ -219,7 +226,7 @@ def test_its_thread_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         looks.append(None)
         return []
 
-    dog = Watchdog(attempts, LIMITS)
+    dog = Watchdog(attempts, CONFIG)
     dog.start()
     eventually(lambda: len(looks) >= 3)
     dog.stop()

@@ -45,7 +45,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, health, imports, jobs, metrics, preview, rejects
+    from dataflow.web import errors, health, imports, jobs, metrics, rejects
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -62,9 +62,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.after_request(_give_request_id)
     errors.register(app)
     for prefix, name in (("", "api"), ("/v1", "api_v1")):
-        for resource in (imports.blueprint, preview.blueprint, jobs.blueprint, rejects.blueprint):
+        for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
             app.register_blueprint(resource, url_prefix=prefix, name=f"{name}_{resource.name}")
-    app.register_blueprint(health.blueprint)
+    health.register(app)
     if config.enable_metrics:
         metrics.register(app, counts)
     return app

@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from dataflow.errors import DatabaseUnavailable, DataFlowError, TooManyUploads, UnsupportedEncoding
@@ -18,7 +19,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_unexpected)
 
 
-def _answer(error: DataFlowError) -> Response:
+def _answer(error: DataFlowError) -> ResponseReturnValue:
     level = logging.WARNING if error.status >= 500 else logging.INFO
     # The route and never the path or the query, which may hold whatever a client likes.
     facts = {"method": request.method, "route": request.url_rule and request.url_rule.rule, "cause": _cause(error)}
@@ -26,13 +27,10 @@ def _answer(error: DataFlowError) -> Response:
     body: dict[str, Any] = {"error": error.message, "code": error.code, "status": error.status}
     if error.issues:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}
-    response = jsonify(body)
-    response.status_code = error.status
-    if isinstance(error, UnsupportedEncoding):
-        response.headers["Accept-Encoding"] = error.accepted
+    headers = {"Accept-Encoding": error.accepted} if isinstance(error, UnsupportedEncoding) else {}
     if error.status == 503 and error.retryable:
-        response.headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
-    return response
+        headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
+    return body, error.status, headers
 
 
 def _cause(error: DataFlowError) -> str | None:
@@ -41,20 +39,14 @@ def _cause(error: DataFlowError) -> str | None:
     return str(error.__cause__).strip().splitlines()[0] if unreachable else None
 
 
-def _answer_http(error: HTTPException) -> Response:
+def _answer_http(error: HTTPException) -> ResponseReturnValue:
     """What werkzeug raises: no such route, wrong method, and the like."""
-    response = Response(headers=error.get_response().headers) if error.response is None else error.response
-    name = error.name.lower().replace(" ", "_")
-    answer = jsonify({"error": f"{error.name}: {error.description}", "code": name, "status": error.code})
-    answer.status_code = error.code or 500
-    if "Allow" in response.headers:
-        answer.headers["Allow"] = response.headers["Allow"]
-    return answer
+    name, allowed = error.name.lower().replace(" ", "_"), error.get_response().headers.get("Allow")
+    body = {"error": f"{error.name}: {error.description}", "code": name, "status": error.code}
+    return body, error.code or 500, {"Allow": allowed} if allowed else {}
 
 
-def _answer_unexpected(_: Exception) -> Response:
+def _answer_unexpected(_: Exception) -> ResponseReturnValue:
     logger.exception("request broke")
     message = "Internal error. The X-Request-Id of this response finds it in the log."
-    response = jsonify({"error": message, "code": DataFlowError.code, "status": 500})
-    response.status_code = 500
-    return response
+    return {"error": message, "code": DataFlowError.code, "status": 500}, 500

@@ -1,39 +1,36 @@
 """GET /health: whether database, storage and worker do their part, answered within two seconds whatever hangs."""
 
 import time
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify
-from flask.blueprints import BlueprintSetupState
+from flask import Flask
+from flask.typing import ResponseReturnValue
 
 from dataflow import db, wakeups
 from dataflow.errors import DataFlowError
 from dataflow.web import Services
-from dataflow.web.probe import Probe, Question
-
-blueprint = Blueprint("health", __name__)
+from dataflow.web.probe import Probe
 
 #: For all checks together; the promise is two seconds.
 DEADLINE_SECONDS = 1.5
 
 
-@blueprint.record
-def _make_probes(state: BlueprintSetupState) -> None:
-    shared: Services = state.app.extensions["dataflow"]
+def register(app: Flask) -> None:
+    """Serve /health: 200 healthy, 200 degraded without a worker (its restart must not take web down), 503 unhealthy."""
+    shared: Services = app.extensions["dataflow"]
 
     def count_workers() -> int:
         # A connection of its own: a pool that is exhausted is no sign of a sick database.
         with db.connect(shared.config.database_url, "dataflow/health") as connection, db.translated():
             return wakeups.live_workers(connection)
 
-    state.app.extensions["dataflow_probes"] = (Probe(count_workers), Probe(shared.storage.check))
+    probes = Probe(count_workers), Probe(shared.storage.check)
+    app.add_url_rule("/health", view_func=lambda: _show(*probes), endpoint="health")
 
 
-@blueprint.get("/health")
-def show() -> Response:
-    """200 healthy, 200 degraded without a worker (a restarting worker must not take web down), or 503 unhealthy."""
-    count_workers, check_storage = current_app.extensions["dataflow_probes"]
+def _show(count_workers: Probe[int], check_storage: Probe[None]) -> ResponseReturnValue:
     deadline = time.monotonic() + DEADLINE_SECONDS
     counting, checking = count_workers.ask(), check_storage.ask()
     workers, database = _outcome(counting, deadline)
@@ -44,15 +41,12 @@ def show() -> Response:
     status = "unhealthy" if failed else "healthy" if workers else "degraded"
     timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     reason = {"error": "; ".join(failed)} if failed else {}
-    body = {"status": status, **reason, "timestamp": timestamp, "checks": checks}
-    response = jsonify(body)
-    response.status_code = 503 if failed else 200
-    return response
+    return {"status": status, **reason, "timestamp": timestamp, "checks": checks}, 503 if failed else 200
 
 
-def _outcome(question: Question[Any], deadline: float) -> tuple[Any, dict[str, Any]]:
+def _outcome(question: Future[Any], deadline: float) -> tuple[Any, dict[str, Any]]:
     try:
-        return question.answer(max(0.0, deadline - time.monotonic())), {"status": "ok"}
+        return question.result(max(0.0, deadline - time.monotonic())), {"status": "ok"}
     except DataFlowError as error:
         return None, {"status": "failed", "error": error.message}
     except TimeoutError:

@@ -1,12 +1,15 @@
-"""POST /import: a JSON body, a multipart form or a raw stream becomes a job."""
+"""POST /import, /import/preview: a JSON body, a multipart form or a raw stream becomes a job, or is looked at."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from flask import Blueprint, Request, Response, after_this_request, jsonify, request, url_for
+from flask import Blueprint, Request, Response, after_this_request, request, url_for
+from flask.typing import ResponseReturnValue
 
-from dataflow import logs
+from dataflow import logs, preview
 from dataflow.arrival import Arrival
-from dataflow.errors import InvalidRequest, Issue, TooManyUploads, UnsupportedEncoding, UnsupportedMediaType
+from dataflow.errors import TooManyUploads, UnsupportedEncoding, UnsupportedMediaType
 from dataflow.formats import FORMATS, by_media_type
 from dataflow.options import OptionsSchema, charset_label
 from dataflow.web import parameters, services
@@ -24,7 +27,7 @@ SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MU
 #: The second is an old name of the first (RFC 9110 section 8.4.1.3).
 GZIP = ("gzip", "x-gzip")
 MAX_FILE_NAME_CHARACTERS = 255
-#: How long a refused client may go on sending before we hang up; less when it was refused because we are busy.
+#: How long a client may go on sending after its answer; less when it was refused because we are busy.
 LINGER_SECONDS = 5.0
 BUSY_LINGER_SECONDS = 1.0
 
@@ -32,36 +35,49 @@ _OPTIONS = OptionsSchema()
 
 
 @blueprint.post("/import")
-def receive() -> Response:
+def receive() -> ResponseReturnValue:
     """Store the body, queue the job, answer with its id."""
-    # The request itself and not its proxy: the rest of a refused body is read when the proxy has nothing behind it.
-    incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
-    body = RawBody(incoming, services().config.upload_stall_seconds)
-    try:
-        arrival = describe(incoming, body)
-        _require_source(arrival)
+    with _arriving() as arrival:
+        if not arrival.is_form and not arrival.is_json_body:
+            # A stream has no other place for it, so it need not be read.
+            arrival.require_source(
+                "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
+            )
         with services().upload_slots.slot():
             job_id = services().intake.receive(arrival)
-    except Exception as error:
-        let_the_client_finish(body, BUSY_LINGER_SECONDS if isinstance(error, TooManyUploads) else LINGER_SECONDS)
-        raise
-    response = jsonify({"jobId": str(job_id)})
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    response.headers["Location"] = url_for(f"{prefix}jobs.show", job_id=job_id)
-    return response
+    return {"jobId": str(job_id)}, {"Location": url_for(f"{prefix}jobs.show", job_id=job_id)}
 
 
-def let_the_client_finish(body: RawBody, seconds: float) -> None:
-    """Take in the rest of a body after the answer, for a while; else its client may never see that."""
+@blueprint.post("/import/preview")
+def look_at() -> dict[str, Any]:
+    """How the body would be read, and its first rows, as soon as its first MiB is here; no job comes of it."""
+    # In a place as well: a slow client would hold a thread for its MiB as for any other.
+    with _arriving() as arrival, services().upload_slots.slot():
+        return preview.look_at(arrival, services().config)
+
+
+@contextmanager
+def _arriving() -> Iterator[Arrival]:
+    """The body of this request. Its rest is taken in for a while behind the answer: else its client may miss that."""
+    # The request itself and not its proxy: the rest of the body is read when the proxy has nothing behind it.
+    incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
+    body, linger_seconds = RawBody(incoming, services().config.upload_stall_seconds), LINGER_SECONDS
 
     @after_this_request
     def add_end(response: Response) -> Response:
         body.announce_end()
-        response.call_on_close(lambda: body.drop(seconds))
+        response.call_on_close(lambda: body.drop(linger_seconds))
         return response
 
+    try:
+        yield _describe(incoming, body)
+    except TooManyUploads:
+        linger_seconds = BUSY_LINGER_SECONDS
+        raise
 
-def describe(incoming: Request, body: RawBody) -> Arrival:
+
+def _describe(incoming: Request, body: RawBody) -> Arrival:
     """What is coming, from the head of the request; nothing of the body is read yet.
 
     :raises RequestError: when it need not be read at all.
@@ -108,11 +124,3 @@ def _base_name(name: str) -> str | None:
     """The last part of a file name, without what cannot be stored or shown; some browsers send whole paths."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in last if c.isprintable())[:MAX_FILE_NAME_CHARACTERS] or None
-
-
-def _require_source(arrival: Arrival) -> None:
-    """A stream has no other place for its source, so a missing one is refused before the body is read."""
-    if arrival.source is None and not arrival.is_form and not arrival.is_json_body:
-        issue = Issue(("source",), "Required")
-        message = "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
-        raise InvalidRequest(message, [issue])

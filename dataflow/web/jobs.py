@@ -6,14 +6,15 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, jsonify, request, url_for
-from marshmallow import RAISE, Schema, validate
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from marshmallow import Schema, validate
 from marshmallow import fields as typed
 
 from dataflow import jobs, logs, retention, reverts
 from dataflow.contacts import check_storable
 from dataflow.db import Connection, borrowed
-from dataflow.options import Number
+from dataflow.options import Number, camel_case
 from dataflow.web import parameters, services
 
 blueprint = Blueprint("jobs", __name__)
@@ -22,61 +23,52 @@ blueprint = Blueprint("jobs", __name__)
 class JobQuery(Schema):
     """What the list can be asked for."""
 
-    class Meta:
-        unknown = RAISE
-
     state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
     source = typed.String(load_default=None, validate=check_storable)
     limit = Number(1000, lowest=1, load_default=50)
     cursor = typed.UUID(load_default=None)
 
 
-class NoOptions(Schema):
-    """Nothing can be asked for."""
-
-    class Meta:
-        unknown = RAISE
-
-
-_QUERY, _NO_OPTIONS = JobQuery(), NoOptions()
+#: Of the latter, nothing can be asked.
+_QUERY, _NO_OPTIONS = JobQuery(), Schema()
 
 
 @blueprint.get("/jobs/<uuid:job_id>")
-def show(job_id: UUID) -> Response:
+def show(job_id: UUID) -> dict[str, Any]:
     """One job with the issues of its refused rows."""
     with borrowed(services().pool) as connection:
-        return jsonify(_as_json(jobs.get(connection, job_id)))
+        return _as_json(jobs.get(connection, job_id))
 
 
 @blueprint.get("/jobs")
-def index() -> Response:
+def index() -> ResponseReturnValue:
     """A page of jobs, newest first; `Link: <...>; rel="next"` leads to the next one (RFC 8288)."""
     wanted = parameters.read(_QUERY, parameters.query())
     with borrowed(services().pool) as connection:
         # One more than asked for shows whether there is a next page.
         rows = jobs.page(connection, **{**wanted, "limit": wanted["limit"] + 1})
     page = rows[: wanted["limit"]]
-    response = jsonify({"jobs": [_as_json(row) for row in page]})
+    headers = {}
     if len(rows) > len(page):
         following = url_for(request.endpoint or "", **{**request.args.to_dict(), "cursor": page[-1]["job_id"]})
-        response.headers["Link"] = f'<{following}>; rel="next"'
-    return response
+        headers["Link"] = f'<{following}>; rel="next"'
+    return {"jobs": [_as_json(row) for row in page]}, headers
 
 
 @blueprint.post("/jobs/<uuid:job_id>/cancel")
-def cancel(job_id: UUID) -> Response:
+def cancel(job_id: UUID) -> ResponseReturnValue:
     """Stop a job that has not ended; its request or its worker finds out within a heartbeat."""
     return _changed(job_id, jobs.cancel)
 
 
 @blueprint.post("/jobs/<uuid:job_id>/retry")
-def retry(job_id: UUID) -> Response:
+def retry(job_id: UUID) -> ResponseReturnValue:
     """Queue a failed or cancelled job again, as long as its file is kept."""
     return _changed(job_id, jobs.retry)
 
 
 @blueprint.post("/jobs/<uuid:job_id>/revert")
-def revert(job_id: UUID) -> Response:
+def revert(job_id: UUID) -> ResponseReturnValue:
     """Undo an import: the job that will delete its contacts, or has."""
     return _changed(job_id, partial(reverts.order, request_id=logs.request_id.get()))
 
@@ -100,27 +92,19 @@ def forget(job_id: UUID) -> Response:
     return Response(status=204)
 
 
-def _changed(job_id: UUID, change: Callable[[Connection, UUID], UUID | None]) -> Response:
+def _changed(job_id: UUID, change: Callable[[Connection, UUID], UUID | None]) -> ResponseReturnValue:
     """Shows the job that `change` names, else the one that it was about."""
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
         shown = _as_json(jobs.get(connection, change(connection, job_id) or job_id))
-    response = jsonify(shown)
-    response.status_code = 202
-    response.headers["Location"] = shown["links"]["self"]
-    return response
+    return shown, 202, {"Location": shown["links"]["self"]}
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
-    shown = {_camel_case(name): _plain(value) for name, value in row.items()}
+    shown = {camel_case(name): _plain(value) for name, value in row.items()}
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
     links = {"self": f"{blueprint.name}.show", "rejects": "rejects.show"}
     return {**shown, "links": {name: url_for(f"{prefix}{view}", job_id=row["job_id"]) for name, view in links.items()}}
-
-
-def _camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
 
 
 def _plain(value: object) -> object:

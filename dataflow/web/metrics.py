@@ -30,7 +30,7 @@ def register(app: Flask, own: CollectorRegistry) -> None:
             return jobs.totals(connection)
 
     probe = Probe(totals)
-    published = published_registry(own, lambda: probe.ask().answer(DEADLINE_SECONDS))
+    published = published_registry(own, lambda: probe.ask().result(DEADLINE_SECONDS))
 
     def show() -> Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from flask import Blueprint, Response, after_this_request, request, url_for
-from marshmallow import RAISE, Schema, validate
+from marshmallow import Schema, validate
 from marshmallow import fields as typed
 from werkzeug.datastructures import MIMEAccept
 
@@ -37,9 +37,6 @@ MAX_LIMIT: Final = 1000
 
 class RejectsQuery(Schema):
     """What the refused rows can be asked for."""
-
-    class Meta:
-        unknown = RAISE
 
     format = typed.String(validate=validate.OneOf([*dict.fromkeys(MEDIA_TYPES.values())], error="Expected {choices}"))
     limit = Number(MAX_LIMIT, lowest=1)
@@ -139,7 +136,7 @@ def _file(job: dict[str, Any], form: str, media_type: str) -> Response:
     if line := request.environ.get("gunicorn.socket"):
         # For each piece: a client that takes nothing would hold its thread for ever.
         line.settimeout(services().config.upload_stall_seconds)
-    pieces = _pieces(lines(Layout.of(_columns(job)), rejects), services().upload_slots)
+    pieces = _pieces(lines(Layout.of(_columns(job), job["options"].get("mapping")), rejects), services().upload_slots)
     # Begun while an error can still be told.
     response = Response(chain([next(pieces)], pieces), mimetype=media_type)
     response.call_on_close(pieces.close)

@@ -1,4 +1,4 @@
-"""The places for uploads in one process, so that small requests always find a thread."""
+"""The places of one process for uploads, previews and files of rejects: small requests always find a thread."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ WAIT_SECONDS = 2.0
 
 
 class UploadSlots:
-    """`count` uploads at a time, a bounded number of others waiting a moment for one of the places."""
+    """`count` of them at a time, a bounded number of others waiting a moment for one of the places."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -9,4 +9,4 @@ FROM (SELECT id FROM jobs
         AND pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
       FOR UPDATE SKIP LOCKED) abandoned
 WHERE jobs.id = abandoned.id
-RETURNING jobs.id, jobs.request_id
+RETURNING jobs.id

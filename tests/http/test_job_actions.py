@@ -17,9 +17,10 @@ import pytest
 import requests
 
 from dataflow import db, jobs, retention
-from dataflow.errors import JobUnfinished, ObjectForgotten, ObjectMissing
+from dataflow.errors import JobUnfinished, ObjectForgotten
 from dataflow.retention import File, Leftover
 from dataflow.storage import Storage
+from tests.objects import is_there
 from tests.processes import Web, WorkerProcess, eventually
 from tests.storage_double.process import StorageDouble
 
@@ -131,10 +132,7 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
 
 
 def is_stored(storage: Storage, job_id: str) -> bool:
-    try:
-        return storage.info(f"{job_id}.csv").size_bytes > 0
-    except ObjectMissing:
-        return False
+    return is_there(storage, f"{job_id}.csv")
 
 
 def count_contacts(connection: db.Connection) -> int:
