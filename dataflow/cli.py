@@ -156,14 +156,11 @@ def _jobs(arguments: argparse.Namespace) -> int:
     from dataflow import db
 
     statement = str(db.SQL / "queries" / "newest_jobs.sql")
-    return _psql_with(["--set", "ON_ERROR_STOP=1", "--set", f"limit={arguments.limit}", "--file", statement])
+    arguments.rest = ["--set", "ON_ERROR_STOP=1", "--set", f"limit={arguments.limit}", "--file", statement]
+    return _psql(arguments)
 
 
 def _psql(arguments: argparse.Namespace) -> int:
-    return _psql_with(arguments.rest)
-
-
-def _psql_with(arguments: list[str]) -> int:
     """Become psql: the embedded Postgres' own for that, as an older one fails at it, else the one on the PATH."""
     import shutil
 
@@ -172,7 +169,7 @@ def _psql_with(arguments: list[str]) -> int:
     config = Config.from_env()
     found = None if config.is_embedded else shutil.which("psql")
     program = found or str(embedded.binary("psql"))
-    os.execv(program, [program, config.database_url, *arguments])
+    os.execv(program, [program, config.database_url, *arguments.rest])
 
 
 def _demo(_: argparse.Namespace) -> int:

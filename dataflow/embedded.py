@@ -43,12 +43,7 @@ INITDB_OPTIONS = (
     *("--username=postgres", "--auth=trust", "--no-instructions", "--encoding=UTF8"),
     *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
 )
-SETTINGS = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-}
+SETTINGS = {"listen_addresses": "", "unix_socket_permissions": "0700", "timezone": "UTC", "log_timezone": "UTC"}
 logger = logging.getLogger(__name__)
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # here, because a forked child must not load it
 
@@ -156,7 +151,7 @@ class EmbeddedPostgres:
         with suppress(FileNotFoundError):
             shutil.rmtree(self._half_made)
 
-    def _make_socket_dir(self, account: "Account") -> None:
+    def _make_socket_dir(self, account: Account) -> None:
         """Make the folder of the socket; in the temporary directory somebody else may have been faster."""
         _make_private(self._socket_dir)
         found = self._socket_dir.lstat()
@@ -168,7 +163,7 @@ class EmbeddedPostgres:
             )
         account.own(self._socket_dir)
 
-    def _create_cluster(self, run: "Callable[..., subprocess.Popen[bytes]]", account: "Account") -> None:
+    def _create_cluster(self, run: Callable[..., subprocess.Popen[bytes]], account: Account) -> None:
         """Make the cluster under another name: whatever has the right one is whole."""
         _make_private(self._half_made)
         account.own(self._half_made)

@@ -23,13 +23,7 @@ INTERVAL_SECONDS = 5.0
 class Heartbeat:
     """Writes heartbeat_at and the progress of every running attempt, once in each interval."""
 
-    def __init__(
-        self,
-        url: str,
-        role: str,
-        attempts: Callable[[], Iterable[Attempt]],
-        interval_seconds: float,
-    ) -> None:
+    def __init__(self, url: str, role: str, attempts: Callable[[], Iterable[Attempt]], interval_seconds: float) -> None:
         self._url = url
         self._role = role
         self._attempts = attempts

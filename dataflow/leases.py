@@ -6,8 +6,7 @@ often somebody looks to `recovery`.
 Every function runs on the connection it is given, in whatever transaction is open there.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -34,9 +33,9 @@ class LostJob:
     is_expired: bool  #: found by its lease, so that its backend may still be there
 
 
-def overdue(connection: Connection, own: Sequence[UUID], silent_seconds: float) -> list[tuple[UUID, int]]:
+def overdue(connection: Connection, own: list[UUID], silent_seconds: float) -> list[tuple[UUID, int]]:
     """(id, attempt) of running jobs that have not beaten for `silent_seconds` and whose row nobody holds."""
-    values = {"own": list(own), "silent_seconds": silent_seconds}
+    values = {"own": own, "silent_seconds": silent_seconds}
     return [(row["id"], row["attempt"]) for row in connection.execute(query("overdue_jobs"), values).fetchall()]
 
 
@@ -45,18 +44,17 @@ class Sight:
     """What one worker knows when it looks for lost jobs."""
 
     worker: str  #: its name
-    own: Sequence[UUID]  #: jobs that run in its process: left alone
-    overdue: Sequence[UUID]  #: jobs that it has seen without a beat for longer than between two of them
+    own: list[UUID]  #: jobs that run in its process: left alone
+    overdue: list[UUID]  #: jobs that it has seen without a beat for longer than between two of them
     is_direct: bool  #: only then does a backend that is gone prove anything
     is_settled: bool  #: its session is old enough for others to be back after a crash of the server
 
 
-def reclaim(connection: Connection, sight: Sight, lease_seconds: float) -> list[LostJob]:
+def reclaim(connection: Connection, sight: Sight) -> list[LostJob]:
     """Take the jobs of workers that are gone, and queue them again or, with their budget spent, fail them."""
-    values = {name: getattr(sight, name) for name in ("worker", "is_direct", "is_settled")}
-    values |= {"own": list(sight.own), "overdue": list(sight.overdue), "lease_seconds": lease_seconds}
-    limits = {"retry_base_seconds": RETRY_BASE_SECONDS, "retry_max_seconds": RETRY_MAX_SECONDS}
-    return [LostJob(**row) for row in connection.execute(query("reclaim_jobs"), {**values, **limits}).fetchall()]
+    delays = {"retry_base_seconds": RETRY_BASE_SECONDS, "retry_max_seconds": RETRY_MAX_SECONDS}
+    values = {**asdict(sight), "lease_seconds": LEASE_SECONDS, **delays}
+    return [LostJob(**row) for row in connection.execute(query("reclaim_jobs"), values).fetchall()]
 
 
 def terminate_backend(connection: Connection, lost: LostJob) -> bool:

@@ -16,7 +16,6 @@ from dataflow.errors import ConfigError, DataFlowError
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-
 #: Seconds; from a small call to a storage that is about to be given up.
 STORAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -78,15 +77,12 @@ class JobsCollector(Collector):
             yield GaugeMetricFamily("dataflow_database_up", "Whether the database answered this scrape.", value=0)
             return
         yield GaugeMetricFamily("dataflow_database_up", "Whether the database answered this scrape.", value=1)
-        yield CounterMetricFamily(
-            "dataflow_contacts_imported", "Contacts that imports have inserted.", value=totals["rows_imported"]
-        )
-        yield CounterMetricFamily(
-            "dataflow_contacts_rejected", "Rows that imports have refused.", value=totals["rows_rejected"]
-        )
-        yield CounterMetricFamily(
-            "dataflow_rows_read", "Rows of all files: the sum of dataflow_rows.", value=totals["rows_read"]
-        )
+        for name, text, total in (
+            ("dataflow_contacts_imported", "Contacts that imports have inserted.", "rows_imported"),
+            ("dataflow_contacts_rejected", "Rows that imports have refused.", "rows_rejected"),
+            ("dataflow_rows_read", "Rows of all files: the sum of dataflow_rows.", "rows_read"),
+        ):
+            yield CounterMetricFamily(name, text, value=totals[total])
         by_outcome = CounterMetricFamily("dataflow_rows", "Rows by what became of them.", labels=["outcome"])
         for outcome in ("imported", "updated", "skipped", "rejected", "not_imported"):
             by_outcome.add_metric([outcome], totals[f"rows_{outcome}"])
@@ -95,11 +91,8 @@ class JobsCollector(Collector):
         for state, count in totals["jobs_by_state"].items():
             by_state.add_metric([state], count)
         yield by_state
-        yield GaugeMetricFamily(
-            "dataflow_queue_oldest_seconds",
-            "How long the job that has been due longest has waited.",
-            value=totals["queue_oldest_seconds"],
-        )
+        waited = "How long the job that has been due longest has waited."
+        yield GaugeMetricFamily("dataflow_queue_oldest_seconds", waited, value=totals["queue_oldest_seconds"])
 
 
 def published_registry(own: CollectorRegistry, fetch: Callable[[], dict[str, Any]]) -> CollectorRegistry:

@@ -6,7 +6,6 @@ worker's loop; which jobs are lost is decided by one statement, see sql/queries/
 
 import logging
 import time
-from collections.abc import Sequence
 from uuid import UUID
 
 from dataflow import db, heartbeat, leases, wakeups
@@ -15,7 +14,6 @@ from dataflow.errors import DatabaseError
 from dataflow.leases import LostJob, Sight
 
 logger = logging.getLogger(__name__)
-
 
 #: A look takes milliseconds; it is given up after this long, so that the loop can stop.
 LOOK_SECONDS = 3.0
@@ -35,7 +33,7 @@ class Recovery:
         self._connected_at = self._due_at = 0.0
         self._overdue: dict[tuple[UUID, int], float] = {}  #: since when we have seen (job, attempt) without a beat
 
-    def look(self, own: Sequence[UUID], is_direct: bool) -> None:
+    def look(self, own: list[UUID], is_direct: bool) -> None:
         """Reclaim what is lost, if it is time to; `own` jobs are running here.
 
         :raises DatabaseError: when that cannot be told; the next call connects again.
@@ -45,7 +43,7 @@ class Recovery:
         connection = self._connected()
         try:
             with db.translated(), db.limited(connection, LOOK_SECONDS):
-                lost = leases.reclaim(connection, self._sight(connection, own, is_direct), leases.LEASE_SECONDS)
+                lost = leases.reclaim(connection, self._sight(connection, own, is_direct))
         except DatabaseError:
             self.close()
             raise
@@ -68,7 +66,7 @@ class Recovery:
             self.close()
             raise
 
-    def _sight(self, connection: Connection, own: Sequence[UUID], is_direct: bool) -> Sight:
+    def _sight(self, connection: Connection, own: list[UUID], is_direct: bool) -> Sight:
         now, watched_seconds = time.monotonic(), 1.2 * heartbeat.INTERVAL_SECONDS
         late = leases.overdue(connection, own, leases.LEASE_SECONDS - watched_seconds)
         self._overdue = {key: self._overdue.get(key, now) for key in late}

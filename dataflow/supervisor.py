@@ -29,7 +29,6 @@ ECHO_SECONDS = 0.5  # timeout(1) and others signal the process and then its grou
 PACKAGE = Path(__file__).resolve().parent
 logger = logging.getLogger(__name__)
 
-
 MIGRATE = Child("migrate", (sys.executable, "-m", "dataflow", "migrate"))
 CHILDREN = (
     Child("web", (sys.executable, "-m", "dataflow", "web")),

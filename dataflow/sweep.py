@@ -1,6 +1,6 @@
 """Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention.
 
-A thread of every worker, with a connection only while it works; two that remove the same do no harm. What is over is
+A thread of every worker that stays, connected only while it works; two that remove the same do no harm. What is over is
 decided by `retention`. A storage that fails is asked again in the next round.
 """
 
@@ -26,7 +26,7 @@ DAY_SECONDS = 86_400.0
 
 
 class Sweep:
-    """Sweeps soon after its start, and then every EVERY_SECONDS."""
+    """A round after every wait of half to all of EVERY_SECONDS, the first included."""
 
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config

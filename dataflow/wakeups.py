@@ -5,9 +5,8 @@ A trigger notifies CHANNEL whenever a job becomes queued. That is a hint; the ta
 
 import time
 from secrets import token_hex
-from typing import Any, LiteralString
+from typing import LiteralString
 
-import psycopg
 from psycopg import sql
 
 from dataflow.db import Connection, query
@@ -15,12 +14,12 @@ from dataflow.db import Connection, query
 CHANNEL: LiteralString = "dataflow_jobs"
 
 
-def listen(connection: psycopg.Connection[Any]) -> None:
+def listen(connection: Connection) -> None:
     """Have the connection woken whenever a job becomes queued."""
     connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
 
 
-def hears(listener: psycopg.Connection[Any], sender: Connection, seconds: float) -> bool:
+def hears(listener: Connection, sender: Connection, seconds: float) -> bool:
     """Whether `listener`, which listens, is told within `seconds` what another connection sends.
 
     Behind a transaction pooler it is not: its LISTEN went to a server process that now serves others. The other

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
 
 from dataflow.errors import ObjectMissing, StorageUnavailable
 from dataflow.storage import Description, Storage
-from tests.objects import store
+from tests.objects import is_there, store
 from tests.storages import CHUNK_BYTES, conforming
 
 pytestmark = pytest.mark.unit
@@ -47,14 +46,6 @@ def read(storage: Storage, key: str, piece_bytes: int = 10_000) -> bytes:
     return b"".join(pieces)
 
 
-def is_there(storage: Storage, key: str) -> bool:
-    try:
-        storage.info(key)
-    except ObjectMissing:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("is_resumable", [False, True], ids=["any way", "resumable"])
 @pytest.mark.parametrize("size_bytes", SIZES)
 def test_what_is_stored_is_read_back(storage: Storage, key: str, size_bytes: int, is_resumable: bool) -> None:
@@ -79,9 +70,8 @@ def test_how_the_pieces_are_cut_does_not_matter(storage: Storage, key: str, piec
     assert read(storage, key, piece_bytes=65536) == whole
 
 
-def test_info_is_what_put_has_told_and_the_etag_follows_the_content(storage: Storage, key: str) -> None:
+def test_the_etag_follows_the_content(storage: Storage, key: str) -> None:
     first = store(storage, key, [b"abc"])
-    assert (first.size_bytes, storage.info(key)) == (3, first)
     second = store(storage, key, [b"abd"])
     assert second.etag != first.etag
     assert read(storage, key) == b"abd"
@@ -117,8 +107,6 @@ def test_discarding_removes_an_object_that_was_complete_after_all(storage: Stora
 
 
 def test_an_object_that_is_not_there_is_said_to_be_missing(storage: Storage, key: str) -> None:
-    with pytest.raises(ObjectMissing):
-        storage.info(key)
     with pytest.raises(ObjectMissing):
         read(storage, key)
 
@@ -163,13 +151,6 @@ def test_many_threads_use_one_storage(storage: Storage, key: str) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(use, range(24)))
-
-
-def test_a_signed_url_gives_the_object_to_anybody(storage: Storage, key: str) -> None:
-    store(storage, key, [b"name,email\n"])
-    url = storage.sign(key, seconds=60)
-    if url is not None:
-        assert requests.get(url, timeout=30).content == b"name,email\n"
 
 
 def test_preparing_and_checking_may_be_repeated(storage: Storage) -> None:

@@ -25,7 +25,7 @@ from dataflow.errors import (
 from dataflow.storage import Description, Observer, Storage, open_storage
 from dataflow.storage.retries import Schedule
 from dataflow.storage.supabase import upload
-from tests.objects import store
+from tests.objects import read, store
 from tests.processes import free_port
 from tests.storage_double.process import StorageDouble
 from tests.storages import CHUNK_BYTES, IMPATIENT, open_supabase
@@ -60,21 +60,14 @@ def put(storage: Storage, size_bytes: int, declared: bool = False, content_type:
     storage.put(KEY, [bytes(size_bytes)], lambda: described, lambda url: None)
 
 
-def read(storage: Storage) -> bytes:
-    with storage.open(KEY) as reader:
-        return b"".join(reader.pieces(65536))
-
-
 def use_every_operation(storage: Storage) -> dict[str, DataFlowError]:
     """What each operation answers, which must be an error."""
     calls: dict[str, Callable[[], object]] = {
         "check": storage.check,
         "put": lambda: store(storage, KEY, [SMALL]),
         "put in chunks": lambda: put(storage, CHUNK_BYTES + 1),
-        "info": lambda: storage.info(KEY),
-        "open": lambda: read(storage),
+        "open": lambda: read(storage, KEY),
         "delete": lambda: storage.delete(KEY),
-        "sign": lambda: storage.sign(KEY, 60),
     }
     errors = {}
     for name, call in calls.items():
@@ -100,7 +93,7 @@ def test_a_wrong_key_is_told_as_such_by_every_operation_and_not_tried_again(
         assert not error.retryable
         assert "SUPABASE_SERVICE_ROLE_KEY" in error.message
         assert keys[key] not in error.message
-    assert len(fresh_double.journal()) == 7, "one request each"
+    assert len(fresh_double.journal()) == 5, "one request each"
 
 
 @pytest.mark.unit
@@ -246,9 +239,7 @@ def test_the_s3_backend_takes_the_same_uploads(tmp_path: Path) -> None:
             for size_declared in (None, size_bytes):
                 described = Description("text/csv", size_bytes=size_declared, is_resumable=True)
                 stored = storage.put(KEY, [bytes(size_bytes)], lambda about=described: about, lambda url: None)
-                with storage.open(KEY) as reader:
-                    assert b"".join(reader.pieces(65536)) == bytes(size_bytes)
-                assert stored == storage.info(KEY)
+                assert (stored.size_bytes, read(storage, KEY)) == (size_bytes, bytes(size_bytes))
 
 
 @pytest.mark.unit
@@ -303,23 +294,10 @@ def test_a_limit_of_something_in_front_is_not_taken_for_one_of_the_storage(fresh
 def test_failures_are_observed_by_their_true_status(fresh_double: StorageDouble) -> None:
     notes = Notes()
     with pytest.raises(ObjectMissing):
-        open_supabase(fresh_double, observer=notes).info("missing")
+        read(open_supabase(fresh_double, observer=notes), "missing")
     with pytest.raises(StorageDenied):
         open_supabase(fresh_double, key=fresh_double.key(expires_in_seconds=-5), observer=notes).check()
-    assert notes.answers == [("info", "404"), ("bucket", "403")]
-
-
-@pytest.mark.unit
-def test_a_signed_url_expires_and_names_no_key(fresh_double: StorageDouble) -> None:
-    storage = open_supabase(fresh_double)
-    store(storage, KEY, [SMALL])
-    url = storage.sign(KEY, 60)
-    assert url.startswith(fresh_double.url)
-    assert requests.get(url, timeout=10).content == SMALL
-    assert requests.get(url + "x", timeout=10).status_code == 400
-    storage.delete(KEY)
-    with pytest.raises(ObjectMissing):
-        storage.sign(KEY, 60)
+    assert notes.answers == [("download", "404"), ("bucket", "403")]
 
 
 @pytest.mark.unit
@@ -368,7 +346,7 @@ def test_bodies_that_the_server_does_not_read_are_refused_for_the_reason_it_give
 def test_an_answer_without_the_size_is_an_error(answer: Any, fresh_double: StorageDouble) -> None:
     fresh_double.fault("answer", path="/object/info/", status=200, body=json.dumps(answer))
     with pytest.raises(StorageError, match="size"):
-        open_supabase(fresh_double).info(KEY)
+        store(open_supabase(fresh_double), KEY, [SMALL])
 
 
 @pytest.mark.unit

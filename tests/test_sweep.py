@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from dataflow import db, jobs, retention
 from dataflow.arrival import Arrival
 from dataflow.config import Config
-from dataflow.errors import JobNotFound, JobUnfinished, ObjectForgotten, ObjectMissing, UploadTaken
+from dataflow.errors import JobNotFound, JobUnfinished, ObjectForgotten, UploadTaken
 from dataflow.ids import uuid7
 from dataflow.intake import Intake
 from dataflow.metrics import JobsCollector
@@ -26,7 +26,7 @@ from dataflow.storage import Storage
 from dataflow.storage.local import LocalStorage
 from dataflow.sweep import Sweep
 from tests.conftest import on_server, url_of
-from tests.objects import store
+from tests.objects import is_there, store
 from tests.processes import Web, eventually
 from tests.storage_double.process import StorageDouble
 from tests.test_job_states import COMPLETE, UPLOAD, row, set_state
@@ -97,11 +97,7 @@ def uploading(connection: db.Connection, source: str | None = "s") -> UUID:
 
 
 def is_stored(storage: Storage, job_id: UUID) -> bool:
-    try:
-        storage.info(f"{job_id}.csv")
-    except ObjectMissing:
-        return False
-    return True
+    return is_there(storage, f"{job_id}.csv")
 
 
 def is_marked(connection: db.Connection, job_id: UUID) -> bool:

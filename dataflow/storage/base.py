@@ -28,6 +28,11 @@ class Description:
     is_resumable: bool = False  #: asks for the backend's resumable protocol, where it has one, for small objects too
 
 
+#: See `Storage.put`.
+Describe = Callable[[], Description]
+Began = Callable[[str | None], None]
+
+
 class ObjectReader(Protocol):
     """An open object. `close` may be called from another thread and makes a blocked read end with an error."""
 
@@ -45,13 +50,7 @@ class ObjectReader(Protocol):
 class Storage(Protocol):
     """Where the bytes of uploads live until their contacts are in the database."""
 
-    def put(
-        self,
-        key: str,
-        pieces: Iterable[bytes],
-        describe: Callable[[], Description],
-        began: Callable[[str | None], None],
-    ) -> StoredObject:
+    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject:
         """Store what `pieces` yields.
 
         `describe` is asked before the first byte leaves us, when the beginning of the content is known. `began` is
@@ -65,7 +64,9 @@ class Storage(Protocol):
         ...
 
     def discard(self, key: str, upload: str | None) -> None:
-        """Remove whatever a `put` that did not succeed has left, the upload at the address `upload` included.
+        """Remove an object, or whatever a `put` has left of it, the upload at the address `upload` included.
+
+        Not as patient as `delete`: a client may be waiting, and the sweep comes back.
 
         :raises StorageError: when something may still be there.
         """
@@ -78,26 +79,10 @@ class Storage(Protocol):
         """
         ...
 
-    def info(self, key: str) -> StoredObject:
-        """Size and ETag of an object.
-
-        :raises ObjectMissing: when there is none.
-        :raises StorageError: when that cannot be told.
-        """
-        ...
-
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine.
 
         :raises StorageError: when it may still be there.
-        """
-        ...
-
-    def sign(self, key: str, seconds: int) -> str | None:
-        """A URL from which anybody can download the object for `seconds`; None when the backend has no such thing.
-
-        :raises ObjectMissing: when there is none.
-        :raises StorageError: when the backend cannot tell.
         """
         ...
 

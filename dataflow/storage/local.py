@@ -6,13 +6,13 @@ the directory between machines is left to the operator's file system.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 from dataflow.errors import ObjectMissing, StorageUnavailable
-from dataflow.storage.base import Description, StoredObject
+from dataflow.storage.base import Began, Describe, StoredObject
 
 
 class LocalReader:
@@ -20,7 +20,6 @@ class LocalReader:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.stored = _describe(file)
 
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
         with _wrapped("read"):
@@ -41,8 +40,8 @@ class LocalStorage:
         self,
         key: str,
         pieces: Iterable[bytes],
-        describe: Callable[[], Description],  # noqa: ARG002 - a file has no place for it
-        began: Callable[[str | None], None],  # noqa: ARG002 - what fails is removed at once
+        describe: Describe,  # noqa: ARG002 - a file has no place for it
+        began: Began,  # noqa: ARG002 - what fails is removed at once
     ) -> StoredObject:
         self._make_directory()
         partial = self._directory / f".{key}.{uuid4().hex}.partial"
@@ -72,7 +71,7 @@ class LocalStorage:
                 raise
 
     def discard(self, key: str, upload: str | None) -> None:  # noqa: ARG002 - none is ever opened
-        """Remove what a process that was killed has left of a `put`; one that fails leaves nothing."""
+        """The parts are what a process that was killed has left; a `put` that fails leaves nothing."""
         with _wrapped("changed"):
             for partial in self._directory.glob(f".{key}.*.partial"):
                 partial.unlink(missing_ok=True)
@@ -80,21 +79,13 @@ class LocalStorage:
 
     @contextlib.contextmanager
     def open(self, key: str) -> Iterator[LocalReader]:
-        try:
-            file = (self._directory / key).open("rb", buffering=0)
-        except FileNotFoundError as error:
-            raise ObjectMissing(f"The object {key} is not in the local storage any more.") from error
-        except OSError as error:
-            raise StorageUnavailable(f"The local storage cannot be read: {error.strerror}.") from error
+        with _wrapped("read"):
+            try:
+                file = (self._directory / key).open("rb", buffering=0)
+            except FileNotFoundError as error:
+                raise ObjectMissing(f"The object {key} is not in the local storage any more.") from error
         with contextlib.closing(LocalReader(file)) as reader:
             yield reader
-
-    def info(self, key: str) -> StoredObject:
-        with self.open(key) as reader:
-            return reader.stored
-
-    def sign(self, key: str, seconds: int) -> None:  # noqa: ARG002 - files have no URL
-        return None
 
     def delete(self, key: str) -> None:
         with _wrapped("changed"):

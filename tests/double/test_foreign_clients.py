@@ -127,18 +127,6 @@ def test_storage3_lists_moves_copies_and_removes(storage3: SyncStorageClient) ->
         bucket.download("listed/b")
 
 
-def test_storage3_signs(storage3: SyncStorageClient) -> None:
-    bucket = storage3.from_("imports")
-    bucket.upload("signed", b"content")
-    assert requests.get(str(bucket.create_signed_url("signed", 60)["signedURL"]), timeout=10).content == b"content"
-    first, second = bucket.create_signed_urls(["signed", "none"], 60)
-    assert requests.get(str(first["signedURL"]), timeout=10).content == b"content"
-    assert second["error"]
-    link = bucket.create_signed_upload_url("signed/up")
-    bucket.upload_to_signed_url("signed/up", link["token"], b"by link")
-    assert bucket.download("signed/up") == b"by link"
-
-
 # tuspy
 
 

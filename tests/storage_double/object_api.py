@@ -1,6 +1,6 @@
 """Everything under `/object`: which call is meant."""
 
-from tests.storage_double import manage_api, read_api, refusals, sign_api, upload_api
+from tests.storage_double import manage_api, read_api, refusals, upload_api
 from tests.storage_double.messages import Request, Response, bucket_and_key
 from tests.storage_double.service import Service
 
@@ -13,7 +13,7 @@ def answer(service: Service, request: Request) -> Response:
         case "POST":
             found = _post(service, request, rest)
         case "PUT":
-            found = _put(service, request, rest)
+            found = _upload(service, request, rest)
         case "DELETE":
             bucket, key = bucket_and_key(rest)
             call = manage_api.delete_one if key else manage_api.delete_many
@@ -32,8 +32,6 @@ def _read(service: Service, request: Request, rest: str) -> Response | None:
         return read_api.info(service, row) if request.method == "GET" else read_api.read(service, request, row)
     if kind == "authenticated":
         return read_api.read(service, request, service.visible(request, *bucket_and_key(named)))
-    if kind == "sign":
-        return sign_api.read_signed(service, request, *bucket_and_key(named))
     if kind == "public":
         return _read_public(service, request, *bucket_and_key(named))
     bucket, key = bucket_and_key(rest)
@@ -58,12 +56,6 @@ def _post(service: Service, request: Request, rest: str) -> Response | None:
     bucket, key = bucket_and_key(named)
     found: Response | None
     match kind, bool(key):
-        case "sign", True:
-            found = sign_api.sign(service, request, bucket, key)
-        case "sign", False:
-            found = sign_api.sign_many(service, request, bucket)
-        case "upload", True if bucket == "sign":
-            found = sign_api.sign_upload(service, request, *bucket_and_key(named.removeprefix("sign/")))
         case "list", False:
             found = manage_api.list_level(service, request, bucket)
         case "list-v2", False:
@@ -75,12 +67,6 @@ def _post(service: Service, request: Request, rest: str) -> Response | None:
         case _:
             found = _upload(service, request, rest)
     return found
-
-
-def _put(service: Service, request: Request, rest: str) -> Response | None:
-    if rest.startswith("upload/sign/"):
-        return sign_api.upload_signed(service, request, *bucket_and_key(rest.removeprefix("upload/sign/")))
-    return _upload(service, request, rest)
 
 
 def _upload(service: Service, request: Request, rest: str) -> Response | None:

@@ -58,11 +58,6 @@ def invalid_key(key: str) -> Refusal:
     return object_refusal(400, "InvalidKey", f"Invalid key: {key}")
 
 
-def invalid_token(message: str) -> Refusal:
-    """A token in a signed URL."""
-    return object_refusal(400, "InvalidJWT", message)
-
-
 def too_large(message: str = "The object exceeded the maximum allowed size") -> Refusal:
     return object_refusal(413, "EntityTooLarge", message, "Payload too large")
 

@@ -5,8 +5,8 @@ modules of their own; this one is the rest, and what ties them together.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ from dataflow.errors import (
     UploadLost,
 )
 from dataflow.storage import tus
-from dataflow.storage.base import Description, StoredObject
+from dataflow.storage.base import Began, Describe, StoredObject
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retries import Retries, Schedule
 from dataflow.storage.supabase.api import Api
@@ -46,16 +46,10 @@ class SupabaseStorage:
         self._chunk_bytes = chunk_bytes
         self._cache_seconds = cache_seconds
 
-    def put(
-        self,
-        key: str,
-        pieces: Iterable[bytes],
-        describe: Callable[[], Description],
-        began: Callable[[str | None], None],
-    ) -> StoredObject:
-        upload = Upload(self._api, self._schedule, key, self._cache_seconds)
+    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject:
+        upload = Upload(self._api, self._schedule, key, self._cache_seconds, began)
         try:
-            retries = upload.run(chunks(pieces, self._chunk_bytes), describe, began)
+            retries = upload.run(chunks(pieces, self._chunk_bytes), describe)
         except ObjectTooLarge as error:
             raise self._with_limit(error, upload.tried_bytes) from error
         try:
@@ -97,18 +91,8 @@ class SupabaseStorage:
         finally:
             reader.release()
 
-    def info(self, key: str) -> StoredObject:
-        return self._info(key, self._retries())
-
     def delete(self, key: str) -> None:
         self._delete(key, self._retries())
-
-    def sign(self, key: str, seconds: int) -> str:
-        request = _with_body("sign", "POST", self._api.object_path("sign", key), {"expiresIn": seconds})
-        path = self._call(request, self._retries()).members.get("signedURL")
-        if not isinstance(path, str):
-            raise StorageUnavailable("The storage signed the object's address without telling it.")
-        return self._api.base_url + path
 
     def check(self) -> None:
         """Look at the bucket: needs server, its database, a valid key and the bucket itself."""
@@ -154,10 +138,8 @@ class SupabaseStorage:
         return StoredObject(found["size"], str(found.get("etag", "")))
 
     def _delete(self, key: str, retries: Retries) -> None:
-        try:
+        with suppress(ObjectMissing):
             self._call(Request("delete", "DELETE", self._api.object_path("", key)), retries)
-        except ObjectMissing:
-            return
 
     def _bucket(self, retries: Retries) -> Answer:
         return self._call(Request("bucket", "GET", f"/bucket/{quote(self._api.bucket)}"), retries)

@@ -65,7 +65,7 @@ class Api:
         weakref.finalize(self, _close_all, self._idle)
 
     def object_path(self, kind: str, key: str) -> str:
-        """The path of one object under /object; `kind` is empty, `authenticated`, `info` or `sign`."""
+        """The path of one object under /object; `kind` is empty, `authenticated` or `info/authenticated`."""
         return "/".join(filter(None, ("/object", kind, quote(self.bucket), quote(key))))
 
     def exchange(self, request: Request, seconds: float, send_seconds: float | None = None) -> Answer:
@@ -168,9 +168,8 @@ class Api:
 
 
 def _close_all(lines: deque[Line]) -> None:
-    with suppress(IndexError):
-        while True:
-            lines.pop().close()
+    while lines:
+        lines.pop().close()
 
 
 def unreachable(error: Exception) -> StorageUnavailable:

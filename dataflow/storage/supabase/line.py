@@ -10,7 +10,6 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 #: For each address of the server's name.
@@ -73,28 +72,22 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def _teach(self, manager: Any) -> None:
-        line = self._line
+        pools = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
+        manager.pool_classes_by_scheme = {scheme: _told(self._line, pool) for scheme, pool in pools.items()}
 
-        class Plain(HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                return _dial(self, super()._new_conn)
 
-            def connect(self) -> None:
-                super().connect()
-                line.connected(self.sock)
+def _told(line: Line, pool: Any) -> type:
+    """The same kind of pool, whose connections tell `line` of their socket."""
 
-        class Encrypted(HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return _dial(self, super()._new_conn)
+    class Told(pool.ConnectionCls):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            return _dial(self, super()._new_conn)
 
-            def connect(self) -> None:
-                super().connect()
-                line.connected(self.sock)
+        def connect(self) -> None:
+            super().connect()
+            line.connected(self.sock)
 
-        manager.pool_classes_by_scheme = {
-            "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain}),
-            "https": type("EncryptedPool", (HTTPSConnectionPool,), {"ConnectionCls": Encrypted}),
-        }
+    return type("ToldPool", (pool,), {"ConnectionCls": Told})
 
 
 def _dial(connection: Any, dial: Any) -> socket.socket:

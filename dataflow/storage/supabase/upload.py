@@ -8,10 +8,10 @@ import json
 import logging
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from dataflow.errors import StorageUnavailable
-from dataflow.storage.base import Description
+from dataflow.storage.base import Began, Describe, Description
 from dataflow.storage.messages import Request
 from dataflow.storage.retries import Retries, Schedule
 from dataflow.storage.supabase.api import Api, NotConnected
@@ -24,7 +24,6 @@ STANDARD_SEND_SECONDS = 5.0
 #: For the last chunk when the one before has used up the time for both.
 LEAST_END_SECONDS = 3.0
 PROGRESS_SECONDS = 10.0
-
 
 Chunk = tuple[memoryview, bool]
 
@@ -52,23 +51,19 @@ def chunks(pieces: Iterable[bytes], chunk_bytes: int) -> Iterator[Chunk]:
 class Upload:
     """One object on its way into the bucket."""
 
-    def __init__(self, api: Api, schedule: Schedule, key: str, cache_seconds: int) -> None:
+    def __init__(self, api: Api, schedule: Schedule, key: str, cache_seconds: int, began: Began) -> None:
         self._api = api
         self._schedule = schedule
         self._key = key
         self._cache_seconds = cache_seconds
+        self._began = began
         self._next_progress = time.monotonic() + PROGRESS_SECONDS
         self._is_near_end = False
         self._end_seconds = schedule.last_chunk_seconds  #: left for what is sent after the client's last byte
         self.size_bytes = 0  #: of what the server has acknowledged
         self.tried_bytes = 0  #: the same, with the chunk that was being sent
 
-    def run(
-        self,
-        parts: Iterator[Chunk],
-        describe: Callable[[], Description],
-        began: Callable[[str | None], None],
-    ) -> Retries:
+    def run(self, parts: Iterator[Chunk], describe: Describe) -> Retries:
         """Send everything; return what is left of the patience after the last byte.
 
         :raises DataFlowError: when the server refuses, or the time is up.
@@ -77,13 +72,13 @@ class Upload:
         description = describe()
         tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
         retries = self._patience(is_last, len(chunk), description.size_bytes)
-        if is_last and not description.is_resumable and self._send_whole(chunk, description, retries, began):
+        if is_last and not description.is_resumable and self._send_whole(chunk, description, retries):
             return retries
-        self._send_chunk(tus, chunk, is_last, retries, began)
+        self._send_chunk(tus, chunk, is_last, retries)
         while not is_last:
             chunk, is_last = next(parts)
             retries = self._patience(is_last, len(chunk), description.size_bytes)
-            self._send_chunk(tus, chunk, is_last, retries, began)
+            self._send_chunk(tus, chunk, is_last, retries)
         return retries
 
     def _patience(self, is_last: bool, chunk_bytes: int, total_bytes: int | None) -> Retries:
@@ -96,9 +91,7 @@ class Upload:
         self._is_near_end = is_last or (total_bytes is not None and total_bytes - self.tried_bytes <= chunk_bytes)
         return Retries(self._schedule, self._end_seconds if self._is_near_end else self._schedule.chunk_seconds)
 
-    def _send_whole(
-        self, chunk: memoryview, description: Description, retries: Retries, began: Callable[[str | None], None]
-    ) -> bool:
+    def _send_whole(self, chunk: memoryview, description: Description, retries: Retries) -> bool:
         """One request for a small object; False when it has to be tried by tus.
 
         That hears the reason of an early refusal, where here the server stops reading and the sender hangs.
@@ -118,16 +111,14 @@ class Upload:
             self._api.pause(retries, error, request.operation, self._key)
             return False
         except StorageUnavailable as error:
-            began(None)
+            self._began(None)
             self._api.pause(retries, error, request.operation, self._key)
             return False
-        began(None)
+        self._began(None)
         self._count(len(chunk), 0)
         return True
 
-    def _send_chunk(
-        self, tus: TusUpload, chunk: memoryview, is_last: bool, retries: Retries, began: Callable[[str | None], None]
-    ) -> None:
+    def _send_chunk(self, tus: TusUpload, chunk: memoryview, is_last: bool, retries: Retries) -> None:
         """Exchange requests until the chunk is acknowledged."""
         start = time.monotonic()
         tus.load(chunk, is_last)
@@ -140,7 +131,7 @@ class Upload:
                 tus.lose()
                 self._api.pause(retries, error, request.operation, self._key, self.size_bytes)
             if tus.id not in (None, upload_id):
-                began(tus.path)
+                self._began(tus.path)
             if tus.offset > before:
                 self._count(tus.offset, before)
                 retries.succeeded()
