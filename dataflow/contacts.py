@@ -42,7 +42,7 @@ def check_storable(value: str) -> None:
     Bytes that are not text in their file's encoding come as such halves, from U+DC00 on.
     """
     if MARK in value:
-        raise ValidationError(Fault(BAD_ENCODING, "Contains U+FDD0, which marks what was no text: correct it"))
+        raise ValidationError(Fault(BAD_ENCODING, "Contains U+FDD0, which marks what has to be written anew"))
     if "\0" in value:
         raise ValidationError(Fault(BAD_CHARACTER, "Contains a NUL character, which cannot be stored"))
     try:

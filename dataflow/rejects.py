@@ -18,7 +18,7 @@ from dataflow.contacts import escape
 from dataflow.db import Connection, query
 from dataflow.errors import SpoolUnavailable
 from dataflow.formats.rows import PIECE_BYTES, Block
-from dataflow.storable import marked, storable
+from dataflow.storable import MARK, marked, storable
 from dataflow.verdicts import Refusal
 
 #: What is kept of a row: enough to correct it, and no place to hide a file in.
@@ -27,6 +27,8 @@ MAX_ORIGINAL_BYTES = 4096
 MAX_VALUE_CHARACTERS = 500
 #: Up to this size no file is made.
 _MEMORY_BYTES = 256 * 1024
+#: No cell is cut to less, because MARK takes three.
+_MIN_CELL_BYTES = 4
 _dump_cell = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -119,7 +121,10 @@ def _line(block: Block, refusal: Refusal) -> str:
     first, *others = refusal.problems
     message = "; ".join([first.message, *(f"{other.field}: {other.message}" for other in others)])
     name, email = _shown(block.names[refusal.index]), _shown(block.emails[refusal.index])
-    original, is_truncated = _original(block.origin.row(refusal.index), f"{name}\0{email}")
+    row = block.origin.row(refusal.index)
+    original, is_truncated = _original(row, f"{name}\0{email}")
+    # Name and e-mail of cells are not given back beside them.
+    is_truncated |= isinstance(row, str) and MARK in ((name or "")[-1:], (email or "")[-1:])
     line = block.origin.line(refusal.index)
     values = (
         str(refusal.record + 1),
@@ -143,7 +148,9 @@ def _column(value: str | None) -> str:
 
 
 def _shown(value: object) -> str | None:
-    return marked(value[:MAX_VALUE_CHARACTERS]) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return marked(value) if len(value) <= MAX_VALUE_CHARACTERS else marked(value[:MAX_VALUE_CHARACTERS]) + MARK
 
 
 def _original(row: str | list[str], needed: str) -> tuple[str, bool]:
@@ -157,22 +164,23 @@ def _original(row: str | list[str], needed: str) -> tuple[str, bool]:
 def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
     """Cells as a JSON array; when they are too long together the longest ones are cut, so that the others survive.
 
-    Names and addresses survive before all others: half of an address may be one, too. Cells at the end are left out
-    only when there are a thousand.
+    Names and addresses survive before all others. Cells at the end are left out only when there are some hundred.
     """
     # A megabyte is not encoded again and again; a cell of one more character than there is room for is still cut.
     cells = [marked(cell[:MAX_ORIGINAL_BYTES]) for cell in row[:MAX_ORIGINAL_BYTES]]
-    text, allowed, is_truncated = _dump(cells), MAX_ORIGINAL_BYTES, False
-    spared: set[int] = set()
-    while len(text.encode()) > MAX_ORIGINAL_BYTES:
-        if not is_truncated:
-            is_truncated, spared = True, {at for at, cell in enumerate(cells) if cell.strip() in needed}
-        if not allowed:
-            cells, spared = cells[: len(cells) // 2], set()
+    text, allowed = _dump(cells), MAX_ORIGINAL_BYTES
+    if len(text.encode()) <= MAX_ORIGINAL_BYTES:
+        return text, False
+    spared = {cell for cell in cells if (word := cell.strip()) and word in needed}
+    if len(_dump([*spared]).encode()) > MAX_ORIGINAL_BYTES:
+        spared.clear()
+    while (size_bytes := len(text.encode())) > MAX_ORIGINAL_BYTES:
+        if allowed == _MIN_CELL_BYTES:
+            cells = cells[: len(cells) * MAX_ORIGINAL_BYTES // size_bytes]
         # Few steps: each writes everything again.
-        allowed //= 4
-        text = _dump([cell if at in spared else _cut(cell, allowed) for at, cell in enumerate(cells)])
-    return text, is_truncated
+        allowed = max(allowed // 4, _MIN_CELL_BYTES)
+        text = _dump([cell if cell in spared else _cut(cell, allowed) for cell in cells])
+    return text, True
 
 
 def _dump(cells: list[str]) -> str:
@@ -181,9 +189,14 @@ def _dump(cells: list[str]) -> str:
 
 
 def _cut(text: str, size_bytes: int) -> str:
-    """The beginning of `text` in at most `size_bytes`, without half of a character."""
+    """The beginning of `text` in at most `size_bytes`, without half of a character.
+
+    With MARK at its end: half of a name or an address may be one, too, and must not be imported.
+    """
     encoded = text.encode()
-    return text if len(encoded) <= size_bytes else encoded[:size_bytes].decode(errors="ignore")
+    if len(encoded) <= size_bytes:
+        return text
+    return encoded[: size_bytes - len(MARK.encode())].decode(errors="ignore") + MARK
 
 
 #: Columns of a rejects file beside those of its original.

@@ -1,22 +1,27 @@
 """The refused rows of a job, read again: page by page, and as the file that people correct and send back.
 
 Such a file has the columns of its original, cells as they came, and beside them where each row stood and what is wrong
-with it; an import ignores these. How refused rows get into the table is left to `rejects`, HTTP to `web`.
+with it; an import ignores these. Sent back as it is, each row is refused again, for MARK if for nothing else. How
+refused rows get into the table is left to `rejects`, HTTP to `web`.
 """
 
 import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 from uuid import UUID
 
 from dataflow.db import Connection, Pool, borrowed, query
-from dataflow.errors import JobError, JobUnfinished
-from dataflow.formats.columns import REJECTS_COLUMNS
-from dataflow.rejects import EXTRA_COLUMNS, MAX_ORIGINAL_BYTES
+from dataflow.errors import InputError, JobError, JobUnfinished
+from dataflow.formats.columns import Columns, require
+from dataflow.formats.reading import Mapping
+from dataflow.formats.rows import WRONG_COLUMN_COUNT
+from dataflow.rejects import EXTRA_COLUMNS
+from dataflow.storable import MARK
 
 Reject = dict[str, Any]
 
@@ -24,7 +29,7 @@ Reject = dict[str, Any]
 PAGE_ROWS: Final = 500
 #: A refused row without columns: what it has for each field, and itself.
 _FIELDS_AND_ROW: Final = ("name", "email", "_row")
-_TRUNCATED: Final = f"(Only {MAX_ORIGINAL_BYTES} bytes of this row were kept: what is long in it was cut.)"
+_TRUNCATED: Final = "(This row is too long to be kept whole: what was cut must be written anew.)"
 
 
 def page(connection: Connection, job_id: UUID, finished_at: datetime, after: int, limit: int) -> list[Reject]:
@@ -68,43 +73,56 @@ def _unchanged(found: list[Reject], job_id: UUID) -> list[Reject]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns the rejects file of a job has in front of EXTRA_COLUMNS."""
+    """Which columns the rejects file of a job has."""
 
-    names: tuple[str, ...]
-    places: tuple[int, ...] | None = None  #: of each among the cells of a row; None when rows are no cells
-    cells: int = 0  #: of the original's header row
+    own: tuple[str, ...]
+    said: tuple[str, ...] = EXTRA_COLUMNS  #: numbered where name or e-mail is made of one that is called so
+    width: int = 0  #: of the original's header row; 0 when rows are no cells
+    names: tuple[int, ...] = ()  #: the columns that make up the name, best first
+    reach: int = 0  #: how many cells a row needs, so that none of name and e-mail is missing
 
     @classmethod
-    def of(cls, columns: Sequence[str]) -> Self:
-        """The layout for a file with the header row `columns`; without one, rows are given as text.
+    def of(cls, header: Sequence[str], mapping: Mapping | None) -> Self:
+        """The layout for a file with this header row; without one, rows are given as text.
 
-        Columns of a rejects file that was sent back are left out, so that they do not come twice.
+        A header row that ends as that of a rejects file is one that was sent back: its columns must not come twice.
         """
-        if not columns:
+        if not header:
             return cls(_FIELDS_AND_ROW)
-        places = tuple(at for at, column in enumerate(columns) if column.strip() not in REJECTS_COLUMNS)
-        return cls(tuple(columns[at] for at in places), places, len(columns))
+        found = Columns(((0,),), ())  # when another version has read it
+        with suppress(InputError):
+            found = require(header, mapping)
+        titles = [column.strip() for column in header]
+        used = {titles[at] for at in found.used}
+        said = tuple(f"{column} (2)" if column in used else column for column in EXTRA_COLUMNS)
+        while titles and not titles[-1]:
+            titles.pop()  # spreadsheets add empty columns
+        end = len(titles) - len(said)
+        own = header[:end] if titles[end:] == [*said] else header
+        return cls(tuple(own), said, len(header), tuple(at for place in found.names for at in place), found.reach)
 
     def values(self, reject: Reject) -> list[object]:
-        """The row's own values, one for each name, and what is said about it."""
-        own = [reject["name"], reject["email"], _without_wrapping(reject["original"])]
-        if self.places is not None:
-            own = self._arranged(_cells(reject["original"]), reject["code"] == "wrong_column_count")
+        """The row's own values, one for each column, and what is said about it."""
+        if self.width:
+            own: list[Any] = self._arranged(_cells(reject["original"]), reject["code"] == WRONG_COLUMN_COUNT)
+        else:
+            own = [reject["name"], reject["email"], _without_wrapping(reject["original"])]
         return [*own, reject["record"], reject["line"], reject["code"], _error(reject)]
 
-    def _arranged(self, cells: list[str], is_ragged: bool) -> list[object]:
-        """One cell for each name: missing ones are empty.
+    def _arranged(self, cells: list[str], is_ragged: bool) -> list[str]:
+        """One cell for each own column; what a ragged row has too much goes with the last.
 
-        What a ragged row has too much goes with the last. In any other row it is a note beside a sheet's table, which
-        was no part of the contact and must not become one.
+        Filled up or joined, half of a name could be one: it is marked, and so refused until somebody writes it anew.
+        In any other row a surplus cell is a note beside a sheet's table, which was no part of the contact.
         """
-        assert self.places is not None  # noqa: S101 - tells mypy what `values` has asked
-        own: list[object] = [cells[at] if at < len(cells) else "" for at in self.places]
-        surplus = cells[self.cells :] if is_ragged else []
-        while surplus and not surplus[-1].strip():
-            surplus.pop()
-        if surplus and own:
-            own[-1] = ",".join([str(own[-1]), *surplus])
+        count = len(self.own)
+        own = cells[:count] + [""] * (count - len(cells))
+        if is_ragged and len(cells) > self.width:
+            own[-1] = ",".join(cells[count - 1 :]).rstrip(", ")
+        if is_ragged or len(cells) < self.reach:
+            name = next((at for at in self.names if own[at].strip()), None)
+            if name is not None and MARK not in own[name]:
+                own[name] = MARK + own[name]
         return own
 
 
@@ -122,14 +140,14 @@ def csv_lines(layout: Layout, rejects: Iterable[Reject]) -> Iterator[str]:
         writer.writerow(values)
         return line.getvalue()
 
-    yield written([*layout.names, *EXTRA_COLUMNS])
+    yield written([*layout.own, *layout.said])
     for reject in rejects:
         yield written(layout.values(reject))
 
 
 def ndjson_lines(layout: Layout, rejects: Iterable[Reject]) -> Iterator[str]:
     """One object a row. What is not there is null, an empty cell is an empty text."""
-    keys = [*_distinct(layout.names), *EXTRA_COLUMNS]
+    keys = [*_distinct(layout), *layout.said]
     dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     for reject in rejects:
         yield dump(dict(zip(keys, layout.values(reject), strict=True))) + "\n"
@@ -157,16 +175,18 @@ def _without_wrapping(original: str) -> str:
 
 
 def _error(reject: Reject) -> str:
-    """What no other column tells: the message with its field, and whether some of the row is missing."""
+    """What no other column tells: the message with its field, and what to do about a row that is not whole."""
     message = f"{reject['field']}: {reject['message']}" if reject["field"] else reject["message"]
+    if reject["code"] == WRONG_COLUMN_COUNT:
+        message += ". Write the name anew when the row is right."
     return f"{message} {_TRUNCATED}" if reject["truncated"] else message
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def _distinct(layout: Layout) -> list[str]:
     """Names for the members of an object: a later column of the same name is numbered, one without a name as well."""
     keys: list[str] = []
-    taken = set(EXTRA_COLUMNS)
-    for number, name in enumerate(names, 1):
+    taken = set(layout.said)
+    for number, name in enumerate(layout.own, 1):
         key = wanted = name.strip() or f"column {number}"
         count = 1
         while key in taken:

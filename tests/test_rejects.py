@@ -224,10 +224,10 @@ def test_up_to_4_kib_nothing_is_left_out() -> None:
 
 
 def test_a_text_is_cut_between_characters() -> None:
-    assert kept("x" * 4097) == ("x" * 4096, True)
-    assert kept("é" * 5000) == ("é" * 2048, True)
-    assert kept("x" + "é" * 5000) == ("x" + "é" * 2047, True)
-    assert kept("xx" + "\U0001f600" * 5000) == ("xx" + "\U0001f600" * 1023, True)
+    assert kept("x" * 4097) == ("x" * 4093 + MARK, True)
+    assert kept("é" * 5000) == ("é" * 2046 + MARK, True)
+    assert kept("x" + "é" * 5000) == ("x" + "é" * 2046 + MARK, True)
+    assert kept("xx" + "\U0001f600" * 5000) == ("xx" + "\U0001f600" * 1022 + MARK, True)
 
 
 def test_the_longest_cells_are_cut_and_short_ones_survive() -> None:
@@ -236,16 +236,16 @@ def test_the_longest_cells_are_cut_and_short_ones_survive() -> None:
     assert is_truncated
     assert [cells[0], cells[2], cells[4], cells[5]] == ["Ada", "ada@example", "", "x" * 300]
     assert len(cells[1]) >= 1_000
-    assert set(cells[1]) == {"n"}
+    assert set(cells[1]) == {"n", MARK}
     assert len(cells[3]) >= 500
-    assert set(cells[3]) == {"é"}
+    assert set(cells[3]) == {"é", MARK}
     assert len(text.encode()) > MAX_ORIGINAL_BYTES / 2
 
 
 def test_one_cell_of_one_character_too_many_is_cut() -> None:
     text, is_truncated = kept(["x" * 4093])
     assert is_truncated
-    assert set(json.loads(text)[0]) == {"x"}
+    assert set(json.loads(text)[0]) == {"x", MARK}
 
 
 @pytest.mark.parametrize(
@@ -255,8 +255,9 @@ def test_of_too_many_cells_the_first_ones_survive(row: list[str]) -> None:
     text, is_truncated = kept(row)
     cells = json.loads(text)
     assert is_truncated
-    assert len(cells) >= 1_000
-    assert all(whole.startswith(cut) for whole, cut in zip(row, cells, strict=False))
+    assert len(cells) >= 340
+    for whole, cell in zip(row, cells, strict=False):
+        assert cell == whole or (cell[-1] == MARK and whole.startswith(cell[:-1]))
 
 
 def test_the_cells_that_make_up_name_and_address_survive_whatever_is_beside_them() -> None:
@@ -265,6 +266,15 @@ def test_the_cells_that_make_up_name_and_address_survive_whatever_is_beside_them
     text, is_truncated = kept(row, f"Ada Lovelace\0{mail}")
     assert is_truncated
     assert json.loads(text)[-3:] == row[-3:]
+    for width in (1_365, 1_400, 2_000, 100_000):
+        assert json.loads(kept(["", f" {mail}", "Ada", *["note"] * width], mail)[0])[:2] == ["", f" {mail}"]
+
+
+def test_names_that_are_too_long_themselves_are_cut_with_a_mark_and_the_others_stay() -> None:
+    [name, mail, note] = json.loads(
+        kept(["\ud83d" * 500, "ada@example.org", "x" * 9_000], rejects.marked("\ud83d" * 500))[0]
+    )
+    assert (name[-1], mail, note[-1]) == (MARK, "ada@example.org", MARK)
 
 
 long_text = st.builds(
@@ -287,7 +297,8 @@ def test_what_is_kept_of_a_row_never_takes_more_than_4_kib(row: str | list[str])
     whole = json.dumps([*map(rejects.marked, row)], ensure_ascii=False, separators=(",", ":"))
     if isinstance(row, str):
         whole = rejects.marked(row)
-        assert whole.startswith(text)
+        assert whole.startswith(text.removesuffix(MARK))
+        assert is_truncated == (text[-1:] == MARK)
     else:
         assert len(json.loads(text)) <= len(row)
     assert is_truncated == (text != whole)
@@ -297,9 +308,16 @@ def test_what_is_kept_of_a_row_never_takes_more_than_4_kib(row: str | list[str])
 def test_a_value_beside_its_row_is_cut_as_well(connection: Connection, spool: RejectSpool) -> None:
     keep(spool, ["\udce9" * 10_000, "\U0001f600" * 10_000])
     [row] = written(connection, spool)
-    assert row["name"] == rf"{MARK}\xe9" * MAX_VALUE_CHARACTERS
-    assert row["email"] == "\U0001f600" * MAX_VALUE_CHARACTERS
+    assert row["name"] == rf"{MARK}\xe9" * MAX_VALUE_CHARACTERS + MARK
+    assert row["email"] == "\U0001f600" * MAX_VALUE_CHARACTERS + MARK
     assert row["truncated"]
+
+
+def test_a_row_as_text_is_truncated_when_its_name_or_its_address_is(connection: Connection, spool: RejectSpool) -> None:
+    values = ["x" * 500, "x" * 501, "x", "x" * 501]
+    block = Block(0, values, values[::-1], Rows(["{}", "{}", "{}", ["x" * 501]]))
+    spool.add(block, [Refusal(index, index, (Problem("email", "invalid_email", "No"),)) for index in range(4)])
+    assert [row["truncated"] for row in written(connection, spool)] == [True, True, True, False]
 
 
 # When the disk does not take them

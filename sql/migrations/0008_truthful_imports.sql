@@ -43,7 +43,7 @@ COMMENT ON COLUMN rejects.code IS 'what is wrong, one of a small set that README
 COMMENT ON COLUMN rejects.name IS 'what would have been the name, if it is text';
 COMMENT ON COLUMN rejects.email IS 'what would have been the e-mail, if it is text';
 COMMENT ON COLUMN rejects.original IS 'the row as it came: a JSON array of its cells, or its text';
-COMMENT ON COLUMN rejects.truncated IS 'whether more than 4 KiB of it were left out';
+COMMENT ON COLUMN rejects.truncated IS 'whether something of original, name or email was cut to fit';
 
 -- No foreign key: it would be checked once for each of a hundred thousand rows. Nobody writes rejects but the
 -- transaction that settles their job.

@@ -18,6 +18,7 @@ import requests
 from psycopg.types.json import Jsonb
 
 from dataflow import db
+from dataflow.storable import MARK
 from tests.processes import Web, eventually
 
 WEB_VARIABLES = {"MAX_UPLOADS": 1, "UPLOAD_STALL_SECONDS": 1}
@@ -232,13 +233,22 @@ def test_the_file_of_a_source_without_columns_has_name_email_and_the_row_itself(
     assert answer.headers["Content-Disposition"] == f'attachment; filename="rejects-{job_id}.ndjson"'
 
 
-def test_nothing_of_a_ragged_row_is_lost_and_what_it_lacks_is_empty(web: Web, finished: Finished) -> None:
-    rows: list[list[str]] = [["Ann"], ["Smith", " Bob", "bob@example.com"], ["Cid", "bad", "", " "], []]
+def test_a_ragged_row_has_a_cell_for_each_column_and_a_mark_in_its_name(web: Web, finished: Finished) -> None:
+    rows = [["1", "Ann"], ["2", "Smith", " Bob", "", "x", ""], ["3", " "], [f"4{MARK}", rf"Jos{MARK}\xe9"], []]
     ragged = {"code": "wrong_column_count", "field": None}
-    job_id = finished(*({"original": row, **ragged} for row in rows), columns=["name", "email"])
-    found = read_csv(web.get(f"/jobs/{job_id}/rejects?format=csv"))
-    assert [row[:2] for row in found[1:]] == [["Ann", ""], ["Smith", " Bob,bob@example.com"], ["Cid", "bad"], ["", ""]]
-    assert {len(row) for row in found} == {6}
+    cut = {"original": ["5", "Dan"], "truncated": True}
+    job_id = finished(*({"original": row, **ragged} for row in rows), cut, columns=["email", "first", "last"])
+    shown = [
+        *(["1", f"{MARK}Ann", ""], ["2", f"{MARK}Smith", " Bob,,x"], ["3", " ", ""]),
+        *([f"4{MARK}", rf"Jos{MARK}\xe9", ""], ["", "", ""], ["5", f"{MARK}Dan", ""]),
+    ]
+    header, *found = read_csv(web.get(f"/jobs/{job_id}/rejects?format=csv"))
+    assert header == ["email", "first", "last", *EXTRA]
+    assert [row[:3] for row in found] == shown
+    assert {len(row) for row in found} == {7}
+    assert [row[-1].endswith(". Write the name anew when the row is right.") for row in found] == [True] * 5 + [False]
+    lines = read_ndjson(web.get(f"/jobs/{job_id}/rejects?format=ndjson"))
+    assert [[line["email"], line["first"], line["last"]] for line in lines] == shown
 
 
 def test_a_note_beside_a_table_does_not_become_part_of_a_contact(web: Web, finished: Finished) -> None:
@@ -247,16 +257,24 @@ def test_a_note_beside_a_table_does_not_become_part_of_a_contact(web: Web, finis
     assert row[:2] == ["", "carl@x.co"]
 
 
-def test_the_columns_of_a_rejects_file_that_is_refused_again_do_not_come_twice(web: Web, finished: Finished) -> None:
-    row = ["Ann", "bad", "{}", "17", "18", "invalid_email", "email: Invalid"]
-    job_id = finished({"original": row, "record": 3}, columns=["name", "email", "_row", *EXTRA])
-    path = f"/jobs/{job_id}/rejects?format="
-    assert read_csv(web.get(f"{path}csv")) == [
-        ["name", "email", *EXTRA],
-        ["Ann", "bad", "3", "2", "invalid_email", "email: Invalid"],
-    ]
-    [line] = read_ndjson(web.get(f"{path}ndjson"))
-    assert list(line) == ["name", "email", *EXTRA]
+#: A header row, and what its rejects have in front of EXTRA.
+HEADERS = [
+    (["name", "email", "_row", *EXTRA], ["name", "email", "_row"]),
+    (["name", " email", *EXTRA[:3], "_error ", "", " "], ["name", " email"]),
+    (["_error", "name", "email", *EXTRA], ["_error", "name", "email"]),
+    (["name", "email", *EXTRA[1:]], ["name", "email", *EXTRA[1:]]),
+    (["_row", "name", "email", ""], ["_row", "name", "email", ""]),
+]
+
+
+def test_only_the_columns_that_a_rejects_file_ends_with_are_written_anew(web: Web, finished: Finished) -> None:
+    for columns, own in HEADERS:
+        job_id = finished({"original": [f"cell {at}" for at in range(len(columns))]}, columns=columns)
+        header, row = read_csv(web.get(f"/jobs/{job_id}/rejects?format=csv"))
+        assert header == [*own, *EXTRA]
+        assert row == [*(f"cell {at}" for at in range(len(own))), "1", "2", "invalid_email", "email: Invalid"]
+        [line] = read_ndjson(web.get(f"/jobs/{job_id}/rejects?format=ndjson"))
+        assert [*line.values()] == [*row[: len(own)], 1, 2, *row[-2:]]
 
 
 def test_the_row_of_a_line_that_is_refused_again_is_the_first_one(web: Web, finished: Finished) -> None:
@@ -270,7 +288,7 @@ def test_the_row_of_a_line_that_is_refused_again_is_the_first_one(web: Web, fini
 def test_a_row_that_was_cut_says_so(web: Web, finished: Finished) -> None:
     job_id = finished({"original": ["A" * 4000], "truncated": True}, columns=["name"])
     [_, row] = read_csv(web.get(f"/jobs/{job_id}/rejects?format=csv"))
-    assert row[-1].startswith("email: Invalid (Only 4096 bytes")
+    assert row[-1].startswith("email: Invalid (This row is too long")
 
 
 def test_in_ndjson_every_column_has_a_name_of_its_own(web: Web, finished: Finished) -> None:
@@ -414,20 +432,23 @@ CORRECTED = {2: ("Bob", "bob@example.com"), 3: ("Cid", "cid@example.com"), 5: ("
 EVERYBODY = [(name, f"{name.lower()}@example.com") for name in ("Ann", "Bob", "Cid", "Dan", "Eve", "Fay")]
 
 
-def corrected(answer: requests.Response, form: str) -> bytes:
+Row = dict[str, Any]
+
+
+def corrected(answer: requests.Response, form: str, correct: Callable[[Row], Row]) -> bytes:
     """A rejects file in which names and addresses are put right, and nothing else."""
     if form == "ndjson":
         lines = [correct(line) for line in read_ndjson(answer)]
         return "".join(json.dumps(line) + "\n" for line in lines).encode()
-    header, *rows = read_csv(answer)
+    header = read_csv(answer)[0]
     with io.StringIO(newline="") as file:
         writer = csv.DictWriter(file, header)
         writer.writeheader()
-        writer.writerows(correct(dict(zip(header, row, strict=True))) for row in rows)
+        writer.writerows(map(correct, rows_of(answer, form)))
         return file.getvalue().encode()
 
 
-def correct(row: dict[str, Any]) -> dict[str, Any]:
+def correct(row: Row) -> Row:
     name, email = CORRECTED[int(row["_record"])]
     columns = ("Name", "E-Mail") if "Name" in row else ("name", "email")
     return {**row, columns[0]: name, columns[1]: email}
@@ -452,7 +473,7 @@ def test_a_rejects_file_that_is_put_right_and_sent_back_gives_exactly_the_missin
         if not contacts:
             contacts = stored_contacts()
             assert [int(row["_record"]) for row in rows_of(found, form)] == [*CORRECTED]
-            content, media_type = corrected(found, form), CSV if form == "csv" else NDJSON
+            content, media_type = corrected(found, form, correct), CSV if form == "csv" else NDJSON
     assert rows_of(found, form) == []
     assert sorted(contact[:2] for contact in stored_contacts()) == EVERYBODY
 
@@ -462,3 +483,62 @@ def rows_of(answer: requests.Response, form: str) -> list[dict[str, Any]]:
         return read_ndjson(answer)
     header, *rows = read_csv(answer)
     return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+PARTS = '{"name":["Vorname","Nachname"],"email":"Mail"}'
+#: Of each one row, which is refused, and which could be taken for a contact with half of its name or address.
+HALVES = [
+    ("email,name,notes\na@example.com,Lee, Ann,note\n", {}),
+    ("email,name\na@example.com,Lee, Ann" + ",x" * 49 + "\n", {}),
+    ("Mail;Vorname;Nachname\na@example.com;Ann;Lee;von\n", {"mapping": PARTS}),
+    ("Mail;Vorname;Nachname\na@example.com;Ann\n", {"mapping": PARTS}),
+    ("email,first,last\na@example.com,Ann\n", {}),
+    (f"email,name{',note' * 20}\na@example.com,{'Ann ' * 200}{(',' + 'x' * 1000) * 20}\n", {}),
+    (f"name,email{',note' * 120}\nMike,mike@example.com.br{(',' + 'x' * 40) * 121}\n", {}),
+    ("name,_error\nMike,mike@example.com,br\n", {"mapping": '{"email":"_error"}'}),
+]
+RIGHT = {
+    **dict.fromkeys(("name", "Vorname", "first"), "Ann"),
+    **dict.fromkeys(("Nachname", "last"), ""),
+    **dict.fromkeys(("email", "Mail", "_error"), "ann@example.com"),
+}
+
+
+@pytest.mark.parametrize(("form", "media_type"), [("csv", CSV), ("ndjson", NDJSON)])
+def test_a_row_of_a_rejects_file_is_refused_again_and_again_until_a_script_has_corrected_it(
+    form: str,
+    media_type: str,
+    web: Web,
+    work_off: Callable[[], int],
+    stored_contacts: Callable[[], list[tuple[str, ...]]],
+) -> None:
+    bodies, sent_as, shown = [text.encode() for text, _ in HALVES], CSV, []
+
+    def jobs() -> list[dict[str, Any]]:
+        headers = {"Content-Type": sent_as, "X-Source": "crm"}
+        answers = [
+            web.post("/import", params=options if sent_as == CSV else {}, data=body, headers=headers)
+            for body, (_, options) in zip(bodies, HALVES, strict=True)
+        ]
+        work_off()
+        return [web.job(answer.json()["jobId"]) for answer in answers]
+
+    for _ in range(3):
+        found = jobs()
+        assert [(job["rowsRejected"], job["error"].split(":")[0]) for job in found] == [(1, "no_contacts")] * len(found)
+        files = [web.get(f"/jobs/{job['jobId']}/rejects?format={form}") for job in found]
+        shown.append([cells_of(rows_of(file, form)[0]) for file in files])
+        bodies, sent_as = [file.content for file in files], media_type
+    assert shown[1] == shown[2]
+    assert form == "ndjson" or shown[0] == shown[1]
+    bodies = [
+        corrected(file, form, lambda row: row | {column: RIGHT[column] for column in row if column in RIGHT})
+        for file in files
+    ]
+    assert [job["rowsImported"] for job in jobs()] == [1] * len(HALVES)
+    assert {contact[:2] for contact in stored_contacts()} == {("Ann", "ann@example.com")}
+
+
+def cells_of(row: Row) -> list[tuple[str, Any]]:
+    """A row without what is said about it."""
+    return [(column, cell) for column, cell in [*row.items()][: -len(EXTRA)] if column != "_row"]
