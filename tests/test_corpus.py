@@ -85,7 +85,7 @@ def read(case: Case, piece_bytes: int) -> dict[str, tuple[Any, Any]]:
     name, error = None, None
     try:
         head = content[:PIECE_BYTES]
-        head = compression.beginning(head, PIECE_BYTES) if compression.is_gzip(head) else head
+        head = compression.beginning(head, PIECE_BYTES, is_whole=False) if compression.is_gzip(head) else head
         name = recognise(head, "", case["file"], options.encoding).name
         reading = options.reading(MAX_ROW_BYTES, MAX_EXPANDED_BYTES)
         for block in read_blocks(name, cut(content, piece_bytes), reading, findings):

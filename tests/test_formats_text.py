@@ -72,7 +72,7 @@ def test_rows_of_two_encodings_are_read_as_the_one_that_tells_them_apart() -> No
     assert text_of(content).splitlines()[:3] == [*good, "J\udcfcrgen"]
 
 
-@pytest.mark.parametrize("encoding", ["cp1251", "cp1253", "koi8-r", "gb18030", "cp932", "big5"])
+@pytest.mark.parametrize("encoding", ["cp1251", "cp1253", "koi8-u", "gb18030", "cp932", "big5"])
 def test_utf8_is_told_from_any_encoding_that_it_is_mixed_with(encoding: str) -> None:
     names = PEOPLE[encoding]
     content = "\n".join(names[:2]).encode() + b"\n" + "\n".join(names).encode(encoding)
@@ -97,6 +97,18 @@ def test_iso_2022_jp_is_told_by_its_escapes() -> None:
 
 # What is guessed: three rows with other letters among forty plain ones must do, but for a few look-alikes
 
+POLES = ["Łukasz Wiśniewski", "Paweł Dąbrowski", "Józef Wróbel"]
+CZECHS = ["Jiří Dvořák", "Tomáš Kučera", "Zdeněk Veselý"]
+TURKS = ["Ayşegül Güneş", "Çağla Öztürk", "İbrahim Şahin"]
+BALTS = ["Žydrūnė Šimkienė", "Jānis Bērziņš", "Rūta Kučinskaitė"]
+RUSSIANS = ["Иван Петров", "Юрий Щербаков", "Анна Фёдорова"]
+GREEKS = ["Γιώργος Παπαδόπουλος", "Ελένη Γεωργίου", "Νίκος Αντωνίου"]
+HEBREWS = ["דוד כהן", "שרה לוי", "יוסף מזרחי"]
+ARABS = ["محمد العلي", "فاطمة الزهراء", "أحمد حسن"]
+IRISH = [
+    f"{first}\N{RIGHT SINGLE QUOTATION MARK}{last}"
+    for first, last in (("Dan O", "Connor"), ("Pat O", "Brien"), ("Ann D", "Arcy"))
+]
 PEOPLE = {
     "cp1252": ["Jürgen Groß", "Jörg Schäfer", "Käthe Müller"],
     "cp1252 French": ["Hélène Lefèvre", "François Côté", "Benoît Garçon"],
@@ -104,22 +116,50 @@ PEOPLE = {
     "cp1252 Portuguese": ["João Gonçalves", "Conceição Simões", "Luísa Guimarães"],
     "cp1252 Nordic": ["Søren Kjær", "Åse Østergård", "Bjørn Håkonsen"],
     "cp1252 punctuation": ["Smith \N{EN DASH} Sons", "“Best” Bakery", "O\N{RIGHT SINGLE QUOTATION MARK}Brien €5"],
-    "cp1250": ["Łukasz Wiśniewski", "Paweł Dąbrowski", "Józef Wróbel"],
-    "cp1250 Czech": ["Jiří Dvořák", "Tomáš Kučera", "Zdeněk Veselý"],
+    "cp1252 Estonian": ["Jõe Põld", "Ülle Mägi", "Tõnu Õunapuu"],
+    "cp1252 Irish": IRISH,
+    "cp1252 Irish in capitals": [name.upper() for name in IRISH],
+    "cp1250": POLES,
+    "cp1250 Czech": CZECHS,
     "cp1250 Hungarian": ["Győző Szőke", "László Kovács", "Zsófia Szűcs"],
-    "cp1251": ["Иван Петров", "Юрий Щербаков", "Анна Фёдорова"],
-    "cp1253": ["Γιώργος Παπαδόπουλος", "Ελένη Γεωργίου", "Νίκος Αντωνίου"],
-    "cp1254": ["Ayşe Güneş", "Çağla Şahin", "İbrahim Doğan"],
-    "cp1255": ["דוד כהן", "שרה לוי", "יוסף מזרחי"],
-    "cp1256": ["محمد العلي", "فاطمة الزهراء", "أحمد حسن"],
+    "cp1251": RUSSIANS,
+    "cp1251 in capitals": [name.upper() for name in RUSSIANS],
+    "cp1251 numbered": [*RUSSIANS, *(f"Школа №{number}" for number in range(40))],
+    "cp1253": GREEKS,
+    "cp1253 in capitals": ["ΓΙΩΡΓΟΣ ΠΑΠΑΔΟΠΟΥΛΟΣ", "ΕΛΕΝΗ ΓΕΩΡΓΙΟΥ", "ΝΙΚΟΣ ΑΝΤΩΝΙΟΥ"],
+    "cp1254": TURKS,
+    "cp1255": HEBREWS,
+    "cp1256": ARABS,
+    "cp1257": BALTS,
+    "cp874": ["สมชาย ใจดี", "สุดา แสงทอง", "วิชัย ศรีสุข"],
     "cp932": ["田中太郎", "佐藤 さくら", "株式会社サンプル"],
     "gb18030": ["王小明", "张丽", "北京科技有限公司"],
     "big5": ["陳怡君", "林志豪", "黃雅婷"],
     "cp949": ["김철수", "이영희", "박민수"],
     "iso8859-15": ["Jürgen Groß 5€", "Jörg Schäfer 10€", "Käthe Müller 7€"],
+    "iso8859-7": ["Άννα Παπαδοπούλου", "Άρης Γεωργίου", "Νίκος Αντωνίου"],
+    "iso8859-5": RUSSIANS,
     "iso8859-2": ["Łukasz Wiśniewski", "Stanisław Śliwa", "Małgorzata Źródłowska"],
     "mac-roman": ["Jürgen Groß", "Hélène Lefèvre", "Begoña Muñoz"],
-    "koi8-r": ["Иван Петров", "Юрий Щербаков", "Ольга Смирнова"],
+    "mac-roman Irish": IRISH,
+    "mac-roman Irish in capitals": [name.upper() for name in IRISH],
+    "mac-latin2": POLES,
+    "mac-latin2 Czech": CZECHS,
+    "mac-turkish": TURKS,
+    "mac-cyrillic": RUSSIANS,
+    "mac-greek": GREEKS,
+    "koi8-u": ["Іван Петренко", "Євген Їжак", "Ольга Ґудзь"],
+    "koi8-u Russian": RUSSIANS,
+    "koi8-u in capitals": [name.upper() for name in RUSSIANS],
+    "cp850": ["Jürgen Groß", "Jörg Schäfer", "Käthe Müller"],
+    "cp852": POLES,
+    "cp852 Czech": CZECHS,
+    "cp857": TURKS,
+    "cp775": BALTS,
+    "cp866": RUSSIANS,
+    "cp737": GREEKS,
+    "cp862": HEBREWS,
+    "cp720": ARABS,
 }
 
 
@@ -137,6 +177,21 @@ def test_one_row_in_cp1252_is_enough(name: str) -> None:
     assert facts_of(f"name,email\n{name},a@x.org\n".encode("cp1252"))[0] == "cp1252"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("mac-roman", IRISH[0]),  # Dan OÕConnor in cp1252
+        ("mac-roman", "KÄTHE"),  # K€THE in cp1252
+        ("cp850", "Begoña Muñoz"),  # Bego€a Mu€oz in iso8859-15
+        ("mac-cyrillic", "Пётр Щукин"),  # ЏЮтр ™укин in cp1251
+        ("koi8-u", "ИВАН ПЕТРОВ"),  # small letters in cp1253
+        ("cp1251", "Юлия"),  # ёли€ in mac-cyrillic
+    ],
+)
+def test_one_row_is_enough_where_it_reads_oddly_in_other_encodings(encoding: str, name: str) -> None:
+    assert facts_of(f"name,email\n{name},a@x.org\n".encode(encoding))[0] == encoding
+
+
 def test_a_stray_byte_does_not_hide_the_encoding() -> None:
     content = "Jürgen Groß\nJörg Schäfer\n".encode("cp1252") * 20 + b"Bad \x81\n"
     assert facts_of(content)[0] == "cp1252"
@@ -148,6 +203,30 @@ def test_bytes_that_are_no_text_in_any_encoding_are_refused_with_the_way_out() -
     with pytest.raises(MalformedInput, match="encoding=cp1252"):
         facts_of(content)
     assert facts_of(content, "latin-1") == ("iso8859-1", False)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"), [("cp855", RUSSIANS), ("iso8859-6", ARABS * 2 + ["خالد القاسمي", "ليلى السعيد"])]
+)
+def test_names_that_no_known_encoding_makes_sense_of_are_refused(encoding: str, names: list[str]) -> None:
+    content = "\n".join(names).encode(encoding)
+    with pytest.raises(MalformedInput, match="name its encoding"):
+        facts_of(content)
+    assert text_of(content, encoding) == "\n".join(names)
+
+
+def test_a_finding_says_that_the_encoding_is_a_guess() -> None:
+    def guessed(content: bytes, wish: str | None = None, label: str | None = None) -> bool:
+        findings = Findings()
+        list(read_text([content], wish, findings, label=label))
+        return "encodingIsGuessed" in findings.facts
+
+    content = "Jürgen Groß\n".encode("cp1252")
+    assert guessed(content)
+    assert guessed("José\nMuñoz\n".encode() + content * 4)
+    assert not guessed(content, wish="cp1252")
+    assert not guessed(content, label="cp1252")
+    assert not guessed("Jürgen\n".encode())
 
 
 @pytest.mark.parametrize(

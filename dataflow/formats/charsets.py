@@ -21,6 +21,7 @@ _WESTERN: Final = (
     "öäåé",
     "óáíðöúþéýæ",
     "ëéïèö",
+    "äüöéåõ",
     "àèéíòçóúïü·",
     "éüöäáóíèçñãåøàúæêâôëßïîõûòìùœ",  # any of them, as international lists have it
 )
@@ -37,24 +38,22 @@ _BALTIC: Final = ("ėšžūųįčąę", "āšīēķņļūžčģ", "äõöüšž"
 _HEBREW: Final = ("יואהלרמנתבשדחעקכפגסצטםןזךץף",)
 _ARABIC: Final = ("اليمنرودعبسحفهقكجطشخصزتغثضظةىأإذءؤئآ",)
 _THAI: Final = ("านรกอมเสวยงลทตคดพชบปหจขผณธศภถซญฟโไแใะิีุู่้์ัำึืฐษฏฑฒฌฉฆฎฤ็",)
-#: The languages of each encoding by their letters, most frequent first, and how much less likely than cp1252 it is.
-_ALPHABETS: Final[dict[str, tuple[tuple[str, ...], float]]] = {
-    "cp1252": (_WESTERN, 0),
-    "iso8859-15": (_WESTERN, 2),
-    "mac-roman": (_WESTERN, 3),
-    "cp1250": (_CENTRAL, 2.5),
-    "iso8859-2": (_CENTRAL, 4),
-    "cp1251": (_CYRILLIC, 2),
-    "cp1253": (_GREEK, 2),
-    "cp1254": (_TURKISH, 2),
-    "cp1257": (_BALTIC, 4),
-    "cp1255": (_HEBREW, 4),
-    "cp1256": (_ARABIC, 4),
-    "cp874": (_THAI, 4),
-    "koi8-r": (_CYRILLIC, 4),
-    "cp866": (_CYRILLIC, 4),
-    "cp850": (_WESTERN, 5),
-}
+#: Of each script its languages, and how much less likely than cp1252 its encodings are: those of Windows, of Unix, of
+#: Macs and of Excel's "CSV (MS-DOS)". What is in koi8-r reads the same as koi8-u, which has the Ukrainian letters, too.
+_SCRIPTS: Final[tuple[tuple[tuple[str, ...], dict[str, float]], ...]] = (
+    (_WESTERN, {"cp1252": 0, "iso8859-15": 2, "mac-roman": 3, "cp850": 5}),
+    (_CENTRAL, {"cp1250": 2.5, "iso8859-2": 4, "mac-latin2": 5, "cp852": 5}),
+    (_TURKISH, {"cp1254": 2, "mac-turkish": 5, "cp857": 5}),
+    (_BALTIC, {"cp1257": 3, "cp775": 6}),
+    (_CYRILLIC, {"cp1251": 2, "koi8-u": 4, "cp866": 4, "mac-cyrillic": 4, "iso8859-5": 5}),
+    (_GREEK, {"cp1253": 2, "iso8859-7": 4, "mac-greek": 5, "cp737": 5}),
+    (_HEBREW, {"cp1255": 4, "cp862": 6}),
+    (_ARABIC, {"cp1256": 4, "cp720": 6}),
+    (_THAI, {"cp874": 4}),
+)
+_ALPHABETS: Final = {name: alphabets for alphabets, names in _SCRIPTS for name in names}
+_RARITIES: Final = {name: rarity for _, names in _SCRIPTS for name, rarity in names.items()}
+_LATIN: Final = {name for _, names in _SCRIPTS[:4] for name in names}
 _JAPANESE: Final = (
     "田中山本藤木村川小大高橋佐渡辺井上松野原子美一郎太加伊鈴林清水斎石池前岡長谷島和阿部森三健花恵真由香明"
     "株式会社有限東京都市区県北海道神奈"
@@ -80,30 +79,34 @@ _IDEOGRAPHS: Final = {
     ),
 }
 # Costs are negative logarithms of likelihoods, those of ASCII letters included: several encodings swallow them.
-_ASCII_COST, _SYMBOL_COST = 3.0, 9.0
-_CAPITAL_COST, _FOREIGN_LETTER_COST = 1.5, 6.0
+_ASCII_COST, _FOREIGN_LETTER_COST, _SYMBOL_COST = 3.0, 6.0, 9.0
 _NAME_COST, _KANA_COST, _FREQUENT_COST, _RARE_COST = 4.5, 5.0, 7.5, 11.0
 _APOSTROPHE: Final = "\N{RIGHT SINGLE QUOTATION MARK}"
+_PUNCTUATION: Final = "\N{EN DASH}\N{LEFT SINGLE QUOTATION MARK}“”„—…·\xa0«»"
 #: Of what is no letter; the signs of the third line stand where central European encodings have letters.
 _COSTS: Final = (
-    {"\n": 0.0}
+    {"\n": 0.0, _APOSTROPHE: _ASCII_COST}
     | dict.fromkeys("\N{REPLACEMENT CHARACTER}" + "".join(map(chr, range(0x80, 0xA0))), 25.0)
-    | dict.fromkeys(_APOSTROPHE + "\N{EN DASH}“”„—…€™®°\xa0«»", 4.0)
-    | dict.fromkeys("£§¡¿²³½¼¾·µ¹ªº¥", 6.5)
+    | dict.fromkeys(_PUNCTUATION + "•€™®°№", 4.0)
+    | dict.fromkeys("\N{LEFT SINGLE QUOTATION MARK}£§¡¿²³½¼¾·µ¹ªº¥", 6.5)
 )
 #: Over the kinds of characters that `_kind` tells apart: what looks odd in a name, and what each occurrence costs.
 _ODDITIES: Final = (
-    (re.compile("(?<=[al])L|(?<=l)A|(?<=g)G|(?<=A)l(?=A)|(?<=G)g(?=G)"), 5.0),  # capitals and small letters mixed
+    # capitals and small letters mixed, the last as in OÕConnor: on a Mac it is an apostrophe
+    (re.compile("(?<=[al])L|(?<=l)A|(?<=g)G|(?<=A)l(?=A)|(?<=G)g(?=G)|(?<=A)L(?=A[al])"), 5.0),
+    (re.compile("L|(?<!G)G"), 1.5),  # a capital, or a whole word: where cp1251 has ИВАН, koi8 has small letters
+    (re.compile("(?<![algALG])[lg](?=[alg])"), 2.0),  # a word that begins small
     (re.compile("(?<=[aAlL])[gGIH]|(?<=[gGIH])[aAlL]|(?<=[gGH])I|(?<=[gGI])H"), 6.0),  # two scripts in one word
     (re.compile("(?<=[lL])[lL]"), 1.5),  # accented letters side by side
     (re.compile("(?<![aAlL])[lL](?![aAlL])"), 3.0),  # an accented letter on its own
     (re.compile("(?<=[alLgG])p(?=[alLgG])"), 4.0),  # a dash or a quotation mark within a word
+    (re.compile("s(?=[alg])|(?<=[aAlLgG])s(?=[ALG])"), 6.0),  # a sign within a word, or before a small letter
 )
 #: A sample of so much takes a tenth of a second to weigh, and a fiftieth of it is enough to be sure.
 _MAX_LINES, _MAX_SAMPLE_BYTES = 1000, 4 * 1024
-#: What the likeliest encoding may cost for each byte that is not ASCII. Letters cost 3 to 5, ideographs 2 to 4, and
-#: random bytes more than this, but hardly more for ideographs: nearly any two bytes are one.
-_MAX_BYTE_COST, _MAX_IDEOGRAPH_BYTE_COST = 7.0, 4.9
+#: What the likeliest encoding may cost for each byte that is not ASCII. Measured: letters in Latin words up to 6, words
+#: of other scripts, which have no ASCII in them, 2 to 4.3; the same in an encoding that is not known here 4.4 to 6.
+_MAX_LATIN_BYTE_COST, _MAX_BYTE_COST = 7.0, 4.5
 #: Bytes that no encoding has within a character.
 _BETWEEN_WORDS: Final = re.compile(rb"[\0-\x2f\x3a-\x3f]+")
 
@@ -112,9 +115,9 @@ def guess(head: bytes) -> str | None:
     """The most likely encoding, None when there is no telling."""
     sample = _sample(head)
     costs = {name: _cost(sample, name) for name in (*_ALPHABETS, *_IDEOGRAPHS)}
-    best = min(costs, key=lambda name: costs[name])
+    best = min(costs, key=lambda name: costs[name] + _RARITIES.get(name, 0))
     ascii_bytes = len(sample.decode("ascii", "ignore"))
-    byte_cost = _MAX_IDEOGRAPH_BYTE_COST if best in _IDEOGRAPHS else _MAX_BYTE_COST
+    byte_cost = _MAX_LATIN_BYTE_COST if best in _LATIN else _MAX_BYTE_COST
     limit = byte_cost * (len(sample) - ascii_bytes) + _ASCII_COST * ascii_bytes
     return best if costs[best] <= limit else None
 
@@ -131,20 +134,15 @@ def _sample(head: bytes) -> bytes:
 def _cost(sample: bytes, name: str) -> float:
     """How unlikely the sample is, taken for this encoding."""
     text = sample.decode(name, "replace")
-    kinds = "".join(map(_kind, text))
+    kinds = text.translate({ord(character): _kind(character) for character in set(text)})
     odd = sum(cost * len(pattern.findall(kinds)) for pattern, cost in _ODDITIES)
     counted = Counter(text)
     if name in _IDEOGRAPHS:
         return odd + sum(count * _ideograph_cost(character, name) for character, count in counted.items())
-    alphabets, rarity = _ALPHABETS[name]
-    others = "".join(alphabets)
-    return (
-        rarity
-        + odd
-        + min(
-            sum(count * _letter_cost(character, alphabet, others) for character, count in counted.items())
-            for alphabet in alphabets
-        )
+    others = "".join(_ALPHABETS[name])
+    return odd + min(
+        sum(count * _letter_cost(character, alphabet, others) for character, count in counted.items())
+        for alphabet in _ALPHABETS[name]
     )
 
 
@@ -160,11 +158,10 @@ def _letter_cost(character: str, alphabet: str, others: str) -> float:
     if (general := _general_cost(character)) is not None:
         return general
     small = character.lower()
-    cost = _CAPITAL_COST if small != character else 0
     if small in alphabet:
         # The letter of rank n is taken to be n times rarer than the first, as Zipf's law has it.
-        return cost + math.log((alphabet.index(small) + 2) * math.log(len(alphabet) + 2))
-    return cost + (_FOREIGN_LETTER_COST if small in others else _SYMBOL_COST)
+        return math.log((alphabet.index(small) + 2) * math.log(len(alphabet) + 2))
+    return _FOREIGN_LETTER_COST if small in others else _SYMBOL_COST
 
 
 def _ideograph_cost(character: str, name: str) -> float:
@@ -180,14 +177,14 @@ def _ideograph_cost(character: str, name: str) -> float:
 
 def _kind(character: str) -> str:
     """a is ASCII (and the apostrophe), l other Latin, g Greek and Cyrillic, all also as capitals; then there are
-    I for ideographs, H for half-width kana, p for what is no letter.
+    I for ideographs, H for half-width kana, p for punctuation, s for signs.
     """
     if character == _APOSTROPHE or character.isascii():
         kind = "a" if character.isalpha() or not character.isascii() else "-"
     elif "\uff66" <= character <= "\uff9f":
         kind = "H"
     elif not character.isalpha():
-        kind = "p"
+        kind = "p" if character in _PUNCTUATION else "s"
     elif character < "\u0250":
         kind = "l"
     else:

@@ -129,6 +129,8 @@ def read_text(
             break
     encoding = detect(b"".join(head)[:HEAD_BYTES], wish, missing_bytes > 0 and not is_beginning, label)
     findings.facts["encoding"] = encoding.name
+    if encoding.is_guess:
+        findings.facts["encodingIsGuessed"] = True
     findings.facts["hasByteOrderMark"] = bool(encoding.mark)
     return decoded(chain(_emptied(head), pieces), encoding)
 
