@@ -31,8 +31,13 @@ POOL_TIMEOUT_SECONDS = 3.0
 REQUEST_SECONDS, REQUEST_LOCK_SECONDS = 10.0, 3.0
 #: Connections a web process may hold; requests hold one for milliseconds, never while a body is read.
 POOL_CONNECTIONS = 8
-#: An ordinary network cut is noticed after about 11 s instead of two hours, an unanswered statement after 10 s.
-_KEEPALIVES = {
+_ARGUMENTS: dict[str, Any] = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    # Server-side prepared statements do not survive a transaction pooler.
+    "prepare_threshold": None,
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    # An ordinary network cut is noticed after about 11 s instead of two hours, an unanswered statement after 10 s.
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
@@ -57,6 +62,12 @@ def query(name: str) -> bytes:
     return (SQL / "queries" / f"{name}.sql").read_bytes()
 
 
+def value(connection: Connection, name: str, **parameters: object) -> Any:
+    """What the statement gives in the first column of its only row; None when it gives no row."""
+    row = connection.execute(query(name), parameters).fetchone()
+    return next(iter(row.values())) if row else None
+
+
 def connect(url: str, role: str, **parameters: Any) -> Connection:
     """A connection in autocommit mode whose `application_name` is `role`; the caller closes it.
 
@@ -65,15 +76,7 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
     :raises DatabaseUnavailable: when there is no server, or it refuses.
     """
     with translated():
-        connection = psycopg.connect(
-            url,
-            autocommit=True,
-            row_factory=dict_row,
-            # Server-side prepared statements do not survive a transaction pooler.
-            prepare_threshold=None,
-            application_name=role,
-            **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, **parameters},
-        )
+        connection = psycopg.connect(url, **{**_ARGUMENTS, "application_name": role, **parameters})
         try:
             with deadline(connection, CONNECT_TIMEOUT_SECONDS):
                 _configure(connection)
@@ -107,14 +110,7 @@ def open_pool(url: str, role: str) -> Pool:
     """The connections of one web process, opened on first use (so after gunicorn has forked)."""
     return ConnectionPool(
         url,
-        kwargs={
-            "autocommit": True,
-            "row_factory": dict_row,
-            "prepare_threshold": None,
-            "application_name": role,
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            **_KEEPALIVES,
-        },
+        kwargs={**_ARGUMENTS, "application_name": role},
         min_size=0,
         max_size=POOL_CONNECTIONS,
         timeout=POOL_TIMEOUT_SECONDS,
@@ -143,21 +139,13 @@ def borrowed(pool: Pool) -> Iterator[Connection]:
         raise DatabaseUnavailable(f"The database took longer than {REQUEST_SECONDS:g} s.") from error
 
 
-def limit_statements(connection: Connection, seconds: float, lock_seconds: float) -> None:
+def limit_statements(connection: Connection, seconds: float, lock_seconds: float, in_session: bool = False) -> None:
     """Have what takes longer in the open transaction given up.
 
-    For the transaction only: behind a pooler, a session's limits would be somebody else's next.
+    With `in_session` also after it; not behind a pooler, where the session would be somebody else's next.
     """
-    connection.execute(query("limit_statements"), _limits(seconds, lock_seconds))
-
-
-def limit_session(connection: Connection, seconds: float, lock_seconds: float) -> None:
-    """Have every statement that takes longer given up; only for connections that no pooler shares out."""
-    connection.execute(query("limit_session"), _limits(seconds, lock_seconds))
-
-
-def _limits(seconds: float, lock_seconds: float) -> dict[str, str]:
-    return {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
+    limits = {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
+    connection.execute(query("limit_statements"), {**limits, "is_local": not in_session})
 
 
 @contextmanager
@@ -208,12 +196,6 @@ def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError
     if error.sqlstate == passing or error.sqlstate.startswith(_PASSING):
         return DatabaseUnavailable(f"The database gave up for now: {text}.")
     return DatabaseError(f"The database refused: {text}.")
-
-
-def free_connections(connection: Connection) -> int:
-    """How many connections the server allows ordinary users."""
-    row = connection.execute(query("max_connections")).fetchone()
-    return int(row["free"]) if row else 0
 
 
 def migrate(url: str) -> list[str]:

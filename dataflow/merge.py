@@ -7,7 +7,7 @@ caller's, which must read committed. Only merges see one another; a plain import
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow.db import Connection, query, translated
+from dataflow.db import Connection, query, translated, value
 
 COPY_STAGED: Final = "copy_staged"
 
@@ -55,7 +55,7 @@ def count(connection: Connection, on_conflict: str) -> Counts:
     """What `merge` would do at this moment. Waits for nobody."""
     repeats, rows = _prepare(connection, on_conflict)
     connection.execute(query("find_known"))
-    known = _row_count(connection, "count_known")
+    known = value(connection, "count_known")
     if on_conflict == "update":
         return Counts(rows - known, known, repeats)
     return Counts(rows - known, 0, repeats + known)
@@ -68,9 +68,4 @@ def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
     """
     repeats = connection.execute(query("drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
     connection.execute(query("analyze_staged"))
-    return repeats, _row_count(connection, "plan_merge")
-
-
-def _row_count(connection: Connection, name: str) -> int:
-    row = connection.execute(query(name)).fetchone()
-    return int(row["row_count"]) if row else 0
+    return repeats, value(connection, "plan_merge")

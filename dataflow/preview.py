@@ -4,7 +4,7 @@ Nothing is written anywhere. The rest of a larger body is not asked for, so that
 behind the file of a form there may be fields, which count as well.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
@@ -14,18 +14,10 @@ from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MissingColumns, NoContacts
-from dataflow.formats import (
-    PIECE_BYTES,
-    Block,
-    Findings,
-    Reading,
-    Transcoder,
-    compression,
-    json_encoding,
-    read_blocks,
-    recognise,
-)
-from dataflow.receipt import HEAD_BYTES
+from dataflow.formats import Transcoder, compression, json_encoding, read_blocks, recognise
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import Block, cut, peeked
+from dataflow.receipt import LOOK_BYTES
 from dataflow.rejects import MAX_VALUE_CHARACTERS
 from dataflow.storable import storable
 
@@ -54,12 +46,13 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     findings = Findings()
     if arrival.is_compressed(head):
         findings.facts["compression"] = "gzip"
-        expanded = compression.inflated(_cut(head), config.max_expanded_bytes, is_beginning=not is_complete)
-        head, is_complete = _first(expanded, is_complete)
+        expanded = compression.inflated(cut(head), config.max_expanded_bytes, is_beginning=not is_complete)
+        head, _ = peeked(expanded, MAX_BYTES + 1)
+        head, is_complete = head[:MAX_BYTES], is_complete and len(head) <= MAX_BYTES
     options = arrival.options()
     name = "json"
     if not arrival.is_json_body:
-        beginning = head[:HEAD_BYTES]
+        beginning = head[:LOOK_BYTES]
         name = recognise(beginning, arrival.media_type, arrival.file_name, options.encoding, options.charset).name
     reading = options.reading(config.max_row_bytes, min(config.max_expanded_bytes, MAX_WORKBOOK_BYTES))
     if arrival.is_json_body and is_complete:
@@ -80,7 +73,7 @@ def _check_members(content: bytes, reading: Reading, given: dict[str, Any]) -> N
     """Refuse a request whose members are, as importing it would; what its rows are worth is shown row by row."""
     encoding = json_encoding(content, reading)
     door = JsonDoor(reading, {"source": "preview", **given, "onInvalid": "skip"})
-    for piece in _cut(Transcoder(encoding).feed(content) if encoding else content):
+    for piece in cut(Transcoder(encoding).feed(content) if encoding else content):
         door.feed(piece)
     door.close()
 
@@ -97,23 +90,9 @@ def _begin(arrival: Arrival) -> tuple[bytes, bool, bool]:
     return bytes(taken), received == len(taken), True
 
 
-def _first(pieces: Iterable[bytes], is_complete: bool) -> tuple[bytes, bool]:
-    """The first MAX_BYTES of a content, and whether that is all."""
-    taken = bytearray()
-    for piece in pieces:
-        taken += piece
-        if len(taken) > MAX_BYTES:
-            return bytes(taken[:MAX_BYTES]), False
-    return bytes(taken), is_complete
-
-
-def _cut(content: bytes) -> Iterator[bytes]:
-    return (content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES))
-
-
 def _rows(format_name: str, content: bytes, reading: Reading, findings: Findings) -> list[dict[str, Any]]:
     """The first rows with their verdicts, in the order of the file."""
-    blocks = read_blocks(format_name, _cut(content), reading, findings)
+    blocks = read_blocks(format_name, cut(content), reading, findings)
     try:
         return list(islice((row for block in blocks for row in _judged(block)), MAX_ROWS))
     except ExpandsTooFar as error:

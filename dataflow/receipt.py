@@ -14,7 +14,8 @@ from uuid import UUID
 from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.door import JsonDoor
-from dataflow.formats import Reading, Transcoder, by_media_type, check_header, compression, json_encoding, recognise
+from dataflow.formats import Transcoder, by_media_type, check_header, compression, json_encoding, recognise
+from dataflow.formats.reading import Reading
 from dataflow.ids import uuid7
 from dataflow.storage import Description, StoredObject
 
@@ -22,7 +23,7 @@ Beat = Callable[[UUID, int, str | None], None]
 
 BEAT_SECONDS = 5.0
 #: How much of the content is looked at to recognise its format and its header row.
-HEAD_BYTES = 64 * 1024
+LOOK_BYTES = 64 * 1024
 
 
 class Receipt:
@@ -96,7 +97,7 @@ class Receipt:
 
     def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         head = bytearray()
-        while len(head) < HEAD_BYTES and (piece := next(pieces, b"")):
+        while len(head) < LOOK_BYTES and (piece := next(pieces, b"")):
             head += piece
         content = bytes(head)
         self._recognise(content)
@@ -110,10 +111,10 @@ class Receipt:
         :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
         """
         is_gzip = self._arrival.is_compressed(head)
-        self._head, self._is_whole = head, len(head) < HEAD_BYTES
+        self._head, self._is_whole = head, len(head) < LOOK_BYTES
         if is_gzip:
-            self._head = compression.beginning(head, HEAD_BYTES, self._is_whole)
-            self._is_whole = self._is_whole and len(self._head) < HEAD_BYTES
+            self._head = compression.beginning(head, LOOK_BYTES, self._is_whole)
+            self._is_whole = self._is_whole and len(self._head) < LOOK_BYTES
         if self._door:
             reading = self._reading()
             self._inflater = compression.Inflater(reading.max_expanded_bytes) if is_gzip else None

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from dataflow.errors import DigestMismatch
-from dataflow.formats import PIECE_BYTES
+from dataflow.formats.rows import PIECE_BYTES
 from dataflow.jobs import Job
 from dataflow.storage import ObjectReader
 from dataflow.tally import Tally

@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 from dataflow import jobs
-from dataflow.db import Connection, query
+from dataflow.db import Connection, query, value
 from dataflow.errors import JobUnfinished
 
 #: Files found, or old rows deleted, by one statement.
@@ -95,8 +95,7 @@ def mark_object_deleted(connection: Connection, job_id: UUID) -> None:
 
 def delete_old_rejects(connection: Connection, days: int) -> int:
     """Delete the refused rows of jobs that are to be deleted, at most REJECTS_BATCH_ROWS; how many."""
-    row = connection.execute(query("delete_old_rejects"), {"days": days, "limit": REJECTS_BATCH_ROWS}).fetchone()
-    return int(row["rejects_deleted"]) if row else 0
+    return int(value(connection, "delete_old_rejects", days=days, limit=REJECTS_BATCH_ROWS))
 
 
 def delete_old_jobs(connection: Connection, days: int) -> int:
@@ -104,5 +103,4 @@ def delete_old_jobs(connection: Connection, days: int) -> int:
 
     What counters have published of them goes into the totals in the same statement.
     """
-    row = connection.execute(query("delete_old_jobs"), {"days": days, "limit": BATCH_ROWS}).fetchone()
-    return int(row["jobs_deleted"]) if row else 0
+    return value(connection, "delete_old_jobs", days=days, limit=BATCH_ROWS) or 0

@@ -12,7 +12,7 @@ the same millisecond, and even then it happens once in two million times (with 1
 import time
 from uuid import UUID
 
-from dataflow import db, reverts
+from dataflow import db, jobs
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
 from dataflow.errors import DatabaseError, DataFlowError
@@ -64,7 +64,7 @@ def _step(connection: Connection, attempt: Attempt, position: UUID | None, rows:
         counts = {"of_job": job.of_job, "rows": deleted, "is_done": is_done}
         connection.execute(query("count_reverted"), counts)
         attempt.is_settling = is_done
-        reverts.advance(connection, job, end, deleted, is_done)
+        jobs.fenced(connection, "advance_revert", job, position=end, rows=deleted, is_done=is_done)
     attempt.tally.rows_reverted += deleted
     return end, is_done
 

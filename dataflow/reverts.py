@@ -1,4 +1,4 @@
-"""Undoing an import, as far as it is a matter of the jobs table: who may, how often, and how far it came.
+"""Undoing an import, as far as it is a matter of the jobs table: who may, and how often.
 
 Deleting the contacts is left to `reverter`.
 """
@@ -8,7 +8,6 @@ from uuid import UUID
 from dataflow.db import Connection, query
 from dataflow.errors import JobNotFound, NotRevertible
 from dataflow.ids import uuid7
-from dataflow.jobs import Job, fenced
 
 
 def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
@@ -33,13 +32,3 @@ def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
             if row is not None:
                 revert_id: UUID = row["id"]
                 return revert_id
-
-
-def advance(connection: Connection, job: Job, position: UUID | None, rows: int, is_done: bool) -> None:
-    """Write down that the import has no contact before `position`, `rows` more are gone, and whether that was all.
-
-    The last statement of the transaction that deleted them.
-
-    :raises LeaseLost: when another owner has it; the caller must roll back.
-    """
-    fenced(connection, "advance_revert", job, position=position, rows=rows, is_done=is_done)

@@ -8,17 +8,18 @@ from typing import Any, Final
 
 #: A code point that will never be a character (Unicode section 23.7), and that no contact may hold.
 MARK: Final = "\ufdd0"
-_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+#: What Postgres does not take: NUL, and half of a surrogate pair, which also stands for a byte that is no text.
+UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
     """`text` with what is no character as \\x00, \\xe9 (a byte that is no text) or \\ud800."""
-    return text if text.isprintable() else _UNSTORABLE.sub(_as_escape, text)
+    return text if text.isprintable() else UNSTORABLE.sub(_as_escape, text)
 
 
 def marked(text: str) -> str:
     """The same with MARK before each escape: a row that is sent back as it is must not be imported with it."""
-    return text if text.isprintable() else _UNSTORABLE.sub(lambda match: MARK + _as_escape(match), text)
+    return text if text.isprintable() else UNSTORABLE.sub(lambda match: MARK + _as_escape(match), text)
 
 
 def storable_json(value: Any) -> Any:

@@ -149,7 +149,7 @@ class Worker:
         if self._is_direct:
             # Once, and not for each claim: that would take half as long again.
             with db.translated():
-                db.limit_session(connection, CLAIM_SECONDS, 0.8 * CLAIM_SECONDS)
+                db.limit_statements(connection, CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
         return connection
 
     def _patience_seconds(self) -> float:
@@ -219,6 +219,6 @@ class Worker:
         """Say how many connections our processes may open, and whether the server has room for them."""
         # Besides the slots: listen, beat, recover, sweep.
         web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 4
-        free = db.free_connections(connection)
+        free = db.value(connection, "max_connections")
         level = logging.WARNING if web + work > free else logging.INFO
         logger.log(level, "connections planned", extra={"web": web, "worker": work, "server_allows": free})

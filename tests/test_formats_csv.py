@@ -10,8 +10,7 @@ from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, Mis
 from dataflow.formats.columns import joined
 from dataflow.formats.delimited import look_ahead, read_blocks
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import PIECE_BYTES, Malformed
-from dataflow.formats.splitting import BLOCK_ROWS
+from dataflow.formats.rows import BLOCK_ROWS, PIECE_BYTES, Malformed
 
 pytestmark = pytest.mark.unit
 

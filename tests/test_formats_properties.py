@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, InputError, MalformedInput
-from dataflow.formats import FORMATS, PIECE_BYTES, Malformed
+from dataflow.formats import FORMATS
 from dataflow.formats.columns import find, joined
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import PIECE_BYTES, Malformed
 
 pytestmark = pytest.mark.unit
 

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from dataflow.errors import MalformedInput, MissingColumns, UnsupportedMediaType
+from dataflow.errors import MalformedInput, MissingColumns, NoContacts, UnsupportedMediaType
 from dataflow.formats import FORMATS, Findings, Reading, by_media_type, read_blocks, recognise
 
 pytestmark = pytest.mark.unit
@@ -281,6 +281,13 @@ def test_a_bad_first_line_does_not_make_ndjson_something_else(first: bytes) -> N
     content = first + b"\n" + ROW + b"\n"
     assert recognise(content, "application/x-ndjson", None).name == "ndjson"
     assert recognise(content, "", "contacts.ndjson").name == "ndjson"
+
+
+@pytest.mark.parametrize("content", [b"\n\r\n", b"\xef\xbb\xbf", b" "])
+def test_a_blank_file_is_empty_also_where_ndjson_is_declared(content: bytes) -> None:
+    name = recognise(content, "application/x-ndjson", None).name
+    with pytest.raises(NoContacts):
+        list(read_blocks(name, [content], READING, Findings()))
 
 
 def test_an_array_over_several_lines_is_json_also_where_ndjson_is_declared() -> None:

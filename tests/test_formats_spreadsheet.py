@@ -28,7 +28,7 @@ from dataflow.errors import (
 from dataflow.formats import delimited, spreadsheet
 from dataflow.formats.package import MAX_DIRECTORY_BYTES, MAX_TREE_BYTES
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import MALFORMED_ROW, Block, Malformed
+from dataflow.formats.rows import BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
 from dataflow.formats.shared_strings import SharedStrings
 from dataflow.storable import MARK
 from tests import effort
@@ -192,8 +192,8 @@ def test_empty_rows_are_no_rows() -> None:
 
 
 def test_many_rows_come_in_blocks_whose_records_go_on() -> None:
-    content = saved(["email", "name"], *([f"{number}@x.org", number] for number in range(spreadsheet.BLOCK_ROWS + 1)))
-    assert rows(content) == [(str(number), f"{number}@x.org") for number in range(spreadsheet.BLOCK_ROWS + 1)]
+    content = saved(["email", "name"], *([f"{number}@x.org", number] for number in range(BLOCK_ROWS + 1)))
+    assert rows(content) == [(str(number), f"{number}@x.org") for number in range(BLOCK_ROWS + 1)]
     assert len(read(content)[0]) == 2
 
 
@@ -201,8 +201,8 @@ def test_formatted_rows_down_to_the_end_are_quick() -> None:
     blank = '<row s="1" customFormat="1"><c s="1"/><c s="1"/></row>'
     content = package(parts(HEAD, ADA_ROW, blank * 10_000, row(*BOB)))
     with effort.at_most():
-        [block], _ = read(content)
-    assert (block.names, block.origin.line(1)) == (["Ada", "Bob"], 10_003)
+        blocks, _ = read(content)
+    assert (blocks[0].names, blocks[-1].names, blocks[-1].origin.line(0)) == (["Ada"], ["Bob"], 10_003)
 
 
 def test_among_very_many_empty_rows_there_are_empty_blocks_at_which_to_stop() -> None:

@@ -8,7 +8,7 @@ import pytest
 from dataflow.errors import MalformedInput
 from dataflow.formats.reading import Findings
 from dataflow.formats.rows import PIECE_BYTES
-from dataflow.formats.text import HEAD_BYTES, detect, read_text
+from dataflow.formats.text import HEAD_BYTES, Encoding, decoded, detect, read_text
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -93,6 +93,11 @@ def test_iso_2022_jp_is_told_by_its_escapes() -> None:
         assert text_of(text.encode("iso2022_jp"), piece_bytes=piece_bytes) == text
     assert facts_of(text.encode("iso2022_jp")) == ("iso2022_jp", False)
     assert facts_of(b"name\n\x1b[1mAda\x1b[0m\n") == ("utf-8", False)
+
+
+def test_a_damaged_escape_of_iso_2022_jp_is_an_error_of_the_input() -> None:
+    with pytest.raises(MalformedInput, match="iso2022_jp"):
+        list(decoded(["山田".encode("iso2022_jp") + b"\x1b(xample."], Encoding("iso2022_jp")))
 
 
 # What is guessed: three rows with other letters among forty plain ones must do, but for a few look-alikes

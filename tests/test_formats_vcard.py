@@ -9,7 +9,7 @@ import pytest
 from dataflow.errors import MissingColumns, RowTooLarge
 from dataflow.formats import cards, vcard
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import ABSENT, BAD_ENCODING, MALFORMED_ROW, Block, Malformed
+from dataflow.formats.rows import ABSENT, BAD_ENCODING, BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -179,8 +179,8 @@ def test_an_origin_tells_the_line_and_the_card() -> None:
 
 
 def test_many_cards_come_in_blocks_whose_records_go_on() -> None:
-    many = b"".join(card(f"FN:{number}", f"EMAIL:{number}@x.org") for number in range(vcard.BLOCK_ROWS + 1))
-    assert rows(many) == [(str(number), f"{number}@x.org") for number in range(vcard.BLOCK_ROWS + 1)]
+    many = b"".join(card(f"FN:{number}", f"EMAIL:{number}@x.org") for number in range(BLOCK_ROWS + 1))
+    assert rows(many) == [(str(number), f"{number}@x.org") for number in range(BLOCK_ROWS + 1)]
     assert len(read(many)[0]) == 2
 
 

@@ -25,7 +25,7 @@ from dataflow.errors import (
     ObjectMissing,
     RowTooLarge,
 )
-from dataflow.formats import PIECE_BYTES
+from dataflow.formats.rows import PIECE_BYTES
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
 from dataflow.storage import Storage

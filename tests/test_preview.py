@@ -23,7 +23,7 @@ from dataflow.errors import (
     NoContacts,
     UnsupportedMediaType,
 )
-from dataflow.formats import PIECE_BYTES
+from dataflow.formats.rows import PIECE_BYTES
 from dataflow.preview import MAX_BYTES
 from tests.test_formats_spreadsheet import package, parts
 from tests.test_formats_spreadsheet import row as sheet_row

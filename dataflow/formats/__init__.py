@@ -13,26 +13,8 @@ from itertools import chain
 from dataflow.formats import compression, delimited, json_document, ndjson, spreadsheet, text, vcard
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.recognition import name_of
-from dataflow.formats.rows import ABSENT, PIECE_BYTES, Absent, Block, Malformed, Origin, peeked
-
-__all__ = [
-    "ABSENT",
-    "FORMATS",
-    "PIECE_BYTES",
-    "Absent",
-    "Block",
-    "Findings",
-    "Format",
-    "Malformed",
-    "Origin",
-    "Reading",
-    "Transcoder",
-    "by_media_type",
-    "check_header",
-    "json_encoding",
-    "read_blocks",
-    "recognise",
-]
+from dataflow.formats.rows import PIECE_BYTES as PIECE_BYTES
+from dataflow.formats.rows import Block, peeked
 
 
 @dataclass(frozen=True, slots=True)

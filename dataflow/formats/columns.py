@@ -30,7 +30,7 @@ Place = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """For each field the places to look at, in this order; the first that is not blank counts. None: not found."""
+    """For each field the places to look at, in this order; the first that is not blank counts. Empty: not found."""
 
     names: tuple[Place, ...]
     emails: tuple[Place, ...]
@@ -219,10 +219,7 @@ def _single(index: Index, field: str, aliases: tuple[str, ...]) -> Place:
 
 def _ambiguous(header: Sequence[str], at: Sequence[int], problem: str, field: str) -> AmbiguousColumns:
     which = ", ".join(f"{header[position].strip()[:40]} (column {position + 1})" for position in at[:MAX_RIVALS])
-    can_be_told = 1 in Counter(header[position].strip() for position in at).values()
-    advice = (
-        f'Say which with mapping={{"{field}": ["..."]}}.'
-        if can_be_told
-        else "They are called the same: rename one of them."
-    )
+    advice = "They are called the same: rename one of them."
+    if 1 in Counter(header[position].strip() for position in at).values():
+        advice = f'Say which with mapping={{"{field}": ["..."]}}.'
     return AmbiguousColumns(f"{problem[0].upper()}{problem[1:]}: {which}. {advice}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dataflow.errors import ExpandsTooFar, MalformedInput
-from dataflow.formats.rows import PIECE_BYTES
+from dataflow.formats.rows import PIECE_BYTES, peeked
 
 #: The two bytes of gzip, and deflate, the one method that there is.
 _MAGIC: Final = b"\x1f\x8b\x08"
@@ -41,12 +41,7 @@ def beginning(head: bytes, max_bytes: int, is_whole: bool) -> bytes:
 
     :raises MalformedInput: when it is damaged, or holds a gzip stream again.
     """
-    found = b""
-    for piece in inflated([head], len(head) * _MAX_RATIO, is_beginning=not is_whole):
-        found += piece
-        if len(found) >= max_bytes:
-            break
-    return found[:max_bytes]
+    return peeked(inflated([head], len(head) * _MAX_RATIO, is_beginning=not is_whole), max_bytes)[0][:max_bytes]
 
 
 class Inflater:

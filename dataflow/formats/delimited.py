@@ -14,16 +14,15 @@ from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats import columns, dialect
 from dataflow.formats.dialect import Dialect
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import PIECE_BYTES, Block, peeked
+from dataflow.formats.rows import PIECE_BYTES, Block, cut, peeked
 from dataflow.formats.runs import count_lines, height
 from dataflow.formats.splitting import Splitter
 from dataflow.formats.text import HEAD_BYTES, decoded, detect, read_text
+from dataflow.storable import UNSTORABLE
 
 #: How the header row of a rejects file ends, and how far to look for it.
 _OUR_HEADER: Final = re.compile(rb",_record,_line,_code,_error[\r\n]")
 _OUR_HEADER_BYTES: Final = 64 * 1024
-#: What JSON in Postgres does not take: NUL, and what stands for bytes that could not be decoded.
-_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -45,7 +44,8 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     rest = dialect.after_lines(head, line - first_line)
     del head
     record = 0
-    for run in Splitter(chain(_cut(rest), texts), reading, found, line).runs():
+    # Cut as what follows, so that blocks end as early.
+    for run in Splitter(chain(cut(rest), texts), reading, found, line).runs():
         names, emails = run.as_columns(len(found.header), found.columns)
         if names:
             yield Block(record, names, emails, run)
@@ -103,11 +103,6 @@ def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect |
     return head, line, dialect.settle(head, reading, is_whole=not reading.is_beginning, first_line=line)
 
 
-def _cut(text: str) -> Iterator[str]:
-    """In pieces as those that follow, so that blocks end as early."""
-    return (text[start : start + PIECE_BYTES] for start in range(0, len(text), PIECE_BYTES))
-
-
 def _without_blank_lines(text: str) -> tuple[int, str]:
     """How many blank lines a text begins with, and what follows them."""
     blank = text[: len(text) - len(text.lstrip())]
@@ -117,7 +112,7 @@ def _without_blank_lines(text: str) -> tuple[int, str]:
 
 
 def _note(found: Dialect, findings: Findings) -> None:
-    header = [_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", cell) for cell in found.header]
+    header = [UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", cell) for cell in found.header]
     findings.facts["delimiter"] = found.delimiter
     if found.skip_initial_space:
         findings.facts["skipInitialSpace"] = True

@@ -188,9 +188,7 @@ class _Beginning:
         if delimiter not in self._single:
             lines = (each for each in enumerate(_lines_of(self._text), self._first_line) if each[1].strip())
             found = chain.from_iterable(_records([text], delimiter, line) for line, text in islice(lines, self._wanted))
-            self._single[delimiter] = [
-                record for record in found if not record.is_open and len(record.cells) <= MAX_COLUMNS
-            ]
+            self._single[delimiter] = [each for each in found if not each.is_open and len(each.cells) <= MAX_COLUMNS]
         return self._single[delimiter]
 
     def _most_plausible(self) -> str:

@@ -13,7 +13,7 @@ from dataflow.formats.json_events import EventReader
 from dataflow.formats.json_rows import EventOrigin
 from dataflow.formats.members import Members
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import PIECE_BYTES, Block, Malformed
+from dataflow.formats.rows import Block, Malformed, cut
 from dataflow.formats.shapes import SCALARS, Event, RowShape
 
 MAX_DEPTH = 32
@@ -25,6 +25,10 @@ MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "
 #: every MB of small ones, and a gzip stream may hold ten thousand times its size.
 _BESIDE_ROWS: Final = 16
 _NESTED: Final = {"start_map": dict, "start_array": list}
+#: What a message calls those that stand in a wrong place.
+_NOUNS: Final = dict.fromkeys(SCALARS, "a number") | {
+    "null": "null", "boolean": "true or false", "string": "a string", "start_array": "an array"
+}  # fmt: skip
 #: Rows tried at once: enough to make the constant cost small, few enough that a deviating row wastes little.
 _BULK_ROWS = 256
 #: The most rows taken singly before the next try at rows in bulk, when rows keep changing their shape.
@@ -40,9 +44,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     walker = JsonWalker(reading, findings)
     for piece in pieces:
         # A block keeps the events of its rows, which take ten times their bytes.
-        for start in range(0, len(piece), PIECE_BYTES):
-            if block := walker.feed(piece[start : start + PIECE_BYTES]):
-                yield block
+        yield from filter(None, map(walker.feed, cut(piece)))
     if not reading.is_beginning:
         walker.close()
     elif walker.data_type is None:
@@ -55,9 +57,8 @@ class JsonWalker:
     """Takes a document piece by piece and gives its rows as they complete."""
 
     def __init__(self, reading: Reading, findings: Findings) -> None:
-        self.members: dict[
-            str, object
-        ] = {}  #: those of MEMBERS that were found, without `data`; a nested value as its type
+        #: those of MEMBERS that were found, without `data`; a nested value as its type
+        self.members: dict[str, object] = {}
         self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
         self._max_row_bytes = reading.max_row_bytes
         self._reader = EventReader(reading.max_row_bytes, findings)
@@ -94,7 +95,11 @@ class JsonWalker:
         """
         for events in self._reader.feed(piece):
             self._walk(events)
-        return self._take_block()
+        if not self._names:
+            return None
+        block = Block(self.row_count - len(self._names), self._names, self._emails, self._origin)
+        self._names, self._emails, self._origin = [], [], EventOrigin()
+        return block
 
     def close(self) -> None:
         """End the document.
@@ -103,13 +108,6 @@ class JsonWalker:
         """
         for events in self._reader.close():
             self._walk(events)
-
-    def _take_block(self) -> Block | None:
-        if not self._names:
-            return None
-        block = Block(self.row_count - len(self._names), self._names, self._emails, self._origin)
-        self._names, self._emails, self._origin = [], [], EventOrigin()
-        return block
 
     def _walk(self, events: list[Event]) -> None:
         """Work off the next events; a row that has only begun is remembered in `_row`."""
@@ -175,13 +173,10 @@ class JsonWalker:
         if kind == "end_array":
             self._depth -= 1
             self._rows_depth = 0
-        elif kind == "start_map":
-            self._row, self._row_size = {}, 0
-            self._descend()
         else:
-            self._row = Malformed(f"Expected an object, found {_noun(kind)}")
+            self._row = {} if kind == "start_map" else Malformed(f"Expected an object, found {_NOUNS[kind]}")
             self._row_size = 0
-            if kind == "start_array":
+            if kind in _NESTED:
                 self._descend()
             else:
                 self._end_row()
@@ -226,7 +221,7 @@ class JsonWalker:
             self._depth -= 1
         elif self._depth == 0 and kind not in _NESTED:
             raise MalformedInput(
-                f"Invalid JSON format: expected an array of contacts or an object with data, found {_noun(kind)}."
+                f"Invalid JSON format: expected an array of contacts or an object with data, found {_NOUNS[kind]}."
             )
         else:
             if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self._member == "data")):
@@ -253,9 +248,3 @@ class JsonWalker:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise MalformedInput(f"Invalid JSON format: nested more than {MAX_DEPTH} levels deep.")
-
-
-def _noun(kind: str) -> str:
-    if kind in SCALARS:
-        return {"null": "null", "boolean": "true or false", "string": "a string"}.get(kind, "a number")
-    return "an array" if kind == "start_array" else "an object"

@@ -12,7 +12,7 @@ from ijson.backends import yajl2_c
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.escapes import EscapeCheck
 from dataflow.formats.reading import Findings
-from dataflow.formats.rows import PIECE_BYTES
+from dataflow.formats.rows import cut
 from dataflow.formats.shapes import Event
 
 
@@ -55,8 +55,8 @@ class EventReader:
                 piece = piece.removeprefix(BOM_UTF8)
                 self._facts.setdefault("hasByteOrderMark", True)
             self._head = None
-        for start in range(0, len(piece), PIECE_BYTES):
-            yield from self._read(piece[start : start + PIECE_BYTES])
+        for part in cut(piece):
+            yield from self._read(part)
 
     def close(self) -> Iterator[list[Event]]:
         """The last events of the document.

@@ -9,16 +9,7 @@ from itertools import count
 from typing import Any, Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
-from dataflow.formats.columns import (
-    FIELDS,
-    MAX_SHOWN_CHARACTERS,
-    MAX_SHOWN_COLUMNS,
-    Columns,
-    Place,
-    find,
-    ignored,
-    joined,
-)
+from dataflow.formats.columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, Place, find, ignored, joined
 from dataflow.formats.headers import ALIASES, normalise
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.rows import ABSENT, Malformed
@@ -101,7 +92,7 @@ class Members:
         """Put down for the client what is new about rows with these keys."""
         facts, shown = self._findings.facts, self._findings.ignored_columns
         if "mapping" not in facts and any(map(len, columns.names)) and any(map(len, columns.emails)):
-            facts["mapping"] = columns.describe([key[:MAX_SHOWN_CHARACTERS] for key in keys])
+            facts["mapping"] = columns.describe(keys)
         if len(shown) < MAX_SHOWN_COLUMNS and not self._noted.issuperset(keys):
             used = columns.used
             new = [key for at, key in enumerate(keys) if at not in used and key not in self._noted]

@@ -62,8 +62,7 @@ class LineOrigin:
         self._cut: list[bytes] = []
         self._places: Sequence[int] = ()  #: of the rows among the lines
 
-    def line(self, index: int) -> int | None:
-        """The physical line, from 1."""
+    def line(self, index: int) -> int:
         return self._row(index)[0]
 
     def row(self, index: int) -> str:

@@ -82,13 +82,13 @@ class Part:
         self._seen = b""  #: the last bytes read, as many as half a document type may hide in
 
     def read(self, size: int = _READ_BYTES) -> bytes:
-        """The next bytes, at most 64 KiB.
+        """The next bytes.
 
         :raises ExpandsTooFar: when that is more than may be read.
         :raises RowTooLarge: when the item that is being read is too large.
         :raises MalformedInput: at a document type.
         """
-        piece = self._stream.read(min(size, _READ_BYTES))
+        piece = self._stream.read(size)
         self._left_bytes -= len(piece)
         if self._left_bytes < 0:
             raise self._too_large

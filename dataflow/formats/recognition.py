@@ -8,14 +8,8 @@ import json
 import re
 
 from dataflow.errors import UnsupportedMediaType
+from dataflow.formats.text import Encoding, marked
 
-_BOMS = {
-    b"\xef\xbb\xbf": "utf-8",
-    b"\xff\xfe\x00\x00": "utf-32-le",
-    b"\x00\x00\xfe\xff": "utf-32-be",
-    b"\xff\xfe": "utf-16-le",
-    b"\xfe\xff": "utf-16-be",
-}
 _ZIP, _OLE2, _PDF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"%PDF-"
 #: How JSON begins, also when it is cut: tools of SQL write headers as [Name],[first name],[1st phone].
 _JSON = re.compile(
@@ -81,24 +75,20 @@ def _binary(head: bytes) -> UnsupportedMediaType:
 
 def _as_utf8(head: bytes, encoding: str | None) -> bytes:
     """The beginning as far as it can be read, good enough to look at."""
-    bom = next((bom for bom in _BOMS if head.startswith(bom)), b"")
-    name = _BOMS.get(bom, encoding) or "utf-8"
-    if name == "utf-8":
-        return head.removeprefix(bom)
-    return head.removeprefix(bom).decode(name, errors="replace").encode(errors="replace")
+    found = marked(head) or Encoding(encoding or "utf-8")
+    text = head.removeprefix(found.mark)
+    return text if found.name == "utf-8" else text.decode(found.name, errors="replace").encode(errors="replace")
 
 
 def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:
     """Whether `text`, which begins with an object, is NDJSON rather than one JSON document."""
-    line, newline, _ = text.partition(b"\n")
+    line, newline, rest = text.partition(b"\n")
     try:
         first = json.loads(line)
     except (ValueError, RecursionError):
         # Not complete on its line: pretty-printed or cut JSON, unless it is declared to be a (bad) NDJSON line, or the
         # next one is an object of its own.
-        return declared == "ndjson" or (
-            declared is None and _is_json(text.partition(b"\n")[2].partition(b"\n")[0], dict)
-        )
+        return declared == "ndjson" or (declared is None and _is_json(rest.partition(b"\n")[0], dict))
     if "data" in first and declared != "ndjson" and not first.keys() & {"name", "email"}:
         return False
     return bool(newline) or declared != "json"
@@ -106,7 +96,7 @@ def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:
 
 def _has_lines_of_json(text: bytes) -> bool:
     """Whether bad lines stand before an object, in what is declared to be NDJSON; an array goes over several lines."""
-    first, *others = text.splitlines()[:MAX_BAD_LINES]
+    first, *others = text.splitlines()[:MAX_BAD_LINES] or [b""]
     if first.startswith(b"["):
         return _is_json(first, list) and bool(others) and _is_json(others[0], dict)
     return any(_is_json(line, dict) for line in others)

@@ -5,13 +5,22 @@ as the database (measured: 0.55 of the limit row by row, 0.75 to 0.95 by column)
 contact is left to `contacts`; a format only says what it found.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, Protocol
+from operator import itemgetter
+from typing import AnyStr, Final, Protocol, TypeVar
+
+Item = TypeVar("Item")
+#: A row that is kept as it came, so that its block can show it: its line, itself, its name and its e-mail.
+Kept = tuple[int, str | list[str], object, object]
 
 #: Bytes a parser looks at in one go; a block holds the rows that end in one piece.
 PIECE_BYTES = 64 * 1024
+#: Rows in a block. Lists of more than 128 KiB would be given back to the system and asked for again with every block.
+BLOCK_ROWS = 800
+#: A block ends earlier when so much text has been read: what a cell takes in memory is many times its one comma.
+BLOCK_CHARACTERS: Final = 256 * 1024
 
 #: Codes of rows that are no rows; `contacts` has those of values.
 MALFORMED_ROW, WRONG_COLUMN_COUNT, BAD_ENCODING = "malformed_row", "wrong_column_count", "bad_encoding"
@@ -57,6 +66,48 @@ class Block:
     names: Sequence[object]
     emails: Sequence[object]
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptOrigin:
+    rows: list[Kept]
+
+    def line(self, index: int) -> int:
+        return self.rows[index][0]
+
+    def row(self, index: int) -> str | list[str]:
+        return self.rows[index][1]
+
+
+def packed(rows: Iterable[tuple[int, Kept | None]]) -> Iterator[Block]:
+    """Rows as blocks. Each comes with its size in characters; of many that are None come blocks without any row, for
+    whoever wants to stop.
+    """
+    record = 0
+    for batch in batched(rows, itemgetter(0), BLOCK_ROWS, BLOCK_CHARACTERS):
+        kept = [row for _, row in batch if row]
+        yield Block(record, [row[2] for row in kept], [row[3] for row in kept], _KeptOrigin(kept))
+        record += len(kept)
+
+
+def batched(
+    items: Iterable[Item], size_of: Callable[[Item], int], max_items: int, max_size: int
+) -> Iterator[list[Item]]:
+    """The items in lists that end with the one by which `max_items` or `max_size` is reached."""
+    batch, size = list[Item](), 0
+    for item in items:
+        batch.append(item)
+        size += size_of(item)
+        if len(batch) == max_items or size >= max_size:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def cut(content: AnyStr) -> Iterator[AnyStr]:
+    """A content in pieces of PIECE_BYTES, or a text in pieces of as many characters."""
+    return (content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES))
 
 
 def peeked(pieces: Iterable[bytes], size_bytes: int) -> tuple[bytes, Iterator[bytes]]:

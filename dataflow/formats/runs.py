@@ -8,7 +8,7 @@ from typing import Final
 from dataflow.formats.columns import Columns, Place
 from dataflow.formats.rows import WRONG_COLUMN_COUNT, Malformed
 
-#: What a spreadsheet can have; of a row with more cells only so many are kept.
+#: What a spreadsheet can have, the last one is XFD; of a row with more cells only so many are kept.
 MAX_COLUMNS: Final = 16_384
 
 

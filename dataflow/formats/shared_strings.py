@@ -7,12 +7,13 @@ openpyxl has them in a list: those of 100,000 contacts take 49 MiB there, 1 MiB 
 import json
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from io import SEEK_END
 from typing import IO, Final
 
 from dataflow.errors import RowTooLarge
+from dataflow.formats.rows import batched
 
 #: Texts are written and read back this many together, or fewer when they are long.
 _CHUNK_TEXTS, _CHUNK_CHARACTERS = 256, 64 * 1024
@@ -29,7 +30,7 @@ class SharedStrings:
         self._count = 0
         self._max_row_characters = self._left_characters = max_row_characters
         self._chunk = lru_cache(_CACHED_CHUNKS)(self._load)
-        self._chunks = _chunks(texts)
+        self._chunks = batched(texts, len, _CHUNK_TEXTS, _CHUNK_CHARACTERS)
 
     def begin_row(self) -> None:
         self._left_characters = self._max_row_characters
@@ -62,16 +63,3 @@ class SharedStrings:
         self._file.seek(self._offsets[position])
         chunk: list[str] = json.loads(self._file.readline())
         return chunk
-
-
-def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    characters = 0
-    for text in texts:
-        chunk.append(text)
-        characters += len(text)
-        if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk

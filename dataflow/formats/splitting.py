@@ -9,18 +9,12 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final
 
 from dataflow.errors import MalformedInput
 from dataflow.formats.dialect import Dialect, row_too_large, unclosed_quote
 from dataflow.formats.reading import Reading
-from dataflow.formats.rows import Malformed
+from dataflow.formats.rows import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
 from dataflow.formats.runs import MAX_COLUMNS, Refused, Run, height, height_of
-
-#: Rows in a block. Lists of more than 128 KiB would be given back to the system and asked for again with every block.
-BLOCK_ROWS = 800
-#: A block ends earlier when so much text has been read: what a cell takes in memory is many times its one comma.
-_BLOCK_CHARACTERS: Final = 256 * 1024
 
 
 class Splitter:
@@ -92,7 +86,7 @@ class Splitter:
         """The lines of a text, which are kept for the case that a record of it has to be looked at once more."""
         self._trail.add(lines, self._first_line + self._reader.line_num)
         self._block_characters += len(lines)
-        if self._block_characters > _BLOCK_CHARACTERS:
+        if self._block_characters > BLOCK_CHARACTERS:
             self._block_rows = 1
         return io.StringIO(lines, newline="")
 

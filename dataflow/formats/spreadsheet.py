@@ -6,7 +6,6 @@ A workbook can only be read from its end, so its bytes go to a temporary file fi
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from errno import EINVAL
 from itertools import islice
 from tempfile import TemporaryFile
@@ -25,13 +24,11 @@ from dataflow.errors import (
 from dataflow.formats import columns
 from dataflow.formats.columns import Columns
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import Block, Malformed
+from dataflow.formats.rows import Block, Kept, Malformed, packed
 from dataflow.storable import MARK
 
 #: Of the temporary file. A full sheet of 1,048,576 contacts has 32 MB, without pictures.
 MAX_WORKBOOK_BYTES: Final = 256 * 1024**2
-#: A block is full with either.
-BLOCK_ROWS, BLOCK_CHARACTERS = 800, 256 * 1024
 #: How many rows may be looked at for the header.
 MAX_HEADER_ROWS: Final = 30
 _UNSTORED: Final = Malformed("The result of a formula is not stored in the file. Open it in Excel and save it.")
@@ -44,20 +41,6 @@ _DAMAGE: Final = (
 )  # fmt: skip
 
 Row = tuple[int, list[str]]
-
-
-@dataclass(slots=True)
-class SheetOrigin:
-    """The rows of a block; their lines are the sheet's row numbers."""
-
-    lines: list[int] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
-
-    def line(self, index: int) -> int | None:
-        return self.lines[index]
-
-    def row(self, index: int) -> str | list[str]:
-        return self.rows[index]
 
 
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -122,7 +105,7 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
     findings.facts["mapping"] = found.describe(header[1])
     findings.columns = header[1]
     findings.ignored_columns = columns.ignored(header[1], found)
-    yield from _blocks(rows, len(header[1]), found)
+    yield from packed(_contacts(rows, len(header[1]), found))
 
 
 def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:
@@ -152,27 +135,13 @@ def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:
     return likely, columns.require(likely[1], reading.mapping)
 
 
-def _blocks(rows: Iterable[Row], width: int, found: Columns) -> Iterator[Block]:
-    record, characters, origin = 0, 0, SheetOrigin()
+def _contacts(rows: Iterable[Row], width: int, found: Columns) -> Iterator[tuple[int, Kept | None]]:
     for line, cells in rows:
-        if any(map(str.strip, cells)):
+        is_filled = any(map(str.strip, cells))
+        if is_filled:
             cells.extend([""] * (width - len(cells)))
-            origin.lines.append(line)
-            origin.rows.append(cells)
-        # An empty cell takes memory as well, and a row may have 16,384. Empty rows take time: of very many come blocks
-        # without any, for whoever wants to stop.
-        characters += 1 + len(cells) + sum(map(len, cells))
-        if len(origin.rows) == BLOCK_ROWS or characters >= BLOCK_CHARACTERS:
-            yield _block(record, origin, found)
-            record += len(origin.rows)
-            characters, origin = 0, SheetOrigin()
-    if origin.rows:
-        yield _block(record, origin, found)
-
-
-def _block(record: int, origin: SheetOrigin, found: Columns) -> Block:
-    pairs = [_pair(cells, found) for cells in origin.rows]
-    return Block(record, [name for name, _ in pairs], [email for _, email in pairs], origin)
+        # An empty cell takes memory as well, or at least time, and a row may have 16,384.
+        yield len(cells) + sum(map(len, cells)), (line, cells, *_pair(cells, found)) if is_filled else None
 
 
 def _pair(cells: list[Any], found: Columns) -> tuple[object, object]:

@@ -9,12 +9,12 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 from dataflow.errors import MalformedInput
 from dataflow.formats.charsets import guess
 from dataflow.formats.reading import Findings
+from dataflow.formats.rows import peeked
 
 #: What an encoding is found out from: the beginning of the content.
 HEAD_BYTES: Final = 1024 * 1024
@@ -100,16 +100,22 @@ def marked(head: bytes) -> Encoding | None:
 
 
 def decoded(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
-    """The text of a content without its byte order mark, a piece for each piece."""
+    """The text of a content without its byte order mark, a piece for each piece.
+
+    :raises MalformedInput: when the decoder gives up, as that of ISO-2022-JP does at a damaged escape.
+    """
     decoder = codecs.getincrementaldecoder(encoding.name)(KEEP_BYTES)
     mark = encoding.mark
-    for piece in pieces:
-        # The mark may come in several pieces; `detect` has seen all of it.
-        if text := decoder.decode(piece[len(mark) :] if mark else piece):
+    try:
+        for piece in pieces:
+            # The mark may come in several pieces; `detect` has seen all of it.
+            if text := decoder.decode(piece[len(mark) :] if mark else piece):
+                yield text
+            mark = mark[len(piece) :]
+        if text := decoder.decode(b"", True):
             yield text
-        mark = mark[len(piece) :]
-    if text := decoder.decode(b"", True):
-        yield text
+    except UnicodeError as error:
+        raise MalformedInput(f"The text is damaged where its encoding, {encoding.name}, must not be.") from error
 
 
 def read_text(
@@ -119,27 +125,15 @@ def read_text(
 
     :raises MalformedInput: when there is no telling the encoding.
     """
-    pieces = iter(pieces)
-    head: list[bytes] = []
-    missing_bytes = HEAD_BYTES
-    for piece in pieces:
-        head.append(piece)
-        missing_bytes -= len(piece)
-        if missing_bytes <= 0:
-            break
-    encoding = detect(b"".join(head)[:HEAD_BYTES], wish, missing_bytes > 0 and not is_beginning, label)
+    head, pieces = peeked(pieces, HEAD_BYTES)
+    is_whole = len(head) < HEAD_BYTES and not is_beginning
+    encoding = detect(head[:HEAD_BYTES], wish, is_whole, label)
+    del head
     findings.facts["encoding"] = encoding.name
     if encoding.is_guess:
         findings.facts["encodingIsGuessed"] = True
     findings.facts["hasByteOrderMark"] = bool(encoding.mark)
-    return decoded(chain(_emptied(head), pieces), encoding)
-
-
-def _emptied(head: list[bytes]) -> Iterator[bytes]:
-    """The pieces of the head, each let go of when it has been read."""
-    head.reverse()
-    while head:
-        yield head.pop()
+    return decoded(pieces, encoding)
 
 
 def _wished(head: bytes, name: str, marked: Encoding | None) -> Encoding:

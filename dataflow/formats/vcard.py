@@ -10,7 +10,6 @@ import re
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from encodings.aliases import aliases
 from operator import itemgetter
 from pkgutil import iter_modules
@@ -20,11 +19,9 @@ from dataflow.errors import MissingColumns
 from dataflow.formats import cards
 from dataflow.formats.cards import Card
 from dataflow.formats.reading import Findings, Mapping, Reading
-from dataflow.formats.rows import ABSENT, BAD_ENCODING, Block, Malformed, peeked
+from dataflow.formats.rows import ABSENT, BAD_ENCODING, Block, Kept, Malformed, packed, peeked
 from dataflow.formats.text import KEEP_BYTES, marked, read_text
 
-#: A block is full with either; the cards themselves are kept with it for those that are refused.
-BLOCK_ROWS, BLOCK_CHARACTERS = 800, 256 * 1024
 #: How far to look for CHARSET before the encoding is found out.
 _HEAD_BYTES: Final = 64 * 1024
 
@@ -46,19 +43,6 @@ _CODECS: Final = {*aliases, *(module.name for module in iter_modules(encodings._
 _WIDE: Final = ("utf-16", "utf-32")
 
 
-@dataclass(frozen=True, slots=True)
-class CardOrigin:
-    """The cards of a block. Their pictures, and cards inside of them, are not kept."""
-
-    cards: list[Card]
-
-    def line(self, index: int) -> int | None:
-        return self.cards[index].first_line
-
-    def row(self, index: int) -> str | list[str]:
-        return self.cards[index].text
-
-
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
     """The cards of a file; one that cannot be read is one bad row, and text between them is ignored.
 
@@ -73,15 +57,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     if _has_ascii_newlines(head, wish or reading.charset):
         pieces = cards.with_whole_characters(pieces)
     texts = read_text(pieces, wish, findings, reading.is_beginning, reading.charset)
-    record = 0
-    for found in _batches(cards.split(texts, reading.max_row_bytes, reading.is_beginning)):
-        encoding = str(findings.facts["encoding"])
-        text = "" if "version" in findings.facts else "\n".join(card.text for card in found)
-        if version := _VERSION.search(text):
-            findings.facts["version"] = version[1]
-        rows = [_values(card.properties, encoding, reading) if card.is_complete else _UNENDED for card in found]
-        yield Block(record, [name for name, _ in rows], [email for _, email in rows], CardOrigin(found))
-        record += len(rows)
+    yield from packed(_contacts(cards.split(texts, reading.max_row_bytes, reading.is_beginning), reading, findings))
 
 
 def check_mapping(mapping: Mapping | None) -> None:
@@ -103,17 +79,14 @@ def _has_ascii_newlines(head: bytes, wish: str | None) -> bool:
     return "\r\n\t ".encode(name).endswith(b"\r\n\t ")
 
 
-def _batches(found: Iterable[Card]) -> Iterator[list[Card]]:
-    batch: list[Card] = []
-    characters = 0
+def _contacts(found: Iterable[Card], reading: Reading, findings: Findings) -> Iterator[tuple[int, Kept]]:
+    encoding = str(findings.facts["encoding"])
     for card in found:
-        batch.append(card)
-        characters += len(card.text)
-        if len(batch) == BLOCK_ROWS or characters >= BLOCK_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
+        text = card.text
+        if "version" not in findings.facts and (version := _VERSION.search(text)):
+            findings.facts["version"] = version[1]
+        values = _values(card.properties, encoding, reading) if card.is_complete else _UNENDED
+        yield len(text), (card.first_line, text, *values)
 
 
 _UNENDED: Final = (Malformed("Invalid vCard: END:VCARD is missing"),) * 2

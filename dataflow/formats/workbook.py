@@ -21,6 +21,7 @@ from dataflow.errors import MalformedInput
 from dataflow.formats import contents
 from dataflow.formats.contents import MAIN
 from dataflow.formats.package import Package, Part
+from dataflow.formats.runs import MAX_COLUMNS
 from dataflow.formats.shared_strings import SharedStrings
 from dataflow.storable import MARK
 
@@ -28,11 +29,10 @@ from dataflow.storable import MARK
 MAX_SHEET_BYTES: Final = 1024**3
 #: It takes as much of the disk.
 MAX_STRINGS_BYTES: Final = 512 * 1024**2
-#: The last row and the last column (XFD) that Excel knows.
-MAX_ROWS, MAX_COLUMNS = 1024**2, 16384
+#: The last that Excel knows.
+MAX_ROWS: Final = 1024**2
 
-_DATA_TAG, _ROW_TAG, _VALUE_TAG = f"{MAIN}sheetData", f"{MAIN}row", f"{MAIN}v"
-_FORMULA_TAG = f"{MAIN}f"
+_DATA_TAG, _ROW_TAG, _VALUE_TAG, _FORMULA_TAG = f"{MAIN}sheetData", f"{MAIN}row", f"{MAIN}v", f"{MAIN}f"
 _STRINGS_TAG, _STRING_TAG, _INLINE_TAG = f"{MAIN}sst", f"{MAIN}si", f"{MAIN}is"
 _RUN_TAG, _TEXT_TAG = f"{MAIN}r", f"{MAIN}t"
 _DIGITS: Final = "0123456789"
@@ -68,37 +68,21 @@ class Sheet:
         :raises MalformedInput: when there are more rows or columns than a sheet can have.
         """
         part = self._part(self._contents.sheet_part, MAX_SHEET_BYTES)
-        rows, count, number = None, 0, 0
-        for event, element in iterparse(part, ("start", "end")):  # noqa: S314  # Part refuses document types
-            if event == "start":
-                rows = element if element.tag == _DATA_TAG else rows
-            elif element.tag == _ROW_TAG and rows is not None:
-                part.end_item()
-                count += 1
-                number = int(float(element.get("r") or number + 1))  # some write 2.0
-                if not (0 < number <= MAX_ROWS and count <= MAX_ROWS):
-                    raise MalformedInput(f"The sheet has rows beyond {MAX_ROWS}, the last that there can be.")
-                yield number, self._cells(element)
-                rows.clear()
-            elif element.tag == _DATA_TAG:
-                return  # what follows is about looks, and as long as the sheet: links, rules, merged cells
+        number = 0
+        for count, row in enumerate(_items(part, _DATA_TAG, _ROW_TAG), 1):
+            number = int(float(row.get("r") or number + 1))  # some write 2.0
+            if not (0 < number <= MAX_ROWS and count <= MAX_ROWS):
+                raise MalformedInput(f"The sheet has rows beyond {MAX_ROWS}, the last that there can be.")
+            yield number, self._cells(row)
 
     def _part(self, name: str, max_bytes: int) -> Part:
         return self._package.part(name, max_bytes, self._max_row_bytes, self._max_expanded_bytes)
 
     def _texts(self) -> Iterator[str]:
         """The texts that all sheets share, in order."""
-        if self._contents.texts_part is None:
-            return
-        part = self._part(self._contents.texts_part, MAX_STRINGS_BYTES)
-        texts = None
-        for event, element in iterparse(part, ("start", "end")):  # noqa: S314  # Part refuses document types
-            if event == "start":
-                texts = element if element.tag == _STRINGS_TAG else texts
-            elif element.tag == _STRING_TAG and texts is not None:
-                part.end_item()
-                yield _joined(element)
-                texts.clear()
+        if self._contents.texts_part is not None:
+            part = self._part(self._contents.texts_part, MAX_STRINGS_BYTES)
+            yield from map(_joined, _items(part, _STRINGS_TAG, _STRING_TAG))
 
     def _cells(self, row: Element) -> list[str]:
         if len(row) > MAX_COLUMNS:
@@ -151,6 +135,20 @@ class Sheet:
             return written
 
 
+def _items(part: Part, parent_tag: str, tag: str) -> Iterator[Element]:
+    """The elements `tag` below `parent_tag`, each until the next one is asked for."""
+    parent = None
+    for event, element in iterparse(part, ("start", "end")):  # noqa: S314  # Part refuses document types
+        if event == "start":
+            parent = element if element.tag == parent_tag else parent
+        elif element.tag == tag and parent is not None:
+            part.end_item()
+            yield element
+            parent.clear()
+        elif element.tag == parent_tag:
+            return  # what follows is about looks, and as long as the sheet: links, rules, merged cells
+
+
 @lru_cache(2048)
 def _shows_date(shown: int | str) -> str | None:
     """Whether numbers of this format are dates or durations."""
@@ -177,21 +175,14 @@ def _joined(text: Element) -> str:
     """A text without the formats of its runs, and without how it is pronounced."""
     if len(text) == 1 and text[0].tag == _TEXT_TAG:
         return text[0].text or ""
-    parts = []
-    for part in text:
-        if part.tag == _TEXT_TAG:
-            parts.append(part.text)
-        elif part.tag == _RUN_TAG:
-            parts.append(part.findtext(_TEXT_TAG))
-    return "".join(filter(None, parts))
+    parts = [part for part in text if part.tag in (_TEXT_TAG, _RUN_TAG)]
+    return "".join((part.text if part.tag == _TEXT_TAG else part.findtext(_TEXT_TAG)) or "" for part in parts)
 
 
 def _text(value: object) -> str:
     """A cell as its user sees it, as far as that does not depend on formats."""
     if isinstance(value, str):
         return _ESCAPE.sub(_unescape, value) if "_x" in value else value
-    if value is None:
-        return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return str(int(value))
     if isinstance(value, datetime.datetime):
