@@ -113,7 +113,9 @@ def _misses(test: Callable[[str], object], texts: Sequence[str]) -> Iterator[int
 
 
 def _find_problems(name: object, email: object) -> Iterator[Problem]:
-    """What the rule says. Its fields are asked one by one: in a schema each refusal costs another 10 us."""
+    """What the rule says. Its fields are asked one by one, and of a text only their checks: in a schema each refusal
+    costs another 10 us, as a field another 3.
+    """
     if isinstance(name, Malformed):
         yield Problem(None, name.code, name.message)
         return
@@ -121,7 +123,11 @@ def _find_problems(name: object, email: object) -> Iterator[Problem]:
         if type(value) is str and _IS_PLAIN[key](value):
             continue
         try:
-            _FIELDS[key].deserialize(missing if value is ABSENT else value)
+            if type(value) is str:
+                for check in _FIELDS[key].validators:
+                    check(value)
+            else:
+                _FIELDS[key].deserialize(missing if value is ABSENT else value)
         except ValidationError as error:
             fault = error.messages[0]
             yield Problem(key, _code(key, value, fault), str(fault))

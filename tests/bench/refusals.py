@@ -66,9 +66,12 @@ def _turns(rig: Rig, name: str, layout: Layout, rows: int, rounds: int) -> tuple
     clean = _write(rig.folder / f"clean.{name}", layout.pieces(rows))
     bad = _write(rig.folder / f"refused.{name}", with_bad_rows(layout, BAD_EVERY_ROWS).pieces(rows))
     seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        seconds[0].append(_import(rig, name, clean, rows, 0))
-        seconds[1].append(_import(rig, name, bad, rows, -(-rows // BAD_EVERY_ROWS)))
+    turns = ((clean, 0), (bad, -(-rows // BAD_EVERY_ROWS)))
+    for turn in range(rounds):
+        # Each goes first as often as the other: the server may still write what the one before has brought.
+        for which in (0, 1) if turn % 2 else (1, 0):
+            path, refused_rows = turns[which]
+            seconds[which].append(_import(rig, name, path, rows, refused_rows))
     return seconds
 
 
