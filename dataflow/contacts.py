@@ -3,6 +3,7 @@
 How many rows at a time are held against the rule is left to `verdicts`.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, Self
 
@@ -53,6 +54,13 @@ def check_storable(value: str) -> None:
         raise ValidationError(Fault(BAD_ENCODING, f"Contains {what}, which is not a character")) from error
 
 
+#: `ann@example.org.` and `ann@example`; of plain signs, and so short that no part of it can be too long.
+_WITHOUT_END: Final = re.compile(
+    r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@[a-z0-9]+(?P<end>(?:\.[a-z0-9]+)*\.\.?)?", re.ASCII | re.IGNORECASE
+).fullmatch
+MAX_PLAIN_CHARACTERS: Final = 63
+
+
 def check_not_blank(value: str) -> None:
     if not value.strip():
         raise ValidationError("Must not be empty")
@@ -61,13 +69,23 @@ def check_not_blank(value: str) -> None:
 def check_email(value: str) -> None:
     if len(value.encode()) > MAX_EMAIL_OCTETS:
         raise ValidationError(Fault(TOO_LONG, f"Invalid email format: longer than {MAX_EMAIL_OCTETS} octets"))
-    if "@" not in value and value.isascii():
-        # The library says the same, and takes 5 us more for what is wrong most often.
-        raise ValidationError(Fault(INVALID_EMAIL, "Invalid email format: An email address must have an @-sign."))
+    if (usual := _usual_fault(value)) is not None:
+        raise ValidationError(Fault(INVALID_EMAIL, f"Invalid email format: {usual}"))
     try:
         email_validator.validate_email(value, check_deliverability=False, allow_quoted_local=True, strict=True)
     except email_validator.EmailNotValidError as error:
         raise ValidationError(Fault(INVALID_EMAIL, f"Invalid email format: {error}")) from error
+
+
+def _usual_fault(value: str) -> str | None:
+    """What is wrong most often, in the library's words: it takes 5 us more for the first, and 20 for the others."""
+    if "@" not in value and value.isascii():
+        return "An email address must have an @-sign."
+    if len(value) <= MAX_PLAIN_CHARACTERS and (found := _WITHOUT_END(value)):
+        if found["end"]:
+            return "An email address cannot end with a period."
+        return "The part after the @-sign is not valid. It should have a period."
+    return None
 
 
 def check_length(characters: int) -> Callable[[str], None]:

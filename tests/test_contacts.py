@@ -3,6 +3,7 @@
 import re
 from uuid import UUID
 
+import email_validator
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -267,3 +268,16 @@ def test_escaping_is_undone_by_copy_and_leaves_no_bare_separator(text: str) -> N
 def test_a_text_that_looks_like_null_or_the_end_of_the_data_stays_text() -> None:
     assert escape("\\N") == "\\\\N"
     assert escape("\\.") == "\\\\."
+
+
+@quick
+@example("ann@example.org..")
+@example("ann@localhost")
+@example("a" * 61 + "@b")
+@given(st.from_regex(contacts._WITHOUT_END.__self__, fullmatch=True))
+def test_what_is_wrong_most_often_is_told_in_the_librarys_words(address: str) -> None:
+    told = contacts._usual_fault(address)
+    with pytest.raises(email_validator.EmailNotValidError) as caught:
+        email_validator.validate_email(address, check_deliverability=False, allow_quoted_local=True, strict=True)
+    assert told in (str(caught.value), None)
+    assert told or len(address) > contacts.MAX_PLAIN_CHARACTERS
