@@ -74,10 +74,7 @@ def _load(connection: Connection, attempt: Attempt, options: Options, judged: It
             copied = _copy(connection, attempt, good, "copy_contacts", contacts.escape(attempt.job.source))
         if tally.rows_read == tally.rows_rejected:
             refused = f"all {tally.rows_rejected} rows were refused" if tally.rows_rejected else "it has no rows"
-            mapped = (
-                " None has what mapping names." if options.mapping and "mapping" not in tally.findings.facts else ""
-            )
-            raise NoContacts(f"There is not one contact in the file: {refused}.{mapped}")
+            raise NoContacts(f"There is not one contact in the file: {refused}.{_unmapped(attempt, options)}")
         attempt.rejects.write(connection, attempt.job.id)
         attempt.check()
         # Others wait for a merge until this transaction ends: nothing that takes time may follow.
@@ -85,6 +82,12 @@ def _load(connection: Connection, attempt: Attempt, options: Options, judged: It
         attempt.check()
         attempt.is_settling = True
         jobs.succeed(connection, attempt.job, tally)
+
+
+def _unmapped(attempt: Attempt, options: Options) -> str:
+    """What to say of a mapping that no row of JSON fits: a table without its columns is refused as a whole."""
+    is_fitting = "mapping" in attempt.tally.findings.facts or attempt.job.format not in ("json", "ndjson")
+    return " None has both members that mapping asks for." if options.mapping and not is_fitting else ""
 
 
 def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options, copied: int) -> None:

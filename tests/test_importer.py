@@ -315,7 +315,10 @@ def test_a_mapping_that_no_row_has_is_blamed_for_a_file_without_contacts(
     claim: Callable[..., Job], load: Callable[[Job], Attempt]
 ) -> None:
     rows = b'{"name":"Ann","email":"a@example.com"}\n'
-    with pytest.raises(NoContacts, match=r"1 rows were refused\. None has what mapping names\."):
+    with pytest.raises(NoContacts, match=r"1 rows were refused\. None has both members that mapping asks for\."):
         load(claim(rows, "ndjson", mapping={"name": ["called"]}))
     with pytest.raises(NoContacts, match=r"refused\.$"):
         load(claim(b'{"name":"","email":"a@example.com"}\n', "ndjson", mapping={"name": ["name"]}))
+    card = b"BEGIN:VCARD\nVERSION:3.0\nEMAIL:nowhere\nEND:VCARD\n"
+    with pytest.raises(NoContacts, match=r"refused\.$"):
+        load(claim(card, "vcard", mapping={"name": ["email"]}))

@@ -140,7 +140,7 @@ def _is_there(keys: Sequence[str], key: str) -> bool:
     except MissingColumns:
         return False
     except AmbiguousColumns:
-        pass
+        return True  # more than once
     return True
 
 

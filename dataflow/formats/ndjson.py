@@ -145,7 +145,7 @@ def _columns_of_objects(rows: Sequence[dict[str, object]], members: Members) -> 
         try:
             columns = list(map(_get_name, rows)), list(map(_get_email, rows))
         except KeyError:
-            pass
+            pass  # some call them otherwise, or lack one: what each row has is looked at below
         else:
             members.note(rows)
             return columns
