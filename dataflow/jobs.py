@@ -8,8 +8,9 @@ belongs to another attempt: LeaseLost, and nothing of this one may be kept. Cont
 a zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
 sql/migrations/0003_job_triggers.sql and the later ones that replace their functions.
 
-`failures` is the retry budget, `losses` counts the workers that died with the job. Jobs of workers that are gone are
-left to `leases`, undoing an import to `reverts`, what becomes of files and of old rows to `retention`.
+`failures` is the retry budget, `losses` counts the workers that died with the job: the first is put down to the
+platform, from the second on the job runs alone. Jobs of workers that are gone are left to `leases`, undoing an import to
+`reverts`, what becomes of files and of old rows to `retention`.
 
 Every function runs on the connection it is given, in whatever transaction is open there.
 """
@@ -41,7 +42,7 @@ class Job:
     attempt: int  #: the fencing token of this claim
     failures: int
     max_failures: int
-    losses: int  #: workers that died with it; a job that has any runs alone
+    losses: int  #: workers that died with it
     source: str
     object_key: str
     bytes_total: int
@@ -52,6 +53,11 @@ class Job:
     of_job: UUID | None  #: the import that a revert undoes
     first_contact_id: UUID | None  #: of a revert: where it goes on
     last_contact_id: UUID | None
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether its file may be what kills workers, so that no other job may be lost with it; as in claim_job.sql."""
+        return self.losses > 1
 
 
 _JOB_FIELDS = [f.name for f in fields(Job)]
