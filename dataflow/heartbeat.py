@@ -14,6 +14,7 @@ from dataflow import db, jobs
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
 from dataflow.errors import DatabaseError, LeaseLost
+from dataflow.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ INTERVAL_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Writes heartbeat_at and the progress of every running attempt, once in each interval."""
+    """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot."""
 
     def __init__(self, url: str, role: str, attempts: Callable[[], Iterable[Attempt]], interval_seconds: float) -> None:
         self._url = url
@@ -41,20 +42,23 @@ class Heartbeat:
         self._thread.join(0.5)
 
     def _run(self) -> None:
-        spent = 0.0
-        while not self._stopping.wait(max(self._interval_seconds - spent, 0.0)):
+        pause_seconds, outage = self._interval_seconds, Outage()
+        while not self._stopping.wait(pause_seconds):
             began = time.monotonic()
             try:
                 self._beat_all()
+                pause_seconds = max(self._interval_seconds - (time.monotonic() - began), 0.0)
             except DatabaseError as error:
-                # One missed round is nothing; the next one connects again.
-                logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
+                # One missed round is nothing; the next one, which is soon, connects again.
+                pause_seconds = min(outage.next_pause_seconds(), self._interval_seconds)
+                if outage.is_news():
+                    logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
                 self._disconnect()
             except Exception:
                 # Whatever it is: without beats every import of this worker would be given up.
                 logger.exception("heartbeat broke")
+                pause_seconds = self._interval_seconds
                 self._disconnect()
-            spent = time.monotonic() - began
         self._disconnect()
 
     def _beat_all(self) -> None:

@@ -9,8 +9,8 @@ a zombie that is overtaken rolls its own rows back. Triggers keep a row legal wh
 sql/migrations/0003_job_triggers.sql and the later ones that replace their functions.
 
 `failures` is the retry budget, `losses` counts the workers that died with the job: the first is put down to the
-platform, from the second on the job runs alone. Jobs of workers that are gone are left to `leases`, undoing an import to
-`reverts`, what becomes of files and of old rows to `retention`.
+platform, from the second on the job runs alone. Jobs of workers that are gone are left to `leases`, undoing an import
+to `reverts`, what becomes of files and of old rows to `retention`.
 
 Every function runs on the connection it is given, in whatever transaction is open there.
 """

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataflow import db, retention
 from dataflow.config import Config
 from dataflow.db import Connection
-from dataflow.errors import DataFlowError, StorageError
+from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError
+from dataflow.outage import Outage
 from dataflow.retention import Leftover
 from dataflow.storage import Storage
 
@@ -26,7 +27,7 @@ DAY_SECONDS = 86_400.0
 
 
 class Sweep:
-    """A round after every wait of half to all of EVERY_SECONDS, the first included."""
+    """A round after every wait of half to all of EVERY_SECONDS, the first included; without a database soon again."""
 
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config
@@ -46,13 +47,19 @@ class Sweep:
         self._stopping.set()
 
     def _run(self) -> None:
+        outage, is_away = Outage(), False
         while True:
             # Spread, because all workers start together after a deployment.
-            if self._stopping.wait(EVERY_SECONDS * random.uniform(0.5, 1.0)):  # noqa: S311 - guards nothing
+            every_seconds = EVERY_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - guards nothing
+            if self._stopping.wait(outage.next_pause_seconds() if is_away else every_seconds):
                 return
+            is_away = False
             try:
                 self.sweep()
             except DataFlowError as error:
+                is_away = isinstance(error, DatabaseUnavailable)
+                if is_away and not outage.is_news():
+                    continue
                 logger.warning("sweep ended early", extra={"code": error.code, "error": error.message})
             except Exception:
                 # Whatever it is, there is a next round.

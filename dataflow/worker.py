@@ -8,7 +8,6 @@ claimed jobs is left to `crew`, what keeps them ours to `heartbeat`, and what to
 import gc
 import logging
 import os
-import random
 import secrets
 import select
 import signal
@@ -26,6 +25,7 @@ from dataflow.db import Connection
 from dataflow.errors import DatabaseError, ImportStopped
 from dataflow.heartbeat import Heartbeat
 from dataflow.jobs import Job
+from dataflow.outage import Outage
 from dataflow.recovery import Recovery
 from dataflow.slot import Slot
 from dataflow.storage import Storage
@@ -34,8 +34,6 @@ from dataflow.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-#: First and longest wait before connecting again, in seconds.
-RECONNECT_SECONDS = (0.1, 10.0)
 #: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
 HEARING_SECONDS = 2.0
 #: A claim takes milliseconds; it is given up after this long, so that the loop can stop.
@@ -94,9 +92,8 @@ class Worker:
 
     def _serve_until_stopped(self, once: bool) -> None:
         """Serve, connecting again for as long as the database comes and goes; with `once` its absence is an error."""
-        delay, longest = RECONNECT_SECONDS
+        outage = Outage()
         while not self._stop_signals:
-            began = time.monotonic()
             try:
                 with self._connect("listen") as listener:
                     self._listen(listener)
@@ -108,12 +105,11 @@ class Worker:
                     raise
                 self._crew.drop_idle()
                 self._recovery.close()
-                if time.monotonic() - began > longest:
-                    delay = RECONNECT_SECONDS[0]
-                cause = str(error.__cause__ or error).strip().partition("\n")[0]
-                logger.warning("database lost", extra={"error": cause, "retry_seconds": round(delay, 1)})
-                self._wait([], delay * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnects, guards nothing
-                delay = min(2 * delay, longest)
+                pause_seconds = outage.next_pause_seconds()
+                if outage.is_news():
+                    cause = str(error.__cause__ or error).strip().partition("\n")[0]
+                    logger.warning("database lost", extra={"error": cause, "retry_seconds": round(pause_seconds, 2)})
+                self._wait([], pause_seconds)
 
     def _listen(self, listener: Connection) -> None:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""

@@ -238,9 +238,9 @@ def test_its_thread_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 #: statements may take as long as the first argument says.
 HASTY_WORKER = """
 import sys
-from dataflow import cli, recovery, watchdog, worker
+from dataflow import cli, outage, recovery, watchdog, worker
 watchdog.LOOP_SECONDS, watchdog.LOOK_SECONDS, watchdog.SAYING_SECONDS = 1.0, 0.05, 0.5
-worker.RECONNECT_SECONDS = (0.1, 0.2)
+outage.PAUSE_SECONDS = (0.1, 0.2)
 worker.CLAIM_SECONDS = recovery.LOOK_SECONDS = float(sys.argv[1])
 sys.exit(cli.main(["worker"]))
 """
