@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 #: Of an answer that is no object; whatever a gateway sends beyond that is of no use.
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_IDLE_LINES = 4
+#: A line that has been idle for longer is not used again: what is between us and the server may have forgotten it, and
+#: nobody would tell.
+KEPT_SECONDS = 15.0
+#: What may be sent again without a look at what became of it.
+REPEATABLE = ("GET", "HEAD", "DELETE", "OPTIONS")
 #: What reading from or writing to a server can raise: requests' own, urllib3's from a streamed body, the socket's.
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
 
@@ -118,13 +123,16 @@ class Api:
             if len(self._idle) >= MAX_IDLE_LINES or line.is_cut:
                 line.close()
             else:
+                line.kept_since = time.monotonic()
                 self._idle.append(line)
 
     def _idle_line(self) -> Line | None:
         with suppress(IndexError):
-            while (line := self._idle.pop()).is_cut:
+            while True:
+                line = self._idle.pop()
+                if not line.is_cut and time.monotonic() - (line.kept_since or 0.0) <= KEPT_SECONDS:
+                    return line
                 line.close()
-            return line
         return None
 
     def send(self, line: Line, request: Request, limits: Timeout) -> requests.Response:
@@ -132,6 +140,19 @@ class Api:
 
         :raises NotConnected, StorageUnavailable: when no answer begins.
         """
+        try:
+            return self._request(line, request, limits)
+        except StorageUnavailable as error:
+            if not _has_gone_stale(line, error):
+                raise
+            # Those beside it were kept as long, and will not be any better.
+            _close_all(self._idle)
+            if request.method not in REPEATABLE:
+                raise
+        # No attempt has failed yet: the server has not answered because it was not there any more.
+        return self._request(line, request, limits)
+
+    def _request(self, line: Line, request: Request, limits: Timeout) -> requests.Response:
         try:
             return line.session.request(
                 request.method,
@@ -168,8 +189,15 @@ class Api:
 
 
 def _close_all(lines: deque[Line]) -> None:
-    while lines:
-        lines.pop().close()
+    with suppress(IndexError):
+        while True:
+            lines.pop().close()
+
+
+def _has_gone_stale(line: Line, error: StorageUnavailable) -> bool:
+    """Whether a connection that was kept had ended before the request, with its server or on the way."""
+    is_ended = isinstance(error.__cause__, requests.ConnectionError) and not isinstance(error, NotConnected)
+    return is_ended and line.kept_since is not None and not line.is_cut
 
 
 def unreachable(error: Exception) -> StorageUnavailable:
