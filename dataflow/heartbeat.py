@@ -81,10 +81,24 @@ class Heartbeat:
         with db.translated():
             jobs.beat(connection, attempt.job, attempt.tally, self._interval_seconds)
             attempt.confirmed = asked_at
-            if attempt.merging_pid is not None:
-                with db.limited(connection, self._interval_seconds):
-                    found = connection.execute(query("merge_moves"), {"pid": attempt.merging_pid})
-                    attempt.merge_looks += found.rowcount
+            self._look_at_server(connection, attempt)
+
+    def _look_at_server(self, connection: Connection, attempt: Attempt) -> None:
+        """Find out what its server process does, while it merges or when nothing has come of it since the last look."""
+        is_still, attempt.last_position = attempt.position == attempt.last_position, attempt.position
+        pid = attempt.merging_pid or (attempt.job.backend_pid if is_still else None)
+        if pid is None:
+            attempt.waits_for = None
+            return
+        with db.limited(connection, self._interval_seconds):
+            found = connection.execute(query("server_at_work"), {"pid": pid}).fetchone()
+        waits_for = found["waits_for"] if found else None
+        if waits_for and waits_for != attempt.waits_for:
+            log = {"job_id": str(attempt.job.id), "waits_for": waits_for}
+            logger.info(f"{attempt.job.kind} waits", extra=log)
+        attempt.waits_for = waits_for
+        if found and found["is_at_work"] and attempt.merging_pid is not None:
+            attempt.merge_looks += 1
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -53,6 +53,7 @@ class Job:
     of_job: UUID | None  #: the import that a revert undoes
     first_contact_id: UUID | None  #: of a revert: where it goes on
     last_contact_id: UUID | None
+    backend_pid: int | None = None  #: the server process that does the work; None behind a pooler
 
     @property
     def runs_alone(self) -> bool:
