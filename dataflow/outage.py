@@ -1,4 +1,4 @@
-"""How soon a worker asks again for a database that is away: at once, then never more than a second later.
+"""How soon a worker asks again for a database that is away: at once, then again and again within a second.
 
 Servers come back when they please, and whoever has learned to be patient by then keeps everybody waiting: the pauses
 stay short however long it takes. Told of it is not every attempt.
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 #: First and longest pause between two attempts, in seconds.
-PAUSE_SECONDS = (0.1, 1.0)
+PAUSE_SECONDS = (0.1, 0.5)
 #: An outage that lasts is told again after this long.
 TELL_SECONDS = 10.0
 

@@ -16,7 +16,7 @@ def test_pauses_stay_below_a_second_however_long_the_outage_lasts(outage_seconds
         pauses.append(outage.next_pause_seconds())
         clock.now += pauses[-1]
     assert max(pauses) <= 1
-    assert len(pauses) <= 2 * outage_seconds + 5, "nor is an absent server asked without a break"
+    assert len(pauses) <= 4 * outage_seconds + 5, "nor is an absent server asked without a break"
 
 
 def test_the_first_pause_of_every_outage_is_short() -> None:

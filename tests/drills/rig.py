@@ -130,10 +130,10 @@ class Rig:
         waiting = "id = %s AND state = 'queued' AND run_at > clock_timestamp()"
         self.connection.execute(f"UPDATE jobs SET run_at = clock_timestamp() WHERE {waiting}".encode(), [sent.id])
 
-    def restart(self, is_crash: bool) -> None:
+    def restart(self, is_crash: bool, away_seconds: float = 0.0) -> None:
         """Restart the server, which has to be the drill's own."""
         self.disconnect()
-        self.ground.restart(is_crash)
+        self.ground.restart(is_crash, away_seconds)
 
     def disconnect(self) -> None:
         """Close the drill's connection; the next use opens another."""

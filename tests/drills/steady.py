@@ -19,6 +19,8 @@ from tests.storage_double.process import StorageDouble
 
 BAR_SECONDS = 30.0
 WORKERS, SLOTS, MOST_UNFINISHED = 3, 4, 9
+#: Of an import: at about 5,000 rows a second, from a moment up to long enough to lose several workers.
+SIZES_ROWS = (300, 3_000, 10_000, 40_000)
 ROUND_SECONDS, REST_SECONDS = 20.0, 90.0
 #: Between two faults, and until what was stopped or stalled goes on.
 PAUSE_SECONDS, HELD_SECONDS = (0.3, 2.0), (1.0, 8.0)
@@ -62,7 +64,7 @@ class Steady:
                 random.choice(faults)()
                 fault_at = time.monotonic() + random.uniform(*PAUSE_SECONDS)
             if len(self._unfinished()) < MOST_UNFINISHED:
-                self.rig.put(rows=random.choice((300, 3000, 9000)))
+                self.rig.put(rows=random.choice(SIZES_ROWS))
             time.sleep(0.05)
 
     def rest(self) -> None:
