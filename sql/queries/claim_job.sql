@@ -3,12 +3,13 @@
 -- 10,000 jobs that are not due).
 -- Run on the connection that will do the COPY, so that the backend recorded is the one that holds the work; behind a
 -- pooler that is somebody else's, and none is recorded. A job that has lost two workers runs alone, so only an idle
--- worker gets it. After two seconds the idle take it before all others, and busy ones take nothing until they are idle:
--- for 28 seconds, which is enough for small imports and short enough for whoever waits behind them. If somebody has
--- a longer one, again after a minute, for ten minutes of every hour: more would let one such job hold up everything.
+-- worker gets it, and takes it before all others: it may not be idle again soon. If none is within two seconds, busy ones
+-- take nothing until they are: for 28 seconds, which is enough for small imports and short enough for whoever waits
+-- behind them. For longer ones again after a minute, for ten minutes of every hour: more would let one such job hold up
+-- everything.
 WITH alone AS MATERIALIZED (
     SELECT id FROM jobs
-    WHERE %(is_idle)s AND state = 'queued' AND losses > 1 AND run_at <= statement_timestamp() - INTERVAL '2 seconds'
+    WHERE %(is_idle)s AND state = 'queued' AND losses > 1 AND run_at <= statement_timestamp()
     ORDER BY run_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED

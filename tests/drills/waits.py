@@ -36,8 +36,8 @@ class Waits:
         now = time.time()
         self._touches += [(job_id, now) for job_id in jobs]
 
-    def seconds(self, connection: Connection) -> list[float]:
-        """Every wait of every job: from the last fault or its `run_at` until a worker had it, or it had ended.
+    def all(self, connection: Connection) -> list[tuple[float, UUID]]:
+        """The seconds of every wait: from the last fault or its `run_at` until a worker had the job, or it had ended.
 
         Of a job that a fault has touched and left with its worker, the rest of its import counts as well.
         """
@@ -49,9 +49,9 @@ class Waits:
             if state in _DUE:
                 since[job_id] = max(since.get(job_id, 0.0), at, run_at)
             elif state == "running" and job_id in since:
-                found.append(max(at - max(since.pop(job_id), run_at), 0.0))
+                found.append((max(at - max(since.pop(job_id), run_at), 0.0), job_id))
             elif state in FINAL_STATES and job_id in since:
-                found.append(max(at - since.pop(job_id), 0.0))
+                found.append((max(at - since.pop(job_id), 0.0), job_id))
         return found
 
 
