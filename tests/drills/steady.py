@@ -19,7 +19,7 @@ from tests.processes import eventually
 from tests.storage_double.process import StorageDouble
 
 BAR_SECONDS = 30.0
-WORKERS, SLOTS, MOST_UNFINISHED, KINDS = 3, 4, 9, 3
+WORKERS, SLOTS, MOST_UNFINISHED, KINDS = 3, 10, 18, 3
 #: Of an import: at about 5,000 rows a second, from a moment up to long enough to lose several workers.
 SIZES_ROWS = (300, 3_000, 10_000, 20_000)
 ROUND_SECONDS, REST_SECONDS = 20.0, 90.0
