@@ -1,4 +1,4 @@
-"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention.
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention, counts.
 
 A thread of every worker that stays, connected only while it works; two that remove the same do no harm. What is over is
 decided by `retention`. A storage that fails is asked again in the next round.
@@ -9,7 +9,7 @@ import random
 import threading
 from collections.abc import Iterator
 
-from dataflow import db, retention
+from dataflow import db, jobs, retention
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import DataFlowError, StorageError
@@ -68,12 +68,19 @@ class Sweep:
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
             for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})
+            self._fold_counts(connection)
             for leftover in self._leftovers(connection):
                 if self._stopping.is_set():
                     return
                 self._remove(connection, leftover)
             if self._config.job_retention_days:
                 self._delete_old_jobs(connection)
+
+    def _fold_counts(self, connection: Connection) -> None:
+        are_left = True
+        while are_left and not self._stopping.is_set():
+            with db.limited(connection, STATEMENT_SECONDS):
+                are_left = jobs.fold_counts(connection)
 
     def _leftovers(self, connection: Connection) -> Iterator[Leftover]:
         last: Leftover | None = None
