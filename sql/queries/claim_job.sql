@@ -27,10 +27,11 @@ UPDATE jobs
 SET state = 'running', attempt = attempt + 1, worker = %(worker)s,
     backend_pid = CASE WHEN %(is_direct)s THEN pg_backend_pid() END,
     backend_start = CASE WHEN %(is_direct)s
-        THEN (SELECT a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()) END,
+        THEN (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a) END,
     started_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
     rows_read = 0, rows_imported = 0, rows_updated = 0, rows_skipped = 0, rows_rejected = 0, rows_not_imported = 0,
     bytes_done = 0, issues = '[]', error = NULL
 FROM (SELECT id FROM alone UNION ALL SELECT id FROM due) claimed
 WHERE jobs.id = claimed.id
-RETURNING jobs.*
+RETURNING jobs.id, kind, attempt, failures, max_failures, losses, source, object_key, bytes_total, format, digests,
+          options, request_id, of_job, first_contact_id, last_contact_id
