@@ -4,8 +4,9 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -431,7 +432,9 @@ def test_two_sweeps_at_once_remove_everything_and_harm_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "dataflow.sweep")
-    over, kept = [keep("failed", 2 * DAY_SECONDS) for _ in range(12)], keep("failed")
+    for _ in range(12):
+        keep("failed", 2 * DAY_SECONDS)
+    kept = keep("failed")
     config = make_config(OBJECT_RETENTION_DAYS=1, JOB_RETENTION_DAYS=1)
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(lambda sweep: sweep.sweep(), [Sweep(config, storage, ROLE) for _ in range(2)]))
@@ -475,7 +478,10 @@ def test_a_job_that_is_forgotten_keeps_neither_its_file_nor_what_was_said_of_its
 def published(connection: db.Connection) -> dict[str, float]:
     """The samples of /metrics that count contacts."""
     registry = CollectorRegistry()
-    registry.register(JobsCollector(lambda: jobs.totals(connection)))
+    connected: Future[None] = Future()
+    totals: Future[dict[str, Any]] = Future()
+    totals.set_result(jobs.totals(connection))
+    registry.register(JobsCollector(lambda: connected, lambda: totals, 0.0))
     samples = [sample for family in registry.collect() for sample in family.samples]
     counters = [sample for sample in samples if sample.name.endswith("_total")]
     return {"".join([sample.name, *sample.labels.values()]): sample.value for sample in counters}
