@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dataflow import __version__
 from dataflow.config import Config
-from dataflow.errors import DatabaseUnavailable, DataFlowError
+from dataflow.errors import DataFlowError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,9 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _hint(error: DataFlowError) -> str:
     """What the message cannot know: what the driver said, and that nobody has named a database."""
-    if not isinstance(error, DatabaseUnavailable) or error.__cause__ is None:
+    from dataflow.database_errors import connection_failure
+
+    if (reason := connection_failure(error)) is None:
         return ""
-    reason = str(error.__cause__).strip().partition("\n")[0]
     unset = "" if os.environ.get("DATABASE_URL") else " DATABASE_URL is not set; is `dataflow run` running?"
     return f" ({reason}){unset}"
 

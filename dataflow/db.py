@@ -1,4 +1,4 @@
-"""Postgres: connections, statements by name, migrations, and the one place where its errors become ours.
+"""Postgres: connections, statements by name, migrations.
 
 What the statements mean is left to `jobs` and to whoever is handed a connection.
 """
@@ -17,7 +17,8 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from dataflow.errors import DatabaseError, DatabaseUnavailable, MigrationFailed, StatementCancelled
+from dataflow.database_errors import translate
+from dataflow.errors import DatabaseUnavailable, MigrationFailed, StatementCancelled
 
 Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
@@ -43,14 +44,6 @@ _ARGUMENTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-#: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources but for configured
-#: limits (53400), operator intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's
-#: error, and a table that is missing while somebody restores it.
-_RESOURCES = ("53000", "53100", "53200", "53300")
-_PASSING = ("08", "40", *_RESOURCES, "57P", "25006", "25P03", "25P04", "55P03", "58030", "42P01")
-#: Somebody has cancelled the statement (57014, query_canceled).
-_CANCELLED = "57014"
-
 _PACKAGE = Path(__file__).parent
 #: Inside the package in a wheel, beside it in a checkout and an editable install.
 SQL = next(folder for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if folder.is_dir())
@@ -182,20 +175,6 @@ def translated(passing: str | None = None) -> Iterator[None]:
         raise DatabaseUnavailable(f"No database connection within {POOL_TIMEOUT_SECONDS:g} s.") from error
     except psycopg.Error as error:
         raise translate(error, passing) from error
-
-
-def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError:
-    """Our error for a vendor error. The server's own text is kept for the operator, statement and row are not."""
-    if error.sqlstate is None:
-        if isinstance(error, psycopg.OperationalError):
-            return DatabaseUnavailable("The database cannot be reached, or the connection to it broke.")
-        return DatabaseError(f"The database driver failed ({type(error).__name__}).")
-    text = f"{error.diag.message_primary or type(error).__name__} (SQLSTATE {error.sqlstate})"
-    if error.sqlstate == _CANCELLED:
-        return StatementCancelled(f"The statement was cancelled in the database: {text}.")
-    if error.sqlstate == passing or error.sqlstate.startswith(_PASSING):
-        return DatabaseUnavailable(f"The database gave up for now: {text}.")
-    return DatabaseError(f"The database refused: {text}.")
 
 
 def migrate(url: str) -> list[str]:

@@ -16,6 +16,7 @@ import psycopg
 from dataflow import db, importer, jobs, retention, reverter
 from dataflow.attempt import Attempt
 from dataflow.config import Config
+from dataflow.database_errors import translate
 from dataflow.db import Connection, query
 from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled
 from dataflow.jobs import Job
@@ -69,7 +70,7 @@ class Slot:
         except DataFlowError as error:
             return self._settle(connection, attempt, error, log)
         except psycopg.Error as error:
-            return self._settle(connection, attempt, db.translate(error), log)
+            return self._settle(connection, attempt, translate(error), log)
         except Exception:
             # The last stop of a thread: whatever this is, the job must not stay `running`.
             logger.exception(f"{job.kind} broke", extra=log)

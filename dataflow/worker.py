@@ -22,6 +22,7 @@ import psycopg
 from dataflow import db, heartbeat, jobs, leases, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
+from dataflow.database_errors import connection_failure
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError, ImportStopped
 from dataflow.heartbeat import Heartbeat
@@ -110,7 +111,7 @@ class Worker:
                 self._recovery.close()
                 if time.monotonic() - began > longest:
                     delay = RECONNECT_SECONDS[0]
-                cause = str(error.__cause__ or error).strip().partition("\n")[0]
+                cause = connection_failure(error) or getattr(error, "message", type(error).__name__)
                 logger.warning("database lost", extra={"error": cause, "retry_seconds": round(delay, 1)})
                 self._wait([], delay * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnects, guards nothing
                 delay = min(2 * delay, longest)

@@ -18,6 +18,7 @@ import pytest
 from dataflow import db, importer, jobs, wakeups
 from dataflow.attempt import Attempt
 from dataflow.config import Config
+from dataflow.database_errors import connection_failure
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
 from dataflow.ids import uuid7
@@ -326,7 +327,40 @@ def test_an_error_of_ours_carries_neither_the_statement_nor_a_row(connection: db
     connection.execute("ALTER TABLE contacts ADD CONSTRAINT short CHECK (length(email) < 5)")
     with pytest.raises(DatabaseError) as caught, db.translated():
         connection.execute("INSERT INTO contacts (name, email, source) VALUES ('N', 'private@example.com', 's')")
-    assert "private" not in caught.value.message and "INSERT" not in caught.value.message
+    expected = "The database refused: check violation (SQLSTATE 23514, constraint short, table contacts)."
+    assert caught.value.message == expected
+
+
+RAISE_ROW = """
+CREATE FUNCTION check_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN new; END $$;
+CREATE TRIGGER check_it BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION check_it()
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "RAISE EXCEPTION 'not %', new.email",
+        "RAISE EXCEPTION 'not %', new.email USING ERRCODE = '53100', CONSTRAINT = new.email, COLUMN = new.name",
+        "RAISE EXCEPTION 'not %', new.email USING ERRCODE = 'check_violation', HINT = new.email",
+        "new.id = new.email::uuid",
+        "EXECUTE 'SELECT ' || new.email",
+    ],
+)
+def test_what_a_trigger_says_of_a_row_is_not_repeated(connection: db.Connection, body: str) -> None:
+    connection.execute(RAISE_ROW.format(body=body).encode())
+    copy_contacts = "COPY contacts (name, email, source) FROM STDIN"
+    with (
+        pytest.raises(DatabaseError) as caught,
+        db.translated(),
+        connection.cursor() as cursor,
+        cursor.copy(copy_contacts) as copy,
+    ):
+        copy.write("Ann Private\tprivate@example.com\ts\n")
+    assert "rivate" not in caught.value.message
+    assert connection_failure(caught.value) is None
+    if "EXECUTE" not in body:
+        assert "function check_it" in caught.value.message
 
 
 # An import under a role with limits of its own.

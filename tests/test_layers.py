@@ -23,7 +23,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "use cases": [{"intake", "receipt", "arrival", "door", "preview"}, {"importer", "reverter", "received", "attempt"}],
     "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
-    "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
+    "adapters": [{"storage"}, {"db", "database_errors"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
     "core": [{"", "formats", "config", "errors", "ids", "storable"}],
 }
 
@@ -35,7 +35,7 @@ LIBRARIES = {
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
     "urllib3": {"storage.supabase"},
-    "psycopg": {"db", "jobs", "wakeups", "importer", "worker", "slot"},
+    "psycopg": {"db", "database_errors", "jobs", "wakeups", "importer", "worker", "slot"},
     "psycopg_pool": {"db"},
     "ijson": {"formats.json_events"},
     "openpyxl": {"formats.workbook"},

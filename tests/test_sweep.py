@@ -472,6 +472,29 @@ def test_a_job_that_is_forgotten_keeps_neither_its_file_nor_what_was_said_of_its
         retention.forget(connection, uploading(connection))
 
 
+@pytest.mark.one_storage
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        ("database_error: The database refused: no Ann Secret here (SQLSTATE P0001).", "database_error"),
+        ("database_unavailable: The database gave up for now: Ann Secret (SQLSTATE 53100).", "database_unavailable"),
+        ("statement_cancelled: Ann Secret.", "statement_cancelled"),
+        (
+            "no_contacts: All were refused. Its refused rows could not be kept: The database refused: Ann Secret.",
+            "no_contacts: All were refused.",
+        ),
+        ("digest_mismatch: The object has 5 bytes.", "digest_mismatch: The object has 5 bytes."),
+    ],
+)
+def test_a_job_that_is_forgotten_keeps_nothing_that_the_server_may_have_said_of_a_row(
+    connection: db.Connection, error: str, left: str
+) -> None:
+    job_id = uploading(connection)
+    connection.execute("UPDATE jobs SET state = 'failed', error = %s", [error])
+    retention.forget(connection, job_id)
+    assert row(connection, job_id)["error"] == left
+
+
 # Old rows.
 
 
