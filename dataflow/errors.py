@@ -12,7 +12,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |                     InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
-    |-- DatabaseError     DatabaseUnavailable, StatementCancelled, MigrationFailed
+    |-- DatabaseError     DatabaseUnavailable, StatementCancelled, ContactsMoved, MigrationFailed
     `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, RejectsGone,
                           UploadTaken, LeaseLost, ImportStalled, ImportStopped
 """
@@ -238,6 +238,12 @@ class StatementCancelled(DatabaseError):
     """Somebody has cancelled the statement in the server (SQLSTATE 57014): a wish, not a fault to be retried."""
 
     code = "statement_cancelled"
+
+
+class ContactsMoved(DatabaseError):
+    """A trigger of the table contacts has changed the ids of new ones: the import could not be reverted."""
+
+    code = "contacts_moved"
 
 
 class MigrationFailed(DatabaseError):
