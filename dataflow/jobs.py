@@ -226,6 +226,7 @@ def page(
 
 def totals(connection: Connection) -> dict[str, Any]:
     """What the metrics publish: jobs_by_state, the rows_... of jobs that have ended, queue_oldest_seconds."""
+    connection.execute(query("prefer_indexes"))
     return connection.execute(query("job_totals")).fetchone() or {}
 
 
