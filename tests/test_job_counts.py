@@ -42,7 +42,7 @@ class Hand:
         ]
         with db.connect(self._url, "dataflow/test/hand") as connection:
             for step in range(1, steps + 1):
-                if step % 70 == 0:
+                if step == steps // 3:
                     connection.execute("TRUNCATE jobs")
                 self._pending = dict.fromkeys(COUNTS, 0)
                 is_kept = self._random.random() < 0.8
