@@ -107,11 +107,11 @@ def _as_json(row: dict[str, Any], links: dict[str, str] | None = None) -> dict[s
     """What a client sees of a job; `links` are those of `_links`, for whoever shows many."""
     shown = {camel_case(name): _plain(value) for name, value in row.items()}
     links = _links() if links is None else links
-    return {**shown, "links": {name: link.replace(_ANY, shown["jobId"]) for name, link in links.items()}}
+    return {**shown, "links": {name: link.replace(_ANY, str(row["job_id"])) for name, link in links.items()}}
 
 
 def _links() -> dict[str, str]:
-    """Where else there is something of a job, by name, for the job _ANY: to fill it in is quicker than to build each."""
+    """Where else there is something of a job, by name, for the job _ANY: filling it in is faster than building each."""
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
     views = {"self": f"{blueprint.name}.show", "rejects": "rejects.show"}
     return {name: url_for(f"{prefix}{view}", job_id=_ANY) for name, view in views.items()}
