@@ -20,6 +20,8 @@ _PASSING = ("08", "40", *_RESOURCES, "57P", "25006", "25P03", "25P04", "55P03", 
 _CANCELLED = "57014"
 #: The innermost function of a call stack: `PL/pgSQL function check_it() line 3 at RAISE`.
 _FUNCTION = re.compile(r'PL/[^\n"]*?([\w.]+)\(')
+#: Where functions raise on purpose (pl_exec.c, plpy_elog.c, plperl.c): the names are then what their author likes.
+_RAISED_IN = ("pl_", "plpy_", "plperl", "pltcl")
 #: The longest name that Postgres has, with its schema: no room for a text.
 _NAME = re.compile(r"[\w.$-]{1,127}")
 
@@ -49,13 +51,10 @@ def connection_failure(error: BaseException) -> str | None:
 def _described(error: psycopg.Error) -> str:
     """`check violation (SQLSTATE 23514, constraint short, table contacts)`."""
     condition = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).strip("_").lower()
-    diag = error.diag
-    function = _FUNCTION.match(diag.context or "")
-    named = {
-        "constraint": diag.constraint_name,
-        "column": diag.column_name,
-        "table": diag.table_name,
-        "function": function and function[1],
-    }
+    diag, named = error.diag, {}
+    if not (diag.source_file or "").startswith(_RAISED_IN):
+        named = {"constraint": diag.constraint_name, "column": diag.column_name, "table": diag.table_name}
+    if function := _FUNCTION.match(diag.context or ""):
+        named["function"] = function[1]
     names = [f"{what} {name}" for what, name in named.items() if name and _NAME.fullmatch(name)]
     return f"{condition} ({', '.join([f'SQLSTATE {error.sqlstate}', *names])})"

@@ -341,7 +341,7 @@ CREATE TRIGGER check_it BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION 
     "body",
     [
         "RAISE EXCEPTION 'not %', new.email",
-        "RAISE EXCEPTION 'not %', new.email USING ERRCODE = '53100', CONSTRAINT = new.email, COLUMN = new.name",
+        "RAISE EXCEPTION 'not %', new.email USING ERRCODE = '53100', CONSTRAINT = new.email, COLUMN = new.source",
         "RAISE EXCEPTION 'not %', new.email USING ERRCODE = 'check_violation', HINT = new.email",
         "new.id = new.email::uuid",
         "EXECUTE 'SELECT ' || new.email",
@@ -356,7 +356,7 @@ def test_what_a_trigger_says_of_a_row_is_not_repeated(connection: db.Connection,
         connection.cursor() as cursor,
         cursor.copy(copy_contacts) as copy,
     ):
-        copy.write("Ann Private\tprivate@example.com\ts\n")
+        copy.write("Ann Private\tprivate@example.com\tprivate\n")
     assert "rivate" not in caught.value.message
     assert connection_failure(caught.value) is None
     if "EXECUTE" not in body:

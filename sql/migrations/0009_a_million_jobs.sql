@@ -43,31 +43,25 @@ DROP TABLE job_totals;
 -- count by hand. Jobs by state go up and down.
 CREATE FUNCTION dataflow_count_job() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    has_ended BOOLEAN := new.finished_at IS NOT NULL;
-    had_ended BOOLEAN := TG_OP = 'UPDATE' AND old.finished_at IS NOT NULL;
+    before jobs;  -- null unless it had ended
+    after jobs;  -- null unless it has
 BEGIN
+    IF TG_OP = 'UPDATE' AND old.finished_at IS NOT NULL THEN
+        before = old;
+    END IF;
+    IF new.finished_at IS NOT NULL THEN
+        after = new;
+    END IF;
     INSERT INTO job_counts
-    SELECT (has_ended AND new.state = 'succeeded')::integer - (had_ended AND old.state = 'succeeded')::integer,
-           (has_ended AND new.state = 'failed')::integer - (had_ended AND old.state = 'failed')::integer,
-           (has_ended AND new.state = 'cancelled')::integer - (had_ended AND old.state = 'cancelled')::integer,
-           greatest(after.rows_read - before.rows_read, 0),
-           greatest(after.rows_imported - before.rows_imported, 0),
-           greatest(after.rows_updated - before.rows_updated, 0),
-           greatest(after.rows_skipped - before.rows_skipped, 0),
-           greatest(after.rows_rejected - before.rows_rejected, 0),
-           greatest(after.rows_not_imported - before.rows_not_imported, 0)
-    FROM (SELECT CASE WHEN had_ended THEN old.rows_read ELSE 0 END AS rows_read,
-                 CASE WHEN had_ended THEN old.rows_imported ELSE 0 END AS rows_imported,
-                 CASE WHEN had_ended THEN old.rows_updated ELSE 0 END AS rows_updated,
-                 CASE WHEN had_ended THEN old.rows_skipped ELSE 0 END AS rows_skipped,
-                 CASE WHEN had_ended THEN old.rows_rejected ELSE 0 END AS rows_rejected,
-                 CASE WHEN had_ended THEN old.rows_not_imported ELSE 0 END AS rows_not_imported) before,
-         (SELECT CASE WHEN has_ended THEN new.rows_read ELSE 0 END AS rows_read,
-                 CASE WHEN has_ended THEN new.rows_imported ELSE 0 END AS rows_imported,
-                 CASE WHEN has_ended THEN new.rows_updated ELSE 0 END AS rows_updated,
-                 CASE WHEN has_ended THEN new.rows_skipped ELSE 0 END AS rows_skipped,
-                 CASE WHEN has_ended THEN new.rows_rejected ELSE 0 END AS rows_rejected,
-                 CASE WHEN has_ended THEN new.rows_not_imported ELSE 0 END AS rows_not_imported) after;
+    SELECT coalesce((after.state = 'succeeded')::integer, 0) - coalesce((before.state = 'succeeded')::integer, 0),
+           coalesce((after.state = 'failed')::integer, 0) - coalesce((before.state = 'failed')::integer, 0),
+           coalesce((after.state = 'cancelled')::integer, 0) - coalesce((before.state = 'cancelled')::integer, 0),
+           greatest(after.rows_read - coalesce(before.rows_read, 0), 0),
+           greatest(after.rows_imported - coalesce(before.rows_imported, 0), 0),
+           greatest(after.rows_updated - coalesce(before.rows_updated, 0), 0),
+           greatest(after.rows_skipped - coalesce(before.rows_skipped, 0), 0),
+           greatest(after.rows_rejected - coalesce(before.rows_rejected, 0), 0),
+           greatest(after.rows_not_imported - coalesce(before.rows_not_imported, 0), 0);
     RETURN NULL;
 END
 $$;

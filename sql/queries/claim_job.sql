@@ -34,4 +34,4 @@ SET state = 'running', attempt = attempt + 1, worker = %(worker)s,
 FROM (SELECT id FROM alone UNION ALL SELECT id FROM due) claimed
 WHERE jobs.id = claimed.id
 RETURNING jobs.id, kind, attempt, failures, max_failures, losses, source, object_key, bytes_total, format, digests,
-          options, request_id, of_job, first_contact_id, last_contact_id
+          options, request_id, of_job, first_contact_id, last_contact_id, backend_pid
