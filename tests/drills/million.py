@@ -15,8 +15,8 @@ from tests.many_jobs import fill
 from tests.processes import Web
 
 ENDED, QUEUED = 1_000_000, 200_000
-#: On a quiet machine; on one that is busy, a few times as long.
-BAR_SECONDS, BUSY_BAR_SECONDS = 0.1, 0.4
+#: On a quiet machine; where more wants to run than there are processors, as much longer as that takes.
+BAR_SECONDS = 0.1
 #: An import of one contact beside CALLERS that each ask for a thousand jobs again and again.
 BESIDE_SECONDS, CALLERS = 3.0, 20
 TIMES = 7
@@ -44,8 +44,8 @@ def million_jobs(rig: Rig) -> None:
     rig.connection.execute("VACUUM job_counts")
     assert jobs.totals(rig.connection)["jobs_by_state"]["succeeded"] == ENDED * 16 // 20
     status = db.query("newest_jobs").decode().replace(":limit", "20")
-    for statement in ("SELECT * FROM job_status LIMIT 4", status):
-        _judge(statement[:40], lambda statement=statement: rig.connection.execute(statement.encode()).fetchall())
+    for name, statement in (("job_status LIMIT 4", "SELECT * FROM job_status LIMIT 4"), ("dataflow jobs", status)):
+        _judge(name, lambda statement=statement: rig.connection.execute(statement.encode()).fetchall())
     _judge_claims(rig)
     with _web(rig) as web:
         for path in PATHS:
@@ -53,12 +53,11 @@ def million_jobs(rig: Rig) -> None:
         _judge_import_beside_callers(web)
 
 
-def _judge(name: str, ask: Callable[[], object], bar_seconds: float | None = None) -> None:
-    is_busy = os.getloadavg()[0] > (os.cpu_count() or 1)
-    bar_seconds = bar_seconds or (BUSY_BAR_SECONDS if is_busy else BAR_SECONDS)
+def _judge(name: str, ask: Callable[[], object], bar_seconds: float = BAR_SECONDS) -> None:
     seconds = statistics.median(_seconds(ask) for _ in range(TIMES))
-    print(f"\n  {name:<48} {seconds * 1000:8.1f} ms", end="", flush=True)
-    assert seconds <= bar_seconds, f"{name}: {seconds:.3f} s"
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    print(f"\n  {name:<48} {seconds * 1000:8.1f} ms, bar {bar_seconds * busy * 1000:.0f}", end="", flush=True)
+    assert seconds <= bar_seconds * busy, f"{name}: {seconds:.3f} s"
 
 
 def _seconds(ask: Callable[[], object]) -> float:
