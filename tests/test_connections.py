@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_a_session_looks_after_its_client_and_keeps_no_transaction_open_for_ever
 
 
 def test_a_session_of_a_pool_has_the_same_settings(server: str) -> None:
-    with db.open_pool(server, "dataflow/web") as pool, db.borrowed(pool) as connection:
+    with closing(db.open_pool(server, "dataflow/web")) as pool, db.borrowed(pool) as connection:
         assert shown(connection, SETTINGS) == SETTINGS
 
 

@@ -23,8 +23,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "use cases": [{"intake", "receipt", "arrival", "door", "preview"}, {"importer", "reverter", "received", "attempt"}],
     "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
-    "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
-    "core": [{"", "formats", "config", "errors", "ids", "storable"}],
+    "adapters": [{"storage"}, {"db", "pool"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
+    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "storable"}],
 }
 
 #: Who may import an outside library, at all.
@@ -36,7 +36,6 @@ LIBRARIES = {
     "requests": {"storage.supabase", "client"},
     "urllib3": {"storage.supabase"},
     "psycopg": {"db", "jobs", "wakeups", "importer", "worker", "slot"},
-    "psycopg_pool": {"db"},
     "ijson": {"formats.json_events"},
     "openpyxl": {"formats.workbook"},
 }

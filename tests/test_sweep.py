@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -211,7 +212,7 @@ def test_a_request_that_comes_back_after_it_was_abandoned_is_told_and_leaves_no_
         eventually(lambda: retention.abandon_uploads(connection, 1.0))
         yield b"N,user@example.com\n"
 
-    with db.open_pool(config.database_url, "dataflow/web") as pool:
+    with closing(db.open_pool(config.database_url, "dataflow/web")) as pool:
         intake = Intake(config, pool, storage)
         with pytest.raises(UploadTaken):
             intake.receive(Arrival(pieces(), "text/csv", given={"source": "s"}))

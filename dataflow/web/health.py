@@ -22,8 +22,8 @@ def register(app: Flask) -> None:
     shared: Services = app.extensions["dataflow"]
 
     def count_workers() -> int:
-        # A connection of its own: a pool that is exhausted is no sign of a sick database.
-        with db.connect(shared.config.database_url, "dataflow/health") as connection, db.translated():
+        # On the way of an import, so that the two agree on whether there is a database.
+        with db.borrowed(shared.pool) as connection:
             return wakeups.live_workers(connection)
 
     probes = Probe(count_workers), Probe(shared.storage.check)
