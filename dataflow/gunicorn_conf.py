@@ -27,6 +27,10 @@ graceful_timeout = _config.shutdown_grace_seconds
 keepalive = 95
 #: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
 limit_request_line = 8190
+#: No header says where the application is, or how it was reached: gunicorn would take SCRIPT_NAME from any client on
+#: this machine.
+forwarded_allow_ips = forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 #: Off: it would make a socket in the home directory that nobody here uses.
 control_socket_disable = True
 #: Heartbeat files belong in memory: on a slow disk they stall the process they should watch.
