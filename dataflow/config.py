@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as typed
 
+from dataflow import peers
 from dataflow.errors import ConfigError
 
 MIB = 1024 * 1024
@@ -111,6 +112,9 @@ class Config:
     """Everything that can be set. `database_url` is always filled in: see `from_env`."""
 
     port: int = setting(whole(3000, 0, 65535))
+    host: str = setting(peers.bind_host())
+    trusted_proxies: str = setting(peers.proxies())
+    cors_origins: str = setting(peers.origins())
     database_url: str = setting(url("postgres", "postgresql"), secret=True)
     supabase_url: str = setting(web_url())
     supabase_service_role_key: str = setting(service_key(), secret=True)

@@ -7,7 +7,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     DataFlowError
     |-- ConfigError, SpoolUnavailable
     |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
-    |                     UploadStalled, ClientVanished
+    |                     UploadStalled, ClientVanished, ForeignHost, ForeignOrigin
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
@@ -104,6 +104,20 @@ class ClientVanished(RequestError):
     """The body ended before its declared length, last chunk or closing boundary."""
 
     code = "incomplete_body"
+
+
+class ForeignHost(RequestError):
+    """The service is this machine's own, and was asked under a name that is not."""
+
+    code = "foreign_host"
+    status = 403
+
+
+class ForeignOrigin(RequestError):
+    """A web page of another origin has sent the request, and CORS_ORIGINS does not name it."""
+
+    code = "foreign_origin"
+    status = 403
 
 
 class InputError(DataFlowError):

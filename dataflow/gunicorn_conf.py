@@ -11,10 +11,11 @@ from typing import Any
 
 from dataflow import logs
 from dataflow.config import Config
+from dataflow.peers import socket_address
 
 _config = Config.from_env()
 
-bind = f"0.0.0.0:{_config.port}"
+bind = socket_address(_config.host or "0.0.0.0", _config.port)  # noqa: S104 - a platform's router comes from outside
 worker_class = "gthread"
 workers = _config.web_concurrency
 #: Slow clients each hold a thread while their headers arrive; MAX_UPLOADS keeps bodies from taking all of them.
@@ -28,7 +29,7 @@ keepalive = 95
 #: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
 limit_request_line = 8190
 #: No header says where the application is, or how it was reached: gunicorn would take SCRIPT_NAME from any client on
-#: this machine.
+#: this machine. What a proxy's headers are worth, `web.origins` knows.
 forwarded_allow_ips = forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 #: Off: it would make a socket in the home directory that nobody here uses.

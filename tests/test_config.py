@@ -468,3 +468,31 @@ def test_the_embedded_url_leads_to_the_socket(folder: str):
     assert found["host"] == str(socket_dir(Path(folder)))
     assert (found["user"], found["dbname"]) == ("postgres", "postgres")
     assert Config.from_env({"DATA_DIR": folder}).is_embedded
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::", "::1", "localhost", "192.0.2.7"])
+def test_an_address_to_listen_on(host: str):
+    assert Config.from_env({"HOST": host}).host == host
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOST", "example.com"),
+        ("HOST", "[::1]"),
+        ("HOST", "127.0.0.1:3000"),
+        ("HOST", "x86_64-conda-linux-gnu"),
+        ("TRUSTED_PROXIES", "proxy.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://app.example.com/page"),
+        ("CORS_ORIGINS", "https://*.example.com"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGINS", "https://a.example https://b.example"),
+    ],
+)
+def test_what_is_no_address_proxy_or_origin_is_refused(name: str, value: str):
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"{name}: must be ")

@@ -24,7 +24,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [{"storage"}, {"db", "pool"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
-    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "storable"}],
+    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "peers", "storable"}],
 }
 
 #: Who may import an outside library, at all.

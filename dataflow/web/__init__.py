@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, request
 from prometheus_client import CollectorRegistry
+from werkzeug.exceptions import NotFound
 
 from dataflow import db, logs
 from dataflow.config import Config
@@ -45,11 +46,12 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, health, imports, jobs, metrics, rejects
+    from dataflow.web import errors, health, imports, jobs, metrics, origins, rejects
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False
     pool = db.open_pool(config.database_url, "dataflow/web")
     # Left to the garbage collector, its threads hold the process for up to 20 s at the end.
     atexit.register(pool.close)
@@ -67,7 +69,16 @@ def create_app(config: Config | None = None) -> Flask:
     health.register(app)
     if config.enable_metrics:
         metrics.register(app, counts)
+    # Last: what they refuse is counted as well.
+    app.before_request(_take_one_spelling)
+    origins.register(app, config)
     return app
+
+
+def _take_one_spelling() -> None:
+    """A path that a proxy keeps away must not come as another: werkzeug takes no notice of slashes before the first."""
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound
 
 
 def _take_request_id() -> None:
