@@ -121,3 +121,20 @@ def test_health_recovers_with_postgres(web: Web, server: str, connection: db.Con
     assert web.get("/health").status_code == 503
     on_server(server, "ALTER DATABASE {name} ALLOW_CONNECTIONS true", name)
     assert web.get("/health").status_code == 200
+
+
+def test_a_database_that_takes_no_changes_is_unhealthy_as_it_takes_no_import(
+    web: Web, server: str, connection: db.Connection
+) -> None:
+    name = connection.info.dbname
+    end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dataflow/web'"
+    on_server(server, "ALTER DATABASE {name} SET default_transaction_read_only = on", name)
+    connection.execute(end_sessions)
+    body = {"source": "crm", "data": [{"name": "Ann", "email": "ann@example.com"}]}
+    assert web.post(json=body).status_code == 503
+    answer = web.get("/health")
+    assert (answer.status_code, answer.json()["checks"]["database"]["status"]) == (503, "failed")
+    on_server(server, "ALTER DATABASE {name} RESET default_transaction_read_only", name)
+    connection.execute(end_sessions)
+    assert web.get("/health").status_code == 200
+    assert web.post(json=body).status_code == 200

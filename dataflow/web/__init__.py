@@ -53,7 +53,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False
     pool = db.open_pool(config.database_url, "dataflow/web")
-    # Left to the garbage collector, its threads hold the process for up to 20 s at the end.
+    # A goodbye, so that the server does not log connections that were lost.
     atexit.register(pool.close)
     counts = CollectorRegistry()
     storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from dataflow import db, wakeups
-from dataflow.errors import DataFlowError
+from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.web import Services
 from dataflow.web.probe import Probe
 
@@ -24,6 +24,8 @@ def register(app: Flask) -> None:
     def count_workers() -> int:
         # On the way of an import, so that the two agree on whether there is a database.
         with db.borrowed(shared.pool) as connection:
+            if db.value(connection, "is_read_only"):
+                raise DatabaseUnavailable("The database takes no changes: it is read-only.")
             return wakeups.live_workers(connection)
 
     probes = Probe(count_workers), Probe(shared.storage.check)
