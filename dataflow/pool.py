@@ -172,7 +172,8 @@ class ConnectionPool(Generic[C]):
             now = self._clock()
             if isinstance(outcome, DatabaseError):
                 self._pause_ends = now + PAUSE_SECONDS
-                if not self._server.is_starting(outcome):
+                is_latest = self._failed is None or number > self._failed[0]
+                if is_latest and not self._server.is_starting(outcome):
                     self._failed = number, outcome
             elif self._has_room() and not self._is_closed:
                 self._idle.append(_Pooled(outcome, now, now))

@@ -24,6 +24,7 @@ from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancell
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
 from dataflow.storage import Storage
+from tests.drills.swallow import Swallower
 from tests.objects import store
 from tests.processes import eventually, free_port
 from tests.test_job_states import COMPLETE, UPLOAD, row
@@ -76,6 +77,44 @@ def test_a_session_looks_after_its_client_and_keeps_no_transaction_open_for_ever
 def test_a_session_of_a_pool_has_the_same_settings(server: str) -> None:
     with closing(db.open_pool(server, "dataflow/web")) as pool, db.borrowed(pool) as connection:
         assert shown(connection, SETTINGS) == SETTINGS
+
+
+def test_a_pool_behind_a_silent_network_refuses_in_time_and_is_of_use_as_soon_as_it_is_back(server: str) -> None:
+    with Swallower(server) as network, closing(db.open_pool(network.url, "dataflow/web")) as pool:
+        with db.borrowed(pool), db.borrowed(pool):
+            pass
+        network.cut()
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="No database connection within 3 s"), db.borrowed(pool):
+            pass
+        assert time.monotonic() - began < 2 * db.POOL_TIMEOUT_SECONDS
+        network.heal()
+        began = time.monotonic()
+        with db.borrowed(pool) as connection:
+            assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+        assert time.monotonic() - began < 2
+
+
+def test_a_request_whose_network_falls_silent_ends(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(db, "SILENCE_SECONDS", 0.2)
+    with (
+        Swallower(server) as network,
+        closing(db.open_pool(network.url, "dataflow/web")) as pool,
+        pytest.raises(DatabaseUnavailable),
+        db.borrowed(pool) as connection,
+    ):
+        network.cut()
+        connection.execute("SELECT 1")
+
+
+def test_a_server_that_is_starting_is_told_from_one_that_is_not_there(server: str) -> None:
+    starting = DatabaseUnavailable("x")
+    starting.__cause__ = psycopg.OperationalError("... FATAL:  the database system is starting up")
+    away = DatabaseUnavailable("x")
+    away.__cause__ = psycopg.OperationalError("connection refused")
+    asked = db._Server(server, "x")
+    assert (asked.is_starting(starting), asked.is_starting(away)) == (True, False)
 
 
 @pytest.fixture(scope="module")
