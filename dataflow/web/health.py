@@ -23,7 +23,8 @@ def register(app: Flask) -> None:
 
     def count_workers() -> int:
         # On the way of an import, so that the two agree on whether there is a database.
-        with db.borrowed(shared.pool) as connection:
+        # Cut when nobody waits for it any more: one that hangs would speak for those asked after it.
+        with db.borrowed(shared.pool) as connection, db.deadline(connection, DEADLINE_SECONDS):
             if db.value(connection, "is_read_only"):
                 raise DatabaseUnavailable("The database takes no changes: it is read-only.")
             return wakeups.live_workers(connection)

@@ -42,6 +42,7 @@ class Traffic:
     accepted: set[str] = field(default_factory=set)
     under_way: dict[int, float] = field(default_factory=dict)  #: by thread: when what has no answer yet began
     _ended: threading.Event = field(default_factory=threading.Event)
+    _errors: list[requests.RequestException] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _count: int = 0
 
@@ -83,7 +84,10 @@ class Traffic:
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
-        """Until the block ends; an error in it is told, whatever else has gone wrong."""
+        """Until the block ends.
+
+        :raises requests.RequestException: when a request had no answer at all.
+        """
         threads = [threading.Thread(target=self._repeat, args=[self.import_one]) for _ in range(CLIENTS)]
         threads.append(threading.Thread(target=self._repeat, args=[self.look]))
         for thread in threads:
@@ -94,10 +98,15 @@ class Traffic:
             self._ended.set()
             for thread in threads:
                 thread.join()
+        if self._errors:
+            raise self._errors[0]
 
     def _repeat(self, act: Callable[[], None]) -> None:
         while not self._ended.wait(PAUSE_SECONDS):
-            act()
+            try:
+                act()
+            except requests.RequestException as error:
+                self._errors.append(error)
 
 
 @drill(bar_seconds=BAR_SECONDS, rounds=2, ground=open_ground)
