@@ -62,7 +62,6 @@ class _Pooled(Generic[C]):
     connection: C
     made_at: float
     since: float
-    is_new: bool = True
 
 
 class ConnectionPool(Generic[C]):
@@ -106,9 +105,8 @@ class ConnectionPool(Generic[C]):
             pooled = self._take(deadline)
             answers: bool | None = False
             try:
-                answers = pooled.is_new or self._server.answers(pooled.connection)
+                answers = self._server.answers(pooled.connection)
                 if answers:
-                    pooled.is_new = False
                     return pooled
             finally:
                 if not answers:

@@ -247,6 +247,22 @@ def test_a_connection_is_replaced_when_it_is_old(server: Server) -> None:
     assert 2 <= len(server.made) <= 3
 
 
+def test_a_connection_that_came_when_nobody_waited_any_more_is_looked_at_before_use(
+    connections: ConnectionPool[Connection], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_timeout_seconds", 0.1)
+    server.state = "silent"
+    with pytest.raises(DatabaseUnavailable):
+        use(connections)
+    server.state = "up"
+    server.healed.set()
+    eventually(lambda: server.made)
+    server.restart()
+    monkeypatch.setattr(connections, "_timeout_seconds", TIMEOUT_SECONDS)
+    with connections.connection() as connection:
+        assert connection.life == server.life
+
+
 def test_a_broken_connection_is_not_given_again(connections: ConnectionPool[Connection], server: Server) -> None:
     with pytest.raises(ValueError, match="on its way"), connections.connection() as connection:
         connection.close()

@@ -70,7 +70,10 @@ class _Gate:
             return
         origin = request.headers.get("Origin")
         if origin is not None and not any(is_same_place(origin, place) for place in self._places()):
-            raise ForeignOrigin(f"Pages of {origin[:100]} may not use this service: CORS_ORIGINS does not name it.")
+            raise ForeignOrigin(
+                f"Pages of {origin[:100]} may not use {self._places()[0][:100]}: CORS_ORIGINS does not name them. "
+                "Behind a proxy that asks for another Host, set TRUSTED_PROXIES."
+            )
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise ForeignOrigin("Pages of other sites may not use this service unless CORS_ORIGINS names them.")
 
