@@ -8,8 +8,8 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |-- ConfigError, SpoolUnavailable
     |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
     |                     UploadStalled, ClientVanished
-    |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
-    |                     InvalidContacts, TooManyRejects
+    |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, TakesTooLong, MissingColumns, AmbiguousColumns,
+    |                     NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
     |-- DatabaseError     DatabaseUnavailable, StatementCancelled, MigrationFailed
@@ -127,6 +127,12 @@ class ExpandsTooFar(InputError):
     """A compressed file holds more than it may."""
 
     code = "expands_too_far"
+
+
+class TakesTooLong(InputError):
+    """Reading a file goes on and on without a further row."""
+
+    code = "takes_too_long"
 
 
 class MissingColumns(InputError):

@@ -8,6 +8,7 @@ those that are there already to `merge`, and what to do about an error to `slot`
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import psycopg
 
@@ -17,6 +18,7 @@ from dataflow.config import Config
 from dataflow.db import Connection, query
 from dataflow.errors import DatabaseUnavailable, DataFlowError, InvalidContacts, NoContacts, TooManyRejects
 from dataflow.formats import read_blocks
+from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import IdRange
 from dataflow.options import Options
 from dataflow.received import verified
@@ -165,8 +167,13 @@ def _has_spoken(connection: Connection) -> bool:
 
 def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Config) -> Iterator[Verdict]:
     """The object's rows, block by block; the refused ones are counted, and kept on disk."""
-    job, tally = attempt.job, attempt.tally
-    reading = options.reading(config.max_row_bytes, config.max_expanded_bytes)
+    job, tally, limit = attempt.job, attempt.tally, TimeLimit()
+
+    def check() -> None:
+        attempt.check()
+        limit.check()
+
+    reading = replace(options.reading(config.max_row_bytes, config.max_expanded_bytes), check=check)
     for block in read_blocks(job.format, verified(reader, job, tally), reading, tally.findings):
         verdict = verdicts.judge(block)
         tally.rows_read += len(block.names)
@@ -179,3 +186,4 @@ def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Co
                     f"{options.max_rejects}: is this the file that was meant? See its rejects."
                 )
         yield verdict
+        limit.note_rows(len(block.names))
