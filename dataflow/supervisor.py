@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from dataflow import allocator
 from dataflow.child import Child, ChildProcess
 from dataflow.config import Config
 from dataflow.embedded import EmbeddedPostgres
@@ -73,7 +74,7 @@ class _Supervisor:
         # libpq fills what a URL leaves open from PGPORT, PGHOSTADDR, ..., which never mean our own server.
         hidden = {name for name in os.environ if config.is_embedded and name.startswith("PG")}
         inherited = {name: value for name, value in os.environ.items() if name not in hidden}
-        self._environ = {**inherited, "DATABASE_URL": config.database_url}
+        self._environ = allocator.environment({**inherited, "DATABASE_URL": config.database_url})
 
     def run_once(self, child: Child) -> int:
         """Run `child` to its end and return its exit code, or 0 when a signal came first."""

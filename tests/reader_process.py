@@ -1,6 +1,6 @@
 """A process that reads files, and how much memory it takes for each, seen from outside. Linux only.
 
-The peak is the kernel's (VmHWM), set back before each file; idle is what the process has after an ordinary one.
+The peak is the kernel's (VmHWM), set back before each file.
 """
 
 import re
@@ -44,11 +44,12 @@ class ReaderProcess:
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self._process = process
         self._path = folder / "file"
+        self.idle_mib = 0.0
 
     def read(self, format_name: str, content: bytes) -> tuple[str, float]:
-        """What came of a file, and by how many MiB the memory has grown for it at most."""
+        """What came of a file, and how many MiB the process had above its idle ones meanwhile."""
         self._path.write_bytes(content)
-        process, before_mib = self._process, self._status_mib("VmRSS")
+        process = self._process
         Path(f"/proc/{process.pid}/clear_refs").write_text("5")
         assert process.stdin is not None
         assert process.stdout is not None
@@ -56,7 +57,15 @@ class ReaderProcess:
         process.stdin.flush()
         outcome = process.stdout.readline().strip()
         assert outcome, "the process has ended"
-        return outcome, self._status_mib("VmHWM") - before_mib
+        return outcome, self._status_mib("VmHWM") - self.idle_mib
+
+    def kept_mib(self) -> float:
+        """What it has more than that, while it reads nothing."""
+        return self._status_mib("VmRSS") - self.idle_mib
+
+    def note_idle(self) -> None:
+        """What it has now is what is ordinary."""
+        self.idle_mib = self._status_mib("VmRSS")
 
     def _status_mib(self, name: str) -> float:
         status = Path(f"/proc/{self._process.pid}/status").read_text()

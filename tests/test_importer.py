@@ -1,10 +1,12 @@
 """From a stored object to contacts: all of it in one transaction, or none of it."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +26,10 @@ from dataflow.errors import (
     NoContacts,
     ObjectMissing,
     RowTooLarge,
+    TakesTooLong,
 )
 from dataflow.formats.rows import PIECE_BYTES
+from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
 from dataflow.storage import Storage
@@ -97,6 +101,14 @@ def assert_untouched(connection: db.Connection, job: Job) -> None:
     """Nothing imported, the job still this attempt's to settle, the connection still usable."""
     assert count(connection) == 0
     assert state_of(connection, job.id)["state"] == "running"
+
+
+def test_a_file_that_takes_too_long_without_a_row_fails_its_job(
+    claim: Callable[..., Job], load: Callable[[Job], Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "TimeLimit", partial(TimeLimit, clock=partial(next, itertools.count(step=30.0))))
+    with pytest.raises(TakesTooLong, match="60 s"):
+        load(claim(many(1) + b"\n" * (5 * PIECE_BYTES) + b"Ann,ann@example.org\n"))
 
 
 def test_contacts_and_job_commit_together_with_their_range(
