@@ -8,7 +8,8 @@ times the computing. Other C libraries do not know the variable.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 _ARENAS: Final = "MALLOC_ARENA_MAX"
@@ -33,3 +34,20 @@ def begin_again() -> None:
     """
     if not is_set(os.environ):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment(os.environ))
+
+
+def give_back() -> None:
+    """Return what is free to the system, after work that may have taken much. Takes a millisecond or two.
+
+    glibc does that by itself only at the end of an arena; for other C libraries there is nothing to do.
+    """
+    if (trim := _trim()) is not None:
+        trim(0)
+
+
+@lru_cache
+def _trim() -> Callable[[int], object] | None:
+    import ctypes  # half a megabyte, for those who call this
+
+    trim: Callable[[int], object] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim

@@ -7,9 +7,10 @@ behind the file of a form there may be fields, which count as well.
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from threading import BoundedSemaphore
 from typing import Any, Final
 
-from dataflow import verdicts
+from dataflow import allocator, verdicts
 from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.door import JsonDoor
@@ -29,6 +30,8 @@ MAX_ROWS: Final = 20
 MAX_WORKBOOK_BYTES: Final = 4 * 1024 * 1024
 #: Of a form's file, read for the fields behind it. curl and browsers send them in the order in which they are given.
 MAX_FORM_BYTES: Final = 32 * 1024 * 1024
+#: Contents are looked at one or two at a time: more of them only compute by turns, and each may take 20 MiB meanwhile.
+_LOOKING: Final = BoundedSemaphore(2)
 
 _FIELDS_FIRST: Final = (
     f"Fields of the form behind the first {MAX_FORM_BYTES // 1024**2} MiB of its file were not looked at: "
@@ -43,6 +46,14 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     :raises UnsupportedMediaType, InputError: when importing it would be refused for what stands in its beginning.
     """
     head, is_complete, has_all_fields = _begin(arrival)
+    with _LOOKING:
+        try:
+            return _found_in(head, is_complete, has_all_fields, arrival, config)
+        finally:
+            allocator.give_back()
+
+
+def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, arrival: Arrival, config: Config) -> dict[str, Any]:
     findings = Findings()
     if arrival.is_compressed(head):
         findings.facts["compression"] = "gzip"

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, importer, jobs, retention, reverter
+from dataflow import allocator, db, importer, jobs, retention, reverter
 from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.db import Connection, query
@@ -57,6 +57,12 @@ class Slot:
 
     def work(self, connection: Connection, attempt: Attempt) -> bool:
         """Do the job and settle it; False when it is settled as failed. Never raises a DataFlowError."""
+        try:
+            return self._work(connection, attempt)
+        finally:
+            allocator.give_back()
+
+    def _work(self, connection: Connection, attempt: Attempt) -> bool:
         began = time.monotonic()
         job = attempt.job
         log = {"job_id": str(job.id), "attempt": job.attempt, "request_id": job.request_id}

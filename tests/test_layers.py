@@ -18,12 +18,12 @@ ROOT = Path(dataflow.__file__).parent
 #: From top to bottom. A layer is made of families; a name stands for a module, or a package with all that is in it.
 #: An import goes to a lower layer or stays within its family.
 LAYERS: dict[str, list[set[str]]] = {
-    "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo", "allocator"}],
+    "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
     "processes": [{"web"}, {"worker", "crew", "slot", "heartbeat", "recovery", "sweep", "watchdog"}, {"client"}],
     "use cases": [{"intake", "receipt", "arrival", "door", "preview"}, {"importer", "reverter", "received", "attempt"}],
     "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
-    "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
+    "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}, {"allocator"}],
     "core": [{"", "formats", "config", "errors", "ids", "storable"}],
 }
 
