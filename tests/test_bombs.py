@@ -1,5 +1,6 @@
 """Small files that are made to take memory or time are read, or refused, in a few megabytes and seconds. Linux only."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,9 +9,12 @@ from itertools import count
 
 import pytest
 
-from dataflow.errors import ImportStopped, TakesTooLong
+from dataflow.errors import ImportStopped, RowTooLarge, TakesTooLong
 from dataflow.formats import read_blocks
+from dataflow.formats.cards import MAX_CARD_LINES
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import Malformed
+from dataflow.formats.runs import MAX_COLUMNS
 from dataflow.formats.time_limit import TimeLimit
 from tests import bombs
 from tests.bomb_shapes import FILES, WORKBOOKS
@@ -125,3 +129,26 @@ def test_only_what_is_computed_counts() -> None:
     with pytest.raises(TakesTooLong):
         while True:
             limit.check()
+
+
+@pytest.mark.parametrize(("format_name", "frame"), [("ndjson", "{}\n"), ("json", "[{}]")])
+@pytest.mark.parametrize(("members", "is_row"), [(MAX_COLUMNS, True), (MAX_COLUMNS + 1, False)])
+def test_names_are_looked_for_among_as_many_members_as_a_sheet_has_columns(
+    format_name: str, frame: str, members: int, is_row: bool
+) -> None:
+    others = {f"x{number}": 0 for number in range(members - 2)}
+    content = frame.replace("{}", json.dumps({"Name": "Ann", "E-Mail": "ann@example.org", **others})).encode()
+    [block] = read_blocks(format_name, [content], Reading(1024 * 1024), Findings())
+    if is_row:
+        assert (block.names[0], block.emails[0]) == ("Ann", "ann@example.org")
+    else:
+        assert block.names[0] == Malformed("A row has 16385 members, the limit is 16384")
+
+
+def test_a_card_has_so_many_lines_and_pictures_do_not_count() -> None:
+    picture = b"PHOTO;ENCODING=b:" + b"\r\n AAAA" * (2 * MAX_CARD_LINES)
+    content = bombs.card(picture + b"\r\nNOTE:a" + b"\r\n a" * (MAX_CARD_LINES - 6))
+    [block] = read_blocks("vcard", [content], Reading(1024 * 1024), Findings())
+    assert block.names == ["Ann"]
+    with pytest.raises(RowTooLarge, match="more than 16384 lines, its pictures not counted"):
+        is_read("vcard", bombs.card_folds(MAX_CARD_LINES), lambda: None)
