@@ -6,6 +6,7 @@ and uploads take half the computing. Thresholds for giving memory back save six 
 times the computing. Other C libraries do not know the variable.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ def give_back() -> None:
 
     glibc does that by itself only at the end of an arena; for other C libraries there is nothing to do.
     """
+    # An error and the frames that it went through hold one another, and what was in them.
+    gc.collect(1)
     if (trim := _trim()) is not None:
         trim(0)
 
