@@ -13,7 +13,8 @@ from dataflow.errors import TooManyUploads, UnsupportedEncoding, UnsupportedMedi
 from dataflow.formats import FORMATS, by_media_type
 from dataflow.options import OptionsSchema, charset_label
 from dataflow.web import parameters, services
-from dataflow.web.bodies import FormFile, RawBody
+from dataflow.web.form import FormFile
+from dataflow.web.request_body import RawBody
 
 blueprint = Blueprint("imports", __name__)
 
