@@ -24,8 +24,8 @@ from marshmallow import fields as typed
 from dataflow.errors import ConfigError
 
 MIB = 1024 * 1024
-#: One uploads, previews or downloads rejects, two wait for its place.
-THREADS_PER_UPLOAD = 3
+#: Of the threads of a web process, as many, but no more than a quarter, never serve bodies and rejects files.
+OTHER_THREADS = 16
 #: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
 MIN_SUPABASE_CHUNK_BYTES = 5 * MIB
 #: `sun_path` holds 108 bytes on Linux and 104 on macOS, the socket's own name and a NUL included.
@@ -129,6 +129,7 @@ class Config:
         matching("0,3,5,10,20", r"(\d+(\.\d+)?)(,\d+(\.\d+)?){0,19}", "must be seconds, with commas between them.")
     )
     upload_stall_seconds: int = setting(whole(30, 1, 3600))
+    upload_min_bytes_second: int = setting(whole(500, 0, MIB))
     max_uploads: int = setting(whole(8, 1))
     max_row_bytes: int = setting(whole(MIB, 64 * 1024, 64 * MIB))
     max_expanded_bytes: int = setting(whole(10 * 1024 * MIB, MIB))
@@ -184,6 +185,11 @@ class Config:
         return tuple(map(float, self.upload_retry_seconds.split(",")))
 
     @property
+    def transfer_threads(self) -> int:
+        """How many of `web_threads` serve bodies and rejects files; the others are for everything else."""
+        return _transfer_threads(self.web_threads)
+
+    @property
     def poll_seconds(self) -> float:
         return self.worker_poll_interval / 1000
 
@@ -218,12 +224,15 @@ def _contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[st
         problems.append("STORAGE_URL: says where the storage of SUPABASE_URL is; set both.")
     if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
         problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
-    if values["max_uploads"] * THREADS_PER_UPLOAD >= values["web_threads"]:
+    if values["max_uploads"] > (threads := _transfer_threads(values["web_threads"])):
         problems.append(
-            f"MAX_UPLOADS: each upload and the {THREADS_PER_UPLOAD - 1} that may wait for its place need a thread; "
-            "set WEB_THREADS higher, so that some are left for other requests."
+            f"MAX_UPLOADS: each needs a thread, and of {values['web_threads']} WEB_THREADS {threads} are for them."
         )
     return problems
+
+
+def _transfer_threads(web_threads: int) -> int:
+    return web_threads - max(1, min(OTHER_THREADS, web_threads // 4))
 
 
 def socket_dir(data_dir: Path) -> Path:

@@ -7,7 +7,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     DataFlowError
     |-- ConfigError, SpoolUnavailable
     |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
-    |                     UploadStalled, ClientVanished
+    |                     UploadStalled, UploadDisplaced, ClientVanished
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
@@ -84,7 +84,7 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
 
 class TooManyUploads(RequestError):
-    """This process already receives MAX_UPLOADS bodies; `retry_after_seconds` says when to come back."""
+    """This process has no room for a further body or rejects file; `retry_after_seconds` says when to come back."""
 
     code = "too_many_uploads"
     status = 503
@@ -93,15 +93,23 @@ class TooManyUploads(RequestError):
 
 
 class UploadStalled(RequestError):
-    """The client sent nothing for UPLOAD_STALL_SECONDS."""
+    """The client sent nothing, or too little, for UPLOAD_STALL_SECONDS."""
 
     code = "upload_stalled"
     status = 408
     retryable = True
 
 
+class UploadDisplaced(RequestError):
+    """The client is slow, if not too slow, and there was no room left for others."""
+
+    code = "upload_displaced"
+    status = 408
+    retryable = True
+
+
 class ClientVanished(RequestError):
-    """The body ended before its declared length, last chunk or closing boundary."""
+    """The body ended before its declared length, last chunk or closing boundary, or its sender has hung up."""
 
     code = "incomplete_body"
 

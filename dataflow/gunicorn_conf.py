@@ -17,7 +17,7 @@ _config = Config.from_env()
 bind = f"0.0.0.0:{_config.port}"
 worker_class = "gthread"
 workers = _config.web_concurrency
-#: Slow clients each hold a thread while their headers arrive; MAX_UPLOADS keeps bodies from taking all of them.
+#: Slow clients each hold a thread while their headers and bodies arrive.
 threads = _config.web_threads
 #: Measures the main loop of a process, not requests; a thread that waits for a client does not count.
 timeout = 60
@@ -59,8 +59,11 @@ def when_ready(_server: Any) -> None:
 
 
 def pre_request(_worker: Any, request: Any) -> None:
-    """Hand the application what makes an answer say `Connection: close`: its own header is not taken."""
+    """Hand the application what makes an answer say `Connection: close` (its own header is not taken), and what the
+    bytes of a body are read with.
+    """
     request.body.force_close = request.force_close
+    request.body.unreader = request.unreader
 
 
 def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> None:

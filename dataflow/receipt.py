@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from dataflow.arrival import Arrival
+from dataflow.arrival import Arrival, watched
 from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.formats import Transcoder, by_media_type, check_header, compression, json_encoding, recognise
@@ -77,23 +77,27 @@ class Receipt:
 
     def _show(self, door: JsonDoor, piece: bytes) -> None:
         """Have the door look at what the piece holds."""
-        for inner in self._inflater.feed(piece) if self._inflater else (piece,):
-            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
-            self._show_life()
+        # One piece may expand a thousandfold: looking at it takes longer than receiving it.
+        for inner in watched(self._inflater.feed(piece), self._check_wanted) if self._inflater else (piece,):
             door.feed(self._transcoder.feed(inner) if self._transcoder else inner)
+
+    def _check_wanted(self) -> None:
+        """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
+        self._arrival.check()
+        self._show_life()
 
     def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces; shows by time, not by bytes, that they are still coming."""
         self._next_beat = time.monotonic() + BEAT_SECONDS
         for piece in pieces:
             self._received_bytes += len(piece)
-            self._show_life()
+            if time.monotonic() >= self._next_beat:
+                self._show_life()
             yield piece
 
     def _show_life(self) -> None:
-        if time.monotonic() >= self._next_beat:
-            self._beat(self.job_id, self._received_bytes, self.upload_url)
-            self._next_beat = time.monotonic() + BEAT_SECONDS
+        self._beat(self.job_id, self._received_bytes, self.upload_url)
+        self._next_beat = time.monotonic() + BEAT_SECONDS
 
     def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         head = bytearray()

@@ -14,7 +14,7 @@ from dataflow.config import Config
 from dataflow.intake import Intake
 from dataflow.metrics import StorageMetrics
 from dataflow.storage import Storage, open_storage
-from dataflow.web.slots import UploadSlots
+from dataflow.web.transfers import Transfers
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Services:
     pool: db.Pool
     storage: Storage
     intake: Intake
-    upload_slots: UploadSlots
+    transfers: Transfers
 
 
 def services() -> Services:
@@ -55,9 +55,10 @@ def create_app(config: Config | None = None) -> Flask:
     atexit.register(pool.close)
     counts = CollectorRegistry()
     storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)
-    app.extensions["dataflow"] = Services(
-        config, pool, storage, Intake(config, pool, storage), UploadSlots(config.max_uploads)
+    transfers = Transfers(
+        config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
     )
+    app.extensions["dataflow"] = Services(config, pool, storage, Intake(config, pool, storage), transfers)
     app.before_request(_take_request_id)
     app.after_request(_give_request_id)
     errors.register(app)

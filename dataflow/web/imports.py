@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from dataflow import logs, preview
 from dataflow.arrival import Arrival
-from dataflow.errors import TooManyUploads, UnsupportedEncoding, UnsupportedMediaType
+from dataflow.errors import TooManyUploads, UnsupportedEncoding, UnsupportedMediaType, UploadDisplaced
 from dataflow.formats import FORMATS, by_media_type
 from dataflow.options import OptionsSchema, charset_label
 from dataflow.web import parameters, services
@@ -38,13 +38,13 @@ _OPTIONS = OptionsSchema()
 @blueprint.post("/import")
 def receive() -> ResponseReturnValue:
     """Store the body, queue the job, answer with its id."""
-    with _arriving() as arrival:
+    with _arriving() as (arrival, body):
         if not arrival.is_form and not arrival.is_json_body:
             # A stream has no other place for it, so it need not be read.
             arrival.require_source(
                 "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
             )
-        with services().upload_slots.slot():
+        with body.place():
             job_id = services().intake.receive(arrival)
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
     return {"jobId": str(job_id)}, {"Location": url_for(f"{prefix}jobs.show", job_id=job_id)}
@@ -53,27 +53,27 @@ def receive() -> ResponseReturnValue:
 @blueprint.post("/import/preview")
 def look_at() -> dict[str, Any]:
     """How the body would be read, and its first rows, as soon as its first MiB is here; no job comes of it."""
-    # In a place as well: a slow client would hold a thread for its MiB as for any other.
-    with _arriving() as arrival, services().upload_slots.slot():
+    with _arriving() as (arrival, body), body.place():
         return preview.look_at(arrival, services().config)
 
 
 @contextmanager
-def _arriving() -> Iterator[Arrival]:
+def _arriving() -> Iterator[tuple[Arrival, RawBody]]:
     """The body of this request. Its rest is taken in for a while behind the answer: else its client may miss that."""
     # The request itself and not its proxy: the rest of the body is read when the proxy has nothing behind it.
     incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
-    body, linger_seconds = RawBody(incoming, services().config.upload_stall_seconds), LINGER_SECONDS
+    body = RawBody(incoming, services().transfers, services().config.upload_stall_seconds)
+    linger_seconds = LINGER_SECONDS
 
     @after_this_request
     def add_end(response: Response) -> Response:
         body.announce_end()
-        response.call_on_close(lambda: body.drop(linger_seconds))
+        response.call_on_close(lambda: body.close(linger_seconds))
         return response
 
     try:
-        yield _describe(incoming, body)
-    except TooManyUploads:
+        yield _describe(incoming, body), body
+    except (TooManyUploads, UploadDisplaced):
         linger_seconds = BUSY_LINGER_SECONDS
         raise
 
@@ -103,6 +103,7 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
         is_gzip=encoding in GZIP,
         charset=charset_label(incoming.mimetype_params.get("charset", "")),
         request_id=logs.request_id.get(),
+        has_left=body.has_left,
     )
     if media_type == MULTIPART:
         arrival.pieces = _form_pieces(incoming, arrival)
