@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from dataflow.arrival import Arrival, watched
+from dataflow.arrival import LOOK_UP_SECONDS, Arrival
 from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.formats import Transcoder, by_media_type, check_header, compression, json_encoding, recognise
@@ -39,6 +39,7 @@ class Receipt:
         self._inflater: compression.Inflater | None = None  #: of a compressed JSON body
         self._transcoder: Transcoder | None = None  #: of a JSON body that is not in UTF-8
         self._next_beat, self._received_bytes = 0.0, 0
+        self._looked_seconds = 0.0  #: at a JSON body, since it was looked up whether anybody waits for that
         self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
         declared = by_media_type(arrival.media_type)
         self.key = f"{self.job_id}.{declared.name if declared else 'bin'}"
@@ -77,14 +78,19 @@ class Receipt:
 
     def _show(self, door: JsonDoor, piece: bytes) -> None:
         """Have the door look at what the piece holds."""
-        # One piece may expand a thousandfold: looking at it takes longer than receiving it.
-        for inner in watched(self._inflater.feed(piece), self._check_wanted) if self._inflater else (piece,):
+        for inner in self._inflater.feed(piece) if self._inflater else (piece,):
+            began = time.monotonic()
             door.feed(self._transcoder.feed(inner) if self._transcoder else inner)
+            self._looked_seconds += time.monotonic() - began
+            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
+            if self._looked_seconds >= LOOK_UP_SECONDS:
+                self._look_up()
 
-    def _check_wanted(self) -> None:
+    def _look_up(self) -> None:
         """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
         self._arrival.check()
         self._show_life()
+        self._looked_seconds = 0.0
 
     def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces; shows by time, not by bytes, that they are still coming."""

@@ -1,10 +1,13 @@
 """The client's end of a request: its bytes as they come, with the wait for them measured, and whether it is there."""
 
+import fcntl
 import select
 import socket
+import struct
 import sys
+import termios
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Final
 
 from dataflow.web.transfers import LOOK_UP_SECONDS, Transfer
@@ -24,7 +27,32 @@ class MeteredSocket:
         self._transfer = transfer
         self._poll = select.poll()
         self._poll.register(line, select.POLLIN)
+        self._ahead = bytearray()  #: received, but not asked for yet
         self.deadline: float | None = None  #: by the monotonic clock
+
+    @property
+    def at_hand_bytes(self) -> int:
+        """How much `recv` gives without waiting."""
+        waiting: int = struct.unpack("i", fcntl.ioctl(self._line, termios.FIONREAD, bytes(4)))[0]
+        return len(self._ahead) + waiting
+
+    def give_back(self) -> bytes:
+        """What was read ahead and never asked for: it belongs to the next request."""
+        ahead, self._ahead = bytes(self._ahead), bytearray()
+        return ahead
+
+    def read_ahead(self, max_bytes: int) -> None:
+        """Take in what has come, so that no more than `max_bytes` are kept for `recv`.
+
+        What does not fit into the socket's buffer waits at the client's end, and with it the news that it has left.
+        """
+        with suppress(BlockingIOError, ConnectionError):
+            while (room := max_bytes - len(self._ahead)) > 0:
+                received = self._line.recv(min(room, MAX_RECEIVE_BYTES), socket.MSG_DONTWAIT)
+                if not received:
+                    return
+                self._transfer.pace.note(len(received))
+                self._ahead += received
 
     def recv(self, size: int) -> bytes:
         """What has come, at least a byte unless the client has ended.
@@ -33,6 +61,10 @@ class MeteredSocket:
         :raises TimeoutError: at the `deadline`.
         """
         size = min(size, MAX_RECEIVE_BYTES)
+        if self._ahead:
+            taken = bytes(self._ahead[:size])
+            del self._ahead[:size]
+            return taken
         if self._transfer.is_displaced:
             self._transfer.check()
         try:

@@ -4,10 +4,8 @@ gunicorn reports a client that vanished as a clean end of the body, so bytes are
 exceptions for broken chunks, and any OSError, mean the same.
 """
 
-import fcntl
+import io
 import socket
-import struct
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,6 +40,7 @@ class RawBody:
         if self._socket is not None:
             self._metered = MeteredSocket(self._socket, self._transfer)
             request.environ["wsgi.input"].unreader.sock = self._metered  # see gunicorn_conf
+        self._received_bytes = 0
         self.is_complete = False
 
     @contextmanager
@@ -59,8 +58,16 @@ class RawBody:
             self._transfers.release(self._transfer)
 
     def has_left(self) -> bool:
-        """Whether the client has closed its connection, or its side of it."""
-        return self._socket is not None and has_left(self._socket)
+        """Whether the client has closed its connection, or its side of it.
+
+        To see that, as much is read ahead as there is room reserved for: of a body up to a chunk all of it.
+        """
+        if self._metered is None or self._socket is None:
+            return False
+        if amount := self._transfer.amount:
+            self._wait_without_limit()
+            self._metered.read_ahead(amount - self._received_bytes % amount)
+        return has_left(self._socket)
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes, at most PIECE_BYTES at a time, less from a slow client.
@@ -69,14 +76,14 @@ class RawBody:
         :raises ClientVanished: when the body ends before its declared length or last chunk.
         :raises TooManyUploads: when a body of undeclared length becomes a large one and there is no room for it.
         """
-        received, declared = 0, self._request.content_length
+        declared = self._request.content_length
         for piece in self._steps():
-            received += len(piece)
-            if declared is None and received > FREE_BYTES and not self._transfer.amount:
+            self._received_bytes += len(piece)
+            if declared is None and self._received_bytes > FREE_BYTES and not self._transfer.amount:
                 self._transfers.reserve(self._transfer, None, self.has_left)
             yield piece
-        if declared is not None and received < declared:
-            raise ClientVanished(f"The body ended after {received} of {declared} bytes.")
+        if declared is not None and self._received_bytes < declared:
+            raise ClientVanished(f"The body ended after {self._received_bytes} of {declared} bytes.")
         self.is_complete = True
 
     def _steps(self) -> Iterator[bytes]:
@@ -96,10 +103,7 @@ class RawBody:
 
     def _at_hand_bytes(self) -> int:
         """How much may be asked for: gunicorn returns no less, and a fast client can turn slow at any byte."""
-        if self._socket is None:
-            return PIECE_BYTES
-        count: int = struct.unpack("i", fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)))[0]
-        return max(count, BLIND_READ_BYTES)
+        return PIECE_BYTES if self._metered is None else max(self._metered.at_hand_bytes, BLIND_READ_BYTES)
 
     def _read(self, size: int) -> bytes:
         try:
@@ -129,7 +133,11 @@ class RawBody:
             if self._metered is not None and self._socket is not None:
                 if not self.is_complete:
                     self._linger(self._metered, self._socket, time.monotonic() + linger_seconds)
-                self._request.environ["wsgi.input"].unreader.sock = self._socket
+                unreader = self._request.environ["wsgi.input"].unreader
+                unreader.sock = self._socket
+                unreader.buf.seek(0, io.SEEK_END)
+                unreader.buf.write(self._metered.give_back())
+                self._socket.settimeout(self._send_seconds)
         finally:
             self._transfers.end(self._transfer)
 
