@@ -156,6 +156,11 @@ def held(transfers: Transfers, *sizes: int | None) -> list[Transfer]:
     return found
 
 
+def fill(transfers: Transfers) -> list[Transfer]:
+    """As many great bodies as there may be, and one in the last share that is not quite as great."""
+    return held(transfers, *[None] * (MAX_UPLOADS - 1), CHUNK_BYTES - 1)
+
+
 def patience(clock: Clock) -> Callable[[], bool]:
     """A client that stays, while time passes."""
 
@@ -186,25 +191,38 @@ def other_thread() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_the_budget_is_what_all_uploads_may_buffer(transfers: Transfers, clock: Clock) -> None:
-    first, *_ = held(transfers, 10**10, CHUNK_BYTES, None)
-    assert transfers.free_places() == 1
-    held(transfers, CHUNK_BYTES // 2)
+    assert transfers.free_places() == 3
+    first, second, _ = held(transfers, 10**10, MIB, None)
     assert transfers.free_places() == 0
-    with pytest.raises(TooManyUploads, match=r"may hold 25165824 bytes .* no 6291456 left"):
-        transfers.reserve(transfers.begin(), 10**10, patience(clock))
-    held(transfers, CHUNK_BYTES // 2)
+    held(transfers, 5 * MIB, MIB, 5 * MIB)
+    with pytest.raises(TooManyUploads, match=r"may hold 25165824 bytes .* no 70000 left"):
+        transfers.reserve(transfers.begin(), 70_000, patience(clock))
+    transfers.end(second)
+    held(transfers, 70_000)
     transfers.end(first)
+    held(transfers, 5 * MIB)
+
+
+def test_the_last_share_is_for_bodies_of_less_than_a_chunk(transfers: Transfers, clock: Clock) -> None:
+    held(transfers, 10**10, CHUNK_BYTES, None)
+    with pytest.raises(TooManyUploads):
+        transfers.reserve(transfers.begin(), 10**10, patience(clock))
+    held(transfers, CHUNK_BYTES - 1)
+
+
+def test_the_only_share_is_for_all(clock: Clock) -> None:
+    transfers = Transfers(1, CHUNK_BYTES, STALL_SECONDS, MIN_BYTES_SECOND, clock)
     assert transfers.free_places() == 1
     held(transfers, 10**10)
 
 
 def test_small_bodies_reserve_nothing(transfers: Transfers) -> None:
-    held(transfers, *[None] * MAX_UPLOADS)
+    fill(transfers)
     assert [transfer.amount for transfer in held(transfers, 0, 1, FREE_BYTES)] == [0, 0, 0]
 
 
 def test_who_has_left_waits_no_longer(transfers: Transfers) -> None:
-    held(transfers, *[None] * MAX_UPLOADS)
+    fill(transfers)
     with pytest.raises(ClientVanished):
         transfers.reserve(transfers.begin(), MIB, lambda: True)
     assert transfers.free_places() == 0
@@ -213,7 +231,7 @@ def test_who_has_left_waits_no_longer(transfers: Transfers) -> None:
 def test_a_place_that_becomes_free_is_taken_by_who_waits(
     transfers: Transfers, other_thread: ThreadPoolExecutor
 ) -> None:
-    first, *_ = held(transfers, *[None] * MAX_UPLOADS)
+    first, *_ = fill(transfers)
     waiting = other_thread.submit(held, transfers, MIB)
     transfers.end(first)
     assert waiting.result()[0].amount == MIB
@@ -222,7 +240,7 @@ def test_a_place_that_becomes_free_is_taken_by_who_waits(
 def test_a_great_wish_does_not_keep_small_ones_out(
     transfers: Transfers, clock: Clock, other_thread: ThreadPoolExecutor
 ) -> None:
-    held(transfers, MIB, *[None] * (MAX_UPLOADS - 1))
+    held(transfers, MIB, *[None] * (MAX_UPLOADS - 2), CHUNK_BYTES - 1)
     asked = threading.Event()
     great = other_thread.submit(transfers.reserve, transfers.begin(), 10**10, lambda: bool(asked.set()))
     asked.wait(20)
@@ -235,7 +253,7 @@ def test_a_great_wish_does_not_keep_small_ones_out(
 def test_without_room_the_slowest_gives_way(
     transfers: Transfers, clock: Clock, other_thread: ThreadPoolExecutor
 ) -> None:
-    uploads = held(transfers, *[None] * MAX_UPLOADS)
+    uploads = fill(transfers)
     make_slow(clock, *zip(uploads, (1000, 400, 100_000, 20_000), strict=True))
     waiting = other_thread.submit(held, transfers, MIB)
     slowest = eventually(lambda: next((upload for upload in uploads if upload.is_displaced), None))
@@ -250,11 +268,11 @@ def test_without_room_the_slowest_gives_way(
 def test_no_more_give_way_than_are_needed_and_those_that_hold_nothing_are_no_help(
     transfers: Transfers, clock: Clock
 ) -> None:
-    uploads = held(transfers, *[None] * MAX_UPLOADS)
+    uploads = fill(transfers)
     idle = held(transfers, 10)
     make_slow(clock, *((upload, 1000 + number) for number, upload in enumerate(uploads)), (idle[0], 1))
     with pytest.raises(TooManyUploads):  # as nobody ends those that have to give way
-        transfers.reserve(transfers.begin(), 10**10, patience(clock))
+        transfers.reserve(transfers.begin(), MIB, patience(clock))
     assert [upload.is_displaced for upload in [*uploads, *idle]] == [True, False, False, False, False]
 
 
@@ -262,7 +280,7 @@ def test_no_more_give_way_than_are_needed_and_those_that_hold_nothing_are_no_hel
 def test_no_young_and_no_fast_upload_gives_way(
     transfers: Transfers, clock: Clock, bytes_second: int, seconds: int
 ) -> None:
-    uploads = held(transfers, *[None] * MAX_UPLOADS)
+    uploads = fill(transfers)
     make_slow(clock, *((upload, bytes_second) for upload in uploads), seconds=seconds)
     assert not transfers.make_room()
     # Without its own clock moving, nobody grows older while this waits.
@@ -298,7 +316,7 @@ def test_for_a_thread_even_one_that_holds_nothing_gives_way_and_who_is_answered_
 def test_files_have_places_of_their_own_and_the_slowest_reader_is_hung_up_on(
     transfers: Transfers, clock: Clock
 ) -> None:
-    held(transfers, *[None] * MAX_UPLOADS)
+    fill(transfers)
     hung_up = threading.Event()
     with transfers.file(hung_up.set, never) as slow, transfers.file(never, never), transfers.file(never, never):
         with transfers.file(never, never), pytest.raises(TooManyUploads, match="sends 4 rejects files"):  # noqa: SIM117

@@ -24,15 +24,28 @@ LEAST_LINGER_SECONDS: Final = 1.0
 
 
 class Budget:
-    """An amount that is shared. The smallest wish is granted first, so that great ones do not keep small ones out."""
+    """An amount that is shared. The smallest wish is granted first, so that great ones do not keep small ones out.
 
-    def __init__(self, total: int) -> None:
+    The last share of `greatest`, the most that anybody takes, is for those that take less, if there are others.
+    """
+
+    def __init__(self, total: int, greatest: int) -> None:
         self.total = total
         self.free = total
         self.wanted: list[int] = []  #: amounts that are being waited for
+        self._greatest = greatest
+
+    def kept_from(self, amount: int) -> int:
+        """How much has to stay free for others when `amount` is taken."""
+        return self._greatest if amount == self._greatest < self.total else 0
 
     def fits(self, amount: int) -> bool:
-        return amount + sum(other for other in self.wanted if other < amount) <= self.free
+        before_it = sum(other for other in self.wanted if other < amount)
+        return before_it + amount + self.kept_from(amount) <= self.free
+
+    def is_short(self, leaving: int) -> bool:
+        """Whether what is free and what is about to be are too little for all that wait."""
+        return sum(self.wanted) + max(map(self.kept_from, self.wanted), default=0) > self.free + leaving
 
 
 class Transfer:
@@ -83,8 +96,8 @@ class Transfers:
         self._clock = clock
         self._changed = threading.Condition()
         self._under_way: set[Transfer] = set()
-        self._buffers = Budget(max_uploads * chunk_bytes)
-        self._files = Budget(max_uploads)
+        self._buffers = Budget(max_uploads * chunk_bytes, chunk_bytes)
+        self._files = Budget(max_uploads, max_uploads)
 
     def begin(self, hang_up: Callable[[], None] | None = None) -> Transfer:
         """A transfer that holds nothing yet; `end` it."""
@@ -147,7 +160,8 @@ class Transfers:
     def free_places(self) -> int:
         """How many more bodies of any size there is room for."""
         with self._changed:
-            return max(0, self._buffers.free - sum(self._buffers.wanted)) // self._chunk_bytes
+            taken = sum(self._buffers.wanted) + self._buffers.kept_from(self._chunk_bytes)
+            return max(0, self._buffers.free - taken) // self._chunk_bytes
 
     def _take(
         self, budget: Budget, amount: int, transfer: Transfer, has_left: Callable[[], bool], refusal: str
@@ -172,13 +186,9 @@ class Transfers:
     def _make_room_in(self, budget: Budget) -> None:
         """Have as many give way as are needed for all that wait, as far as they may."""
         holders = [transfer for transfer in self._under_way if transfer.budget is budget]
-
-        def is_short() -> bool:
-            leaving = sum(transfer.amount for transfer in holders if transfer.is_displaced)
-            return budget.free + leaving < sum(budget.wanted)
-
-        while is_short() and self._displace_one(holders):
-            pass
+        while budget.is_short(sum(transfer.amount for transfer in holders if transfer.is_displaced)):
+            if not self._displace_one(holders):
+                return
 
     def _displace_one(self, transfers: list[Transfer]) -> bool:
         """The slowest, if one may be displaced; before it one that only waits for its client to hang up."""

@@ -1,6 +1,6 @@
 """Slow clients, and clients that leave while we are at work for them: who is cut, who gives way, who is left alone.
 
-One web process serves most of the module; it has room for two large bodies.
+One web process serves most of the module; it has room for two bodies of more than a chunk.
 """
 
 import gzip
@@ -27,8 +27,8 @@ GOOD_CSV = b"name,email\nAnn,ann@example.com\n"
 CHUNKED = {"Transfer-Encoding": "chunked"}
 #: More than a chunk.
 LARGE = GOOD_CSV + b"\n" * 7 * MIB
-MAX_UPLOADS = 2
-WEB_VARIABLES = {"MAX_UPLOADS": MAX_UPLOADS}
+GREAT = 2  #: bodies of more than a chunk at a time; one more place is for others
+WEB_VARIABLES = {"MAX_UPLOADS": GREAT + 1}
 
 
 @pytest.fixture
@@ -96,18 +96,18 @@ def test_a_body_of_undeclared_length_takes_a_place_when_it_shows_to_be_large(
     web: Web, connection: db.Connection, stored_files: Callable[[], list[Path]]
 ) -> None:
     with ExitStack() as stack:
-        for _ in range(MAX_UPLOADS):
+        for _ in range(GREAT):
             stack.enter_context(Raw(web, CSV, CHUNKED)).send_chunk(LARGE[: 100 * KIB])
-        eventually(lambda: [file.stat().st_size > 64 * KIB for file in stored_files()] == [True] * MAX_UPLOADS)
+        eventually(lambda: [file.stat().st_size > 64 * KIB for file in stored_files()] == [True] * GREAT)
         small = [stack.enter_context(Raw(web, CSV, CHUNKED)) for _ in range(2)]
         for raw in small:
             raw.send_chunk(LARGE[: 50 * KIB])
-        wait_for_uploads(connection, MAX_UPLOADS + 2)
+        wait_for_uploads(connection, GREAT + 2)
         with Raw(web, CSV, CHUNKED) as one_more:
             one_more.send_chunk(LARGE[: 100 * KIB])
             answer = one_more.answer()
         assert (answer.status, answer.code) == (503, "too_many_uploads")
-        wait_for_uploads(connection, MAX_UPLOADS + 2)
+        wait_for_uploads(connection, GREAT + 2)
         for raw in small:
             raw.send(b"0\r\n\r\n")
             assert raw.answer().status == 200
