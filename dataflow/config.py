@@ -185,11 +185,6 @@ class Config:
         return tuple(map(float, self.upload_retry_seconds.split(",")))
 
     @property
-    def transfer_threads(self) -> int:
-        """How many of `web_threads` serve bodies and rejects files; the others are for everything else."""
-        return _transfer_threads(self.web_threads)
-
-    @property
     def poll_seconds(self) -> float:
         return self.worker_poll_interval / 1000
 
@@ -224,14 +219,15 @@ def _contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[st
         problems.append("STORAGE_URL: says where the storage of SUPABASE_URL is; set both.")
     if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
         problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
-    if values["max_uploads"] > (threads := _transfer_threads(values["web_threads"])):
+    if values["max_uploads"] > (threads := transfer_threads(values["web_threads"])):
         problems.append(
             f"MAX_UPLOADS: each needs a thread, and of {values['web_threads']} WEB_THREADS {threads} are for them."
         )
     return problems
 
 
-def _transfer_threads(web_threads: int) -> int:
+def transfer_threads(web_threads: int) -> int:
+    """How many of them serve bodies and rejects files; the others are for everything else."""
     return web_threads - max(1, min(OTHER_THREADS, web_threads // 4))
 
 

@@ -102,6 +102,7 @@ def test_settings_cannot_be_changed():
         ("UPLOAD_CHUNK_SIZE", ["0", "65535", "67108865", "6MiB"]),
         ("MAX_ROW_BYTES", ["0", "65535", "67108865"]),
         ("UPLOAD_STALL_SECONDS", ["0", "3601"]),
+        ("UPLOAD_MIN_BYTES_SECOND", ["-1", "1048577"]),
         ("MAX_UPLOADS", ["0", "-1"]),
         ("WEB_CONCURRENCY", ["0", "65"]),
         ("WEB_THREADS", ["1", "513"]),
@@ -468,3 +469,13 @@ def test_the_embedded_url_leads_to_the_socket(folder: str):
     assert found["host"] == str(socket_dir(Path(folder)))
     assert (found["user"], found["dbname"]) == ("postgres", "postgres")
     assert Config.from_env({"DATA_DIR": folder}).is_embedded
+
+
+@pytest.mark.parametrize(("web_threads", "most"), [(2, 1), (8, 6), (64, 48), (512, 496)])
+def test_there_are_no_more_uploads_than_threads_for_them(web_threads: int, most: int):
+    def given(max_uploads: int) -> dict[str, str]:
+        return {"WEB_THREADS": str(web_threads), "MAX_UPLOADS": str(max_uploads)}
+
+    assert Config.from_env(given(most)).max_uploads == most
+    [problem] = problems(**given(most + 1))
+    assert problem.startswith(f"MAX_UPLOADS: each needs a thread, and of {web_threads} WEB_THREADS {most} are for them")
