@@ -134,6 +134,8 @@ class Config:
     max_expanded_bytes: int = setting(whole(10 * 1024 * MIB, MIB))
     web_concurrency: int = setting(whole(2, 1, 64))
     web_threads: int = setting(whole(64, 2, 512))
+    max_connections: int = setting(whole(1000, 16, 65_536))
+    head_seconds: int = setting(whole(10, 1, 3600))
     worker_concurrency: int = setting(whole(10, 1, 100))
     worker_poll_interval: int = setting(whole(500, 10, 3_600_000))
     worker_metrics_port: int = setting(whole(0, 0, 65535))

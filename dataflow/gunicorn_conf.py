@@ -15,10 +15,13 @@ from dataflow.config import Config
 _config = Config.from_env()
 
 bind = f"0.0.0.0:{_config.port}"
-worker_class = "gthread"
+#: By name: what it imports must see PROMETHEUS_MULTIPROC_DIR, which is set below.
+worker_class = "dataflow.web.http_worker.HttpWorker"
 workers = _config.web_concurrency
-#: Slow clients each hold a thread while their headers arrive; MAX_UPLOADS keeps bodies from taking all of them.
+#: Some for bodies and files, which last as long as their clients like, the others for everything else.
 threads = _config.web_threads
+#: A connection that waits costs a file descriptor; beyond this the oldest is closed.
+worker_connections = _config.max_connections
 #: Measures the main loop of a process, not requests; a thread that waits for a client does not count.
 timeout = 60
 #: Platforms kill 30 s after SIGTERM.
@@ -27,6 +30,8 @@ graceful_timeout = _config.shutdown_grace_seconds
 keepalive = 95
 #: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
 limit_request_line = 8190
+#: Off: it would write past the socket's limits for clients that take nothing.
+sendfile = False
 #: Off: it would make a socket in the home directory that nobody here uses.
 control_socket_disable = True
 #: Heartbeat files belong in memory: on a slow disk they stall the process they should watch.
@@ -56,6 +61,11 @@ def when_ready(_server: Any) -> None:
     if _config.enable_metrics:
         shutil.rmtree(_metrics_dir, ignore_errors=True)
         _metrics_dir.mkdir(mode=0o700, parents=True)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give each process an entry of its own among the shared places."""
+    worker.take_number(server.WORKERS.values())
 
 
 def pre_request(_worker: Any, request: Any) -> None:

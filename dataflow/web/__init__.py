@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from dataflow import db, logs
 from dataflow.config import Config
+from dataflow.errors import TooManyUploads
 from dataflow.intake import Intake
 from dataflow.metrics import StorageMetrics
 from dataflow.storage import Storage, open_storage
@@ -59,6 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
         config, pool, storage, Intake(config, pool, storage), UploadSlots(config.max_uploads)
     )
     app.before_request(_take_request_id)
+    app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
     for prefix, name in (("", "api"), ("/v1", "api_v1")):
@@ -73,6 +75,15 @@ def create_app(config: Config | None = None) -> Flask:
 def _take_request_id() -> None:
     given = request.headers.get("X-Request-Id", "")
     logs.request_id.set(given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
+
+
+def _put_off() -> None:
+    """Refuse what `http_worker` found no thread of its kind for.
+
+    :raises TooManyUploads: then.
+    """
+    if getattr(request.environ.get("gunicorn.socket"), "is_put_off", False):
+        raise TooManyUploads("All threads of this process for uploads and downloads are busy. Try again soon.")
 
 
 def _give_request_id(response: Response) -> Response:

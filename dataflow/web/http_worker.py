@@ -1,0 +1,239 @@
+"""gunicorn's threaded worker, so that no client holds a thread before its request is here, or after it is answered.
+
+Of gunicorn 27 it relies on `ThreadWorker` as a whole: on `run` calling `set_accept_enabled`,
+`wait_for_and_dispatch_events`, `murder_keepalived`, `murder_pending` and `_cap_keepalive`, and counting `nr_conns`
+against `worker_connections`; on `handle` calling `conn.sock.setblocking`, `conn.init`, `next(conn.parser)`,
+`handle_request` and `_keepalive_after`; on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`, `parser`, `init`,
+`initialized`, `close`), the parser's `mesg` and `unreader` (`buf`, `unread`, `take_buffered`), and the `reader` of a
+message's body (`length` of one kind, `parser` and `limit_trailer_section` of the other). A test asks for all of it.
+"""
+
+import errno
+import fcntl
+import resource
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, Final, Self
+
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.workers.gthread import ThreadWorker
+
+from dataflow.config import Config
+from dataflow.errors import ConfigError
+from dataflow.web.answer_socket import AnswerSocket
+from dataflow.web.connections import LINGER_SECONDS, Connection, Connections, Phase
+from dataflow.web.shared_places import SharedPlaces, free_number
+from dataflow.web.transfer_queue import TransferQueue
+
+#: Threads for requests that are no transfers, but no more than a quarter of all.
+ORDINARY_THREADS: Final = 16
+#: Descriptors that are no connections of clients: for each thread one to the database and one to the storage.
+OTHER_FILES: Final = 64
+#: As much as a limit of the system may be raised to; some are endless.
+MAX_FILES: Final = 65_536
+MAX_TRAILER_BYTES: Final = 8 * 1024
+#: New connections in one go; those that are connected get their turn between.
+_ACCEPT_AT_ONCE: Final = 16
+#: Until another process, whose turn it is, has taken what waits; and until a descriptor may be free again.
+_OTHERS_TURN_SECONDS: Final = 0.002
+_NO_FILES_SECONDS: Final = 0.1
+_OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class HttpWorker(ThreadWorker):  # type: ignore[misc]
+    """One web process: this thread accepts and looks after connections, two pools of others serve requests."""
+
+    #: Made when gunicorn's master imports this, before there are processes.
+    shared_places: Final = SharedPlaces()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_keepalived = sys.maxsize  # the oldest gives way instead
+        self.number = 0
+        self._accept_again_at = 0.0
+
+    @classmethod
+    def check_config(cls, cfg: Any, _log: Any) -> None:
+        """:raises ConfigError: for what would have clients wait for each other: TLS and HTTP/2 need a thread each."""
+        if cfg.is_ssl or "h2" in cfg.http_protocols or cfg.proxy_protocol != "off":
+            raise ConfigError("This service speaks HTTP/1.1 without TLS: leave TLS, HTTP/2 and PROXY to the platform.")
+
+    def take_number(self, others: Iterable[Self]) -> None:
+        """Called before the fork: have an entry of the shared places."""
+        self.number = free_number(other.number for other in others if other is not self)
+
+    def init_process(self) -> None:
+        allowed = _raise_file_limit()
+        others = OTHER_FILES + 2 * int(self.cfg.threads)
+        self.worker_connections = max(min(self.cfg.worker_connections, allowed - others), allowed // 4)
+        super().init_process()
+
+    def get_thread_pool(self) -> Executor:
+        """The threads for everything that is no transfer."""
+        return ThreadPoolExecutor(_ordinary_threads(self.cfg.threads), "ordinary")
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        services = self.wsgi.extensions["dataflow"]
+        config: Config = services.config
+        self._max_uploads, self._stall_seconds = config.max_uploads, config.upload_stall_seconds
+        threads = self.cfg.threads - _ordinary_threads(self.cfg.threads)
+        self._transfer_pool = ThreadPoolExecutor(threads, "transfer")
+        self._transfers = TransferQueue(
+            threads,
+            getattr(services, "transfers", None),
+            lambda connection: self._submit(self._transfer_pool, connection),
+            self._put_off,
+        )
+        seconds = {
+            Phase.HEAD: config.head_seconds,
+            Phase.CLOSING: LINGER_SECONDS,
+            Phase.SILENT: self.cfg.keepalive,
+            Phase.KEPT: self.cfg.keepalive,
+            Phase.ANSWER: config.upload_stall_seconds,
+        }
+        self._connections = Connections(self.poller, self.enqueue_req, self._count_end, seconds)
+
+    # What gunicorn's loop calls, in the order of a connection's life.
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        if not enabled or time.monotonic() >= self._accept_again_at:
+            super().set_accept_enabled(enabled)
+
+    def accept(self, listener: Any) -> None:
+        for _ in range(_ACCEPT_AT_ONCE):
+            now = time.monotonic()
+            if not self.shared_places.is_turn_of(self.number, self._publish(now), now):
+                return self._pause_accepting(_OTHERS_TURN_SECONDS)
+            try:
+                taken, address = listener.accept()
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES and not self._connections.end_oldest():
+                    self._pause_accepting(_NO_FILES_SECONDS)
+                elif error.errno not in (*_OUT_OF_FILES, errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
+                    raise
+                return None
+            self.nr_conns += 1
+            sock = AnswerSocket(taken, self._stall_seconds)
+            connection = Connection(self.cfg, sock, address, listener.getsockname(), now)
+            self._connections.expect_request(connection, Phase.SILENT)
+            if self.nr_conns >= self.worker_connections and not self._connections.end_oldest(but=connection):
+                return None
+        return None
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """A head is here: have a thread answer, of its kind."""
+        if conn.head.is_too_large:
+            self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders("The head is too large"))
+            conn.is_kept = False
+            self._connections.finish_answer(conn)
+            return
+        conn.take_request()
+        conn.sock.defers, conn.sock.is_put_off = not conn.is_transfer, False
+        if conn.is_transfer:
+            self._transfers.add(conn, time.monotonic())
+        else:
+            self._submit(self.tpool, conn)
+
+    def _put_off(self, connection: Connection) -> None:
+        """Have it refused by a thread that is no transfer's."""
+        connection.is_transfer, connection.sock.defers, connection.sock.is_put_off = False, True, True
+        self._submit(self.tpool, connection)
+
+    def _submit(self, pool: Executor, connection: Connection) -> None:
+        done = pool.submit(self.handle, connection)
+        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, connection, future))
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        """In a thread: as gunicorn, but who has not sent the body that it declared is told that this is the end."""
+        if isinstance(req.body.reader, ChunkedReader):
+            req.body.reader.limit_trailer_section = MAX_TRAILER_BYTES
+        if not conn.is_transfer:
+            should_close = req.should_close
+
+            def should_close_now() -> bool:
+                if not should_close() and not _has_come(req.body, conn):
+                    req.force_close()
+                return bool(should_close())
+
+            req.should_close = should_close_now
+        return super().handle_request(req, conn)
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        """Whether the connection can be used again: nothing is waited for to find that out."""
+        return keepalive and _has_come(conn.parser.mesg.body, conn) and super()._keepalive_after(conn, keepalive)
+
+    def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
+        if conn.is_transfer:
+            self._transfers.end_one()
+        conn.is_kept = fs.exception() is None and bool(fs.result())
+        self._connections.finish_answer(conn)
+        if not self.alive:
+            self._connections.end_phases(Phase.HEAD, Phase.SILENT, Phase.KEPT)
+
+    def _count_end(self) -> None:
+        self.nr_conns -= 1
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        now = time.monotonic()
+        self._publish(now)
+        timeout = min(timeout, self._connections.seconds_left(now), self._transfers.seconds_left())
+        if now < self._accept_again_at:
+            timeout = min(timeout, self._accept_again_at - now)
+        super().wait_for_and_dispatch_events(max(timeout, 0))
+
+    def murder_pending(self) -> None:
+        now = time.monotonic()
+        self._connections.end_overdue(now)
+        self._transfers.look_up(now)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        if force:
+            self._connections.end_phases(*Phase)
+
+    def _cap_keepalive(self, _deadline: float) -> None:
+        """Called at SIGTERM: who is not being answered is let go at once."""
+        self._connections.end_phases(Phase.HEAD, Phase.SILENT, Phase.KEPT)
+
+    def _publish(self, now: float) -> int:
+        """Tell the other processes how many more uploads may come here, new connections taken for such."""
+        places = 0
+        if self.alive and self.nr_conns < self.worker_connections:
+            places = self._transfers.free_places(self._max_uploads)
+            places -= self._connections.count_new(now, places)
+        self.shared_places.publish(self.number, places, now)
+        return places
+
+    def _pause_accepting(self, seconds: float) -> None:
+        self.set_accept_enabled(False)
+        self._accept_again_at = time.monotonic() + seconds
+
+
+def _ordinary_threads(threads: int) -> int:
+    return max(1, min(ORDINARY_THREADS, threads // 4))
+
+
+def _raise_file_limit() -> int:
+    """How many files this process may have open, which is as many as it is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return MAX_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def _has_come(body: Any, conn: Connection) -> bool:
+    """Whether what is left of a request's body can be read without waiting."""
+    reader = body.reader
+    if isinstance(reader, ChunkedReader):
+        return reader.parser is None
+    if isinstance(reader, LengthReader):
+        here: int = struct.unpack("i", fcntl.ioctl(conn.sock, termios.FIONREAD, bytes(4)))[0]
+        return bool(reader.length <= len(conn.parser.unreader.buf.getvalue()) + here)
+    return False
