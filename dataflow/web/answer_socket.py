@@ -14,20 +14,25 @@ PIECE_BYTES: Final = 64 * 1024
 
 
 class AnswerSocket(socket.socket):
-    """`stall_seconds` is how long a client may take for PIECE_BYTES, and how long a read waits for it."""
+    """`stall_seconds` is how long a client may take for PIECE_BYTES, and how long a read waits for it.
+
+    Where it `defers`, nothing waits: what cannot be sent at once is kept, and who reads what is not here yet fails.
+    """
 
     __slots__ = ("_unsent", "defers", "is_put_off", "stall_seconds", "unsent_bytes")
 
     def __init__(self, taken_over: socket.socket, stall_seconds: float) -> None:
         super().__init__(taken_over.family, taken_over.type, taken_over.proto, fileno=taken_over.detach())
         self.stall_seconds = stall_seconds
-        self.defers = True  #: whether what cannot be sent at once is kept instead of waited for
+        self.defers = True
         self.is_put_off = False  #: whether the request is to be refused because all threads for its kind are busy
         self._unsent: deque[memoryview] = deque()
         self.unsent_bytes = 0
 
     def setblocking(self, flag: bool) -> None:
-        self.settimeout(self.stall_seconds if flag else 0.0)
+        timeout = self.stall_seconds if flag and not self.defers else 0.0
+        if timeout != self.gettimeout():  # to set it costs a call of the system
+            self.settimeout(timeout)
 
     def send(self, data: Any, flags: int = 0) -> int:
         if not self.defers:
@@ -63,14 +68,10 @@ class AnswerSocket(socket.socket):
             self.unsent_bytes += len(view) - sent
 
     def _send_now(self, view: memoryview) -> int:
-        timeout = self.gettimeout()
-        self.settimeout(0)
         try:
             return super().send(view)
         except BlockingIOError:
             return 0
-        finally:
-            self.settimeout(timeout)
 
     def _send_piece(self, piece: memoryview) -> None:
         timeout, deadline = self.gettimeout(), time.monotonic() + self.stall_seconds

@@ -88,9 +88,15 @@ class Connections:
         # In each the oldest is first, and the first whose time is up.
         self._waiting: dict[Phase, dict[Connection, None]] = {phase: {} for phase in Phase}
 
-    def expect_request(self, connection: Connection, phase: Phase) -> None:
-        """Wait for a head, of which some may be here: clients need not wait for one answer to ask for the next."""
-        sent_already = connection.parser.unreader.take_buffered()
+    def expect_first_request(self, connection: Connection) -> None:
+        """Wait for the head of a new connection's first request, which has often come with it."""
+        try:
+            sent_already = connection.sock.recv(_READ_BYTES)
+        except OSError:
+            sent_already = b""  # or its client has gone, which is seen when it is looked at again
+        self._expect_request(connection, sent_already, Phase.SILENT)
+
+    def _expect_request(self, connection: Connection, sent_already: bytes, phase: Phase) -> None:
         if sent_already and connection.head.feed(sent_already):
             self._on_head(connection)
         else:
@@ -101,7 +107,8 @@ class Connections:
         if connection.sock.unsent_bytes:
             self._wait(connection, Phase.ANSWER, self._send_rest, selectors.EVENT_WRITE)
         elif connection.is_kept:
-            self.expect_request(connection, Phase.KEPT)
+            # Clients need not wait for one answer to ask for the next.
+            self._expect_request(connection, connection.parser.unreader.take_buffered(), Phase.KEPT)
         else:
             self.close(connection)
 
@@ -135,11 +142,6 @@ class Connections:
                     self._end(connection)
                     return True
         return False
-
-    def seconds_left(self, now: float) -> float:
-        """Until `end_overdue` has something to do; infinite when there is nothing."""
-        firsts = (next(iter(waiting), None) for waiting in self._waiting.values())
-        return min((first.deadline - now for first in firsts if first), default=float("inf"))
 
     def count_new(self, now: float, most: int) -> int:
         """How many, up to `most`, have been made just now and not sent a request yet."""

@@ -37,11 +37,18 @@ OTHER_FILES: Final = 64
 #: As much as a limit of the system may be raised to; some are endless.
 MAX_FILES: Final = 65_536
 MAX_TRAILER_BYTES: Final = 8 * 1024
+#: Often enough for gunicorn's `timeout`.
+NOTIFY_SECONDS: Final = 1.0
+#: How often it is looked for time that is up.
+LOOK_UP_SECONDS: Final = 0.25
 #: New connections in one go; those that are connected get their turn between.
 _ACCEPT_AT_ONCE: Final = 16
 #: Until another process, whose turn it is, has taken what waits; and until a descriptor may be free again.
 _OTHERS_TURN_SECONDS: Final = 0.002
-_NO_FILES_SECONDS: Final = 0.1
+_NO_FILES_SECONDS: Final = 0.05
+#: When descriptors have run out: so many connections at least, and until as many as before are tried again.
+_LEAST_CONNECTIONS: Final = 8
+_SAVE_FILES_SECONDS: Final = 60.0
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -55,7 +62,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.max_keepalived = sys.maxsize  # the oldest gives way instead
         self.number = 0
-        self._accept_again_at = 0.0
+        self._accept_again_at = self._look_up_at = self._notify_at = self._restore_at = 0.0
 
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
@@ -70,7 +77,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         allowed = _raise_file_limit()
         others = OTHER_FILES + 2 * int(self.cfg.threads)
-        self.worker_connections = max(min(self.cfg.worker_connections, allowed - others), allowed // 4)
+        self._most_connections = min(self.cfg.worker_connections, max(allowed - others, allowed // 4))
+        self.worker_connections = self._most_connections
         super().init_process()
 
     def get_thread_pool(self) -> Executor:
@@ -101,6 +109,12 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     # What gunicorn's loop calls, in the order of a connection's life.
 
+    def notify(self) -> None:
+        """Tell the master that this loop moves. Not in each round: the call lets the other threads have the lock."""
+        if (now := time.monotonic()) >= self._notify_at:
+            self._notify_at = now + NOTIFY_SECONDS
+            super().notify()
+
     def set_accept_enabled(self, enabled: bool) -> None:
         if not enabled or time.monotonic() >= self._accept_again_at:
             super().set_accept_enabled(enabled)
@@ -113,18 +127,27 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             try:
                 taken, address = listener.accept()
             except OSError as error:
-                if error.errno in _OUT_OF_FILES and not self._connections.end_oldest():
-                    self._pause_accepting(_NO_FILES_SECONDS)
-                elif error.errno not in (*_OUT_OF_FILES, errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
+                if error.errno in _OUT_OF_FILES:
+                    self._save_files(now)
+                elif error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
                     raise
                 return None
             self.nr_conns += 1
             sock = AnswerSocket(taken, self._stall_seconds)
             connection = Connection(self.cfg, sock, address, listener.getsockname(), now)
-            self._connections.expect_request(connection, Phase.SILENT)
+            self._connections.expect_first_request(connection)
             if self.nr_conns >= self.worker_connections and not self._connections.end_oldest(but=connection):
                 return None
         return None
+
+    def _save_files(self, now: float) -> None:
+        """No descriptor is left, for the threads either: have fewer connections for a while."""
+        self.log.warning("Out of file descriptors with %d connections: closing the oldest.", self.nr_conns)
+        self.worker_connections = max(_LEAST_CONNECTIONS, self.nr_conns - int(self.cfg.threads))
+        self._restore_at = now + _SAVE_FILES_SECONDS
+        while self.nr_conns >= self.worker_connections and self._connections.end_oldest():
+            pass
+        self._pause_accepting(_NO_FILES_SECONDS)
 
     def enqueue_req(self, conn: Connection) -> None:
         """A head is here: have a thread answer, of its kind."""
@@ -166,7 +189,10 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """Whether the connection can be used again: nothing is waited for to find that out."""
-        return keepalive and _has_come(conn.parser.mesg.body, conn) and super()._keepalive_after(conn, keepalive)
+        body = conn.parser.mesg.body
+        if not keepalive or getattr(body.reader, "length", None) == 0:
+            return keepalive
+        return _has_come(body, conn) and bool(super()._keepalive_after(conn, keepalive))
 
     def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
         if conn.is_transfer:
@@ -182,15 +208,17 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         now = time.monotonic()
         self._publish(now)
-        timeout = min(timeout, self._connections.seconds_left(now), self._transfers.seconds_left())
-        if now < self._accept_again_at:
-            timeout = min(timeout, self._accept_again_at - now)
-        super().wait_for_and_dispatch_events(max(timeout, 0))
+        paused_seconds = self._accept_again_at - now
+        timeout = min(timeout, LOOK_UP_SECONDS, paused_seconds if paused_seconds > 0 else LOOK_UP_SECONDS)
+        super().wait_for_and_dispatch_events(timeout)
 
     def murder_pending(self) -> None:
-        now = time.monotonic()
-        self._connections.end_overdue(now)
-        self._transfers.look_up(now)
+        if (now := time.monotonic()) >= self._look_up_at:
+            self._look_up_at = now + LOOK_UP_SECONDS
+            self._connections.end_overdue(now)
+            self._transfers.look_up(now)
+            if now >= self._restore_at:
+                self.worker_connections = self._most_connections
 
     def murder_keepalived(self, force: bool = False) -> None:
         if force:
@@ -202,6 +230,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     def _publish(self, now: float) -> int:
         """Tell the other processes how many more uploads may come here, new connections taken for such."""
+        if self.cfg.workers == 1:
+            return 0
         places = 0
         if self.alive and self.nr_conns < self.worker_connections:
             places = self._transfers.free_places(self._max_uploads)
@@ -234,6 +264,8 @@ def _has_come(body: Any, conn: Connection) -> bool:
     if isinstance(reader, ChunkedReader):
         return reader.parser is None
     if isinstance(reader, LengthReader):
+        if reader.length == 0:
+            return True
         here: int = struct.unpack("i", fcntl.ioctl(conn.sock, termios.FIONREAD, bytes(4)))[0]
         return bool(reader.length <= len(conn.parser.unreader.buf.getvalue()) + here)
     return False

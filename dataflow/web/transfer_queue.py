@@ -11,8 +11,6 @@ logger = logging.getLogger(__name__)
 
 #: A burst is over sooner than this; then who still waits is told to come again.
 WAIT_SECONDS: Final = 2.0
-#: How often the queue is looked after while somebody waits in it.
-LOOK_UP_SECONDS: Final = 0.25
 
 
 class Transfers(Protocol):
@@ -50,7 +48,6 @@ class TransferQueue:
         self._start = start
         self._put_off = put_off
         self._running = 0
-        self._look_up_at = 0.0
         self._waiting: deque[_Waiting] = deque()
 
     def add(self, connection: Connection, now: float) -> None:
@@ -73,13 +70,7 @@ class TransferQueue:
         """Put off who has waited for too long, and try to make room for the others."""
         while self._waiting and self._waiting[0].deadline <= now:
             self._put_off(self._waiting.popleft().connection)
-        if now >= self._look_up_at:
-            self._look_up_at = now + LOOK_UP_SECONDS
-            self._make_room()
-
-    def seconds_left(self) -> float:
-        """Until the next `look_up`; infinite when nobody waits."""
-        return LOOK_UP_SECONDS if self._waiting else float("inf")
+        self._make_room()
 
     def free_places(self, most: int) -> int:
         """For how many more there is room, as far as that is known, at most `most`."""
