@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dataflow.errors import ConfigError
 from dataflow.web.answer_socket import PIECE_BYTES, AnswerSocket
 from dataflow.web.http_worker import HttpWorker
-from dataflow.web.request_head import MAX_HEAD_BYTES, TRANSFERS, RequestHead
+from dataflow.web.request_head import MAX_HEAD_BYTES, ROUTES, Kind, RequestHead
 from dataflow.web.shared_places import MAX_PROCESSES, SILENT_SECONDS, SharedPlaces, free_number
 from dataflow.web.transfer_queue import WAIT_SECONDS, TransferQueue
 
@@ -163,41 +163,41 @@ def test_a_byte_at_a_time_costs_no_more_than_the_bytes() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("POST /import", True),
-        ("POST /v1/import?source=crm", True),
-        ("POST /import/preview", True),
-        ("POST http://example.com/v1/import", True),
-        ("POST /imp%6Frt", True),
-        ("POST /%76%31/import#part", True),
-        ("POST /prefix/import", True),
-        ("GET /jobs/01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51/rejects?format=csv", True),
-        ("HEAD /v1/jobs/1/rejects", True),
-        ("GET /import", False),
-        ("POST /imports", False),
-        ("GET /jobs", False),
-        ("POST /jobs/1/cancel", False),
-        ("GET /jobs?x=/jobs/1/rejects", False),
-        ("GET /health", False),
-        ("GET //[", False),
+        ("POST /import", Kind.TRANSFER),
+        ("POST /v1/import?source=crm", Kind.TRANSFER),
+        ("POST /import/preview", Kind.TRANSFER),
+        ("POST http://example.com/v1/import", Kind.TRANSFER),
+        ("POST /imp%6Frt", Kind.TRANSFER),
+        ("POST /%76%31/import#part", Kind.TRANSFER),
+        ("POST /prefix/import", Kind.TRANSFER),
+        ("GET /jobs/01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51/rejects?format=csv", Kind.TRANSFER),
+        ("HEAD /v1/jobs/1/rejects", Kind.TRANSFER),
+        ("GET /health", Kind.PROBE),
+        ("GET /v1/jobs?limit=5", Kind.LIST),
+        ("GET /import", Kind.ORDINARY),
+        ("POST /imports", Kind.ORDINARY),
+        ("GET /jobs/1", Kind.ORDINARY),
+        ("POST /jobs/1/cancel", Kind.ORDINARY),
+        ("GET /health?x=/jobs/1/rejects", Kind.PROBE),
+        ("GET //[", Kind.ORDINARY),
     ],
 )
-def test_transfers_are_told_from_other_requests_as_the_application_will_see_their_paths(
-    line: str, expected: bool
-) -> None:
+def test_requests_are_told_apart_as_the_application_will_see_their_paths(line: str, expected: Kind) -> None:
     for before in (b"", b"\r\n"):
         found = head()
         assert found.feed(before + f"{line} HTTP/1.1\r\n\r\n".encode())
-        assert found.is_transfer() is expected
+        assert found.kind() is expected
 
 
-def test_every_route_that_is_a_transfer_is_a_route_of_the_application() -> None:
+def test_the_kinds_are_those_of_routes_of_the_application() -> None:
     from dataflow.config import Config
     from dataflow.web import create_app
 
     routes = create_app(Config.from_env({})).url_map.bind("x")
-    for method, path in TRANSFERS:
-        for prefix in ("", "/v1"):
-            assert routes.match(prefix + path.replace("[^/]+", "01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51"), method)
+    for kind, methods, path in ROUTES:
+        for method in methods.split("|"):
+            for prefix in ("",) if kind is Kind.PROBE else ("", "/v1"):
+                assert routes.match(prefix + path.replace("[^/]+", "01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51"), method)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any, Final
 from gunicorn.workers.gthread import TConn
 
 from dataflow.web.answer_socket import PIECE_BYTES, AnswerSocket
-from dataflow.web.request_head import RequestHead
+from dataflow.web.request_head import Kind, RequestHead
 
 #: As gunicorn's own reads: what follows the head belongs to the body, whose reader should see when it comes.
 _READ_BYTES: Final = 8 * 1024
@@ -53,7 +53,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.deadline = 0.0  #: by the monotonic clock
         self.held_bytes = 0
         self.discarded_bytes = 0
-        self.is_transfer = False
+        self.kind = Kind.ORDINARY
         self.is_kept = False  #: whether another request may follow the answer
         self.expect_request()
 
@@ -62,7 +62,7 @@ class Connection(TConn):  # type: ignore[misc]
 
     def take_request(self) -> None:
         """Give the parser what has come."""
-        self.is_transfer = self.head.is_transfer()
+        self.kind = self.head.kind()
         self.parser.unreader.unread(bytes(self.head.received))
         self.expect_request()
 

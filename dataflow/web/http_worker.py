@@ -27,11 +27,15 @@ from dataflow.config import Config
 from dataflow.errors import ConfigError
 from dataflow.web.answer_socket import AnswerSocket
 from dataflow.web.connections import LINGER_SECONDS, Connection, Connections, Phase
+from dataflow.web.request_head import Kind
 from dataflow.web.shared_places import SharedPlaces, free_number
 from dataflow.web.transfer_queue import TransferQueue
 
 #: Threads for requests that are no transfers, but no more than a quarter of all.
 ORDINARY_THREADS: Final = 16
+#: Further ones: more that compute at a time would only keep each other, and the thread that accepts, waiting.
+LIST_THREADS: Final = 3
+PROBE_THREADS: Final = 2
 #: Descriptors that are no connections of clients: for each thread one to the database and one to the storage.
 OTHER_FILES: Final = 64
 #: As much as a limit of the system may be raised to; some are endless.
@@ -91,11 +95,16 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         config: Config = services.config
         self._max_uploads, self._stall_seconds = config.max_uploads, config.upload_stall_seconds
         threads = self.cfg.threads - _ordinary_threads(self.cfg.threads)
-        self._transfer_pool = ThreadPoolExecutor(threads, "transfer")
+        self._pools = {
+            Kind.TRANSFER: ThreadPoolExecutor(threads, "transfer"),
+            Kind.LIST: ThreadPoolExecutor(LIST_THREADS, "list"),
+            Kind.PROBE: ThreadPoolExecutor(PROBE_THREADS, "probe"),
+            Kind.ORDINARY: self.tpool,
+        }
         self._transfers = TransferQueue(
             threads,
             getattr(services, "transfers", None),
-            lambda connection: self._submit(self._transfer_pool, connection),
+            self._submit,
             self._put_off,
         )
         seconds = {
@@ -105,6 +114,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             Phase.KEPT: self.cfg.keepalive,
             Phase.ANSWER: config.upload_stall_seconds,
         }
+        sys.setswitchinterval(0.001)
         self._connections = Connections(self.poller, self.enqueue_req, self._count_end, seconds)
 
     # What gunicorn's loop calls, in the order of a connection's life.
@@ -157,26 +167,26 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._connections.finish_answer(conn)
             return
         conn.take_request()
-        conn.sock.defers, conn.sock.is_put_off = not conn.is_transfer, False
-        if conn.is_transfer:
+        conn.sock.defers, conn.sock.is_put_off = conn.kind is not Kind.TRANSFER, False
+        if conn.kind is Kind.TRANSFER:
             self._transfers.add(conn, time.monotonic())
         else:
-            self._submit(self.tpool, conn)
+            self._submit(conn)
 
     def _put_off(self, connection: Connection) -> None:
         """Have it refused by a thread that is no transfer's."""
-        connection.is_transfer, connection.sock.defers, connection.sock.is_put_off = False, True, True
-        self._submit(self.tpool, connection)
+        connection.kind, connection.sock.defers, connection.sock.is_put_off = Kind.ORDINARY, True, True
+        self._submit(connection)
 
-    def _submit(self, pool: Executor, connection: Connection) -> None:
-        done = pool.submit(self.handle, connection)
+    def _submit(self, connection: Connection) -> None:
+        done = self._pools[connection.kind].submit(self.handle, connection)
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, connection, future))
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """In a thread: as gunicorn, but who has not sent the body that it declared is told that this is the end."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = MAX_TRAILER_BYTES
-        if not conn.is_transfer:
+        if conn.kind is not Kind.TRANSFER:
             should_close = req.should_close
 
             def should_close_now() -> bool:
@@ -195,7 +205,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         return _has_come(body, conn) and bool(super()._keepalive_after(conn, keepalive))
 
     def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
-        if conn.is_transfer:
+        if conn.kind is Kind.TRANSFER:
             self._transfers.end_one()
         conn.is_kept = fs.exception() is None and bool(fs.result())
         self._connections.finish_answer(conn)

@@ -1,6 +1,7 @@
 """The head of a request while it arrives: where it ends, whether it is too large, and which threads it belongs to."""
 
 import re
+from enum import Enum, auto
 from typing import Final
 
 from gunicorn.util import split_request_uri, unquote_to_wsgi_str
@@ -8,14 +9,25 @@ from gunicorn.util import split_request_uri, unquote_to_wsgi_str
 #: nginx takes 32 KiB. gunicorn would keep 800 for each connection, and look at 200,000 empty fields for a minute.
 MAX_HEAD_BYTES: Final = 64 * 1024
 
-#: Requests that take as long as their clients like: method and end of the path. They have threads of their own.
-TRANSFERS: Final = (
-    ("POST", r"/import"),
-    ("POST", r"/import/preview"),
-    ("GET", r"/jobs/[^/]+/rejects"),
-    ("HEAD", r"/jobs/[^/]+/rejects"),
+
+class Kind(Enum):
+    """Requests that must not wait for others have threads of their own."""
+
+    TRANSFER = auto()  #: takes as long as its client likes
+    LIST = auto()  #: computes for as long as a hundred others
+    PROBE = auto()  #: asks whether the service lives
+    ORDINARY = auto()
+
+
+#: Kind, method and end of the path of those that are not ordinary.
+ROUTES: Final = (
+    (Kind.TRANSFER, "POST", r"/import"),
+    (Kind.TRANSFER, "POST", r"/import/preview"),
+    (Kind.TRANSFER, "GET|HEAD", r"/jobs/[^/]+/rejects"),
+    (Kind.LIST, "GET|HEAD", r"/jobs"),
+    (Kind.PROBE, "GET|HEAD", r"/health"),
 )
-_TRANSFER: Final = re.compile("|".join(rf"{method} .*{path}\Z" for method, path in TRANSFERS), re.DOTALL)
+_ROUTES: Final = [(kind, re.compile(rf"(?:{method}) .*{path}\Z", re.DOTALL)) for kind, method, path in ROUTES]
 
 _LINE_END, _END = b"\r\n", b"\r\n\r\n"
 _VERSION = re.compile(rb"HTTP/\d\.\d")
@@ -60,11 +72,12 @@ class RequestHead:
         parts = self.received[start:end].split(b" ", 2)
         return len(parts) != 3 or not _VERSION.fullmatch(parts[2])
 
-    def is_transfer(self) -> bool:
-        """Whether this is one of the TRANSFERS. The path counts as the application will see it."""
+    def kind(self) -> Kind:
+        """What the request line asks for. The path counts as the application will see it."""
         method, _, rest = bytes(self.received.removeprefix(_LINE_END).partition(_LINE_END)[0]).partition(b" ")
         try:
             path = split_request_uri(rest.partition(b" ")[0].decode("latin-1")).path
         except ValueError:
-            return False  # gunicorn refuses it
-        return _TRANSFER.match(f"{method.decode('latin-1')} {unquote_to_wsgi_str(path)}") is not None
+            return Kind.ORDINARY  # gunicorn refuses it
+        line = f"{method.decode('latin-1')} {unquote_to_wsgi_str(path)}"
+        return next((kind for kind, pattern in _ROUTES if pattern.match(line)), Kind.ORDINARY)
