@@ -3,8 +3,11 @@
 Each costs a file descriptor and what it has sent; one thread looks after all of them and never waits for any.
 """
 
+import fcntl
 import selectors
 import socket
+import struct
+import termios
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
@@ -12,6 +15,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
+from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.gthread import TConn
 
 from dataflow.web.answer_socket import PIECE_BYTES, AnswerSocket
@@ -65,6 +69,16 @@ class Connection(TConn):  # type: ignore[misc]
         self.kind = self.head.kind()
         self.parser.unreader.unread(bytes(self.head.received))
         self.expect_request()
+
+    def has_body_end(self, body: Any) -> bool:
+        """Whether what is left of a request's body can be read without waiting."""
+        reader = body.reader
+        if isinstance(reader, ChunkedReader):
+            return reader.parser is None
+        if not reader.length:
+            return True
+        here: int = struct.unpack("i", fcntl.ioctl(self.sock, termios.FIONREAD, bytes(4)))[0]
+        return bool(reader.length <= len(self.parser.unreader.buf.getvalue()) + here)
 
 
 class Connections:
@@ -134,13 +148,16 @@ class Connections:
             for connection in list(self._waiting[phase]):
                 self._end(connection)
 
+    def __bool__(self) -> bool:
+        return any(self._waiting.values())
+
     def end_oldest(self, *phases: Phase, but: Connection | None = None) -> bool:
         """Close the oldest in the first of the `phases` (default: any) that has some; False when none has."""
         for phase in phases or Phase:
-            for connection in islice(self._waiting[phase], 2):
-                if connection is not but:
-                    self._end(connection)
-                    return True
+            oldest = next((each for each in islice(self._waiting[phase], 2) if each is not but), None)
+            if oldest:
+                self._end(oldest)
+                return True
         return False
 
     def count_new(self, now: float, most: int) -> int:

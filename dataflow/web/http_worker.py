@@ -1,25 +1,21 @@
 """gunicorn's threaded worker, so that no client holds a thread before its request is here, or after it is answered.
 
-Of gunicorn 27 it relies on `ThreadWorker` as a whole: on `run` calling `set_accept_enabled`,
-`wait_for_and_dispatch_events`, `murder_keepalived`, `murder_pending` and `_cap_keepalive`, and counting `nr_conns`
-against `worker_connections`; on `handle` calling `conn.sock.setblocking`, `conn.init`, `next(conn.parser)`,
-`handle_request` and `_keepalive_after`; on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`, `parser`, `init`,
-`initialized`, `close`), the parser's `mesg` and `unreader` (`buf`, `unread`, `take_buffered`), and the `reader` of a
-message's body (`length` of one kind, `parser` and `limit_trailer_section` of the other). A test asks for all of it.
+Of gunicorn 27 it relies on `ThreadWorker` as a whole: on `run` calling `set_accept_enabled`, `murder_keepalived`,
+`murder_pending`, `wait_for_and_dispatch_events` and `_cap_keepalive`, and watching `nr_conns` and `worker_connections`;
+on `handle` calling `conn.sock.setblocking`, `conn.init`, `next(conn.parser)`, `handle_request` and `_keepalive_after`;
+on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`, `parser`, `init`, `initialized`, `close`), the parser's
+`mesg` and `unreader` (`buf`, `unread`, `take_buffered`), and the `reader` of a message's body (`length` of one kind,
+`parser` and `limit_trailer_section` of the other). A test asks for all of it.
 """
 
 import errno
-import fcntl
-import resource
-import struct
 import sys
-import termios
 import time
 from collections.abc import Iterable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import Any, Final, Self
 
-from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -27,29 +23,24 @@ from dataflow.config import Config
 from dataflow.errors import ConfigError
 from dataflow.web.answer_socket import AnswerSocket
 from dataflow.web.connections import LINGER_SECONDS, Connection, Connections, Phase
+from dataflow.web.file_limit import most_connections, raise_file_limit
 from dataflow.web.request_head import Kind
 from dataflow.web.shared_places import SharedPlaces, free_number
-from dataflow.web.transfer_queue import TransferQueue
+from dataflow.web.thread_pools import ThreadPools, ordinary_pool
 
-#: Threads for requests that are no transfers, but no more than a quarter of all.
-ORDINARY_THREADS: Final = 16
-#: Further ones: more that compute at a time would only keep each other, and the thread that accepts, waiting.
-LIST_THREADS: Final = 3
-PROBE_THREADS: Final = 2
-#: Descriptors that are no connections of clients: for each thread one to the database and one to the storage.
-OTHER_FILES: Final = 64
-#: As much as a limit of the system may be raised to; some are endless.
-MAX_FILES: Final = 65_536
+#: gunicorn's own limit is that of a head, of which it looks at every byte again with each piece that comes.
 MAX_TRAILER_BYTES: Final = 8 * 1024
 #: Often enough for gunicorn's `timeout`.
 NOTIFY_SECONDS: Final = 1.0
+#: How long a thread that computes keeps the others waiting: this one, which accepts, among them. Python's own is 5 ms.
+SWITCH_SECONDS: Final = 0.001
 #: How often it is looked for time that is up.
 LOOK_UP_SECONDS: Final = 0.25
 #: New connections in one go; those that are connected get their turn between.
 _ACCEPT_AT_ONCE: Final = 16
-#: Until another process, whose turn it is, has taken what waits; and until a descriptor may be free again.
+#: Until another process, whose turn it is, has taken what waits; and until a connection may have ended.
 _OTHERS_TURN_SECONDS: Final = 0.002
-_NO_FILES_SECONDS: Final = 0.05
+_FULL_SECONDS: Final = 0.05
 #: When descriptors have run out: so many connections at least, and until as many as before are tried again.
 _LEAST_CONNECTIONS: Final = 8
 _SAVE_FILES_SECONDS: Final = 60.0
@@ -57,14 +48,14 @@ _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class HttpWorker(ThreadWorker):  # type: ignore[misc]
-    """One web process: this thread accepts and looks after connections, two pools of others serve requests."""
+    """One web process: this thread accepts and looks after connections, pools of others serve requests."""
 
     #: Made when gunicorn's master imports this, before there are processes.
     shared_places: Final = SharedPlaces()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.max_keepalived = sys.maxsize  # the oldest gives way instead
+        self.max_keepalived = self.worker_connections = sys.maxsize  # the oldest gives way instead
         self.number = 0
         self._accept_again_at = self._look_up_at = self._notify_at = self._restore_at = 0.0
 
@@ -79,33 +70,26 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self.number = free_number(other.number for other in others if other is not self)
 
     def init_process(self) -> None:
-        allowed = _raise_file_limit()
-        others = OTHER_FILES + 2 * int(self.cfg.threads)
-        self._most_connections = min(self.cfg.worker_connections, max(allowed - others, allowed // 4))
-        self.worker_connections = self._most_connections
+        self._possible_connections = min(
+            self.cfg.worker_connections, most_connections(raise_file_limit(), self.cfg.threads)
+        )
+        self._max_connections = self._possible_connections
         super().init_process()
 
     def get_thread_pool(self) -> Executor:
-        """The threads for everything that is no transfer."""
-        return ThreadPoolExecutor(_ordinary_threads(self.cfg.threads), "ordinary")
+        return ordinary_pool(self.cfg.threads)
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
         services = self.wsgi.extensions["dataflow"]
         config: Config = services.config
         self._max_uploads, self._stall_seconds = config.max_uploads, config.upload_stall_seconds
-        threads = self.cfg.threads - _ordinary_threads(self.cfg.threads)
-        self._pools = {
-            Kind.TRANSFER: ThreadPoolExecutor(threads, "transfer"),
-            Kind.LIST: ThreadPoolExecutor(LIST_THREADS, "list"),
-            Kind.PROBE: ThreadPoolExecutor(PROBE_THREADS, "probe"),
-            Kind.ORDINARY: self.tpool,
-        }
-        self._transfers = TransferQueue(
-            threads,
+        self._threads = ThreadPools(
+            self.tpool,
+            self.cfg.threads,
             getattr(services, "transfers", None),
-            self._submit,
-            self._put_off,
+            self.handle,
+            lambda conn, future: self.method_queue.defer(self.finish_request, conn, future),
         )
         seconds = {
             Phase.HEAD: config.head_seconds,
@@ -114,7 +98,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             Phase.KEPT: self.cfg.keepalive,
             Phase.ANSWER: config.upload_stall_seconds,
         }
-        sys.setswitchinterval(0.001)
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._connections = Connections(self.poller, self.enqueue_req, self._count_end, seconds)
 
     # What gunicorn's loop calls, in the order of a connection's life.
@@ -134,6 +118,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             now = time.monotonic()
             if not self.shared_places.is_turn_of(self.number, self._publish(now), now):
                 return self._pause_accepting(_OTHERS_TURN_SECONDS)
+            if self.nr_conns >= self._max_connections and not self._connections:
+                return self._pause_accepting(_FULL_SECONDS)
             try:
                 taken, address = listener.accept()
             except OSError as error:
@@ -146,18 +132,18 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             sock = AnswerSocket(taken, self._stall_seconds)
             connection = Connection(self.cfg, sock, address, listener.getsockname(), now)
             self._connections.expect_first_request(connection)
-            if self.nr_conns >= self.worker_connections and not self._connections.end_oldest(but=connection):
-                return None
+            if self.nr_conns > self._max_connections:
+                self._connections.end_oldest(but=connection)
         return None
 
     def _save_files(self, now: float) -> None:
         """No descriptor is left, for the threads either: have fewer connections for a while."""
         self.log.warning("Out of file descriptors with %d connections: closing the oldest.", self.nr_conns)
-        self.worker_connections = max(_LEAST_CONNECTIONS, self.nr_conns - int(self.cfg.threads))
+        self._max_connections = max(_LEAST_CONNECTIONS, self.nr_conns - int(self.cfg.threads))
         self._restore_at = now + _SAVE_FILES_SECONDS
-        while self.nr_conns >= self.worker_connections and self._connections.end_oldest():
+        while self.nr_conns >= self._max_connections and self._connections.end_oldest():
             pass
-        self._pause_accepting(_NO_FILES_SECONDS)
+        self._pause_accepting(_FULL_SECONDS)
 
     def enqueue_req(self, conn: Connection) -> None:
         """A head is here: have a thread answer, of its kind."""
@@ -167,30 +153,17 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._connections.finish_answer(conn)
             return
         conn.take_request()
-        conn.sock.defers, conn.sock.is_put_off = conn.kind is not Kind.TRANSFER, False
-        if conn.kind is Kind.TRANSFER:
-            self._transfers.add(conn, time.monotonic())
-        else:
-            self._submit(conn)
-
-    def _put_off(self, connection: Connection) -> None:
-        """Have it refused by a thread that is no transfer's."""
-        connection.kind, connection.sock.defers, connection.sock.is_put_off = Kind.ORDINARY, True, True
-        self._submit(connection)
-
-    def _submit(self, connection: Connection) -> None:
-        done = self._pools[connection.kind].submit(self.handle, connection)
-        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, connection, future))
+        self._threads.start(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """In a thread: as gunicorn, but who has not sent the body that it declared is told that this is the end."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = MAX_TRAILER_BYTES
-        if conn.kind is not Kind.TRANSFER:
+        if conn.kind is not Kind.TRANSFER and not conn.has_body_end(req.body):
             should_close = req.should_close
 
             def should_close_now() -> bool:
-                if not should_close() and not _has_come(req.body, conn):
+                if not should_close() and not conn.has_body_end(req.body):
                     req.force_close()
                 return bool(should_close())
 
@@ -199,14 +172,10 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """Whether the connection can be used again: nothing is waited for to find that out."""
-        body = conn.parser.mesg.body
-        if not keepalive or getattr(body.reader, "length", None) == 0:
-            return keepalive
-        return _has_come(body, conn) and bool(super()._keepalive_after(conn, keepalive))
+        return keepalive and conn.has_body_end(conn.parser.mesg.body) and super()._keepalive_after(conn, keepalive)
 
     def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
-        if conn.kind is Kind.TRANSFER:
-            self._transfers.end_one()
+        self._threads.end(conn)
         conn.is_kept = fs.exception() is None and bool(fs.result())
         self._connections.finish_answer(conn)
         if not self.alive:
@@ -226,9 +195,9 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         if (now := time.monotonic()) >= self._look_up_at:
             self._look_up_at = now + LOOK_UP_SECONDS
             self._connections.end_overdue(now)
-            self._transfers.look_up(now)
+            self._threads.look_up(now)
             if now >= self._restore_at:
-                self.worker_connections = self._most_connections
+                self._max_connections = self._possible_connections
 
     def murder_keepalived(self, force: bool = False) -> None:
         if force:
@@ -243,8 +212,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         if self.cfg.workers == 1:
             return 0
         places = 0
-        if self.alive and self.nr_conns < self.worker_connections:
-            places = self._transfers.free_places(self._max_uploads)
+        if self.alive:
+            places = self._threads.free_places(self._max_uploads)
             places -= self._connections.count_new(now, places)
         self.shared_places.publish(self.number, places, now)
         return places
@@ -252,30 +221,3 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     def _pause_accepting(self, seconds: float) -> None:
         self.set_accept_enabled(False)
         self._accept_again_at = time.monotonic() + seconds
-
-
-def _ordinary_threads(threads: int) -> int:
-    return max(1, min(ORDINARY_THREADS, threads // 4))
-
-
-def _raise_file_limit() -> int:
-    """How many files this process may have open, which is as many as it is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        return wanted
-    return MAX_FILES if soft == resource.RLIM_INFINITY else soft
-
-
-def _has_come(body: Any, conn: Connection) -> bool:
-    """Whether what is left of a request's body can be read without waiting."""
-    reader = body.reader
-    if isinstance(reader, ChunkedReader):
-        return reader.parser is None
-    if isinstance(reader, LengthReader):
-        if reader.length == 0:
-            return True
-        here: int = struct.unpack("i", fcntl.ioctl(conn.sock, termios.FIONREAD, bytes(4)))[0]
-        return bool(reader.length <= len(conn.parser.unreader.buf.getvalue()) + here)
-    return False

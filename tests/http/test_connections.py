@@ -152,7 +152,7 @@ def test_too_many_connections_close_half_heads_first_then_silent_ones_then_those
     kept = [line(web, WHOLE) for _ in range(6)]
     assert [each.answer().status for each in kept] == [200] * 6
     silent = [line(web) for _ in range(4)]
-    half = [line(web, HALF) for _ in range(5)]
+    half = [line(web, HALF) for _ in range(6)]
     assert not any(each.is_closed() for each in (*half, *silent, *kept))
     newer: list[Line] = []
     for older, others in ((half, (*silent, *kept)), (silent, kept)):
@@ -161,8 +161,8 @@ def test_too_many_connections_close_half_heads_first_then_silent_ones_then_those
             eventually(oldest.is_closed, seconds=5)
             assert not any(each.is_closed() for each in (*older[place + 1 :], *others))
     # Those are the silent ones now, and give way to connections that are used.
-    busy = [line(web, WHOLE) for _ in range(9)]
-    assert [each.answer().status for each in busy] == [200] * 9
+    busy = [line(web, WHOLE) for _ in range(10)]
+    assert [each.answer().status for each in busy] == [200] * 10
     eventually(lambda: all(each.is_closed() for each in newer), seconds=5)
     assert line(web, WHOLE).answer().status == 200
     eventually(kept[0].is_closed, seconds=5)
@@ -349,6 +349,12 @@ def test_two_processes_share_uploads_that_come_at_once(
     start_web: Callable[..., Web], connection: db.Connection, line: Open
 ) -> None:
     web = start_web(WEB_CONCURRENCY=2, MAX_UPLOADS=8, WEB_THREADS=64, UPLOAD_STALL_SECONDS=20)
+    children = psutil.Process(web.process.pid).children()
+
+    def have_served() -> bool:
+        return web.get("/health").ok and all(child.num_threads() > 1 for child in children)
+
+    eventually(have_served)
     uploading = b"SELECT FROM jobs WHERE state = 'uploading'"
     for _ in range(2):
         uploads = [line(web) for _ in range(12)]
