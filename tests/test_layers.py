@@ -30,7 +30,7 @@ LAYERS: dict[str, list[set[str]]] = {
 #: Who may import an outside library, at all.
 LIBRARIES = {
     "flask": {"web"},
-    "gunicorn": {"web.connections", "web.http_worker", "web.request_head"},
+    "gunicorn": {"web.connection", "web.http_worker", "web.request_head"},
     "werkzeug": {"web"},
     "prometheus_flask_exporter": {"web"},
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},

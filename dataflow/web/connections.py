@@ -3,23 +3,16 @@
 Each costs a file descriptor and what it has sent; one thread looks after all of them and never waits for any.
 """
 
-import fcntl
 import selectors
 import socket
-import struct
-import termios
 import time
 from collections.abc import Callable, Iterator
-from enum import Enum, auto
 from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from gunicorn.http.body import ChunkedReader
-from gunicorn.workers.gthread import TConn
-
-from dataflow.web.answer_socket import PIECE_BYTES, AnswerSocket
-from dataflow.web.request_head import Kind, RequestHead
+from dataflow.web.answer_socket import PIECE_BYTES
+from dataflow.web.connection import Connection, Phase
 
 #: As gunicorn's own reads: what follows the head belongs to the body, whose reader should see when it comes.
 _READ_BYTES: Final = 8 * 1024
@@ -31,54 +24,6 @@ _LINGER_BYTES: Final = 8 * 1024 * 1024
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024
 #: A new connection may be an upload for so long; then it is one that says nothing.
 NEW_SECONDS: Final = 1.0
-
-
-class Phase(Enum):
-    """Why a connection holds no thread; in this order they are closed when there are too many."""
-
-    HEAD = auto()  #: some of a request's head has come
-    CLOSING = auto()  #: answered; its client may not have taken everything yet
-    SILENT = auto()  #: has never sent anything
-    KEPT = auto()  #: between two requests
-    ANSWER = auto()  #: its client takes the answer
-
-
-class Connection(TConn):  # type: ignore[misc]
-    """gunicorn's, and what is known about it while no thread has it."""
-
-    sock: AnswerSocket
-
-    def __init__(self, cfg: Any, sock: AnswerSocket, client: Any, server: Any, now: float) -> None:
-        super().__init__(cfg, sock, client, server)
-        self.init()  # makes the parser, into which heads are read
-        sock.setblocking(False)
-        self.accepted_at = now
-        self.phase: Phase | None = None
-        self.deadline = 0.0  #: by the monotonic clock
-        self.held_bytes = 0
-        self.discarded_bytes = 0
-        self.kind = Kind.ORDINARY
-        self.is_kept = False  #: whether another request may follow the answer
-        self.expect_request()
-
-    def expect_request(self) -> None:
-        self.head = RequestHead(self.cfg.limit_request_line, self.cfg.limit_request_fields)
-
-    def take_request(self) -> None:
-        """Give the parser what has come."""
-        self.kind = self.head.kind()
-        self.parser.unreader.unread(bytes(self.head.received))
-        self.expect_request()
-
-    def has_body_end(self, body: Any) -> bool:
-        """Whether what is left of a request's body can be read without waiting."""
-        reader = body.reader
-        if isinstance(reader, ChunkedReader):
-            return reader.parser is None
-        if not reader.length:
-            return True
-        here: int = struct.unpack("i", fcntl.ioctl(self.sock, termios.FIONREAD, bytes(4)))[0]
-        return bool(reader.length <= len(self.parser.unreader.buf.getvalue()) + here)
 
 
 class Connections:

@@ -22,7 +22,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from dataflow.config import Config
 from dataflow.errors import ConfigError
 from dataflow.web.answer_socket import AnswerSocket
-from dataflow.web.connections import LINGER_SECONDS, Connection, Connections, Phase
+from dataflow.web.connection import Connection, Phase
+from dataflow.web.connections import LINGER_SECONDS, Connections
 from dataflow.web.file_limit import most_connections, raise_file_limit
 from dataflow.web.request_head import Kind
 from dataflow.web.shared_places import SharedPlaces, free_number

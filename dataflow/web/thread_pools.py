@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Final
 
-from dataflow.web.connections import Connection
+from dataflow.web.connection import Connection
 from dataflow.web.request_head import Kind
 from dataflow.web.transfer_queue import TransferQueue, Transfers
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from dataflow.web.connections import Connection
+from dataflow.web.connection import Connection
 
 logger = logging.getLogger(__name__)
 
