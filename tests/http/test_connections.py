@@ -349,10 +349,10 @@ def test_two_processes_share_uploads_that_come_at_once(
     start_web: Callable[..., Web], connection: db.Connection, line: Open
 ) -> None:
     web = start_web(WEB_CONCURRENCY=2, MAX_UPLOADS=8, WEB_THREADS=64, UPLOAD_STALL_SECONDS=20)
-    children = psutil.Process(web.process.pid).children()
 
     def have_served() -> bool:
-        return web.get("/health").ok and all(child.num_threads() > 1 for child in children)
+        children = psutil.Process(web.process.pid).children()
+        return web.get("/health").ok and [child.num_threads() > 1 for child in children] == [True, True]
 
     eventually(have_served)
     uploading = b"SELECT FROM jobs WHERE state = 'uploading'"
