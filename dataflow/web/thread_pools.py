@@ -13,7 +13,8 @@ from dataflow.web.transfer_queue import TransferQueue, Transfers
 ORDINARY_THREADS: Final = 16
 #: Further ones: more that compute at a time would only keep each other, and the thread that accepts, waiting.
 LIST_THREADS: Final = 3
-PROBE_THREADS: Final = 2
+#: Made when they are needed: while the database hangs, each probe takes the time that it has.
+PROBE_THREADS: Final = 16
 
 
 def ordinary_pool(threads: int) -> ThreadPoolExecutor:
