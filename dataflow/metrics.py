@@ -5,6 +5,7 @@ What one process counts of its own HTTP requests is set up by `web.metrics`; her
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
@@ -95,11 +96,19 @@ class JobsCollector(Collector):
         yield GaugeMetricFamily("dataflow_queue_oldest_seconds", waited, value=totals["queue_oldest_seconds"])
 
 
+class AllProcesses(MultiProcessCollector):
+    """What the processes of a dyno have counted. The file of one that is just starting is empty: it has not counted."""
+
+    def collect(self) -> Any:
+        files = [str(file) for file in Path(self._path).glob("*.db") if file.stat().st_size]
+        return self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+
+
 def published_registry(own: CollectorRegistry, fetch: Callable[[], dict[str, Any]]) -> CollectorRegistry:
     """What /metrics shows: all processes of this dyno when gunicorn runs several, else `own`; and the jobs."""
     registry = CollectorRegistry()
     if MULTIPROCESS_VARIABLE in os.environ:
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        AllProcesses(registry)  # type: ignore[no-untyped-call]
     else:
         registry.register(own)
     registry.register(JobsCollector(fetch))

@@ -130,3 +130,10 @@ def test_metrics_can_be_turned_off(start_web: Callable[..., Web], tmp_path: Path
     answer = web.get("/metrics")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert list(tmp_path.glob("run/metrics-*")) == []
+
+
+def test_a_process_that_is_just_starting_does_not_break_the_sum(start_web: Callable[..., Web], tmp_path: Path) -> None:
+    web = start_web(WEB_CONCURRENCY=2, DATA_DIR=tmp_path)
+    [folder] = tmp_path.glob("run/metrics-*")
+    (folder / "counter_1.db").touch()  # as prometheus_client makes it, before it writes
+    assert value(scrape(web), "dataflow_database_up") == 1
