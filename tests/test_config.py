@@ -105,6 +105,8 @@ def test_settings_cannot_be_changed():
         ("MAX_UPLOADS", ["0", "-1"]),
         ("WEB_CONCURRENCY", ["0", "65"]),
         ("WEB_THREADS", ["1", "513"]),
+        ("MAX_CONNECTIONS", ["15", "65537"]),
+        ("HEAD_SECONDS", ["0", "3601"]),
         ("WORKER_CONCURRENCY", ["0", "101"]),
         ("WORKER_POLL_INTERVAL", ["9", "3600001"]),
         ("SHUTDOWN_GRACE_SECONDS", ["-1", "3601"]),
