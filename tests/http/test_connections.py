@@ -154,6 +154,10 @@ def test_too_many_connections_close_half_heads_first_then_silent_ones_then_those
     silent = [line(web) for _ in range(4)]
     half = [line(web, HALF) for _ in range(6)]
     assert not any(each.is_closed() for each in (*half, *silent, *kept))
+    # Once this is answered, what was sent before it has been read.
+    kept[-1].socket.settimeout(20)
+    kept[-1].socket.sendall(WHOLE)
+    assert kept[-1].answer().status == 200
     newer: list[Line] = []
     for older, others in ((half, (*silent, *kept)), (silent, kept)):
         for place, oldest in enumerate(older):
