@@ -91,19 +91,22 @@ def service_key() -> typed.Field[Any]:
     def check(value: str) -> None:
         if not value.isascii() or not value.isprintable() or " " in value:
             raise ValidationError("must be one line of ASCII without spaces.")
-        if value.startswith("sb_publishable_") or _claimed_role(value) in ("anon", "authenticated"):
+        claims = _claims(value)
+        if claims is not None and not claims.get("role"):
+            raise ValidationError("this token names no role, so it may not write; take the service_role key.")
+        if value.startswith("sb_publishable_") or (claims or {}).get("role") in ("anon", "authenticated"):
             raise ValidationError("this is the key for browsers, which may not write; take the service_role key.")
 
     return typed.String(load_default="", validate=check)
 
 
-def _claimed_role(key: str) -> object:
-    """The role in a key that is a JWT (RFC 7519), unverified; None in any other."""
+def _claims(key: str) -> dict[str, Any] | None:
+    """What a key that is a JWT (RFC 7519) says of its bearer, unverified; None for any other."""
     try:
         claims = json.loads(urlsafe_b64decode(key.split(".")[1] + "=="))
     except (IndexError, ValueError, RecursionError, binascii.Error):
         return None
-    return claims.get("role") if isinstance(claims, dict) else None
+    return claims if isinstance(claims, dict) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,14 @@ class SupabaseStorage:
         self._delete(key, self._retries())
 
     def check(self) -> None:
-        """Look at the bucket: needs server, its database, a valid key and the bucket itself."""
-        self._bucket(_once())
+        """Look at the bucket, and ask whether we may write there: a key without that right may see it all the same.
+
+        Needs server, its database, a valid key and the bucket itself; leaves nothing.
+        """
+        retries = _once()
+        self._bucket(retries)
+        path = self._api.object_path("upload/sign", "check")
+        self._call(Request("sign", "POST", path, tus.UPSERT), retries)
 
     def prepare(self) -> str:
         """Make the bucket, or make it private."""
