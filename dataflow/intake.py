@@ -12,7 +12,7 @@ from dataflow import jobs, retention
 from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.db import Pool, borrowed
-from dataflow.errors import DatabaseError, StorageError, UploadTaken
+from dataflow.errors import DatabaseError, DataFlowError, StorageError, UploadTaken
 from dataflow.receipt import Receipt
 from dataflow.storage import Storage, StoredObject
 
@@ -41,8 +41,8 @@ class Intake:
         logger.info("upload started", extra={"job_id": str(receipt.job_id), "type": arrival.media_type})
         try:
             stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_begin)
-        except BaseException:
-            self._give_up(receipt)
+        except BaseException as error:
+            self._give_up(receipt, error)
             raise
         receipt.note_stored()
         self._queue(receipt, stored)
@@ -62,7 +62,7 @@ class Intake:
             extra={"job_id": str(receipt.job_id), "bytes": receipt.size_bytes, "format": receipt.format_name},
         )
 
-    def _give_up(self, receipt: Receipt) -> None:
+    def _give_up(self, receipt: Receipt, cause: BaseException) -> None:
         """Leave nothing of a request that failed, or else the row that shows what the storage may have of it.
 
         :raises UploadTaken: when the job was cancelled meanwhile. That is the answer then, whatever else went wrong:
@@ -75,7 +75,8 @@ class Intake:
                     jobs.discard_upload(connection, job_id)
                     logger.info("upload discarded", extra={"job_id": str(job_id)})
                 else:
-                    jobs.beat_upload(connection, job_id, receipt.size_bytes, receipt.upload_url)
+                    reason = f"{cause.code}: {cause.message}" if isinstance(cause, DataFlowError) else None
+                    jobs.beat_upload(connection, job_id, receipt.size_bytes, receipt.upload_url, reason)
         except UploadTaken:
             self._note_taken(job_id, is_gone)
             raise

@@ -62,12 +62,15 @@ def insert_upload(connection: Connection, values: dict[str, Any]) -> None:
     connection.execute(query("insert_upload"), {**values, "options": Jsonb(values["options"])})
 
 
-def beat_upload(connection: Connection, job_id: UUID, bytes_done: int, upload_url: str | None) -> None:
-    """Show that the body is still arriving, and where in the storage it goes.
+def beat_upload(
+    connection: Connection, job_id: UUID, bytes_done: int, upload_url: str | None, error: str | None = None
+) -> None:
+    """Show that the body is still arriving, and where in the storage it goes; or what has gone wrong with it.
 
     :raises UploadTaken: when the job is no longer uploading.
     """
-    _guarded(connection, "beat_upload", job_id, {"bytes_done": bytes_done, "upload_url": upload_url})
+    values = {"bytes_done": bytes_done, "upload_url": upload_url, "error": error}
+    _guarded(connection, "beat_upload", job_id, values)
 
 
 def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 -- Guarded by the state: a request that is alive after all finds out at its next beat. A server that was down itself
 -- has not seen the beats of that time.
 UPDATE jobs
-SET state = 'failed', error = 'upload_abandoned: The request stopped sending and its end was not seen; send the file again.'
+SET state = 'failed', error = coalesce(jobs.error,
+    'upload_abandoned: The request stopped sending and its end was not seen; send the file again.')
 FROM (SELECT id FROM jobs
       WHERE state = 'uploading'
         AND heartbeat_at < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
