@@ -51,7 +51,7 @@ class SupabaseStorage:
         try:
             retries = upload.run(chunks(pieces, self._chunk_bytes), describe)
         except ObjectTooLarge as error:
-            raise self._with_limit(error, upload.tried_bytes) from error
+            raise self._with_limit(error, upload.whole_bytes) from error
         try:
             stored = self._info(key, retries)
         except ObjectMissing as error:
@@ -150,7 +150,7 @@ class SupabaseStorage:
     def _bucket(self, retries: Retries) -> Answer:
         return self._call(Request("bucket", "GET", f"/bucket/{quote(self._api.bucket)}"), retries)
 
-    def _with_limit(self, error: ObjectTooLarge, tried_bytes: int) -> DataFlowError:
+    def _with_limit(self, error: ObjectTooLarge, whole_bytes: int) -> DataFlowError:
         """The same, with the limit where the server tells it; another error if that is not what refused."""
         try:
             limit = self._bucket(_once()).members.get("file_size_limit")
@@ -162,8 +162,9 @@ class SupabaseStorage:
             return error
         if limit is None:
             return error
-        if limit >= tried_bytes:
-            what = f"Something in front of the storage does not take requests of {tried_bytes} bytes"
+        if limit >= whole_bytes:
+            request_bytes = min(whole_bytes, self._chunk_bytes)
+            what = f"Something in front of the storage does not take requests of {request_bytes} bytes"
             return StorageError(f"{what}, which UPLOAD_CHUNK_SIZE ({self._chunk_bytes}) has to fit: {error.message}")
         return ObjectTooLarge(f"The file is larger than {limit} bytes, the limit of {whose}.")
 

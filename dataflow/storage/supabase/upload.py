@@ -62,6 +62,7 @@ class Upload:
         self._end_seconds = schedule.last_chunk_seconds  #: left for what is sent after the client's last byte
         self.size_bytes = 0  #: of what the server has acknowledged
         self.tried_bytes = 0  #: the same, with the chunk that was being sent
+        self.whole_bytes = 0  #: the same, or the length of the whole where that is known
 
     def run(self, parts: Iterator[Chunk], describe: Describe) -> Retries:
         """Send everything; return what is left of the patience after the last byte.
@@ -88,6 +89,7 @@ class Upload:
         known, the last chunk but one and the last share the time there is for the end.
         """
         self.tried_bytes = self.size_bytes + chunk_bytes
+        self.whole_bytes = total_bytes or self.tried_bytes
         self._is_near_end = is_last or (total_bytes is not None and total_bytes - self.tried_bytes <= chunk_bytes)
         return Retries(self._schedule, self._end_seconds if self._is_near_end else self._schedule.chunk_seconds)
 
