@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 STANDARD_SEND_SECONDS = 5.0
 #: For the last chunk when the one before has used up the time for both.
 LEAST_END_SECONDS = 3.0
+#: For the very first connection: with the rest of an answer's way, a storage that is down is told within 10 s.
+FIRST_CONNECTION_SECONDS = 9.0
 PROGRESS_SECONDS = 10.0
 
 Chunk = tuple[memoryview, bool]
@@ -63,6 +65,7 @@ class Upload:
         self.size_bytes = 0  #: of what the server has acknowledged
         self.tried_bytes = 0  #: the same, with the chunk that was being sent
         self.whole_bytes = 0  #: the same, or the length of the whole where that is known
+        self._first: Retries | None = None  #: the patience with a server that no request has reached yet
 
     def run(self, parts: Iterator[Chunk], describe: Describe) -> Retries:
         """Send everything; return what is left of the patience after the last byte.
@@ -73,6 +76,7 @@ class Upload:
         description = describe()
         tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
         retries = self._patience(is_last, len(chunk), description.size_bytes)
+        self._first = Retries(self._schedule, FIRST_CONNECTION_SECONDS)
         if is_last and not description.is_resumable and self._send_whole(chunk, description, retries):
             return retries
         self._send_chunk(tus, chunk, is_last, retries)
@@ -110,9 +114,10 @@ class Upload:
             if not answer.is_success:
                 raise answer.error(self._api.bucket)
         except NotConnected as error:
-            self._api.pause(retries, error, request.operation, self._key)
+            self._api.pause(self._first or retries, error, request.operation, self._key)
             return False
         except StorageUnavailable as error:
+            self._first = None
             self._began(None)
             self._api.pause(retries, error, request.operation, self._key)
             return False
@@ -128,10 +133,13 @@ class Upload:
             retries.check()
             before, upload_id = tus.offset, tus.id
             try:
-                tus.take(request, self._api.exchange(request, retries.attempt_seconds))
+                answer = self._api.exchange(request, retries.attempt_seconds)
+                self._first = None
+                tus.take(request, answer)
             except StorageUnavailable as error:
                 tus.lose()
-                self._api.pause(retries, error, request.operation, self._key, self.size_bytes)
+                patience = (isinstance(error, NotConnected) and self._first) or retries
+                self._api.pause(patience, error, request.operation, self._key, self.size_bytes)
             if tus.id not in (None, upload_id):
                 self._began(tus.path)
             if tus.offset > before:
