@@ -131,6 +131,7 @@ class Config:
     upload_retry_seconds: str = setting(
         matching("0,3,5,10,20", r"(\d+(\.\d+)?)(,\d+(\.\d+)?){0,19}", "must be seconds, with commas between them.")
     )
+    upload_answer_seconds: int = setting(whole(20, 3, 300))
     upload_stall_seconds: int = setting(whole(30, 1, 3600))
     max_uploads: int = setting(whole(8, 1))
     max_row_bytes: int = setting(whole(MIB, 64 * 1024, 64 * MIB))

@@ -6,17 +6,27 @@ checked here, while they pass.
 """
 
 import logging
+from dataclasses import dataclass
 from uuid import UUID
 
 from dataflow import jobs, retention
 from dataflow.arrival import Arrival
+from dataflow.completion import Completions
 from dataflow.config import Config
 from dataflow.db import Pool, borrowed
 from dataflow.errors import DatabaseError, DataFlowError, StorageError, UploadTaken
 from dataflow.receipt import Receipt
-from dataflow.storage import Storage, StoredObject
+from dataflow.storage import Completion, Storage, StoredObject
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a body."""
+
+    job_id: UUID
+    is_queued: bool  #: if not, its object is still waited for
 
 
 class Intake:
@@ -26,9 +36,10 @@ class Intake:
         self._config = config
         self._pool = pool
         self._storage = storage
+        self._completions = Completions(lambda: borrowed(pool), config.max_uploads)
 
-    def receive(self, arrival: Arrival) -> UUID:
-        """Store the body and queue its job; return the job's id.
+    def receive(self, arrival: Arrival) -> Taken:
+        """Store the body and queue its job, or leave that to the background when the storage is slow to complete it.
 
         :raises DatabaseUnavailable: before the first byte is read, when the job cannot be written down.
         :raises RequestError, InputError: for a body that is refused; neither object nor row is left.
@@ -45,13 +56,35 @@ class Intake:
             self._give_up(receipt, error)
             raise
         receipt.note_stored()
-        self._queue(receipt, stored)
-        return receipt.job_id
+        if isinstance(stored, StoredObject):
+            self._queue(receipt, stored)
+            return Taken(receipt.job_id, is_queued=True)
+        return self._complete(receipt, stored)
+
+    def _complete(self, receipt: Receipt, completion: Completion) -> Taken:
+        """Write down what has arrived, and wait for its object behind the answer if there is room for that.
+
+        :raises UploadTaken, StorageError: as `receive` does.
+        """
+        received = receipt.received()
+        try:
+            with borrowed(self._pool) as connection:
+                jobs.note_received(connection, receipt.job_id, receipt.final_values())
+        except (UploadTaken, DatabaseError) as error:
+            # Whoever has the row does not know that all of it is there.
+            completion.release()
+            if isinstance(error, UploadTaken):
+                self._note_taken(receipt.job_id, is_gone=self._discard_object(receipt))
+            raise
+        if self._completions.start(received, completion):
+            return Taken(receipt.job_id, is_queued=False)
+        self._completions.wait(received, completion)
+        return Taken(receipt.job_id, is_queued=True)
 
     def _queue(self, receipt: Receipt, stored: StoredObject) -> None:
         try:
             with borrowed(self._pool) as connection:
-                jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored))
+                jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored.etag))
         except UploadTaken:
             # The guarded statement has committed without a row, so nobody else needs the object.
             self._note_taken(receipt.job_id, is_gone=self._discard_object(receipt))

@@ -70,7 +70,7 @@ def beat_upload(
     :raises UploadTaken: when the job is no longer uploading.
     """
     values = {"bytes_done": bytes_done, "upload_url": upload_url, "error": error}
-    _guarded(connection, "beat_upload", job_id, values)
+    guarded(connection, "beat_upload", job_id, values)
 
 
 def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
@@ -79,7 +79,16 @@ def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -
     :raises UploadTaken: when the job is no longer uploading.
     """
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    _guarded(connection, "queue_upload", job_id, values)
+    guarded(connection, "queue_upload", job_id, values)
+
+
+def note_received(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
+    """Write down all that queueing needs but the object, which the storage still makes of a body that is there.
+
+    :raises UploadTaken: when the job is no longer uploading.
+    """
+    values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
+    guarded(connection, "note_received", job_id, values)
 
 
 def discard_upload(connection: Connection, job_id: UUID) -> None:
@@ -87,10 +96,14 @@ def discard_upload(connection: Connection, job_id: UUID) -> None:
 
     :raises UploadTaken: when the job is no longer uploading; its object is then somebody else's to delete.
     """
-    _guarded(connection, "discard_upload", job_id, {})
+    guarded(connection, "discard_upload", job_id, {})
 
 
-def _guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:
+def guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:
+    """Run the statement `name` WHERE the job is still uploading.
+
+    :raises UploadTaken: when it is not.
+    """
     if connection.execute(query(name), {"id": job_id, **values}).fetchone() is None:
         raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")
 

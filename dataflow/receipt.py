@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from dataflow.arrival import Arrival
+from dataflow.completion import Received
 from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.formats import Transcoder, by_media_type, check_header, compression, json_encoding, recognise
 from dataflow.formats.reading import Reading
 from dataflow.ids import uuid7
-from dataflow.storage import Description, StoredObject
+from dataflow.storage import Description
 
 Beat = Callable[[UUID, int, str | None], None]
 
@@ -167,12 +168,18 @@ class Receipt:
             "request_id": self._arrival.request_id,
         }
 
-    def final_values(self, stored: StoredObject) -> dict[str, Any]:
+    def received(self) -> Received:
+        """The upload, all of whose bytes are with the storage."""
+        assert self.upload_url is not None  # noqa: S101 - tells mypy that only these take their time
+        return Received(self.job_id, self.key, self.upload_url, self.size_bytes, self._arrival.request_id)
+
+    def final_values(self, etag: str | None = None) -> dict[str, Any]:
         """The row of the complete upload."""
         return {
             **self.first_values(),
             "format": self.format_name,
             "bytes_total": self.size_bytes,
-            "object_etag": stored.etag,
+            "object_etag": etag,
+            "upload_url": self.upload_url,
             "digests": [[self.size_bytes, self._digest.hexdigest()]],
         }

@@ -19,8 +19,15 @@ ROOT = Path(dataflow.__file__).parent
 #: An import goes to a lower layer or stays within its family.
 LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
-    "processes": [{"web"}, {"worker", "crew", "slot", "heartbeat", "recovery", "sweep", "watchdog"}, {"client"}],
-    "use cases": [{"intake", "receipt", "arrival", "door", "preview"}, {"importer", "reverter", "received", "attempt"}],
+    "processes": [
+        {"web"},
+        {"worker", "crew", "slot", "heartbeat", "recovery", "adoption", "sweep", "watchdog"},
+        {"client"},
+    ],
+    "use cases": [
+        {"intake", "receipt", "arrival", "door", "preview", "completion"},
+        {"importer", "reverter", "received", "attempt"},
+    ],
     "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],

@@ -36,7 +36,7 @@ _OPTIONS = OptionsSchema()
 
 @blueprint.post("/import")
 def receive() -> ResponseReturnValue:
-    """Store the body, queue the job, answer with its id."""
+    """Store the body, queue the job, answer with its id; 202 while the storage still makes an object of it."""
     with _arriving() as arrival:
         if not arrival.is_form and not arrival.is_json_body:
             # A stream has no other place for it, so it need not be read.
@@ -44,9 +44,10 @@ def receive() -> ResponseReturnValue:
                 "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
             )
         with services().upload_slots.slot():
-            job_id = services().intake.receive(arrival)
+            taken = services().intake.receive(arrival)
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    return {"jobId": str(job_id)}, {"Location": url_for(f"{prefix}jobs.show", job_id=job_id)}
+    location = url_for(f"{prefix}jobs.show", job_id=taken.job_id)
+    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, {"Location": location}
 
 
 @blueprint.post("/import/preview")

@@ -20,10 +20,11 @@ from dataflow.errors import (
     UploadLost,
 )
 from dataflow.storage import tus
-from dataflow.storage.base import Began, Describe, StoredObject
+from dataflow.storage.base import Began, Completion, Describe, StoredObject
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retries import Retries, Schedule
 from dataflow.storage.supabase.api import Api
+from dataflow.storage.supabase.completion import SupabaseCompletion, WholeUpload, whole
 from dataflow.storage.supabase.download import SupabaseReader
 from dataflow.storage.supabase.upload import Upload, chunks
 
@@ -46,20 +47,27 @@ class SupabaseStorage:
         self._chunk_bytes = chunk_bytes
         self._cache_seconds = cache_seconds
 
-    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject:
+    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject | Completion:
         upload = Upload(self._api, self._schedule, key, self._cache_seconds, began)
         try:
             retries = upload.run(chunks(pieces, self._chunk_bytes), describe)
         except ObjectTooLarge as error:
             raise self._with_limit(error, upload.whole_bytes) from error
+        if upload.held is not None:
+            received = WholeUpload(key, upload.path, upload.size_bytes)
+            return SupabaseCompletion(self._api, self._look, received, upload.held)
+        return whole(lambda: self._info(key, retries), upload.size_bytes)
+
+    def resume(self, key: str, upload: str, size_bytes: int) -> StoredObject | Completion:
         try:
-            stored = self._info(key, retries)
-        except ObjectMissing as error:
-            raise UploadLost("The storage took the file and does not have it. Send it again.") from error
-        if stored.size_bytes != upload.size_bytes:
-            # The server checks nothing on the way in (contract section 0.7).
-            raise UploadLost(f"The storage has {stored.size_bytes} of {upload.size_bytes} bytes. Send the file again.")
-        return stored
+            return whole(lambda: self._look(key), size_bytes)
+        except UploadLost as error:
+            if not isinstance(error.__cause__, ObjectMissing):
+                raise
+        return SupabaseCompletion(self._api, self._look, WholeUpload(key, upload, size_bytes))
+
+    def _look(self, key: str) -> StoredObject:
+        return self._info(key, self._retries())
 
     def discard(self, key: str, upload: str | None) -> None:
         try:

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
@@ -68,8 +68,16 @@ class Api:
         """The path of one object under /object; `kind` is empty, `authenticated` or `info/authenticated`."""
         return "/".join(filter(None, ("/object", kind, quote(self.bucket), quote(key))))
 
-    def exchange(self, request: Request, seconds: float, send_seconds: float | None = None) -> Answer:
+    def exchange(
+        self,
+        request: Request,
+        seconds: float,
+        send_seconds: float | None = None,
+        lend: Callable[[Line | None], None] | None = None,
+    ) -> Answer:
         """Send a request and read the answer, within `seconds`, of which sending may take `send_seconds`.
+
+        `lend` is given the line beforehand, for whoever may want to cut it, and None before it is somebody else's.
 
         :raises NotConnected: when the request has not been sent.
         :raises StorageUnavailable: when there is no answer.
@@ -79,7 +87,8 @@ class Api:
         limits = Timeout(connect=send_seconds or seconds, total=seconds)
         try:
             with self.line() as line:
-                answer = self._answer_in_time(line, request, limits, seconds)
+                with _lent(line, lend):
+                    answer = self._answer_in_time(line, request, limits, seconds)
                 outcome = "ok" if answer.is_success else str(answer.status)
                 if request.body and not answer.is_success:
                     # Refused without reading the body, which is still in the way of the next request.
@@ -165,6 +174,18 @@ class Api:
         logger.warning("storage failed", extra={**facts, "error": error.message})
         retries.pause(error)
         self.observer.retried(operation)
+
+
+@contextmanager
+def _lent(line: Line, lend: Callable[[Line | None], None] | None) -> Iterator[None]:
+    if lend is None:
+        yield
+        return
+    lend(line)
+    try:
+        yield
+    finally:
+        lend(None)
 
 
 def _close_all(lines: deque[Line]) -> None:
