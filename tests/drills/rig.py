@@ -55,9 +55,9 @@ class Rig:
     def config(self) -> Config:
         return Config.from_env(self.variables)
 
-    def use_double(self) -> StorageDouble:
-        """Keep objects in a storage server from here on."""
-        double = self.stack.enter_context(StorageDouble.start(self.folder / "double"))
+    def use_double(self, **options: object) -> StorageDouble:
+        """Keep objects in a storage server from here on; `options` are those of its command."""
+        double = self.stack.enter_context(StorageDouble.start(self.folder / "double", **options))
         double.make_bucket("imports")
         self.variables |= {"SUPABASE_URL": double.project_url, "SUPABASE_SERVICE_ROLE_KEY": double.key()}
         return double
