@@ -17,6 +17,13 @@ from tests.processes import Web
 OPENING_SECONDS = 5.0
 #: How long ordinary clients are watched before the hostile ones come, for comparison.
 REFERENCE_SECONDS = 2.0
+#: A list of jobs that is more than the buffers between a server and its client hold.
+FILL_JOBS = """
+INSERT INTO jobs (id, state, source, detected, finished_at)
+SELECT gen_random_uuid(), 'cancelled', 'long ago', jsonb_build_object('encoding', repeat('x', 1500)), now()
+FROM generate_series(1, 1000)
+"""
+LONG_LIST = "/jobs?limit=1000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +64,18 @@ class Siege:
         ]
 
 
-def besiege(web: Web, crowds: Sequence[Crowd], sents: Sequence[Sent], seconds: float) -> Siege:
-    """Have `crowds` come and stay for `seconds`, over which the imports of `sents` begin."""
+def besiege(
+    web: Web, crowds: Sequence[Crowd], sents: Sequence[Sent], seconds: float, settling_seconds: float = 0.0
+) -> Siege:
+    """Have `crowds` come and stay for `seconds`, over which the imports of `sents` begin, after `settling_seconds`."""
     before, watch = HealthWatch(web.port), HealthWatch(web.port)
     with before.asking():
         time.sleep(REFERENCE_SECONDS)
     with HostileClients(web.port, crowds) as hostile:
         hostile.wait_until_at_work(OPENING_SECONDS)
         with watch.asking():
-            imports = import_each(web.port, sents, seconds, time.sleep)
+            time.sleep(settling_seconds)
+            imports = import_each(web.port, sents, seconds - settling_seconds, time.sleep)
         web_mb = peak_mb(web)
         held = hostile.stop()
     return Siege(before.answers, watch.answers, imports, held, web_mb)

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from tests.drills import cuts, kills, many, poison, pooler, refusals, restarts, reverts, siege, stops, zombies
+from tests.drills import bombs, cuts, kills, many, poison, pooler, refusals, restarts, reverts, siege, stops, zombies
 from tests.drills.drill import DRILLS, Drill
 
-_SUBJECTS = (kills, zombies, cuts, restarts, stops, refusals, poison, many, pooler, reverts, siege)
+_SUBJECTS = (kills, zombies, cuts, restarts, stops, refusals, poison, many, pooler, reverts, siege, bombs)
 
 CATALOGUE = {
     name: drill for subject in _SUBJECTS for name, drill in DRILLS.items() if drill.run.__module__ == subject.__name__

@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from tests.drills import sending
-from tests.drills.besieged import Siege, besiege
+from tests.drills.besieged import FILL_JOBS, LONG_LIST, Siege, besiege
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
 from tests.hostile import crowds
@@ -21,13 +21,8 @@ IMPORTS, ROWS = 20, 5_000
 PATIENT = 40
 BAD_ROWS = 50_000
 
-#: The list that slow readers ask for: two megabytes.
-FILL_JOBS = """
-INSERT INTO jobs (id, state, source, file_name, detected, finished_at)
-SELECT gen_random_uuid(), 'cancelled', 'long ago', repeat('n', 255),
-       jsonb_build_object('encoding', repeat('x', 1500)), now()
-FROM generate_series(1, 1000)
-"""
+#: Before the imports: a body gives way to others only after five seconds.
+SETTLING_SECONDS = 6.0
 
 
 class FewFilesWeb(Web):
@@ -72,7 +67,7 @@ def patient_bodies(rig: Rig) -> float:
     """40 bodies at 1 KB/s, for which there is room: worst /health."""
     seconds = min(int(rig.seconds), crowds.SMALL_BYTES // crowds.PIECE_BYTES)
     bodies = [crowds.patient_body(f"patient {number}", seconds) for number in range(PATIENT)]
-    web = _start(rig)
+    web = start_web(rig)
     siege = _besiege(rig, web, [crowd for crowd, _ in bodies])
     for held, (crowd, emails) in zip(siege.crowds, bodies, strict=True):
         assert held.ends == {"200": 1}, f"a slow body was cut: {held} {held.answers}"
@@ -90,7 +85,7 @@ def dripping_bodies(rig: Rig) -> float:
 @siege_drill
 def slow_readers(rig: Rig) -> float:
     """100 readers of large answers at a byte a second: worst /health."""
-    web = _start(rig)
+    web = start_web(rig)
     return _outcome(rig, _besiege(rig, web, _readers(rig, web)))
 
 
@@ -114,7 +109,7 @@ def all_over_supabase(rig: Rig) -> float:
 
 
 def _hold_all(rig: Rig, kind: type[Web] = Web) -> float:
-    web = _start(rig, kind)
+    web = start_web(rig, kind)
     everybody = [
         *crowds.half_heads(1000),
         *crowds.silent(500),
@@ -127,10 +122,10 @@ def _hold_all(rig: Rig, kind: type[Web] = Web) -> float:
 
 
 def _hold(rig: Rig, hostile: Sequence[Crowd]) -> float:
-    return _outcome(rig, _besiege(rig, _start(rig), hostile))
+    return _outcome(rig, _besiege(rig, start_web(rig), hostile))
 
 
-def _start(rig: Rig, kind: type[Web] = Web) -> Web:
+def start_web(rig: Rig, kind: type[Web] = Web) -> Web:
     """Web with its default settings, and a worker."""
     rig.start()
     web = kind.start({**rig.variables, "WEB_CONCURRENCY": 2})
@@ -140,7 +135,7 @@ def _start(rig: Rig, kind: type[Web] = Web) -> Web:
 
 def _besiege(rig: Rig, web: Web, hostile: Sequence[Crowd]) -> Siege:
     sents = [sending.make(len(rig.sent) + number, ROWS) for number in range(IMPORTS)]
-    siege = besiege(web, hostile, sents, rig.seconds)
+    siege = besiege(web, hostile, sents, rig.seconds, min(SETTLING_SECONDS, rig.seconds / 2))
     rig.notes += siege.notes()
     return siege
 
@@ -163,4 +158,4 @@ def _readers(rig: Rig, web: Web) -> list[Crowd]:
     assert answer.status_code == 200, answer.text
     rig.sent.append(replace(sent, id=UUID(answer.json()["jobId"])))
     rig.wait_until_done(rig.sent[-1])
-    return crowds.slow_readers(100, ["/jobs?limit=1000", f"/jobs/{rig.sent[-1].id}/rejects?format=csv"])
+    return crowds.slow_readers(100, [LONG_LIST, f"/jobs/{rig.sent[-1].id}/rejects?format=csv"])
