@@ -15,7 +15,7 @@ ROW_BYTES = 64
 class Crowd:
     """So many clients that all do the same. Who is hung up on comes again, but for those that had their answer."""
 
-    name: str
+    name: str  #: figures are those of all that have it
     count: int
     head: str = ""  #: sent at once
     piece: str = ""  #: sent after that, one every `every_seconds`
@@ -110,7 +110,7 @@ def patient_body(source: str, seconds: int) -> tuple[Crowd, list[str]]:
     length = f"Content-Length: {len(HEADER) + len(rows) * seconds}"
     head = _post(length, f"X-Source: {source}", "Connection: close") + HEADER
     emails = [row.partition(",")[2] for row in rows.split()] * seconds
-    return Crowd(source, 1, head, rows, pieces=seconds), emails
+    return Crowd("1 KB/s, to the end", 1, head, rows, pieces=seconds), emails
 
 
 HEADER = "name,email\n"

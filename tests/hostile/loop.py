@@ -85,7 +85,7 @@ class Loop:
                 when_at_work()
         for client in self._clients:
             self._close(client)
-        return [self._held(crowd) for crowd in dict.fromkeys(client.crowd for client in self._clients)]
+        return [self._held(name) for name in self._tallies]
 
     def _turn(self) -> bool:
         """Do what is due and what can be done; whether the descriptor that ends it was readable."""
@@ -217,7 +217,8 @@ class Loop:
     def _are_unanswered(self) -> bool:
         return any(client.crowd.pieces is not None and not client.is_done for client in self._clients)
 
-    def _held(self, crowd: Crowd) -> Held:
-        tally = self._tallies[crowd.name]
+    def _held(self, name: str) -> Held:
+        tally = self._tallies[name]
+        count = sum(client.crowd.name == name for client in self._clients)
         usual = int(statistics.median(tally.held)) if tally.held else 0
-        return Held(crowd.name, crowd.count, tally.opened, usual, dict(tally.ends), tally.answers)
+        return Held(name, count, tally.opened, usual, dict(tally.ends), tally.answers)
