@@ -65,12 +65,17 @@ class Siege:
 
 
 def besiege(
-    web: Web, crowds: Sequence[Crowd], sents: Sequence[Sent], seconds: float, settling_seconds: float = 0.0
+    web: Web,
+    crowds: Sequence[Crowd],
+    sents: Sequence[Sent],
+    seconds: float,
+    settling_seconds: float = 0.0,
+    reference_seconds: float = REFERENCE_SECONDS,
 ) -> Siege:
     """Have `crowds` come and stay for `seconds`, over which the imports of `sents` begin, after `settling_seconds`."""
     before, watch = HealthWatch(web.port), HealthWatch(web.port)
     with before.asking():
-        time.sleep(REFERENCE_SECONDS)
+        time.sleep(reference_seconds)
     with HostileClients(web.port, crowds) as hostile:
         hostile.wait_until_at_work(OPENING_SECONDS)
         with watch.asking():

@@ -38,6 +38,7 @@ class Client:
     pieces: int = 0
     received: bytes = b""
     is_at_work: bool = False  #: connected, its head sent
+    has_come: bool = False  #: was at work, on this connection or an earlier one
     is_done: bool = False  #: it had its answer, and does not come again
 
     @property
@@ -68,9 +69,10 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
+        self._have_come = 0
 
     def run(self, until: int, when_at_work: Callable[[], None]) -> list[Held]:
-        """Besiege until the file descriptor `until` is readable; `when_at_work` is called when all are connected."""
+        """Besiege until the file descriptor `until` is readable; `when_at_work` is called when all have come."""
         self._selector.register(until, selectors.EVENT_READ)
         for number, client in enumerate(self._clients):
             self._after(number * STAGGER_SECONDS, lambda client=client: self._open(client))
@@ -80,7 +82,7 @@ class Loop:
             if self._turn() and ends_at is None:
                 self._selector.unregister(until)
                 ends_at = time.monotonic() + PATIENCE_SECONDS
-            if not is_told and all(client.is_at_work or client.is_done for client in self._clients):
+            if not is_told and self._have_come == len(self._clients):
                 is_told = True
                 when_at_work()
         for client in self._clients:
@@ -136,7 +138,8 @@ class Loop:
         if client.unsent:
             return
         if not client.is_at_work:
-            client.is_at_work = True
+            self._have_come += not client.has_come
+            client.is_at_work = client.has_come = True
             self._tick_later(client)
         if client.crowd.is_slow_reader:
             self._selector.unregister(client.connection)

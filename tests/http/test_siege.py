@@ -33,7 +33,9 @@ def test_ordinary_clients_are_answered_while_hostile_ones_hold_what_they_can(
     web: Web, worker: WorkerProcess, connection: db.Connection
 ) -> None:
     connection.execute(FILL_JOBS)
-    siege = besiege(web, CROWDS, [sending.make(number, ROWS) for number in range(IMPORTS)], SECONDS)
+    siege = besiege(
+        web, CROWDS, [sending.make(number, ROWS) for number in range(IMPORTS)], SECONDS, reference_seconds=0.5
+    )
     assert all(answer.is_good for answer in siege.health), "\n".join(siege.notes())
     siege.check_imports()
     imported = "SELECT FROM jobs WHERE state = 'succeeded' AND rows_imported = %s"
