@@ -28,6 +28,7 @@ BAR_SECONDS = 100.0
 DEADLINE_SECONDS = 400.0
 MOST_MB = 160
 IMPORTS, ROWS = 20, 5_000
+HEAD = b"name,email\n"
 PATHS = ("/import/preview", "/import")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -67,8 +68,10 @@ def json_bombs(rig: Rig) -> float:
 
 @bomb_drill
 def csv_bombs(rig: Rig) -> float:
-    """16 gzip CSV files at once that hold 2 GB of one line: longest job."""
-    return _explode(rig, [Bomb("line", "text/csv", bombs.one_line_gzip(2 * 10**9), "gzip")])
+    """16 gzip CSV files at once that hold 2 GB of one line or of blank ones: longest job."""
+    shapes = {"line": (b"x", HEAD), "quotes": (b'""', HEAD), "blank lines": (b"\n", HEAD), "blanks": (b" ", b"")}
+    made = {name: bombs.one_line_gzip(2 * 10**9, line, head) for name, (line, head) in shapes.items()}
+    return _explode(rig, [Bomb(name, "text/csv", content, "gzip") for name, content in made.items()])
 
 
 @bomb_drill
