@@ -126,8 +126,8 @@ def _send(rig: Rig, web: Web, bomb: Bomb, path: str) -> list[str]:
     asked = [each.answer for each in imports]
     size = f"{len(bomb.content) / 1e6:.3f} MB"
     rig.notes.append(
-        f"{bomb.name} ({size}) {path}: {_outcomes(answers)}; then imports {_outcomes(asked)}, /health {health.outcome}, "
-        f"web at {peak_mb(web):.0f} MB"
+        f"{bomb.name} ({size}) {path}: {_outcomes(answers)}; then imports {_outcomes(asked)}, "
+        f"/health {health.outcome}, web at {peak_mb(web):.0f} MB"
     )
     return [f"after {bomb.name} {path}: {answer.outcome} {answer.body[:99]}" for answer in asked if not answer.is_good]
 
