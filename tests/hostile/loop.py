@@ -2,17 +2,15 @@
 
 import heapq
 import itertools
-import select
 import selectors
 import socket
-import statistics
 import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
+from tests.hostile.client import Client, Tally
 from tests.hostile.crowds import Crowd, Held
 
 #: Pause of a client that was hung up on.
@@ -26,37 +24,6 @@ SAMPLE_SECONDS = 1.0
 RECEIVE_BUFFER_BYTES = 2048
 #: Close with a reset: none of these clients waits for anything.
 RUDELY = struct.pack("ii", 1, 0)
-
-
-@dataclass(slots=True, eq=False)
-class Client:
-    """One of a crowd, and the connection that it has now."""
-
-    crowd: Crowd
-    connection: socket.socket | None = None
-    unsent: bytes = b""
-    pieces: int = 0
-    received: bytes = b""
-    is_at_work: bool = False  #: connected, its head sent
-    has_come: bool = False  #: was at work, on this connection or an earlier one
-    is_done: bool = False  #: it had its answer, and does not come again
-
-    @property
-    def has_left(self) -> bool:
-        """Whether the server has ended the connection of a client that would not notice, because it hardly reads."""
-        asked = select.poll()
-        asked.register(self.connection or -1, getattr(select, "POLLRDHUP", 0))
-        return bool(asked.poll(0))
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of a crowd so far."""
-
-    opened: int = 0
-    held: list[int] = field(default_factory=list)
-    ends: Counter[str] = field(default_factory=Counter)
-    answers: list[str] = field(default_factory=list)
 
 
 class Loop:
@@ -214,14 +181,12 @@ class Loop:
     def _sample(self) -> None:
         at_work = Counter(client.crowd.name for client in self._clients if client.is_at_work)
         for name, tally in self._tallies.items():
-            tally.held.append(at_work[name])
+            tally.at_work.append(at_work[name])
         self._after(SAMPLE_SECONDS, self._sample)
 
     def _are_unanswered(self) -> bool:
         return any(client.crowd.pieces is not None and not client.is_done for client in self._clients)
 
     def _held(self, name: str) -> Held:
-        tally = self._tallies[name]
         count = sum(client.crowd.name == name for client in self._clients)
-        usual = int(statistics.median(tally.held)) if tally.held else 0
-        return Held(name, count, tally.opened, usual, dict(tally.ends), tally.answers)
+        return self._tallies[name].held(name, count)
