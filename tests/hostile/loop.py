@@ -15,6 +15,8 @@ from tests.hostile.crowds import Crowd, Held
 
 #: Pause of a client that was hung up on.
 AGAIN_SECONDS = 1.0
+#: A slow reader cannot tell that it was hung up on, behind all that it has not read: it comes again after so many bytes.
+MOST_SIPS = 30
 #: Between two new connections at the beginning.
 STAGGER_SECONDS = 0.0005
 #: Whole requests that are not answered at the end get this long.
@@ -136,7 +138,8 @@ class Loop:
         with suppress(BlockingIOError):
             byte = client.connection.recv(1)
             client.received = (client.received + byte)[:64]
-            if not byte or client.has_left:
+            client.pieces += 1
+            if not byte or client.has_left or client.pieces == MOST_SIPS:
                 self._end(client, "closed")
 
     def _read(self, client: Client) -> None:
