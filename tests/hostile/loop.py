@@ -15,7 +15,7 @@ from tests.hostile.crowds import Crowd, Held
 
 #: Pause of a client that was hung up on.
 AGAIN_SECONDS = 1.0
-#: A slow reader cannot tell that it was hung up on, behind all that it has not read: it comes again after so many bytes.
+#: A slow reader cannot see that it was hung up on, behind all it has not read: it comes again after so many bytes.
 MOST_SIPS = 30
 #: Between two new connections at the beginning.
 STAGGER_SECONDS = 0.0005
