@@ -1,12 +1,16 @@
 """A body on its way in, as `web` hands it over, with what its sender has said about it so far."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataflow.errors import InvalidRequest, Issue, MalformedInput, NoContacts
+from dataflow.errors import ClientVanished, InvalidRequest, Issue, MalformedInput, NoContacts
 from dataflow.formats import compression
 from dataflow.options import Options
+
+#: How long something may be looked at before it is looked up whether anybody still waits for the outcome.
+LOOK_UP_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -26,6 +30,7 @@ class Arrival:
     is_gzip: bool = False  #: declared to be compressed, by Content-Encoding
     charset: str | None = None  #: declared beside the media type, as Python names it
     request_id: str | None = None
+    has_left: Callable[[], bool] = lambda: False  #: whether the sender has hung up; for when nothing is being read
 
     @property
     def source(self) -> str | None:
@@ -55,3 +60,18 @@ class Arrival:
         """What is known of the client's wishes so far, defaults filled in."""
         implied = {"onInvalid": "abort" if self.is_json_body else "skip", "charset": self.charset}
         return Options.of({**implied, **self.given})
+
+    def check(self) -> None:
+        """:raises ClientVanished: when the sender has hung up."""
+        if self.has_left():
+            raise ClientVanished("The client has left while its body was being looked at.")
+
+
+def watched(pieces: Iterable[bytes], check: Callable[[], None]) -> Iterator[bytes]:
+    """The same pieces, of what is here and takes long to look at; `check` is called every LOOK_UP_SECONDS."""
+    next_check = time.monotonic() + LOOK_UP_SECONDS
+    for piece in pieces:
+        if time.monotonic() >= next_check:
+            check()
+            next_check = time.monotonic() + LOOK_UP_SECONDS
+        yield piece

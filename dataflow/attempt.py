@@ -28,7 +28,16 @@ class Attempt:
     is_settling: bool = False  #: its own thread writes the outcome: the fence decides, not a beat
     merging_pid: int | None = None  #: the server process that merges its rows, while it does
     merge_looks: int = 0  #: how often that was found at work
+    last_position: tuple[int, ...] | None = None  #: at the last beat
+    waits_for: str | None = None  #: what its server process was last found to wait for, to be told
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """How far it has come: two that are the same mean that it stood still between them."""
+        tally = self.tally
+        rows = (tally.rows_read, tally.rows_imported, tally.rows_rejected, tally.rows_reverted)
+        return (tally.bytes_done, self.merge_looks, *rows)
 
     def stop(self, reason: DataFlowError) -> None:
         """Have the job end with `reason` after the block it is working on, a blocked read included."""

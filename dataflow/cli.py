@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dataflow import __version__
+from dataflow import __version__, allocator
 from dataflow.config import Config
-from dataflow.errors import DatabaseUnavailable, DataFlowError
+from dataflow.errors import DataFlowError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and arguments.run is not _psql:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
+    arguments.is_whole_process = argv is None
     try:
         code: int = arguments.run(arguments)
     except DataFlowError as error:
@@ -35,9 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _hint(error: DataFlowError) -> str:
     """What the message cannot know: what the driver said, and that nobody has named a database."""
-    if not isinstance(error, DatabaseUnavailable) or error.__cause__ is None:
+    from dataflow.database_errors import connection_failure
+
+    if (reason := connection_failure(error)) is None:
         return ""
-    reason = str(error.__cause__).strip().partition("\n")[0]
     unset = "" if os.environ.get("DATABASE_URL") else " DATABASE_URL is not set; is `dataflow run` running?"
     return f" ({reason}){unset}"
 
@@ -114,10 +116,12 @@ def _web(_: argparse.Namespace) -> int:
     # Read here already, so that a wrong setting is one line and not gunicorn's traceback.
     Config.from_env()
     command = [sys.executable, "-m", "gunicorn", "--config", "python:dataflow.gunicorn_conf"]
-    os.execv(sys.executable, [*command, "dataflow.web:create_app()"])
+    os.execve(sys.executable, [*command, "dataflow.web:create_app()"], allocator.environment(os.environ))
 
 
 def _worker(arguments: argparse.Namespace) -> int:
+    if arguments.is_whole_process:
+        allocator.begin_again()
     from dataflow.storage import open_storage
     from dataflow.worker import Worker
 

@@ -114,6 +114,9 @@ def _wait(
             progress.show(job["state"], job["bytesDone"], job["bytesTotal"], f"{job['rowsRead']:,} rows")
             if job["finishedAt"]:
                 return job
+            if job["state"] == "uploading":
+                # The storage still makes an object of it.
+                claim_deadline = answered + CLAIM_SECONDS
             if job["state"] == "queued" and answered > claim_deadline:
                 claim_deadline = float("inf")
                 progress.note(f"No worker has taken the job within {CLAIM_SECONDS:g} s. Is one running? Still waiting.")

@@ -21,11 +21,12 @@ from urllib.parse import quote, urlsplit
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as typed
 
+from dataflow import peers
 from dataflow.errors import ConfigError
 
 MIB = 1024 * 1024
-#: One uploads, previews or downloads rejects, two wait for its place.
-THREADS_PER_UPLOAD = 3
+#: Of the threads of a web process, as many, but no more than a quarter, never serve bodies and rejects files.
+OTHER_THREADS = 16
 #: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
 MIN_SUPABASE_CHUNK_BYTES = 5 * MIB
 #: `sun_path` holds 108 bytes on Linux and 104 on macOS, the socket's own name and a NUL included.
@@ -91,19 +92,22 @@ def service_key() -> typed.Field[Any]:
     def check(value: str) -> None:
         if not value.isascii() or not value.isprintable() or " " in value:
             raise ValidationError("must be one line of ASCII without spaces.")
-        if value.startswith("sb_publishable_") or _claimed_role(value) in ("anon", "authenticated"):
+        claims = _claims(value)
+        if claims is not None and not claims.get("role"):
+            raise ValidationError("this token names no role, so it may not write; take the service_role key.")
+        if value.startswith("sb_publishable_") or (claims or {}).get("role") in ("anon", "authenticated"):
             raise ValidationError("this is the key for browsers, which may not write; take the service_role key.")
 
     return typed.String(load_default="", validate=check)
 
 
-def _claimed_role(key: str) -> object:
-    """The role in a key that is a JWT (RFC 7519), unverified; None in any other."""
+def _claims(key: str) -> dict[str, Any] | None:
+    """What a key that is a JWT (RFC 7519) says of its bearer, unverified; None for any other."""
     try:
         claims = json.loads(urlsafe_b64decode(key.split(".")[1] + "=="))
     except (IndexError, ValueError, RecursionError, binascii.Error):
         return None
-    return claims.get("role") if isinstance(claims, dict) else None
+    return claims if isinstance(claims, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,9 @@ class Config:
     """Everything that can be set. `database_url` is always filled in: see `from_env`."""
 
     port: int = setting(whole(3000, 0, 65535))
+    host: str = setting(peers.bind_host())
+    trusted_proxies: str = setting(peers.proxies())
+    cors_origins: str = setting(peers.origins())
     database_url: str = setting(url("postgres", "postgresql"), secret=True)
     supabase_url: str = setting(web_url())
     supabase_service_role_key: str = setting(service_key(), secret=True)
@@ -128,12 +135,16 @@ class Config:
     upload_retry_seconds: str = setting(
         matching("0,3,5,10,20", r"(\d+(\.\d+)?)(,\d+(\.\d+)?){0,19}", "must be seconds, with commas between them.")
     )
+    upload_answer_seconds: int = setting(whole(20, 3, 300))
     upload_stall_seconds: int = setting(whole(30, 1, 3600))
+    upload_min_bytes_second: int = setting(whole(500, 0, MIB))
     max_uploads: int = setting(whole(8, 1))
     max_row_bytes: int = setting(whole(MIB, 64 * 1024, 64 * MIB))
     max_expanded_bytes: int = setting(whole(10 * 1024 * MIB, MIB))
     web_concurrency: int = setting(whole(2, 1, 64))
     web_threads: int = setting(whole(64, 2, 512))
+    max_connections: int = setting(whole(1000, 16, 65_536))
+    head_seconds: int = setting(whole(10, 1, 3600))
     worker_concurrency: int = setting(whole(10, 1, 100))
     worker_poll_interval: int = setting(whole(500, 10, 3_600_000))
     worker_metrics_port: int = setting(whole(0, 0, 65535))
@@ -218,12 +229,16 @@ def _contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[st
         problems.append("STORAGE_URL: says where the storage of SUPABASE_URL is; set both.")
     if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
         problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
-    if values["max_uploads"] * THREADS_PER_UPLOAD >= values["web_threads"]:
+    if values["max_uploads"] > (threads := transfer_threads(values["web_threads"])):
         problems.append(
-            f"MAX_UPLOADS: each upload and the {THREADS_PER_UPLOAD - 1} that may wait for its place need a thread; "
-            "set WEB_THREADS higher, so that some are left for other requests."
+            f"MAX_UPLOADS: each needs a thread, and of {values['web_threads']} WEB_THREADS {threads} are for them."
         )
     return problems
+
+
+def transfer_threads(web_threads: int) -> int:
+    """How many of them serve bodies and rejects files; the others are for everything else."""
+    return web_threads - max(1, min(OTHER_THREADS, web_threads // 4))
 
 
 def socket_dir(data_dir: Path) -> Path:

@@ -35,8 +35,8 @@ class Crew:
         return [attempt for thread, attempt in list(self._attempts.items()) if thread.is_alive()]
 
     def has_room(self) -> bool:
-        """Whether another job may run here; one that has lost a worker runs alone, so that no other is lost with it."""
-        return len(self) < self._size and not any(attempt.job.losses for attempt in self.running())
+        """Whether another job may run here, beside those that do."""
+        return len(self) < self._size and not any(attempt.job.runs_alone for attempt in self.running())
 
     def take(self, claim: Callable[[Connection], Job | None]) -> bool:
         """Start on the job that `claim` gets; False when it gets none.

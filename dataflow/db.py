@@ -1,4 +1,4 @@
-"""Postgres: connections, statements by name, migrations, and the one place where its errors become ours.
+"""Postgres: connections, statements by name, migrations.
 
 What the statements mean is left to `jobs` and to whoever is handed a connection.
 """
@@ -6,18 +6,21 @@ What the statements mean is left to `jobs` and to whoever is handed a connection
 import logging
 import os
 import socket
-import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
 
+from dataflow.database_errors import translate
+from dataflow.deadlines import Deadlines
 from dataflow.errors import DatabaseError, DatabaseUnavailable, MigrationFailed, StatementCancelled
+from dataflow.pool import ConnectionPool
 
 Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
@@ -27,9 +30,14 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 5
 #: A pool waits this long for a connection before the request is answered with 503.
 POOL_TIMEOUT_SECONDS = 3.0
+#: A pooled connection that has not answered by then is replaced while its request waits.
+CHECK_SECONDS = 1.0
 #: A request's statements are given up after this long; so is, sooner, waiting for a row that somebody holds.
 REQUEST_SECONDS, REQUEST_LOCK_SECONDS = 10.0, 3.0
-#: Connections a web process may hold; requests hold one for milliseconds, never while a body is read.
+#: A network that swallows what it acknowledges is given up this much later than a statement is by the server.
+SILENCE_SECONDS = 2.0
+#: Connections a web process may hold, and one more while these hang. Requests hold one for milliseconds, never while a
+#: body is read.
 POOL_CONNECTIONS = 8
 _ARGUMENTS: dict[str, Any] = {
     "autocommit": True,
@@ -43,13 +51,7 @@ _ARGUMENTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-#: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources but for configured
-#: limits (53400), operator intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's
-#: error, and a table that is missing while somebody restores it.
-_RESOURCES = ("53000", "53100", "53200", "53300")
-_PASSING = ("08", "40", *_RESOURCES, "57P", "25006", "25P03", "25P04", "55P03", "58030", "42P01")
-#: Somebody has cancelled the statement (57014, query_canceled).
-_CANCELLED = "57014"
+_DEADLINES = Deadlines()
 
 _PACKAGE = Path(__file__).parent
 #: Inside the package in a wheel, beside it in a checkout and an editable install.
@@ -106,20 +108,33 @@ def cut(connection: psycopg.Connection[Any]) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The server of a pool, to which it goes by the name of `role`."""
+
+    url: str
+    role: str
+
+    def connect(self) -> Connection:
+        return connect(self.url, self.role)
+
+    def answers(self, connection: Connection) -> bool | None:
+        began = time.monotonic()
+        try:
+            with deadline(connection, CHECK_SECONDS):
+                connection.execute(b"")
+        except psycopg.Error:
+            return None if time.monotonic() - began >= CHECK_SECONDS else False
+        return True
+
+    def is_starting(self, error: DatabaseError) -> bool:
+        # Of SQLSTATE 57P03 libpq passes on nothing but the text; in another language the request is refused.
+        return "the database system is " in str(error.__cause__)
+
+
 def open_pool(url: str, role: str) -> Pool:
     """The connections of one web process, opened on first use (so after gunicorn has forked)."""
-    return ConnectionPool(
-        url,
-        kwargs={**_ARGUMENTS, "application_name": role},
-        min_size=0,
-        max_size=POOL_CONNECTIONS,
-        timeout=POOL_TIMEOUT_SECONDS,
-        # A broken connection is found before a request trusts it with its only chance to queue a job.
-        check=ConnectionPool.check_connection,
-        configure=_configure,
-        open=False,
-        name=role,
-    )
+    return ConnectionPool(_Server(url, role), POOL_CONNECTIONS, POOL_TIMEOUT_SECONDS)
 
 
 @contextmanager
@@ -130,13 +145,17 @@ def borrowed(pool: Pool) -> Iterator[Connection]:
         long; what was changed is then not.
     """
     try:
-        with translated():
-            pool.open()
-            with pool.connection() as connection, connection.transaction():
-                limit_statements(connection, REQUEST_SECONDS, REQUEST_LOCK_SECONDS)
-                yield connection
+        with translated(), pool.connection() as connection, _request(connection):
+            yield connection
     except StatementCancelled as error:
         raise DatabaseUnavailable(f"The database took longer than {REQUEST_SECONDS:g} s.") from error
+
+
+@contextmanager
+def _request(connection: Connection) -> Iterator[None]:
+    with deadline(connection, REQUEST_SECONDS + SILENCE_SECONDS), connection.transaction():
+        limit_statements(connection, REQUEST_SECONDS, REQUEST_LOCK_SECONDS)
+        yield
 
 
 def limit_statements(connection: Connection, seconds: float, lock_seconds: float, in_session: bool = False) -> None:
@@ -161,16 +180,9 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def deadline(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+def deadline(connection: psycopg.Connection[Any], seconds: float) -> AbstractContextManager[None]:
     """Cut the connection under whatever has not ended by then: no time-out of the server or of TCP sees to that."""
-    timer = threading.Timer(seconds, cut, [connection])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return _DEADLINES.limit(seconds, partial(cut, connection))
 
 
 @contextmanager
@@ -178,24 +190,8 @@ def translated(passing: str | None = None) -> Iterator[None]:
     """Turn what psycopg raises inside into our errors, once; the SQLSTATE `passing` is one that passes here."""
     try:
         yield
-    except PoolTimeout as error:
-        raise DatabaseUnavailable(f"No database connection within {POOL_TIMEOUT_SECONDS:g} s.") from error
     except psycopg.Error as error:
         raise translate(error, passing) from error
-
-
-def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError:
-    """Our error for a vendor error. The server's own text is kept for the operator, statement and row are not."""
-    if error.sqlstate is None:
-        if isinstance(error, psycopg.OperationalError):
-            return DatabaseUnavailable("The database cannot be reached, or the connection to it broke.")
-        return DatabaseError(f"The database driver failed ({type(error).__name__}).")
-    text = f"{error.diag.message_primary or type(error).__name__} (SQLSTATE {error.sqlstate})"
-    if error.sqlstate == _CANCELLED:
-        return StatementCancelled(f"The statement was cancelled in the database: {text}.")
-    if error.sqlstate == passing or error.sqlstate.startswith(_PASSING):
-        return DatabaseUnavailable(f"The database gave up for now: {text}.")
-    return DatabaseError(f"The database refused: {text}.")
 
 
 def migrate(url: str) -> list[str]:

@@ -7,12 +7,12 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     DataFlowError
     |-- ConfigError, SpoolUnavailable
     |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
-    |                     UploadStalled, ClientVanished
-    |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
-    |                     InvalidContacts, TooManyRejects
+    |                     UploadStalled, UploadDisplaced, ClientVanished, ForeignHost, ForeignOrigin
+    |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, TakesTooLong, MissingColumns, AmbiguousColumns,
+    |                     NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
-    |-- DatabaseError     DatabaseUnavailable, StatementCancelled, MigrationFailed
+    |-- DatabaseError     DatabaseUnavailable, StatementCancelled, ContactsMoved, MigrationFailed
     `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, RejectsGone,
                           UploadTaken, LeaseLost, ImportStalled, ImportStopped
 """
@@ -84,7 +84,7 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
 
 class TooManyUploads(RequestError):
-    """This process already receives MAX_UPLOADS bodies; `retry_after_seconds` says when to come back."""
+    """This process has no room for a further body or rejects file; `retry_after_seconds` says when to come back."""
 
     code = "too_many_uploads"
     status = 503
@@ -93,17 +93,39 @@ class TooManyUploads(RequestError):
 
 
 class UploadStalled(RequestError):
-    """The client sent nothing for UPLOAD_STALL_SECONDS."""
+    """The client sent nothing, or too little, for UPLOAD_STALL_SECONDS."""
 
     code = "upload_stalled"
     status = 408
     retryable = True
 
 
+class UploadDisplaced(RequestError):
+    """The client is slow, if not too slow, and there was no room left for others."""
+
+    code = "upload_displaced"
+    status = 408
+    retryable = True
+
+
 class ClientVanished(RequestError):
-    """The body ended before its declared length, last chunk or closing boundary."""
+    """The body ended before its declared length, last chunk or closing boundary, or its sender has hung up."""
 
     code = "incomplete_body"
+
+
+class ForeignHost(RequestError):
+    """The service is this machine's own, and was asked under a name that is not."""
+
+    code = "foreign_host"
+    status = 403
+
+
+class ForeignOrigin(RequestError):
+    """A web page of another origin has sent the request, and CORS_ORIGINS does not name it."""
+
+    code = "foreign_origin"
+    status = 403
 
 
 class InputError(DataFlowError):
@@ -127,6 +149,12 @@ class ExpandsTooFar(InputError):
     """A compressed file holds more than it may."""
 
     code = "expands_too_far"
+
+
+class TakesTooLong(InputError):
+    """Reading a file goes on and on without a further row."""
+
+    code = "takes_too_long"
 
 
 class MissingColumns(InputError):
@@ -238,6 +266,12 @@ class StatementCancelled(DatabaseError):
     """Somebody has cancelled the statement in the server (SQLSTATE 57014): a wish, not a fault to be retried."""
 
     code = "statement_cancelled"
+
+
+class ContactsMoved(DatabaseError):
+    """A trigger of the table contacts has changed the ids of new ones: the import could not be reverted."""
+
+    code = "contacts_moved"
 
 
 class MigrationFailed(DatabaseError):

@@ -11,14 +11,18 @@ from typing import Any
 
 from dataflow import logs
 from dataflow.config import Config
+from dataflow.peers import socket_address
 
 _config = Config.from_env()
 
-bind = f"0.0.0.0:{_config.port}"
-worker_class = "gthread"
+bind = socket_address(_config.host or "0.0.0.0", _config.port)  # noqa: S104 - a platform's router comes from outside
+#: By name: what it imports must see PROMETHEUS_MULTIPROC_DIR, which is set below.
+worker_class = "dataflow.web.http_worker.HttpWorker"
 workers = _config.web_concurrency
-#: Slow clients each hold a thread while their headers arrive; MAX_UPLOADS keeps bodies from taking all of them.
+#: Some for bodies and files, which last as long as their clients like, the others for everything else.
 threads = _config.web_threads
+#: A connection that waits costs a file descriptor; beyond this the oldest is closed.
+worker_connections = _config.max_connections
 #: Measures the main loop of a process, not requests; a thread that waits for a client does not count.
 timeout = 60
 #: Platforms kill 30 s after SIGTERM.
@@ -27,6 +31,12 @@ graceful_timeout = _config.shutdown_grace_seconds
 keepalive = 95
 #: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
 limit_request_line = 8190
+#: No header says where the application is, or how it was reached: gunicorn would take SCRIPT_NAME from any client on
+#: this machine. What a proxy's headers are worth, `web.origins` knows.
+forwarded_allow_ips = forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+#: Off: it would write past the socket's limits for clients that take nothing.
+sendfile = False
 #: Off: it would make a socket in the home directory that nobody here uses.
 control_socket_disable = True
 #: Heartbeat files belong in memory: on a slow disk they stall the process they should watch.
@@ -58,9 +68,17 @@ def when_ready(_server: Any) -> None:
         _metrics_dir.mkdir(mode=0o700, parents=True)
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give each process an entry of its own among the shared places."""
+    worker.take_number(server.WORKERS.values())
+
+
 def pre_request(_worker: Any, request: Any) -> None:
-    """Hand the application what makes an answer say `Connection: close`: its own header is not taken."""
+    """Hand the application what makes an answer say `Connection: close` (its own header is not taken), and what the
+    bytes of a body are read with.
+    """
     request.body.force_close = request.force_close
+    request.body.unreader = request.unreader
 
 
 def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> None:

@@ -14,6 +14,7 @@ from dataflow import db, jobs
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
 from dataflow.errors import DatabaseError, LeaseLost
+from dataflow.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ INTERVAL_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Writes heartbeat_at and the progress of every running attempt, once in each interval."""
+    """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot."""
 
     def __init__(self, url: str, role: str, attempts: Callable[[], Iterable[Attempt]], interval_seconds: float) -> None:
         self._url = url
@@ -41,20 +42,23 @@ class Heartbeat:
         self._thread.join(0.5)
 
     def _run(self) -> None:
-        spent = 0.0
-        while not self._stopping.wait(max(self._interval_seconds - spent, 0.0)):
+        pause_seconds, outage = self._interval_seconds, Outage()
+        while not self._stopping.wait(pause_seconds):
             began = time.monotonic()
             try:
                 self._beat_all()
+                pause_seconds = max(self._interval_seconds - (time.monotonic() - began), 0.0)
             except DatabaseError as error:
-                # One missed round is nothing; the next one connects again.
-                logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
+                # One missed round is nothing; the next one, which is soon, connects again.
+                pause_seconds = min(outage.next_pause_seconds(), self._interval_seconds)
+                if outage.is_news():
+                    logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
                 self._disconnect()
             except Exception:
                 # Whatever it is: without beats every import of this worker would be given up.
                 logger.exception("heartbeat broke")
+                pause_seconds = self._interval_seconds
                 self._disconnect()
-            spent = time.monotonic() - began
         self._disconnect()
 
     def _beat_all(self) -> None:
@@ -77,10 +81,24 @@ class Heartbeat:
         with db.translated():
             jobs.beat(connection, attempt.job, attempt.tally, self._interval_seconds)
             attempt.confirmed = asked_at
-            if attempt.merging_pid is not None:
-                with db.limited(connection, self._interval_seconds):
-                    found = connection.execute(query("merge_moves"), {"pid": attempt.merging_pid})
-                    attempt.merge_looks += found.rowcount
+            self._look_at_server(connection, attempt)
+
+    def _look_at_server(self, connection: Connection, attempt: Attempt) -> None:
+        """Find out what its server process does, while it merges or when nothing has come of it since the last look."""
+        is_still, attempt.last_position = attempt.position == attempt.last_position, attempt.position
+        pid = attempt.merging_pid or (attempt.job.backend_pid if is_still else None)
+        if pid is None:
+            attempt.waits_for = None
+            return
+        with db.limited(connection, self._interval_seconds):
+            found = connection.execute(query("server_at_work"), {"pid": pid}).fetchone()
+        waits_for = found["waits_for"] if found else None
+        if waits_for and waits_for != attempt.waits_for:
+            log = {"job_id": str(attempt.job.id), "waits_for": waits_for}
+            logger.info(f"{attempt.job.kind} waits", extra=log)
+        attempt.waits_for = waits_for
+        if found and found["is_at_work"] and attempt.merging_pid is not None:
+            attempt.merge_looks += 1
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -6,17 +6,27 @@ checked here, while they pass.
 """
 
 import logging
+from dataclasses import dataclass
 from uuid import UUID
 
 from dataflow import jobs, retention
 from dataflow.arrival import Arrival
+from dataflow.completion import Completions
 from dataflow.config import Config
 from dataflow.db import Pool, borrowed
-from dataflow.errors import DatabaseError, StorageError, UploadTaken
+from dataflow.errors import DatabaseError, DataFlowError, StorageError, UploadTaken
 from dataflow.receipt import Receipt
-from dataflow.storage import Storage, StoredObject
+from dataflow.storage import Completion, Storage, StoredObject
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a body."""
+
+    job_id: UUID
+    is_queued: bool  #: if not, its object is still waited for
 
 
 class Intake:
@@ -26,9 +36,10 @@ class Intake:
         self._config = config
         self._pool = pool
         self._storage = storage
+        self._completions = Completions(lambda: borrowed(pool), config.max_uploads)
 
-    def receive(self, arrival: Arrival) -> UUID:
-        """Store the body and queue its job; return the job's id.
+    def receive(self, arrival: Arrival) -> Taken:
+        """Store the body and queue its job, or leave that to the background when the storage is slow to complete it.
 
         :raises DatabaseUnavailable: before the first byte is read, when the job cannot be written down.
         :raises RequestError, InputError: for a body that is refused; neither object nor row is left.
@@ -41,17 +52,39 @@ class Intake:
         logger.info("upload started", extra={"job_id": str(receipt.job_id), "type": arrival.media_type})
         try:
             stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_begin)
-        except BaseException:
-            self._give_up(receipt)
+        except BaseException as error:
+            self._give_up(receipt, error)
             raise
         receipt.note_stored()
-        self._queue(receipt, stored)
-        return receipt.job_id
+        if isinstance(stored, StoredObject):
+            self._queue(receipt, stored)
+            return Taken(receipt.job_id, is_queued=True)
+        return self._complete(receipt, stored)
+
+    def _complete(self, receipt: Receipt, completion: Completion) -> Taken:
+        """Write down what has arrived, and wait for its object behind the answer if there is room for that.
+
+        :raises UploadTaken, StorageError: as `receive` does.
+        """
+        received = receipt.received()
+        try:
+            with borrowed(self._pool) as connection:
+                jobs.note_received(connection, receipt.job_id, receipt.final_values())
+        except (UploadTaken, DatabaseError) as error:
+            # Whoever has the row does not know that all of it is there.
+            completion.release()
+            if isinstance(error, UploadTaken):
+                self._note_taken(receipt.job_id, is_gone=self._discard_object(receipt))
+            raise
+        if self._completions.start(received, completion):
+            return Taken(receipt.job_id, is_queued=False)
+        self._completions.wait(received, completion)
+        return Taken(receipt.job_id, is_queued=True)
 
     def _queue(self, receipt: Receipt, stored: StoredObject) -> None:
         try:
             with borrowed(self._pool) as connection:
-                jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored))
+                jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored.etag))
         except UploadTaken:
             # The guarded statement has committed without a row, so nobody else needs the object.
             self._note_taken(receipt.job_id, is_gone=self._discard_object(receipt))
@@ -62,7 +95,7 @@ class Intake:
             extra={"job_id": str(receipt.job_id), "bytes": receipt.size_bytes, "format": receipt.format_name},
         )
 
-    def _give_up(self, receipt: Receipt) -> None:
+    def _give_up(self, receipt: Receipt, cause: BaseException) -> None:
         """Leave nothing of a request that failed, or else the row that shows what the storage may have of it.
 
         :raises UploadTaken: when the job was cancelled meanwhile. That is the answer then, whatever else went wrong:
@@ -75,7 +108,8 @@ class Intake:
                     jobs.discard_upload(connection, job_id)
                     logger.info("upload discarded", extra={"job_id": str(job_id)})
                 else:
-                    jobs.beat_upload(connection, job_id, receipt.size_bytes, receipt.upload_url)
+                    reason = f"{cause.code}: {cause.message}" if isinstance(cause, DataFlowError) else None
+                    jobs.beat_upload(connection, job_id, receipt.size_bytes, receipt.upload_url, reason)
         except UploadTaken:
             self._note_taken(job_id, is_gone)
             raise

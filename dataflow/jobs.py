@@ -8,8 +8,9 @@ belongs to another attempt: LeaseLost, and nothing of this one may be kept. Cont
 a zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
 sql/migrations/0003_job_triggers.sql and the later ones that replace their functions.
 
-`failures` is the retry budget, `losses` counts the workers that died with the job. Jobs of workers that are gone are
-left to `leases`, undoing an import to `reverts`, what becomes of files and of old rows to `retention`.
+`failures` is the retry budget, `losses` counts the workers that died with the job: the first is put down to the
+platform, from the second on the job runs alone. Jobs of workers that are gone are left to `leases`, undoing an import
+to `reverts`, what becomes of files and of old rows to `retention`.
 
 Every function runs on the connection it is given, in whatever transaction is open there.
 """
@@ -21,7 +22,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from dataflow.db import Connection, limited, query
+from dataflow.db import Connection, limited, query, value
 from dataflow.errors import JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 from dataflow.storable import storable_json
 from dataflow.tally import Tally
@@ -30,6 +31,8 @@ FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
 #: Waits before another attempt: the first, doubled for each failure up to the last, half to one and a half of it.
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0
+#: Counts that one statement folds: a fifth of a second.
+FOLDED_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Job:
     attempt: int  #: the fencing token of this claim
     failures: int
     max_failures: int
-    losses: int  #: workers that died with it; a job that has any runs alone
+    losses: int  #: workers that died with it
     source: str
     object_key: str
     bytes_total: int
@@ -52,6 +55,12 @@ class Job:
     of_job: UUID | None  #: the import that a revert undoes
     first_contact_id: UUID | None  #: of a revert: where it goes on
     last_contact_id: UUID | None
+    backend_pid: int | None = None  #: the server process that does the work; None behind a pooler
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether its file may be what kills workers, so that no other job may be lost with it; as in claim_job.sql."""
+        return self.losses > 1
 
 
 _JOB_FIELDS = [f.name for f in fields(Job)]
@@ -62,12 +71,15 @@ def insert_upload(connection: Connection, values: dict[str, Any]) -> None:
     connection.execute(query("insert_upload"), {**values, "options": Jsonb(values["options"])})
 
 
-def beat_upload(connection: Connection, job_id: UUID, bytes_done: int, upload_url: str | None) -> None:
-    """Show that the body is still arriving, and where in the storage it goes.
+def beat_upload(
+    connection: Connection, job_id: UUID, bytes_done: int, upload_url: str | None, error: str | None = None
+) -> None:
+    """Show that the body is still arriving, and where in the storage it goes; or what has gone wrong with it.
 
     :raises UploadTaken: when the job is no longer uploading.
     """
-    _guarded(connection, "beat_upload", job_id, {"bytes_done": bytes_done, "upload_url": upload_url})
+    values = {"bytes_done": bytes_done, "upload_url": upload_url, "error": error}
+    guarded(connection, "beat_upload", job_id, values)
 
 
 def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
@@ -76,7 +88,16 @@ def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -
     :raises UploadTaken: when the job is no longer uploading.
     """
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    _guarded(connection, "queue_upload", job_id, values)
+    guarded(connection, "queue_upload", job_id, values)
+
+
+def note_received(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
+    """Write down all that queueing needs but the object, which the storage still makes of a body that is there.
+
+    :raises UploadTaken: when the job is no longer uploading.
+    """
+    values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
+    guarded(connection, "note_received", job_id, values)
 
 
 def discard_upload(connection: Connection, job_id: UUID) -> None:
@@ -84,10 +105,14 @@ def discard_upload(connection: Connection, job_id: UUID) -> None:
 
     :raises UploadTaken: when the job is no longer uploading; its object is then somebody else's to delete.
     """
-    _guarded(connection, "discard_upload", job_id, {})
+    guarded(connection, "discard_upload", job_id, {})
 
 
-def _guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:
+def guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:
+    """Run the statement `name` WHERE the job is still uploading.
+
+    :raises UploadTaken: when it is not.
+    """
     if connection.execute(query(name), {"id": job_id, **values}).fetchone() is None:
         raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")
 
@@ -224,4 +249,10 @@ def page(
 
 def totals(connection: Connection) -> dict[str, Any]:
     """What the metrics publish: jobs_by_state, the rows_... of jobs that have ended, queue_oldest_seconds."""
+    connection.execute(query("prefer_indexes"))
     return connection.execute(query("job_totals")).fetchone() or {}
+
+
+def fold_counts(connection: Connection) -> bool:
+    """Put one row in the place of many that `totals` adds up; whether there may be more to fold."""
+    return bool(value(connection, "fold_counts", limit=FOLDED_ROWS) == FOLDED_ROWS)

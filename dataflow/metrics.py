@@ -4,8 +4,11 @@ What one process counts of its own HTTP requests is set up by `web.metrics`; her
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,6 +16,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from dataflow.errors import ConfigError, DataFlowError
+
+Answer = TypeVar("Answer")
+Ask = Callable[[], Future[Answer]]
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -65,42 +71,72 @@ def serve_storage_metrics(port: int) -> StorageMetrics:
 
 
 class JobsCollector(Collector):
-    """The jobs table at the moment of the scrape; without a database only `dataflow_database_up 0`."""
+    """The jobs table at the moment of the scrape, as far as it can be told within `seconds`.
 
-    def __init__(self, fetch: Callable[[], dict[str, Any]]) -> None:
-        self._fetch = fetch
+    Two questions at the same time, whose answers may fail with a DataFlowError: whether the database says anything at
+    all, and the totals of the jobs. Those may take too long, or be refused, by a database that is up.
+    """
+
+    def __init__(self, connect: Ask[None], totals: Ask[dict[str, Any]], seconds: float) -> None:
+        self._connect = connect
+        self._totals = totals
+        self._seconds = seconds
 
     def collect(self) -> Iterator[Metric]:
-        try:
-            totals = self._fetch()
-        except (DataFlowError, TimeoutError):
-            yield GaugeMetricFamily("dataflow_database_up", "Whether the database answered this scrape.", value=0)
-            return
-        yield GaugeMetricFamily("dataflow_database_up", "Whether the database answered this scrape.", value=1)
-        for name, text, total in (
-            ("dataflow_contacts_imported", "Contacts that imports have inserted.", "rows_imported"),
-            ("dataflow_contacts_rejected", "Rows that imports have refused.", "rows_rejected"),
-            ("dataflow_rows_read", "Rows of all files: the sum of dataflow_rows.", "rows_read"),
-        ):
-            yield CounterMetricFamily(name, text, value=totals[total])
-        by_outcome = CounterMetricFamily("dataflow_rows", "Rows by what became of them.", labels=["outcome"])
-        for outcome in ("imported", "updated", "skipped", "rejected", "not_imported"):
-            by_outcome.add_metric([outcome], totals[f"rows_{outcome}"])
-        yield by_outcome
-        by_state = GaugeMetricFamily("dataflow_jobs", "Jobs by state.", labels=["state"])
-        for state, count in totals["jobs_by_state"].items():
-            by_state.add_metric([state], count)
-        yield by_state
-        waited = "How long the job that has been due longest has waited."
-        yield GaugeMetricFamily("dataflow_queue_oldest_seconds", waited, value=totals["queue_oldest_seconds"])
+        deadline = time.monotonic() + self._seconds
+        connecting, adding_up = self._connect(), self._totals()
+        totals = _answer(adding_up, deadline)
+        is_up = totals is not None or _has_succeeded(connecting, deadline)
+        yield GaugeMetricFamily("dataflow_database_up", "Whether the database answered this scrape.", value=is_up)
+        if totals is not None:
+            yield from _of_jobs(totals)
 
 
-def published_registry(own: CollectorRegistry, fetch: Callable[[], dict[str, Any]]) -> CollectorRegistry:
-    """What /metrics shows: all processes of this dyno when gunicorn runs several, else `own`; and the jobs."""
+def _answer(question: Future[Answer], deadline: float) -> Answer | None:
+    try:
+        return question.result(max(0.0, deadline - time.monotonic()))
+    except (DataFlowError, TimeoutError):
+        return None
+
+
+def _has_succeeded(question: Future[None], deadline: float) -> bool:
+    _answer(question, deadline)
+    return question.done() and question.exception() is None
+
+
+def _of_jobs(totals: dict[str, Any]) -> Iterator[Metric]:
+    for name, text, total in (
+        ("dataflow_contacts_imported", "Contacts that imports have inserted.", "rows_imported"),
+        ("dataflow_contacts_rejected", "Rows that imports have refused.", "rows_rejected"),
+        ("dataflow_rows_read", "Rows of all files: the sum of dataflow_rows.", "rows_read"),
+    ):
+        yield CounterMetricFamily(name, text, value=totals[total])
+    by_outcome = CounterMetricFamily("dataflow_rows", "Rows by what became of them.", labels=["outcome"])
+    for outcome in ("imported", "updated", "skipped", "rejected", "not_imported"):
+        by_outcome.add_metric([outcome], totals[f"rows_{outcome}"])
+    yield by_outcome
+    by_state = GaugeMetricFamily("dataflow_jobs", "Jobs by state.", labels=["state"])
+    for state, count in totals["jobs_by_state"].items():
+        by_state.add_metric([state], count)
+    yield by_state
+    waited = "How long the job that has been due longest has waited."
+    yield GaugeMetricFamily("dataflow_queue_oldest_seconds", waited, value=totals["queue_oldest_seconds"])
+
+
+class AllProcesses(MultiProcessCollector):
+    """What the processes of a dyno have counted. The file of one that is just starting is empty: it has not counted."""
+
+    def collect(self) -> Any:
+        files = [str(file) for file in Path(self._path).glob("*.db") if file.stat().st_size]
+        return self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+
+
+def published_registry(own: CollectorRegistry, jobs: JobsCollector) -> CollectorRegistry:
+    """What /metrics shows: all processes of this dyno when gunicorn runs several, else `own`; and the `jobs`."""
     registry = CollectorRegistry()
     if MULTIPROCESS_VARIABLE in os.environ:
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        AllProcesses(registry)  # type: ignore[no-untyped-call]
     else:
         registry.register(own)
-    registry.register(JobsCollector(fetch))
+    registry.register(jobs)
     return registry

@@ -4,6 +4,7 @@ import codecs
 import json
 import re
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Final, Self
 
 from marshmallow import Schema, ValidationError, validate
@@ -60,6 +61,7 @@ class Options:
         )
 
 
+@cache
 def camel_case(name: str) -> str:
     """The name by which clients know what we call `name`."""
     return re.sub("_(.)", lambda part: part[1].upper(), name)

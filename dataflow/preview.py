@@ -4,13 +4,14 @@ Nothing is written anywhere. The rest of a larger body is not asked for, so that
 behind the file of a form there may be fields, which count as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from threading import BoundedSemaphore
 from typing import Any, Final
 
-from dataflow import verdicts
-from dataflow.arrival import Arrival
+from dataflow import allocator, verdicts
+from dataflow.arrival import Arrival, watched
 from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MissingColumns, NoContacts
@@ -29,6 +30,8 @@ MAX_ROWS: Final = 20
 MAX_WORKBOOK_BYTES: Final = 4 * 1024 * 1024
 #: Of a form's file, read for the fields behind it. curl and browsers send them in the order in which they are given.
 MAX_FORM_BYTES: Final = 32 * 1024 * 1024
+#: Contents are looked at one or two at a time: more of them only compute by turns, and each may take 20 MiB meanwhile.
+_LOOKING: Final = BoundedSemaphore(2)
 
 _FIELDS_FIRST: Final = (
     f"Fields of the form behind the first {MAX_FORM_BYTES // 1024**2} MiB of its file were not looked at: "
@@ -43,6 +46,14 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     :raises UnsupportedMediaType, InputError: when importing it would be refused for what stands in its beginning.
     """
     head, is_complete, has_all_fields = _begin(arrival)
+    with _LOOKING:
+        try:
+            return _found_in(head, is_complete, has_all_fields, arrival, config)
+        finally:
+            allocator.give_back()
+
+
+def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, arrival: Arrival, config: Config) -> dict[str, Any]:
     findings = Findings()
     if arrival.is_compressed(head):
         findings.facts["compression"] = "gzip"
@@ -56,9 +67,9 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
         name = recognise(beginning, arrival.media_type, arrival.file_name, options.encoding, options.charset).name
     reading = options.reading(config.max_row_bytes, min(config.max_expanded_bytes, MAX_WORKBOOK_BYTES))
     if arrival.is_json_body and is_complete:
-        _check_members(head, reading, arrival.given)
+        _check_members(arrival, head, reading)
     try:
-        rows = _rows(name, head, replace(reading, is_beginning=not is_complete), findings)
+        rows = _rows(name, watched(cut(head), arrival.check), replace(reading, is_beginning=not is_complete), findings)
     except (MissingColumns, AmbiguousColumns) as error:
         if has_all_fields:
             raise
@@ -69,11 +80,11 @@ def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
     return {"format": name, **found, "isComplete": is_complete, "rows": rows}
 
 
-def _check_members(content: bytes, reading: Reading, given: dict[str, Any]) -> None:
+def _check_members(arrival: Arrival, content: bytes, reading: Reading) -> None:
     """Refuse a request whose members are, as importing it would; what its rows are worth is shown row by row."""
     encoding = json_encoding(content, reading)
-    door = JsonDoor(reading, {"source": "preview", **given, "onInvalid": "skip"})
-    for piece in cut(Transcoder(encoding).feed(content) if encoding else content):
+    door = JsonDoor(reading, {"source": "preview", **arrival.given, "onInvalid": "skip"})
+    for piece in watched(cut(Transcoder(encoding).feed(content) if encoding else content), arrival.check):
         door.feed(piece)
     door.close()
 
@@ -90,9 +101,9 @@ def _begin(arrival: Arrival) -> tuple[bytes, bool, bool]:
     return bytes(taken), received == len(taken), True
 
 
-def _rows(format_name: str, content: bytes, reading: Reading, findings: Findings) -> list[dict[str, Any]]:
+def _rows(format_name: str, pieces: Iterable[bytes], reading: Reading, findings: Findings) -> list[dict[str, Any]]:
     """The first rows with their verdicts, in the order of the file."""
-    blocks = read_blocks(format_name, cut(content), reading, findings)
+    blocks = read_blocks(format_name, pieces, reading, findings)
     try:
         return list(islice((row for block in blocks for row in _judged(block)), MAX_ROWS))
     except ExpandsTooFar as error:

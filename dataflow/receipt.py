@@ -11,13 +11,14 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from dataflow.arrival import Arrival
+from dataflow.arrival import LOOK_UP_SECONDS, Arrival
+from dataflow.completion import Received
 from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.formats import Transcoder, by_media_type, check_header, compression, json_encoding, recognise
 from dataflow.formats.reading import Reading
 from dataflow.ids import uuid7
-from dataflow.storage import Description, StoredObject
+from dataflow.storage import Description
 
 Beat = Callable[[UUID, int, str | None], None]
 
@@ -39,6 +40,7 @@ class Receipt:
         self._inflater: compression.Inflater | None = None  #: of a compressed JSON body
         self._transcoder: Transcoder | None = None  #: of a JSON body that is not in UTF-8
         self._next_beat, self._received_bytes = 0.0, 0
+        self._looked_seconds = 0.0  #: at a JSON body, since it was looked up whether anybody waits for that
         self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
         declared = by_media_type(arrival.media_type)
         self.key = f"{self.job_id}.{declared.name if declared else 'bin'}"
@@ -78,22 +80,31 @@ class Receipt:
     def _show(self, door: JsonDoor, piece: bytes) -> None:
         """Have the door look at what the piece holds."""
         for inner in self._inflater.feed(piece) if self._inflater else (piece,):
-            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
-            self._show_life()
+            began = time.monotonic()
             door.feed(self._transcoder.feed(inner) if self._transcoder else inner)
+            self._looked_seconds += time.monotonic() - began
+            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
+            if self._looked_seconds >= LOOK_UP_SECONDS:
+                self._look_up()
+
+    def _look_up(self) -> None:
+        """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
+        self._arrival.check()
+        self._show_life()
+        self._looked_seconds = 0.0
 
     def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces; shows by time, not by bytes, that they are still coming."""
         self._next_beat = time.monotonic() + BEAT_SECONDS
         for piece in pieces:
             self._received_bytes += len(piece)
-            self._show_life()
+            if time.monotonic() >= self._next_beat:
+                self._show_life()
             yield piece
 
     def _show_life(self) -> None:
-        if time.monotonic() >= self._next_beat:
-            self._beat(self.job_id, self._received_bytes, self.upload_url)
-            self._next_beat = time.monotonic() + BEAT_SECONDS
+        self._beat(self.job_id, self._received_bytes, self.upload_url)
+        self._next_beat = time.monotonic() + BEAT_SECONDS
 
     def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         head = bytearray()
@@ -167,12 +178,18 @@ class Receipt:
             "request_id": self._arrival.request_id,
         }
 
-    def final_values(self, stored: StoredObject) -> dict[str, Any]:
+    def received(self) -> Received:
+        """The upload, all of whose bytes are with the storage."""
+        assert self.upload_url is not None  # noqa: S101 - tells mypy that only these take their time
+        return Received(self.job_id, self.key, self.upload_url, self.size_bytes, self._arrival.request_id)
+
+    def final_values(self, etag: str | None = None) -> dict[str, Any]:
         """The row of the complete upload."""
         return {
             **self.first_values(),
             "format": self.format_name,
             "bytes_total": self.size_bytes,
-            "object_etag": stored.etag,
+            "object_etag": etag,
+            "upload_url": self.upload_url,
             "digests": [[self.size_bytes, self._digest.hexdigest()]],
         }

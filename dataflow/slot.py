@@ -13,9 +13,10 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, importer, jobs, retention, reverter
+from dataflow import allocator, db, importer, jobs, retention, reverter
 from dataflow.attempt import Attempt
 from dataflow.config import Config
+from dataflow.database_errors import translate
 from dataflow.db import Connection, query
 from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled
 from dataflow.jobs import Job
@@ -57,6 +58,12 @@ class Slot:
 
     def work(self, connection: Connection, attempt: Attempt) -> bool:
         """Do the job and settle it; False when it is settled as failed. Never raises a DataFlowError."""
+        try:
+            return self._work(connection, attempt)
+        finally:
+            allocator.give_back()
+
+    def _work(self, connection: Connection, attempt: Attempt) -> bool:
         began = time.monotonic()
         job = attempt.job
         log = {"job_id": str(job.id), "attempt": job.attempt, "request_id": job.request_id}
@@ -69,7 +76,7 @@ class Slot:
         except DataFlowError as error:
             return self._settle(connection, attempt, error, log)
         except psycopg.Error as error:
-            return self._settle(connection, attempt, db.translate(error), log)
+            return self._settle(connection, attempt, translate(error), log)
         except Exception:
             # The last stop of a thread: whatever this is, the job must not stay `running`.
             logger.exception(f"{job.kind} broke", extra=log)

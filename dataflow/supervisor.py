@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from dataflow import allocator
 from dataflow.child import Child, ChildProcess
 from dataflow.config import Config
 from dataflow.embedded import EmbeddedPostgres
@@ -26,6 +27,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 1.0  # how often reloading looks for changed files
 KILL_MARGIN_SECONDS = 5  # what a child gets beyond its own SHUTDOWN_GRACE_SECONDS: 30 s with the default
 ECHO_SECONDS = 0.5  # timeout(1) and others signal the process and then its group: that is one request
+LOCAL_HOST = "127.0.0.1"  # where the web process listens unless HOST says otherwise
 PACKAGE = Path(__file__).resolve().parent
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,9 @@ class _Supervisor:
         # libpq fills what a URL leaves open from PGPORT, PGHOSTADDR, ..., which never mean our own server.
         hidden = {name for name in os.environ if config.is_embedded and name.startswith("PG")}
         inherited = {name: value for name, value in os.environ.items() if name not in hidden}
-        self._environ = {**inherited, "DATABASE_URL": config.database_url}
+        # For people on their own machine; `dataflow web` by itself is for a platform, and listens to all.
+        host = config.host or LOCAL_HOST
+        self._environ = allocator.environment({**inherited, "DATABASE_URL": config.database_url, "HOST": host})
 
     def run_once(self, child: Child) -> int:
         """Run `child` to its end and return its exit code, or 0 when a signal came first."""

@@ -1,4 +1,4 @@
-"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention.
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention, counts.
 
 A thread of every worker that stays, connected only while it works; two that remove the same do no harm. What is over is
 decided by `retention`. A storage that fails is asked again in the next round.
@@ -9,10 +9,11 @@ import random
 import threading
 from collections.abc import Iterator
 
-from dataflow import db, retention
+from dataflow import db, jobs, retention
 from dataflow.config import Config
 from dataflow.db import Connection
-from dataflow.errors import DataFlowError, StorageError
+from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError
+from dataflow.outage import Outage
 from dataflow.retention import Leftover
 from dataflow.storage import Storage
 
@@ -26,7 +27,7 @@ DAY_SECONDS = 86_400.0
 
 
 class Sweep:
-    """A round after every wait of half to all of EVERY_SECONDS, the first included."""
+    """A round after every wait of half to all of EVERY_SECONDS, the first included; without a database soon again."""
 
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config
@@ -46,13 +47,19 @@ class Sweep:
         self._stopping.set()
 
     def _run(self) -> None:
+        outage, is_away = Outage(), False
         while True:
             # Spread, because all workers start together after a deployment.
-            if self._stopping.wait(EVERY_SECONDS * random.uniform(0.5, 1.0)):  # noqa: S311 - guards nothing
+            every_seconds = EVERY_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - guards nothing
+            if self._stopping.wait(outage.next_pause_seconds() if is_away else every_seconds):
                 return
+            is_away = False
             try:
                 self.sweep()
             except DataFlowError as error:
+                is_away = isinstance(error, DatabaseUnavailable)
+                if is_away and not outage.is_news():
+                    continue
                 logger.warning("sweep ended early", extra={"code": error.code, "error": error.message})
             except Exception:
                 # Whatever it is, there is a next round.
@@ -68,12 +75,19 @@ class Sweep:
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
             for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})
+            self._fold_counts(connection)
             for leftover in self._leftovers(connection):
                 if self._stopping.is_set():
                     return
                 self._remove(connection, leftover)
             if self._config.job_retention_days:
                 self._delete_old_jobs(connection)
+
+    def _fold_counts(self, connection: Connection) -> None:
+        are_left = True
+        while are_left and not self._stopping.is_set():
+            with db.limited(connection, STATEMENT_SECONDS):
+                are_left = jobs.fold_counts(connection)
 
     def _leftovers(self, connection: Connection) -> Iterator[Leftover]:
         last: Leftover | None = None

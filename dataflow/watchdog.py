@@ -79,8 +79,10 @@ class Watchdog:
             if now - since > self._import_seconds + CUT_SECONDS:
                 self._end_process(f"job {attempt.job.id}", now - since)
             elif now - since > self._import_seconds and attempt.stopped is None:
-                attempt.cut(ImportStalled(f"The {attempt.job.kind} has not moved for {now - since:.0f} s."))
-                self._say(logging.WARNING, f"{attempt.job.kind} stalled", {"job_id": str(attempt.job.id)})
+                reason = f"; it waits for {attempt.waits_for}." if attempt.waits_for else "."
+                attempt.cut(ImportStalled(f"The {attempt.job.kind} has not moved for {now - since:.0f} s{reason}"))
+                facts: dict[str, object] = {"job_id": str(attempt.job.id), "waits_for": attempt.waits_for}
+                self._say(logging.WARNING, f"{attempt.job.kind} stalled", facts)
 
     def _give_up_unconfirmed(self, attempts: Iterable[Attempt], now: float) -> None:
         """End imports that others may have taken over: whoever cannot beat cannot know."""
@@ -96,9 +98,7 @@ class Watchdog:
         """Each attempt, and since when it has been where it is."""
         before, self._positions = self._positions, {}
         for attempt in attempts:
-            tally = attempt.tally
-            rows = (tally.rows_read, tally.rows_imported, tally.rows_rejected, tally.rows_reverted)
-            position = (tally.bytes_done, attempt.merge_looks, *rows)
+            position = attempt.position
             known, since = before.get(attempt, (None, now))
             self._positions[attempt] = (position, since if known == position else now)
         return [(attempt, since) for attempt, (_, since) in self._positions.items()]

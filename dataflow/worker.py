@@ -8,7 +8,6 @@ claimed jobs is left to `crew`, what keeps them ours to `heartbeat`, and what to
 import gc
 import logging
 import os
-import random
 import secrets
 import select
 import signal
@@ -20,12 +19,15 @@ from typing import Any
 import psycopg
 
 from dataflow import db, heartbeat, jobs, leases, wakeups
+from dataflow.adoption import Adoption
 from dataflow.config import Config
 from dataflow.crew import Crew
+from dataflow.database_errors import connection_failure
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError, ImportStopped
 from dataflow.heartbeat import Heartbeat
 from dataflow.jobs import Job
+from dataflow.outage import Outage
 from dataflow.recovery import Recovery
 from dataflow.slot import Slot
 from dataflow.storage import Storage
@@ -34,8 +36,6 @@ from dataflow.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-#: First and longest wait before connecting again, in seconds.
-RECONNECT_SECONDS = (0.1, 10.0)
 #: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
 HEARING_SECONDS = 2.0
 #: A claim takes milliseconds; it is given up after this long, so that the loop can stop.
@@ -70,6 +70,7 @@ class Worker:
         self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
         self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
+        self._adoption = Adoption(config, storage, self._role("adopt"), self._wake)
         self._watchdog = Watchdog(self._crew.running, config)
 
     def run(self, once: bool = False) -> int:
@@ -84,6 +85,7 @@ class Worker:
         gc.set_threshold(100_000, 50, 100)
         self._heartbeat.start()
         self._watchdog.start()
+        self._adoption.start(once)
         if not once:
             self._sweep.start()
         try:
@@ -94,9 +96,8 @@ class Worker:
 
     def _serve_until_stopped(self, once: bool) -> None:
         """Serve, connecting again for as long as the database comes and goes; with `once` its absence is an error."""
-        delay, longest = RECONNECT_SECONDS
+        outage = Outage()
         while not self._stop_signals:
-            began = time.monotonic()
             try:
                 with self._connect("listen") as listener:
                     self._listen(listener)
@@ -108,12 +109,11 @@ class Worker:
                     raise
                 self._crew.drop_idle()
                 self._recovery.close()
-                if time.monotonic() - began > longest:
-                    delay = RECONNECT_SECONDS[0]
-                cause = str(error.__cause__ or error).strip().partition("\n")[0]
-                logger.warning("database lost", extra={"error": cause, "retry_seconds": round(delay, 1)})
-                self._wait([], delay * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnects, guards nothing
-                delay = min(2 * delay, longest)
+                pause_seconds = outage.next_pause_seconds()
+                if outage.is_news():
+                    cause = connection_failure(error) or getattr(error, "message", type(error).__name__)
+                    logger.warning("database lost", extra={"error": cause, "retry_seconds": round(pause_seconds, 2)})
+                self._wait([], pause_seconds)
 
     def _listen(self, listener: Connection) -> None:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
@@ -136,7 +136,7 @@ class Worker:
             self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
             if self._crew.has_room() and self._crew.take(self._claim):
                 continue
-            if once and not self._crew:
+            if once and not self._crew and not self._adoption:
                 return
             self._wait([listener], self._patience_seconds())
 
@@ -190,9 +190,11 @@ class Worker:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
         logger.info("worker stopping", extra={"worker": self.name, "running": len(self._crew)})
         self._sweep.stop()
+        self._adoption.stop()
         # Counted from the signal, as the platform does.
         since = self._stopped_at or time.monotonic()
         self._await_imports(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
+        self._adoption.release()
         reason = ImportStopped("The worker is shutting down.")
         self._crew.stop(reason)
         self._await_imports(STOPPING_SECONDS[0])
@@ -205,9 +207,12 @@ class Worker:
         logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
 
     def _await_imports(self, seconds: float, signals: int | None = None) -> None:
-        """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come."""
+        """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come.
+
+        An upload that has been taken over is waited for likewise.
+        """
         deadline = time.monotonic() + seconds
-        while self._crew and (left := deadline - time.monotonic()) > 0:
+        while (self._crew or self._adoption) and (left := deadline - time.monotonic()) > 0:
             if signals is not None and self._stop_signals > signals:
                 return
             self._wait([], min(left, 1.0))
@@ -217,8 +222,8 @@ class Worker:
 
     def _log_connections(self, connection: Connection) -> None:
         """Say how many connections our processes may open, and whether the server has room for them."""
-        # Besides the slots: listen, beat, recover, sweep.
-        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 4
+        # Besides the slots: listen, beat, recover, sweep, adopt.
+        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 5
         free = db.value(connection, "max_connections")
         level = logging.WARNING if web + work > free else logging.INFO
         logger.log(level, "connections planned", extra={"web": web, "worker": work, "server_allows": free})

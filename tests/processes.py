@@ -38,6 +38,8 @@ class ChildProcess:
     """A `dataflow` command running as a process of its own, its output in a file."""
 
     command: tuple[str, ...] = ()
+    #: What the command is run by, for instance with fewer means.
+    prefix: tuple[str, ...] = ()
 
     def __init__(self, variables: Mapping[str, object]) -> None:
         folder = Path(str(variables["DATA_DIR"]))
@@ -46,7 +48,10 @@ class ChildProcess:
         environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dataflow", *self.command], env=environment, stdout=log, stderr=log
+                [*self.prefix, sys.executable, "-m", "dataflow", *self.command],
+                env=environment,
+                stdout=log,
+                stderr=log,
             )
 
     @classmethod

@@ -102,9 +102,12 @@ def test_settings_cannot_be_changed():
         ("UPLOAD_CHUNK_SIZE", ["0", "65535", "67108865", "6MiB"]),
         ("MAX_ROW_BYTES", ["0", "65535", "67108865"]),
         ("UPLOAD_STALL_SECONDS", ["0", "3601"]),
+        ("UPLOAD_MIN_BYTES_SECOND", ["-1", "1048577"]),
         ("MAX_UPLOADS", ["0", "-1"]),
         ("WEB_CONCURRENCY", ["0", "65"]),
         ("WEB_THREADS", ["1", "513"]),
+        ("MAX_CONNECTIONS", ["15", "65537"]),
+        ("HEAD_SECONDS", ["0", "3601"]),
         ("WORKER_CONCURRENCY", ["0", "101"]),
         ("WORKER_POLL_INTERVAL", ["9", "3600001"]),
         ("SHUTDOWN_GRACE_SECONDS", ["-1", "3601"]),
@@ -210,7 +213,7 @@ ISSUERS = ("supabase", "supabase1", "supabase12", "~~~???>>>")
 
 @pytest.mark.parametrize(
     "key",
-    [*(jwt(iss=issuer, role="service_role", exp=1) for issuer in ISSUERS), jwt(sub="x"), "sb_secret_hunter2", "a.b.c"],
+    [*(jwt(iss=issuer, role="service_role", exp=1) for issuer in ISSUERS), "sb_secret_hunter2", "a.b.c"],
 )
 def test_a_key_that_may_be_the_service_s_is_accepted(key: str):
     config = Config.from_env({**SUPABASE, "SUPABASE_SERVICE_ROLE_KEY": key})
@@ -231,6 +234,13 @@ def test_the_key_for_browsers_is_refused_without_being_shown(key: str):
     assert problem.startswith("SUPABASE_SERVICE_ROLE_KEY: ")
     assert "browsers" in problem
     assert "service_role" in problem
+    assert not any(part in problem for part in ("hunter2", *key.split(".")))
+
+
+def test_a_token_without_a_role_is_refused_without_being_shown():
+    key = jwt(sub="x")
+    [problem] = problems(**{**SUPABASE, "SUPABASE_SERVICE_ROLE_KEY": key})
+    assert problem.startswith("SUPABASE_SERVICE_ROLE_KEY: this token names no role")
     assert not any(part in problem for part in ("hunter2", *key.split(".")))
 
 
@@ -468,3 +478,41 @@ def test_the_embedded_url_leads_to_the_socket(folder: str):
     assert found["host"] == str(socket_dir(Path(folder)))
     assert (found["user"], found["dbname"]) == ("postgres", "postgres")
     assert Config.from_env({"DATA_DIR": folder}).is_embedded
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::", "::1", "localhost", "192.0.2.7"])
+def test_an_address_to_listen_on(host: str):
+    assert Config.from_env({"HOST": host}).host == host
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOST", "example.com"),
+        ("HOST", "[::1]"),
+        ("HOST", "127.0.0.1:3000"),
+        ("HOST", "x86_64-conda-linux-gnu"),
+        ("TRUSTED_PROXIES", "proxy.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://app.example.com/page"),
+        ("CORS_ORIGINS", "https://*.example.com"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGINS", "https://a.example https://b.example"),
+    ],
+)
+def test_what_is_no_address_proxy_or_origin_is_refused(name: str, value: str):
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"{name}: must be ")
+
+
+@pytest.mark.parametrize(("web_threads", "most"), [(2, 1), (8, 6), (64, 48), (512, 496)])
+def test_there_are_no_more_uploads_than_threads_for_them(web_threads: int, most: int):
+    def given(max_uploads: int) -> dict[str, str]:
+        return {"WEB_THREADS": str(web_threads), "MAX_UPLOADS": str(max_uploads)}
+
+    assert Config.from_env(given(most)).max_uploads == most
+    [problem] = problems(**given(most + 1))
+    assert problem.startswith(f"MAX_UPLOADS: each needs a thread, and of {web_threads} WEB_THREADS {most} are for them")

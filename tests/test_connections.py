@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import pytest
 from dataflow import db, importer, jobs, wakeups
 from dataflow.attempt import Attempt
 from dataflow.config import Config
+from dataflow.database_errors import connection_failure
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
 from dataflow.storage import Storage
+from tests.drills.swallow import Swallower
 from tests.objects import store
 from tests.processes import eventually, free_port
 from tests.test_job_states import COMPLETE, UPLOAD, row
@@ -73,8 +76,46 @@ def test_a_session_looks_after_its_client_and_keeps_no_transaction_open_for_ever
 
 
 def test_a_session_of_a_pool_has_the_same_settings(server: str) -> None:
-    with db.open_pool(server, "dataflow/web") as pool, db.borrowed(pool) as connection:
+    with closing(db.open_pool(server, "dataflow/web")) as pool, db.borrowed(pool) as connection:
         assert shown(connection, SETTINGS) == SETTINGS
+
+
+def test_a_pool_behind_a_silent_network_refuses_in_time_and_is_of_use_as_soon_as_it_is_back(server: str) -> None:
+    with Swallower(server) as network, closing(db.open_pool(network.url, "dataflow/web")) as pool:
+        with db.borrowed(pool), db.borrowed(pool):
+            pass
+        network.cut()
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="No database connection within 3 s"), db.borrowed(pool):
+            pass
+        assert time.monotonic() - began < 2 * db.POOL_TIMEOUT_SECONDS
+        network.heal()
+        began = time.monotonic()
+        with db.borrowed(pool) as connection:
+            assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+        assert time.monotonic() - began < 2
+
+
+def test_a_request_whose_network_falls_silent_ends(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(db, "SILENCE_SECONDS", 0.2)
+    with (
+        Swallower(server) as network,
+        closing(db.open_pool(network.url, "dataflow/web")) as pool,
+        pytest.raises(DatabaseUnavailable),
+        db.borrowed(pool) as connection,
+    ):
+        network.cut()
+        connection.execute("SELECT 1")
+
+
+def test_a_server_that_is_starting_is_told_from_one_that_is_not_there(server: str) -> None:
+    starting = DatabaseUnavailable("x")
+    starting.__cause__ = psycopg.OperationalError("... FATAL:  the database system is starting up")
+    away = DatabaseUnavailable("x")
+    away.__cause__ = psycopg.OperationalError("connection refused")
+    asked = db._Server(server, "x")
+    assert (asked.is_starting(starting), asked.is_starting(away)) == (True, False)
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +367,40 @@ def test_an_error_of_ours_carries_neither_the_statement_nor_a_row(connection: db
     connection.execute("ALTER TABLE contacts ADD CONSTRAINT short CHECK (length(email) < 5)")
     with pytest.raises(DatabaseError) as caught, db.translated():
         connection.execute("INSERT INTO contacts (name, email, source) VALUES ('N', 'private@example.com', 's')")
-    assert "private" not in caught.value.message and "INSERT" not in caught.value.message
+    expected = "The database refused: check violation (SQLSTATE 23514, constraint short, table contacts)."
+    assert caught.value.message == expected
+
+
+RAISE_ROW = """
+CREATE FUNCTION check_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN new; END $$;
+CREATE TRIGGER check_it BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION check_it()
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "RAISE EXCEPTION 'not %', new.email",
+        "RAISE EXCEPTION 'not %', new.email USING ERRCODE = '53100', CONSTRAINT = new.email, COLUMN = new.source",
+        "RAISE EXCEPTION 'not %', new.email USING ERRCODE = 'check_violation', HINT = new.email",
+        "new.id = new.email::uuid",
+        "EXECUTE 'SELECT ' || new.email",
+    ],
+)
+def test_what_a_trigger_says_of_a_row_is_not_repeated(connection: db.Connection, body: str) -> None:
+    connection.execute(RAISE_ROW.format(body=body).encode())
+    copy_contacts = "COPY contacts (name, email, source) FROM STDIN"
+    with (
+        pytest.raises(DatabaseError) as caught,
+        db.translated(),
+        connection.cursor() as cursor,
+        cursor.copy(copy_contacts) as copy,
+    ):
+        copy.write("Ann Private\tprivate@example.com\tprivate\n")
+    assert "rivate" not in caught.value.message
+    assert connection_failure(caught.value) is None
+    if "EXECUTE" not in body:
+        assert "function check_it" in caught.value.message
 
 
 # An import under a role with limits of its own.

@@ -107,7 +107,7 @@ def test_every_row_of_a_file_is_accounted_for_once(
     connection: db.Connection, work: Work, rows: list[Row], options: dict[str, Any], before: list[str]
 ) -> None:
     rows = [row for row in rows if any(cell.strip() for cell in row)]
-    connection.execute("TRUNCATE contacts, jobs, rejects")
+    connection.execute("TRUNCATE contacts, jobs, rejects, job_counts")
     there = [("Old", email.strip()) for email in before]
     for name, email in there:
         connection.execute("INSERT INTO contacts (name, email, source) VALUES (%s, %s, 'old')", [name, email])

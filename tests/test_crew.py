@@ -51,11 +51,12 @@ def test_there_is_room_for_as_many_imports_as_the_crew_is_large(
     assert not crew.has_room()
 
 
-def test_beside_a_job_that_has_lost_a_worker_there_is_no_room(
-    crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
+@pytest.mark.parametrize(("losses", "has_room"), [(1, True), (2, False)])
+def test_beside_a_job_that_has_lost_two_workers_there_is_no_room(
+    losses: int, has_room: bool, crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
 ) -> None:
-    crew._attempts[at_work()] = Attempt(replace(claimed(connection), losses=1))
-    assert not crew.has_room()
+    crew._attempts[at_work()] = Attempt(replace(claimed(connection), losses=losses))
+    assert crew.has_room() is has_room
 
 
 def test_a_job_for_which_no_thread_can_be_started_is_given_up_with_its_session(

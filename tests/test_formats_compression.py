@@ -9,8 +9,16 @@ from random import Random
 import pytest
 
 from dataflow.errors import ExpandsTooFar, MalformedInput
-from dataflow.formats.compression import Inflater, inflated, is_gzip
+from dataflow.formats.compression import (
+    FREE_EXPANDED_BYTES,
+    MAX_RATIO,
+    Inflater,
+    allowed_bytes,
+    inflated,
+    is_gzip,
+)
 from dataflow.formats.rows import PIECE_BYTES
+from tests import bombs
 
 pytestmark = pytest.mark.unit
 
@@ -66,14 +74,48 @@ def test_members_make_one_content_and_zeros_between_and_after_them_are_none(padd
 
 
 def test_memory_is_bounded_whatever_the_ratio() -> None:
-    bomb = gzip.compress(b"\0" * (32 * MIB))
+    bomb = gzip.compress(b"\0" * FREE_EXPANDED_BYTES)
     assert len(bomb) < PIECE_BYTES
     tracemalloc.start()
     try:
-        assert sum(map(len, inflated([bomb], 32 * MIB))) == 32 * MIB
+        assert sum(map(len, inflated([bomb], 32 * MIB))) == FREE_EXPANDED_BYTES
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("piece_bytes", [100, 997, MIB])
+def test_content_that_expands_too_far_for_its_size_is_refused_where_it_does(piece_bytes: int) -> None:
+    bomb = bombs.gzipped(b"", b"x", 20_000_000)
+    given = 0
+    with pytest.raises(ExpandsTooFar, match=r"200-fold beyond the first 10 MB") as caught:
+        for piece in inflated(in_pieces(bomb, piece_bytes), 10**9):
+            given += len(piece)
+    # Where it is noticed depends on what is read, and not on what is fed: 1,029-fold is 829-fold more than allowed.
+    assert FREE_EXPANDED_BYTES * 1.2 < given < FREE_EXPANDED_BYTES * 1.3
+    read = int(caught.value.message.split()[2])
+    assert f"more than {allowed_bytes(read)}:" in caught.value.message
+
+
+def test_what_has_been_read_counts_and_not_how_it_is_spread() -> None:
+    noise = gzip.compress(NOISE)
+    zeros = bombs.gzipped(b"", b"\0", MAX_RATIO * len(noise))
+    assert sum(map(len, inflated([noise + zeros], 10**9))) == len(NOISE) + MAX_RATIO * len(noise)
+    given = 0
+    with pytest.raises(ExpandsTooFar, match="200-fold"):
+        for piece in inflated([noise + zeros + zeros], 10**9):
+            given += len(piece)
+    assert given > allowed_bytes(len(noise))
+
+
+def test_what_people_compress_is_far_from_the_limit() -> None:
+    """The most repetitive that is honest: the same contact but for its number, and members that never change."""
+    row = b'{"name":"Ann","email":"ann%d@example.org","list":"news","country":"","tags":[],"is_active":true},\n'
+    content = b"".join(row % number for number in range(200_000))
+    packed = gzip.compress(content, 9)
+    assert len(content) > FREE_EXPANDED_BYTES
+    assert 10 < len(content) / len(packed) < MAX_RATIO / 2
+    assert sum(map(len, inflated(in_pieces(packed, PIECE_BYTES), 10**9))) == len(content)
 
 
 def test_the_limit_is_on_all_members_together_and_named() -> None:

@@ -26,10 +26,11 @@ from dataflow.errors import (
     RowTooLarge,
 )
 from dataflow.formats import delimited, spreadsheet
-from dataflow.formats.package import MAX_DIRECTORY_BYTES, MAX_TREE_BYTES
+from dataflow.formats.package import MAX_DIRECTORY_BYTES, MAX_SMALL_PART_BYTES
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
 from dataflow.formats.shared_strings import SharedStrings
+from dataflow.formats.xml_events import MAX_DEPTH
 from dataflow.storable import MARK
 from tests import effort
 
@@ -476,7 +477,7 @@ def test_a_huge_directory_is_refused() -> None:
 
 
 def test_huge_styles_are_refused() -> None:
-    styles = f'<styleSheet xmlns="{MAIN}">{"<x/>" * (MAX_TREE_BYTES // 4)}</styleSheet>'
+    styles = f'<styleSheet xmlns="{MAIN}">{"<x/>" * (MAX_SMALL_PART_BYTES // 4)}</styleSheet>'
     assert "xl/styles.xml" in refused(ExpandsTooFar, package(parts(HEAD, ADA_ROW) | {"xl/styles.xml": styles}))
 
 
@@ -486,9 +487,9 @@ def test_cells_in_opposite_corners_take_no_memory() -> None:
     assert (block.origin.line(1), len(block.origin.row(1))) == (1048576, 16384)
 
 
-@pytest.mark.parametrize("cell", ["<c/>", '<c r="A1"/>', SHARED])
+@pytest.mark.parametrize("cell", ["<c><!----></c>", f"<c>{' ' * 9}</c>", SHARED])
 def test_a_row_that_is_too_large_is_refused(cell: str) -> None:
-    content = package(parts(HEAD, row(*[cell] * 60_000), strings=f"<si><t>{'x' * 1000}</t></si>"))
+    content = package(parts(HEAD, row(*[cell] * 16_384), strings=f"<si><t>{'x' * 1000}</t></si>"))
     assert "A row of the sheet is larger than 65536 bytes" in refused(RowTooLarge, content)
 
 
@@ -520,7 +521,7 @@ def test_the_number_of_a_row_may_have_a_fraction_of_zero() -> None:
 
 @pytest.mark.parametrize("place", ["", ' r="1"'], ids=["unnumbered", "all the same"])
 def test_rows_end_where_a_sheet_does_however_they_are_numbered(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflow.formats.workbook.MAX_ROWS", 100)
+    monkeypatch.setattr("dataflow.formats.sheet_events.MAX_ROWS", 100)
     assert rows(package(parts(HEAD, f"<row{place}/>" * 99))) == []
     assert "rows beyond" in refused(MalformedInput, package(parts(HEAD, f"<row{place}/>" * 100)))
 
@@ -543,7 +544,7 @@ def styles(numbers: str, xfs: str) -> str:
 
 #: What took openpyxl seconds to minutes.
 SLOW_STYLES = {
-    "one long format": styles(f'<numFmt numFmtId="170" formatCode="{"[" * 900_000}"/>', '<xf numFmtId="170"/>' * 5000),
+    "one long format": styles(f'<numFmt numFmtId="170" formatCode="{"[" * 60_000}"/>', '<xf numFmtId="170"/>' * 5000),
     "many formats": styles(
         "".join(f'<numFmt numFmtId="{number}" formatCode="{number}{"[" * 250}"/>' for number in range(200, 3200)),
         "".join(f'<xf numFmtId="{number}"/>' for number in range(200, 3200)),
@@ -589,10 +590,13 @@ def test_dates_may_be_counted_from_1904() -> None:
     assert rows(content) == [("1904-01-02", "a@x.org")]
 
 
-def test_deeply_nested_elements_do_no_harm() -> None:
-    deep = "<r>" * 100_000 + "</r>" * 100_000
-    content = package(parts(HEAD, row(f'<c t="inlineStr"><is>{deep}</is></c>', "a@x.org"), strings=f"<si>{deep}</si>"))
-    assert rows(content, Reading(1024**2)) == [("", "a@x.org")]
+def test_elements_inside_of_one_another_are_limited() -> None:
+    def nested(depth: int) -> bytes:
+        inner = f"{'<a>' * depth}{'</a>' * depth}"
+        return package(parts(HEAD, f'<row><c t="inlineStr"><is><t>Ada</t>{inner}</is></c>{ADA_ROW[5:]}'))
+
+    assert rows(nested(MAX_DEPTH - 5)) == [("Ada", "Ada")]
+    assert f"more than {MAX_DEPTH} inside of one another" in refused(MalformedInput, nested(MAX_DEPTH - 4))
 
 
 @pytest.mark.parametrize("number", ["-1", "2", "x", "1.5", "9" * 5000])

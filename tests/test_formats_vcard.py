@@ -488,7 +488,7 @@ def test_bytes_that_are_not_in_the_encoding_that_is_named_make_one_bad_row() -> 
         "ORG;ENCODING=B:" + "QUFB" * 10000,
         "FN;" + "QUOTED-PRINTABLE" * 3000,
         "NOTE;" + "\n =" * 15000,
-        "NOTE;QUOTED-PRINTABLE:" + "=\n" * 30000,
+        "NOTE;QUOTED-PRINTABLE:" + "=\n" * 15000,
         "FN;" + "\n QUOTED-PRINTABLE=" * 3000,
         "NOTE:" + "é\n " * 10000,
     ],
@@ -522,7 +522,7 @@ def test_a_picture_does_not_count(name: str, indent: str) -> None:
         assert rows(*(content[at : at + 4096] for at in range(0, len(content), 4096))) == [("Ada", "a@x.org")]
 
 
-@pytest.mark.parametrize("note", ["NOTE:" + "x" * LIMIT, "NOTE:" + "\n x" * LIMIT, "NOTE:x\n" * LIMIT])
+@pytest.mark.parametrize("note", ["NOTE:" + "x" * LIMIT, "NOTE:" + "\n xxxxxxx" * (LIMIT // 8), "NOTE:x\n" * LIMIT])
 def test_a_card_that_is_too_large_is_refused(note: str) -> None:
     with pytest.raises(RowTooLarge, match="The card on line 5 is larger than 65536 bytes"):
         rows(card("FN:Ada") + card(note))

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -374,35 +375,49 @@ CREATE TRIGGER dawdle BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION dawdle
 
 
 @pytest.mark.parametrize(
-    ("statement", "moves"),
+    ("statement", "moves", "waits_for"),
     [
-        ("SELECT pg_sleep(60)", True),
-        ("SELECT pg_advisory_xact_lock(7)", True),
-        ("DELETE FROM contacts", False),
-        ("SELECT 1", False),
+        ("SELECT pg_sleep(60)", True, None),
+        ("SELECT pg_advisory_xact_lock(hashtext('dataflow_merge'))", True, "its turn to merge (1 before it)"),
+        ("SELECT pg_advisory_xact_lock(7)", True, "an advisory lock that session {pid} (holding) holds"),
+        ("DELETE FROM contacts", False, "a lock on contacts that session {pid} (holding) holds"),
+        ("UPDATE jobs SET error = 'x'", False, "a row that session {pid} (holding) holds"),
+        ("SELECT 1", False, "rows of its file"),
     ],
-    ids=["works", "waits for its turn", "waits for somebody else", "waits for us"],
+    ids=["works", "waits for its turn", "waits for a trigger's lock", "for a table", "for a row", "waits for us"],
 )
-def test_a_merge_moves_while_it_works_or_waits_for_its_turn_and_not_while_it_waits_for_anybody_else(
-    statement: str, moves: bool, database: str, connection: db.Connection, beat: Callable[..., Heartbeat]
+@pytest.mark.parametrize("is_merging", [True, False])
+def test_a_merge_moves_while_it_works_or_waits_for_its_turn_and_whoever_stands_still_says_what_it_waits_for(
+    is_merging: bool,
+    statement: str,
+    moves: bool,
+    waits_for: str | None,
+    database: str,
+    connection: db.Connection,
+    beat: Callable[..., Heartbeat],
 ) -> None:
     look = "SELECT FROM pg_stat_activity WHERE pid = %s AND state = %s AND query = %s"
-    attempt = Attempt(claimed(connection))
+    job, other = claimed(connection), claimed(connection)
     with db.connect(database, "holding") as holder, db.connect(database, "merging") as merging, holder.transaction():
-        holder.execute("SELECT pg_advisory_xact_lock(7)")
+        holder.execute("SELECT pg_advisory_xact_lock(7), pg_advisory_xact_lock(hashtext('dataflow_merge'))")
         holder.execute("LOCK TABLE contacts")
+        holder.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", [other.id])
         thread = threading.Thread(target=suppressed, args=(merging, statement), daemon=True)
         thread.start()
         state = "idle" if statement == "SELECT 1" else "active"
-        eventually(lambda: connection.execute(look, [merging.info.backend_pid, state, statement]).fetchall())
-        attempt.merging_pid = merging.info.backend_pid
+        pid = merging.info.backend_pid
+        eventually(lambda: connection.execute(look, [pid, state, statement]).fetchall())
+        attempt = Attempt(replace(job, backend_pid=None if is_merging else pid))
+        attempt.merging_pid = pid if is_merging else None
         beat([attempt])
-        if moves:
-            eventually(lambda: attempt.merge_looks > 1)
+        expected = waits_for and waits_for.format(pid=holder.info.backend_pid)
+        eventually(lambda: attempt.waits_for == expected and (not is_merging or not moves or attempt.merge_looks > 1))
         has_beaten(attempt, 3)
+        assert attempt.waits_for == expected
         db.cut(merging)
         thread.join(5)
-    assert (attempt.merge_looks > 0) is moves
+    assert (attempt.merge_looks > 0) is (moves and is_merging)
+    eventually(lambda: attempt.waits_for is None)
 
 
 def suppressed(waiting: db.Connection, statement: str) -> None:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from dataflow import db
+from dataflow.pool import NEXT_ATTEMPT_SECONDS
 from tests.conftest import on_server
 from tests.processes import Web, WorkerProcess, eventually, free_port
 
@@ -94,12 +95,12 @@ def test_health_answers_in_time_while_postgres_hangs_and_piles_up_no_threads(
     hanging_postgres: tuple[str, str], start_web: Callable[..., Web]
 ) -> None:
     # Side by side, because nearly all of it is waiting.
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(48) as pool:
         webs = list(pool.map(lambda url: start_web(DATABASE_URL=url), hanging_postgres))
         processes = [psutil.Process(web.process.pid).children()[0] for web in webs]
         threads = []
         for _ in range(2):
-            for seconds, status, body in pool.map(timed_health, webs * 8):
+            for seconds, status, body in pool.map(timed_health, webs * 24):
                 assert seconds < DEADLINE_SECONDS
                 assert (status, body["status"]) == (503, "unhealthy")
                 assert body["checks"]["database"]["status"] == "failed"
@@ -107,12 +108,33 @@ def test_health_answers_in_time_while_postgres_hangs_and_piles_up_no_threads(
                 assert body["checks"]["storage"] == {"status": "ok"}
             threads.append([process.num_threads() for process in processes])
     for before, after in zip(*threads, strict=True):
-        assert after <= before + 1
+        # Those that try to connect: one begins each half second, and gives up after five.
+        assert after <= before + db.CONNECT_TIMEOUT_SECONDS / NEXT_ATTEMPT_SECONDS
 
 
 def test_health_recovers_with_postgres(web: Web, server: str, connection: db.Connection) -> None:
     name = connection.info.dbname
     on_server(server, "ALTER DATABASE {name} ALLOW_CONNECTIONS false", name)
+    # As long as those that are there work, so does the service.
+    assert web.get("/health").status_code == 200
+    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dataflow/web'")
     assert web.get("/health").status_code == 503
     on_server(server, "ALTER DATABASE {name} ALLOW_CONNECTIONS true", name)
     assert web.get("/health").status_code == 200
+
+
+def test_a_database_that_takes_no_changes_is_unhealthy_as_it_takes_no_import(
+    web: Web, server: str, connection: db.Connection
+) -> None:
+    name = connection.info.dbname
+    end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dataflow/web'"
+    on_server(server, "ALTER DATABASE {name} SET default_transaction_read_only = on", name)
+    connection.execute(end_sessions)
+    body = {"source": "crm", "data": [{"name": "Ann", "email": "ann@example.com"}]}
+    assert web.post(json=body).status_code == 503
+    answer = web.get("/health")
+    assert (answer.status_code, answer.json()["checks"]["database"]["status"]) == (503, "failed")
+    on_server(server, "ALTER DATABASE {name} RESET default_transaction_read_only", name)
+    connection.execute(end_sessions)
+    assert web.get("/health").status_code == 200
+    assert web.post(json=body).status_code == 200

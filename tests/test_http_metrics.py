@@ -125,8 +125,34 @@ def test_without_postgres_the_processes_own_metrics_are_answered(start_web: Call
     assert "dataflow_contacts_imported_total" not in samples
 
 
+def test_a_database_that_is_slow_to_tell_the_totals_or_refuses_is_up_all_the_same(
+    web: Web, connection: db.Connection
+) -> None:
+    def assert_up_without_totals() -> None:
+        began = time.monotonic()
+        samples = scrape(web)
+        # The deadline is two seconds.
+        assert time.monotonic() - began < 5
+        assert value(samples, "dataflow_database_up") == 1
+        assert "dataflow_jobs" not in samples
+
+    with connection.transaction():
+        connection.execute("LOCK TABLE job_counts")
+        assert_up_without_totals()
+    eventually(lambda: "dataflow_jobs" in scrape(web))
+    connection.execute("ALTER TABLE job_counts RENAME TO elsewhere")
+    assert_up_without_totals()
+
+
 def test_metrics_can_be_turned_off(start_web: Callable[..., Web], tmp_path: Path) -> None:
     web = start_web(ENABLE_METRICS="false", DATA_DIR=tmp_path)
     answer = web.get("/metrics")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert list(tmp_path.glob("run/metrics-*")) == []
+
+
+def test_a_process_that_is_just_starting_does_not_break_the_sum(start_web: Callable[..., Web], tmp_path: Path) -> None:
+    web = start_web(WEB_CONCURRENCY=2, DATA_DIR=tmp_path)
+    [folder] = tmp_path.glob("run/metrics-*")
+    (folder / "counter_1.db").touch()  # as prometheus_client makes it, before it writes
+    assert value(scrape(web), "dataflow_database_up") == 1

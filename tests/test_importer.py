@@ -1,10 +1,12 @@
 """From a stored object to contacts: all of it in one transaction, or none of it."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.db import query
 from dataflow.errors import (
+    ContactsMoved,
     DataFlowError,
     DigestMismatch,
     ImportStopped,
@@ -24,8 +27,10 @@ from dataflow.errors import (
     NoContacts,
     ObjectMissing,
     RowTooLarge,
+    TakesTooLong,
 )
 from dataflow.formats.rows import PIECE_BYTES
+from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
 from dataflow.storage import Storage
@@ -97,6 +102,14 @@ def assert_untouched(connection: db.Connection, job: Job) -> None:
     """Nothing imported, the job still this attempt's to settle, the connection still usable."""
     assert count(connection) == 0
     assert state_of(connection, job.id)["state"] == "running"
+
+
+def test_a_file_that_takes_too_long_without_a_row_fails_its_job(
+    claim: Callable[..., Job], load: Callable[[Job], Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "TimeLimit", partial(TimeLimit, clock=partial(next, itertools.count(step=30.0))))
+    with pytest.raises(TakesTooLong, match="60 s"):
+        load(claim(many(1) + b"\n" * (5 * PIECE_BYTES) + b"Ann,ann@example.org\n"))
 
 
 def test_contacts_and_job_commit_together_with_their_range(
@@ -280,6 +293,47 @@ def test_rows_that_a_trigger_of_the_owner_drops_count_as_skipped(
     load(job)
     found = state_of(connection, job.id)
     assert (found["rows_imported"], found["rows_skipped"], found["rows_read"], count(connection)) == (9, 11, 20, 9)
+
+
+GIVE_OTHER_IDS = """
+CREATE FUNCTION give_id() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.email LIKE 'user1%' THEN new.id = gen_random_uuid(); END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER give_id BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION give_id()
+"""
+REMOVE_AGAIN = """
+CREATE FUNCTION give_id() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM contacts WHERE id = new.id AND email LIKE 'user1%';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER give_id AFTER INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION give_id()
+"""
+
+
+@pytest.mark.parametrize("on_conflict", ["insert", "skip", "update"])
+@pytest.mark.parametrize("trigger", [GIVE_OTHER_IDS, REMOVE_AGAIN], ids=["other ids", "removed"])
+def test_an_import_that_could_not_be_reverted_because_of_a_trigger_fails_and_names_it(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], trigger: str, on_conflict: str
+) -> None:
+    connection.execute(trigger.encode())
+    job = claim(many(20), onConflict=on_conflict)
+    with pytest.raises(ContactsMoved, match=r"^11 of 20 contacts .*\(give_id\)"):
+        load(job)
+    assert_untouched(connection, job)
+
+
+@pytest.mark.parametrize("switch", ["DISABLE TRIGGER give_id", "ENABLE TRIGGER give_id"])
+def test_a_trigger_that_leaves_the_ids_alone_is_no_obstacle(
+    connection: db.Connection, claim: Callable[..., Job], load: Callable[[Job], Attempt], switch: str
+) -> None:
+    harmless = "IF new.email LIKE 'nobody%'" if switch.startswith("ENABLE") else "IF new.email LIKE 'user1%'"
+    connection.execute(GIVE_OTHER_IDS.replace("IF new.email LIKE 'user1%'", harmless).encode())
+    connection.execute(f"ALTER TABLE contacts {switch}".encode())
+    load(claim(many(20)))
+    assert count(connection) == 20
 
 
 @pytest.mark.one_storage

@@ -240,6 +240,9 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
         connection.execute(
             "UPDATE jobs SET heartbeat_at = now() - make_interval(secs => %s) WHERE id = %s", [seconds, job_id]
         )
+    completing = upload(connection)
+    whole = "UPDATE jobs SET upload_url = 'u', bytes_total = 5, bytes_done = 5 WHERE id = %s"
+    connection.execute(whole, [completing])
     jobs.beat(connection, running, replace(Tally(), bytes_done=5, rows_imported=7), 5.0)
     reading, dry = claimed(connection), claimed(connection)
     connection.execute("UPDATE jobs SET started_at = now() - interval '10 s' WHERE id = %s", [reading.id])
@@ -258,6 +261,7 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
         uploading: "ok",
         late: "late",
         left: "orphan",
+        completing: "completing",
         reading.id: "ok",
         dry.id: "dry run",
     }

@@ -19,24 +19,38 @@ ROOT = Path(dataflow.__file__).parent
 #: An import goes to a lower layer or stays within its family.
 LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
-    "processes": [{"web"}, {"worker", "crew", "slot", "heartbeat", "recovery", "sweep", "watchdog"}, {"client"}],
-    "use cases": [{"intake", "receipt", "arrival", "door", "preview"}, {"importer", "reverter", "received", "attempt"}],
+    "processes": [
+        {"web"},
+        {"worker", "crew", "slot", "heartbeat", "outage", "recovery", "adoption", "sweep", "watchdog"},
+        {"client"},
+    ],
+    "use cases": [
+        {"intake", "receipt", "arrival", "door", "preview", "completion"},
+        {"importer", "reverter", "received", "attempt"},
+    ],
     "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
-    "adapters": [{"storage"}, {"db"}, {"metrics"}, {"logs"}, {"embedded", "account"}],
-    "core": [{"", "formats", "config", "errors", "ids", "storable"}],
+    "adapters": [
+        {"storage"},
+        {"db", "database_errors", "pool"},
+        {"metrics"},
+        {"logs"},
+        {"embedded", "account"},
+        {"allocator"},
+    ],
+    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "peers", "storable"}],
 }
 
 #: Who may import an outside library, at all.
 LIBRARIES = {
     "flask": {"web"},
+    "gunicorn": {"web.connection", "web.http_worker", "web.request_head"},
     "werkzeug": {"web"},
     "prometheus_flask_exporter": {"web"},
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
     "urllib3": {"storage.supabase"},
-    "psycopg": {"db", "jobs", "wakeups", "importer", "worker", "slot"},
-    "psycopg_pool": {"db"},
+    "psycopg": {"db", "database_errors", "jobs", "wakeups", "importer", "worker", "slot"},
     "ijson": {"formats.json_events"},
     "openpyxl": {"formats.workbook"},
 }

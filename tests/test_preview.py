@@ -15,6 +15,7 @@ from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.errors import (
     AmbiguousColumns,
+    ClientVanished,
     ExpandsTooFar,
     InputError,
     InvalidContacts,
@@ -325,3 +326,17 @@ def test_what_importing_would_refuse_is_refused_alike(
 def test_a_beginning_without_a_row_is_no_error() -> None:
     found = look(HEADER + b" " * MAX_BYTES)
     assert (found["format"], found["isComplete"], found["rows"]) == ("csv", False, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "is_json_body"),
+    [(HEADER + b"Ann,ann@example.com\n", False), (b'[{"name": "Ann", "email": "ann@example.com"}]', True)],
+    ids=["file", "json"],
+)
+def test_a_body_is_not_looked_at_for_a_client_that_has_left(
+    content: bytes, is_json_body: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataflow.arrival.LOOK_UP_SECONDS", 0.0)
+    assert rows(look(content, is_json_body=is_json_body, has_left=lambda: False))
+    with pytest.raises(ClientVanished, match="has left"):
+        look(content, is_json_body=is_json_body, has_left=lambda: True)

@@ -158,13 +158,13 @@ def test_a_job_whose_backend_is_gone_is_due_again_at_once_and_says_why(
     job = lose(tally=Tally(rows_imported=7, bytes_done=99))
     (lost,) = reclaim(connection)
     assert (lost.id, lost.state, lost.worker, lost.is_expired) == (job.id, "queued", "gone", False)
-    assert (lost.attempt, lost.failures, lost.losses) == (1, 1, 1)
+    assert (lost.attempt, lost.failures, lost.losses) == (1, 0, 1), "a first loss is the platform's"
     found = row(connection, job.id)
     assert found["error"] == (
         "worker_lost: Worker gone went away at row 7 of attempt 1 (1 of 5); nothing of it was kept."
     )
     assert (found["state"], found["rows_imported"], found["bytes_done"]) == ("queued", 0, 0)
-    assert (found["failures"], found["losses"], found["worker"], found["backend_pid"]) == (1, 1, None, None)
+    assert (found["failures"], found["losses"], found["worker"], found["backend_pid"]) == (0, 1, None, None)
     again = jobs.claim(connection, "w2")
     assert again is not None
     assert (again.id, again.attempt, again.losses) == (job.id, 2, 1)
@@ -196,6 +196,21 @@ def test_from_the_second_loss_on_a_job_waits_longer_each_time_and_not_all_jobs_a
     assert seconds * 0.5 - 1 <= min(waits) < seconds * 0.8
     assert seconds * 1.2 < max(waits) <= seconds * 1.5
     assert jobs.claim(connection, "w2") is None
+
+
+def test_a_file_that_kills_every_worker_is_charged_with_all_of_them_from_the_second_on_and_stops_at_its_fifth(
+    connection: db.Connection, session: Callable[..., db.Connection]
+) -> None:
+    job_id, charged = enqueue(connection), []
+    for _ in range(5):
+        connection.execute("UPDATE jobs SET run_at = now() WHERE id = %s", [job_id])
+        with session("gone") as work:
+            job = jobs.claim(work, "gone")
+        assert job is not None
+        eventually(lambda: reclaim(connection))
+        charged.append((row(connection, job_id)["failures"], row(connection, job_id)["state"]))
+    assert charged == [(0, "queued"), (2, "queued"), (3, "queued"), (4, "queued"), (5, "failed")]
+    assert "(5 of 5)" in row(connection, job_id)["error"]
 
 
 def test_a_job_that_has_spent_its_budget_on_lost_workers_fails_and_says_why(
@@ -483,69 +498,77 @@ def test_many_reclaimers_take_each_of_many_jobs_once(
         taken = [lost.id for found in workers.map(reclaim, [session() for _ in range(4)]) for lost in found]
     assert sorted(taken) == sorted(job.id for job in claims)
     statement = "SELECT DISTINCT state, failures, losses FROM jobs"
-    assert connection.execute(statement).fetchall() == [{"state": "queued", "failures": 1, "losses": 1}]
+    assert connection.execute(statement).fetchall() == [{"state": "queued", "failures": 0, "losses": 1}]
 
 
-def test_a_job_that_lost_a_worker_is_left_to_idle_workers_and_busy_ones_go_past_it(connection: db.Connection) -> None:
+def test_a_job_that_lost_one_worker_goes_back_like_any_other(connection: db.Connection) -> None:
+    job_id = enqueue(connection)
+    connection.execute("UPDATE jobs SET losses = 1 WHERE id = %s", [job_id])
+    job = jobs.claim(connection, "busy", is_idle=False)
+    assert job is not None
+    assert (job.id, job.losses, job.runs_alone) == (job_id, 1, False)
+
+
+def test_a_job_that_lost_two_workers_is_left_to_idle_ones_and_busy_ones_go_past_it(connection: db.Connection) -> None:
     dangerous, harmless = enqueue(connection), enqueue(connection)
-    connection.execute("UPDATE jobs SET losses = 1 WHERE id = %s", [dangerous])
+    connection.execute("UPDATE jobs SET losses = 2 WHERE id = %s", [dangerous])
     first = jobs.claim(connection, "busy", is_idle=False)
     assert first is not None
     assert first.id == harmless
     assert jobs.claim(connection, "busy", is_idle=False) is None
     second = jobs.claim(connection, "idle", is_idle=True)
     assert second is not None
-    assert (second.id, second.losses) == (dangerous, 1)
+    assert (second.id, second.losses, second.runs_alone) == (dangerous, 2, True)
 
 
 def wait_alone(connection: db.Connection, job_id: UUID, seconds: float) -> None:
-    """As if a job that lost a worker had been due for so long."""
+    """As if a job that lost two workers had been due for so long."""
     statement = (
-        "UPDATE jobs SET losses = 1, run_at = clock_timestamp() - make_interval(secs => %s::float) WHERE id = %s"
+        "UPDATE jobs SET losses = 2, run_at = clock_timestamp() - make_interval(secs => %s::float) WHERE id = %s"
     )
     connection.execute(statement, [seconds, job_id])
 
 
-def test_busy_workers_take_nothing_more_once_such_a_job_has_waited_for_a_minute(connection: db.Connection) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "is_held_up"),
+    [
+        (-61, False),  # not due for a minute
+        (0, False),
+        (3, True),
+        (28, True),
+        (31, False),
+        (58, False),
+        (61, True),
+        (10 * 60 + 50, True),
+        (11 * 60 + 10, False),
+        (60 * 60 - 5, False),
+        (60 * 60 + 61, True),
+    ],
+)
+def test_busy_workers_take_nothing_for_half_a_minute_of_its_wait_and_then_for_ten_minutes_of_every_hour(
+    connection: db.Connection, seconds: float, is_held_up: bool
+) -> None:
     dangerous, harmless = enqueue(connection), enqueue(connection)
-    wait_alone(connection, dangerous, 61)
-    assert jobs.claim(connection, "busy", is_idle=False) is None
-    wait_alone(connection, dangerous, -61)  # not due for a minute: no reason to hold anything up
-    early = jobs.claim(connection, "busy", is_idle=False)
-    assert early is not None
-    assert early.id == harmless
+    wait_alone(connection, dangerous, seconds)
+    job = jobs.claim(connection, "busy", is_idle=False)
+    assert (job and job.id) == (None if is_held_up else harmless)
 
 
 def test_an_idle_worker_takes_such_a_job_first_whatever_else_has_waited_for_longer(connection: db.Connection) -> None:
     older, dangerous = enqueue(connection), enqueue(connection)
     connection.execute("UPDATE jobs SET run_at = now() - INTERVAL '1 hour' WHERE id = %s", [older])
-    wait_alone(connection, dangerous, 61)
+    wait_alone(connection, dangerous, 0)
     alone = jobs.claim(connection, "idle", is_idle=True)
     assert alone is not None
     assert alone.id == dangerous
     assert jobs.claim(connection, "busy", is_idle=False) is not None, "which held the others up no longer than this"
 
 
-def test_busy_workers_go_past_such_a_job_again_when_nobody_has_become_idle_for_ten_minutes(
-    connection: db.Connection,
-) -> None:
-    dangerous, harmless = enqueue(connection), enqueue(connection)
-    wait_alone(connection, dangerous, 10 * 60 + 50)
-    assert jobs.claim(connection, "busy", is_idle=False) is None
-    wait_alone(connection, dangerous, 11 * 60 + 10)
-    job = jobs.claim(connection, "busy", is_idle=False)
-    assert job is not None
-    assert job.id == harmless
-    enqueue(connection)
-    wait_alone(connection, dangerous, 60 * 60 + 61)
-    assert jobs.claim(connection, "busy", is_idle=False) is None, "it has another chance every hour"
-
-
 def test_idle_workers_at_the_same_moment_take_one_such_job_and_one_other(
     database: str, connection: db.Connection
 ) -> None:
     dangerous, harmless = enqueue(connection), enqueue(connection)
-    wait_alone(connection, dangerous, 61)
+    wait_alone(connection, dangerous, 3)
     with db.connect(database, "other") as other, other.transaction():
         claims = [jobs.claim(one, "idle", is_idle=True) for one in (other, connection)]
     assert [claim and claim.id for claim in claims] == [dangerous, harmless]

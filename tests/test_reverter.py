@@ -318,7 +318,7 @@ def test_a_refused_step_fails_the_revert_and_when_it_is_tried_again_it_goes_on_f
         assert work_off() == 1
         revert = row_of(connection, revert_id)
         assert (revert["state"], revert["failures"]) == ("failed", 1)
-        assert revert["error"].startswith("database_error: The database refused: update or delete on table")
+        assert revert["error"].startswith("database_error: The database refused: foreign key violation (")
         kept = gone(connection, import_id, revert_id)
         assert is_about(kept, steps=2)
         connection.execute("DROP TABLE calls")

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dataflow.errors import ObjectMissing, StorageUnavailable
-from dataflow.storage import Description, Storage
+from dataflow.errors import ObjectMissing, StorageUnavailable, UploadLost
+from dataflow.storage import Description, Storage, StoredObject
 from tests.objects import is_there, store
 from tests.storages import CHUNK_BYTES, conforming
 
@@ -104,6 +104,26 @@ def test_discarding_removes_an_object_that_was_complete_after_all(storage: Stora
     storage.put(key, [content(CHUNK_BYTES + 1)], lambda: described, addresses.append)
     storage.discard(key, addresses[0] if addresses else None)
     assert not is_there(storage, key)
+
+
+def test_an_upload_that_became_an_object_is_resumed_as_it(storage: Storage, key: str) -> None:
+    stored = store(storage, key, [content(CHUNK_BYTES + 1)], is_resumable=True)
+    found = storage.resume(key, "/upload/resumable/over", stored.size_bytes)
+    assert isinstance(found, StoredObject)
+    assert (found.size_bytes, found.etag) == (stored.size_bytes, stored.etag)
+
+
+def test_an_upload_that_became_an_object_of_another_size_is_lost(storage: Storage, key: str) -> None:
+    store(storage, key, [b"abc"])
+    with pytest.raises(UploadLost, match="has 3 of 4 bytes"):
+        storage.resume(key, "/upload/resumable/over", 4)
+
+
+def test_an_upload_of_which_nothing_is_left_is_lost(storage: Storage, key: str) -> None:
+    with pytest.raises(UploadLost, match=r"Send .* again"):
+        found = storage.resume(key, "/upload/resumable/aW1wb3J0cy9hL2I", 4)
+        assert not isinstance(found, StoredObject)
+        found.wait(10.0)
 
 
 def test_an_object_that_is_not_there_is_said_to_be_missing(storage: Storage, key: str) -> None:

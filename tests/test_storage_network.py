@@ -7,12 +7,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from urllib3.util import Timeout
 
 from dataflow.errors import StorageUnavailable
 from dataflow.storage import Description, Storage, Unobserved
+from dataflow.storage.messages import Request
 from dataflow.storage.retries import Schedule
 from dataflow.storage.supabase import SupabaseStorage, download
 from dataflow.storage.supabase.api import MAX_IDLE_LINES, Api
@@ -178,3 +181,97 @@ def test_discarding_leaves_no_byte_of(what: str, tmp_path: Path) -> None:
         double.clear_faults()
         storage.discard(KEY, addresses[0])
         assert list((tmp_path / "bytes").iterdir()) == []
+
+
+class Forgetful:
+    """A server that answers the first request of each connection, and to whatever comes later hangs up; counts both.
+
+    What it hangs up on looks to its client like a connection that has ended in the moment it was used.
+    """
+
+    def __init__(self) -> None:
+        self.methods: list[str] = []
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        except OSError:
+            return
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, client.makefile("rb") as requests:
+            for answer in (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""):
+                head = [line.lower() for line in takewhile(bool, iter(requests.readline, b"\r\n"))]
+                if not head:
+                    return
+                self.methods.append(head[0].partition(b" ")[0].decode().upper())
+                requests.read(sum(int(line.split()[1]) for line in head if line.startswith(b"content-length")))
+                client.sendall(answer if self.methods[-1] != "HEAD" else answer.removesuffix(b"{}"))
+
+
+@pytest.fixture
+def forgetful() -> Iterator[Forgetful]:
+    server = Forgetful()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def api(forgetful: Forgetful) -> Api:
+    return Api(forgetful.url, "k", "imports", Unobserved())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
+def test_a_kept_connection_that_has_ended_costs_no_attempt(method: str, api: Api, forgetful: Forgetful) -> None:
+    for _ in range(3):
+        assert api.exchange(Request("bucket", method, "/"), 5).is_success
+    assert forgetful.methods == [method] * 5, "the second and the third were each sent again"
+
+
+def test_what_must_not_be_sent_twice_is_not_and_the_attempt_after_it_meets_no_other_such_connection(
+    api: Api, forgetful: Forgetful
+) -> None:
+    together = threading.Barrier(3)
+
+    def keep() -> None:
+        with api.line() as line:
+            together.wait(5)
+            api.answer(api.send(line, Request("bucket", "GET", "/"), Timeout(5)))
+
+    threads = [threading.Thread(target=keep) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    patch = Request("upload", "PATCH", "/", body=b"1")
+    with pytest.raises(StorageUnavailable):
+        api.exchange(patch, 5)
+    assert api.exchange(patch, 5).is_success
+    assert forgetful.methods.count("PATCH") == 2
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    api: Api, forgetful: Forgetful, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataflow.storage.supabase.api.KEPT_SECONDS", 0.0)
+    for _ in range(3):
+        assert api.exchange(Request("upload", "PATCH", "/", body=b"1"), 5).is_success
+    assert (forgetful.connections, len(forgetful.methods)) == (3, 3)
+
+
+def test_a_server_that_was_restarted_is_asked_once(fresh_double: StorageDouble) -> None:
+    """By somebody who asks only once, as /health does."""
+    storage = open_supabase(fresh_double)
+    storage.check()
+    fresh_double.restart()
+    storage.check()

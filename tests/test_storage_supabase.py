@@ -150,6 +150,38 @@ def test_a_file_beyond_the_limit_of_the_bucket_is_refused_with_the_limit(
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize("declared", [False, True], ids=["length unknown", "length declared"])
+def test_a_limit_between_one_chunk_and_the_length_of_the_file_is_told_as_the_limit(
+    declared: bool, fresh_double: StorageDouble
+) -> None:
+    bucket = f"between-{declared}"
+    fresh_double.make_bucket(bucket, file_size_limit=2 * CHUNK_BYTES)
+    storage = open_supabase(fresh_double, bucket=bucket)
+    said = re.escape(f"larger than {2 * CHUNK_BYTES} bytes, the limit of the bucket {bucket} (file_size_limit)")
+    with pytest.raises(ObjectTooLarge, match=said):
+        put(storage, 4 * CHUNK_BYTES, declared)
+    sent_bytes = sum(entry["received_bytes"] for entry in fresh_double.journal() if entry["method"] == "PATCH")
+    assert (sent_bytes > 0) is not declared, "a declared length is refused before any byte"
+
+
+@pytest.mark.unit
+def test_a_key_without_a_role_is_noticed_by_the_check_although_it_sees_the_bucket(fresh_double: StorageDouble) -> None:
+    storage = open_supabase(fresh_double, key=fresh_double.token(sub="x"))
+    with pytest.raises(StorageDenied, match="SUPABASE_SERVICE_ROLE_KEY"):
+        storage.check()
+
+
+@pytest.mark.unit
+def test_a_check_leaves_nothing(fresh_double: StorageDouble) -> None:
+    def files() -> set[Path]:
+        return {path for path in fresh_double.folder.rglob("*") if path.is_file()}
+
+    before = files()
+    open_supabase(fresh_double).check()
+    assert files() == before
+
+
+@pytest.mark.unit
 def test_a_file_beyond_the_limit_of_the_server_is_refused_with_the_limit(tmp_path: Path) -> None:
     with StorageDouble.start(tmp_path, global_limit=200_000) as double:
         double.make_bucket("imports")

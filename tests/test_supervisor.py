@@ -296,6 +296,18 @@ def test_a_corrected_source_ends_the_pause_after_failures(tmp_path: Path) -> Non
         running.wait_for("web", "ready")
 
 
+@pytest.mark.parametrize(
+    ("given", "host"), [({}, "127.0.0.1"), ({"HOST": "0.0.0.0"}, "0.0.0.0"), ({"HOST": "::1"}, "::1")]
+)
+def test_web_listens_to_this_machine_only_unless_host_says_otherwise(
+    tmp_path: Path, given: dict[str, str], host: str
+) -> None:
+    program = "note('host', os.environ['HOST']);" + STEADY
+    with service(tmp_path, {"web": program}, environ={**ELSEWHERE, **given}) as running:
+        eventually(lambda: running.events("web", "host"))
+        assert running.events("web", "host") == [["web", "host", host]]
+
+
 def test_children_get_the_embedded_database_and_no_settings_of_another(tmp_path: Path) -> None:
     folder = tmp_path / "d"
     program = "note('environ', os.environ['DATABASE_URL'], *(n for n in os.environ if n[:2] == 'PG'));" + STEADY

@@ -118,6 +118,23 @@ def test_an_import_that_has_not_moved_for_its_limit_is_cut_and_when_that_does_no
     assert watched.left[0] == EXIT_STUCK
 
 
+@pytest.mark.parametrize(
+    ("waits_for", "message"),
+    [
+        (None, "The import has not moved for 901 s."),
+        ("a lock", "The import has not moved for 901 s; it waits for a lock."),
+    ],
+)
+def test_an_import_that_was_cut_says_what_it_waited_for_if_that_is_known(
+    waits_for: str | None, message: str, watched: Watched
+) -> None:
+    attempt = watched.watch(attempt_at_a_job())
+    attempt.waits_for = waits_for
+    watched.pass_time(902, is_ticking=True)
+    assert attempt.stopped is not None
+    assert attempt.stopped.message == message
+
+
 def test_how_long_an_import_may_stand_still_is_a_setting() -> None:
     watched = Watched(Config.from_env({"IMPORT_STALL_SECONDS": "77"}))
     attempt = watched.watch(attempt_at_a_job())
@@ -238,9 +255,9 @@ def test_its_thread_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 #: statements may take as long as the first argument says.
 HASTY_WORKER = """
 import sys
-from dataflow import cli, recovery, watchdog, worker
+from dataflow import cli, outage, recovery, watchdog, worker
 watchdog.LOOP_SECONDS, watchdog.LOOK_SECONDS, watchdog.SAYING_SECONDS = 1.0, 0.05, 0.5
-worker.RECONNECT_SECONDS = (0.1, 0.2)
+outage.PAUSE_SECONDS = (0.1, 0.2)
 worker.CLAIM_SECONDS = recovery.LOOK_SECONDS = float(sys.argv[1])
 sys.exit(cli.main(["worker"]))
 """

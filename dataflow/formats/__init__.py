@@ -95,15 +95,24 @@ def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, fin
     """The rows of a file as it was received, compressed or not.
 
     :raises InputError: when it cannot be read to its end.
+
+    What `reading.check` raises comes out between any two pieces, however much they expand to.
     """
     head, pieces = peeked(pieces, _PEEK_BYTES)
     if compression.is_gzip(head):
         findings.facts["compression"] = "gzip"
         expanded = compression.inflated(pieces, reading.max_expanded_bytes, reading.is_beginning)
         head, pieces = peeked(expanded, _PEEK_BYTES)
+    pieces = _checked(pieces, reading)
     if format_name in ("json", "ndjson"):
         pieces = _as_utf8(head, pieces, reading, findings)
     return FORMATS[format_name].read_blocks(pieces, reading, findings)
+
+
+def _checked(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:
+    for piece in pieces:
+        reading.check()
+        yield piece
 
 
 def _by_name(file_name: str | None) -> Format | None:

@@ -20,6 +20,8 @@ _BULKY: Final = re.compile(r"(?:[\w-]+\.)?(?:PHOTO|LOGO|SOUND|KEY)[;:]", re.IGNO
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+=*").fullmatch
 #: A card inside of a card (2.1) follows a property without a value; anywhere else, BEGIN means that END is missing.
 _AGENT: Final = re.compile(r"(?:[\w-]+\.)?AGENT\b[^:]*:[ \t]*$", re.IGNORECASE).match
+#: Of a card, without its pictures: each takes fifty bytes besides its own.
+MAX_CARD_LINES: Final = 16_384
 #: How a line begins: as a property, or going on with the one before.
 _PROPERTY, _FOLD, _SOFT_BREAK = range(3)
 _INDENTS: Final = (" ", "\t")
@@ -110,6 +112,10 @@ class Card:
             raise RowTooLarge(
                 f"The card on line {self.first_line} is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES), "
                 "its pictures not counted."
+            )
+        if len(self._lines) > MAX_CARD_LINES:
+            raise RowTooLarge(
+                f"The card on line {self.first_line} has more than {MAX_CARD_LINES} lines, its pictures not counted."
             )
 
     def _joint(self, line: str) -> int:

@@ -15,7 +15,15 @@ _MAGIC: Final = b"\x1f\x8b\x08"
 #: zlib's way to say: a gzip header and trailer, and the largest window.
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 #: More than deflate can ever expand to.
-_MAX_RATIO: Final = 1100
+_UTMOST_RATIO: Final = 1100
+#: How far content may expand beyond its first 10 MB: what people compress does so 5- to 100-fold.
+MAX_RATIO: Final = 200
+FREE_EXPANDED_BYTES: Final = 10_000_000
+
+
+def allowed_bytes(compressed_bytes: int) -> int:
+    """How many bytes so many compressed ones may hold."""
+    return FREE_EXPANDED_BYTES + MAX_RATIO * compressed_bytes
 
 
 def is_gzip(head: bytes) -> bool:
@@ -27,7 +35,7 @@ def inflated(pieces: Iterable[bytes], max_expanded_bytes: int, is_beginning: boo
     """What a gzip stream holds, in pieces of at most 64 KiB.
 
     :param is_beginning: the stream may be cut anywhere; its early end is the end.
-    :raises ExpandsTooFar: when it holds more than `max_expanded_bytes`.
+    :raises ExpandsTooFar: when it holds more than `max_expanded_bytes`, or than its compressed bytes should.
     :raises MalformedInput: when it is damaged, ends early, or holds a gzip stream again.
     """
     inflater = Inflater(max_expanded_bytes, is_beginning)
@@ -41,7 +49,7 @@ def beginning(head: bytes, max_bytes: int, is_whole: bool) -> bytes:
 
     :raises MalformedInput: when it is damaged, or holds a gzip stream again.
     """
-    return peeked(inflated([head], len(head) * _MAX_RATIO, is_beginning=not is_whole), max_bytes)[0][:max_bytes]
+    return peeked(inflated([head], len(head) * _UTMOST_RATIO, is_beginning=not is_whole), max_bytes)[0][:max_bytes]
 
 
 class Inflater:
@@ -50,12 +58,13 @@ class Inflater:
     def __init__(self, max_expanded_bytes: int, is_beginning: bool = False) -> None:
         self._max_expanded_bytes = max_expanded_bytes
         self._is_beginning = is_beginning
-        self._expanded_bytes = 0
+        self._expanded_bytes = self._fed_bytes = 0
         self._head = b""  #: the first bytes of what it holds, as many as tell a gzip stream
         self._member: zlib._Decompress | None = zlib.decompressobj(_GZIP_WINDOW)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """What the stream holds up to the end of `piece`."""
+        self._fed_bytes += len(piece)
         while piece:
             if self._member is None:
                 piece = piece.lstrip(b"\0")
@@ -81,15 +90,20 @@ class Inflater:
             piece = member.unconsumed_tail
             is_full = len(expanded) == PIECE_BYTES
             if expanded:
-                self._check(expanded)
+                self._check(expanded, self._fed_bytes - len(piece) - len(member.unused_data))
                 yield expanded
 
-    def _check(self, expanded: bytes) -> None:
+    def _check(self, expanded: bytes, read_bytes: int) -> None:
         self._expanded_bytes += len(expanded)
         if self._expanded_bytes > self._max_expanded_bytes:
             raise ExpandsTooFar(
                 f"The gzip stream expands to more than {self._max_expanded_bytes} bytes (MAX_EXPANDED_BYTES). "
                 "Send it in several parts."
+            )
+        if self._expanded_bytes > allowed_bytes(read_bytes):
+            raise ExpandsTooFar(
+                f"The first {read_bytes} bytes of the gzip stream expand to more than {allowed_bytes(read_bytes)}: the "
+                f"limit is {MAX_RATIO}-fold beyond the first {FREE_EXPANDED_BYTES // 10**6} MB. Send it uncompressed."
             )
         if len(self._head) < len(_MAGIC):
             self._head += expanded[: len(_MAGIC) - len(self._head)]

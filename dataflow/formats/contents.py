@@ -1,25 +1,31 @@
 """What a workbook says of itself before its rows: its sheets, where their parts are, how its styles show numbers.
 
 openpyxl would read fonts, names and links as well, and look through the number format of every style in time that grows
-with the square of its length: a workbook of 2 KB took 10 s. What is read here takes time in proportion to its size.
+with the square of its length: a workbook of 2 KB took 10 s. What is read here takes time in proportion to its size, and
+is kept only as far as it counts.
 """
 
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-from xml.etree.ElementTree import Element, fromstring
 
-from dataflow.errors import MalformedInput
+from dataflow.errors import ExpandsTooFar, MalformedInput
 from dataflow.formats.package import Package
+from dataflow.formats.xml_events import Attributes, elements
 
-MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 #: The longest number format that Excel takes.
 MAX_FORMAT_CHARACTERS: Final = 255
+#: Of sheets, of links from the workbook to its parts, and of number formats of its own. Excel takes some 250 formats.
+MAX_ITEMS: Final = 8192
+#: Excel takes as many, and 26 more.
+MAX_STYLES: Final = 65_536
 
 _TYPES_PART, _STYLES_PART, _WORKBOOK_PART = "[Content_Types].xml", "xl/styles.xml", "xl/workbook.xml"
-_TYPES: Final = "{http://schemas.openxmlformats.org/package/2006/content-types}"
-_LINKS: Final = "{http://schemas.openxmlformats.org/package/2006/relationships}"
-_LINK_ID: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_TYPES: Final = "http://schemas.openxmlformats.org/package/2006/content-types}"
+_LINKS: Final = "http://schemas.openxmlformats.org/package/2006/relationships}"
+_LINK_ID: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _OPEN_XML: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml."
 _TEXTS_TYPE: Final = f"{_OPEN_XML}sharedStrings+xml"
 #: Workbooks and templates, without and with macros.
@@ -46,74 +52,91 @@ def read(package: Package) -> Contents:
     """What the workbook in `package` says of itself.
 
     :raises MalformedInput: when there is no workbook in it, or no sheet in that.
-    :raises KeyError, ValueError, ParseError: when it is damaged.
+    :raises ExpandsTooFar: when it is larger than any that is made by hand.
+    :raises KeyError, ValueError, ExpatError: when it is damaged.
     """
-    types = _part_types(package)
-    parts = {kind: part for part, kind in reversed(types)}
+    parts = _parts_by_type(package)
     part = next((parts[kind] for kind in _WORKBOOK_TYPES if kind in parts), None)
     if part is None or part not in package:
         raise MalformedInput("This is no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.")
-    book = _tree(package, part)
     links = _links(package, part)
-    title, sheet_part = _first_visible(book, links)
+    title, sheet_part, has_1904_dates = _book(package, part, links)
     linked = {kind.rpartition("/")[2]: linked_part for kind, linked_part in links.values()}
-    properties = book.find(f"{MAIN}workbookPr")
-    has_1904_dates = properties is not None and properties.get("date1904") in ("1", "true")
     texts_part = parts.get(_TEXTS_TYPE, linked.get("sharedStrings"))
     return Contents(title, sheet_part, texts_part, has_1904_dates, _formats(package))
 
 
-def _tree(package: Package, part: str) -> Element:
-    return fromstring(package.read(part))  # noqa: S314  # Package refuses document types
+def _elements(package: Package, part: str) -> Iterator[tuple[str, str, Attributes]]:
+    return elements(package.small_part(part))
 
 
-def _part_types(package: Package) -> list[tuple[str, str]]:
-    """The names of parts with their types."""
+def _parts_by_type(package: Package) -> dict[str, str]:
+    """The first part of each type that is looked for."""
     if _TYPES_PART not in package:
-        if "mimetype" in package and b"opendocument" in package.read("mimetype"):
+        if "mimetype" in package and b"opendocument" in package.small_part("mimetype").read(1024):
             raise MalformedInput("This is an OpenDocument file. Save it as .xlsx or CSV.")
         raise MalformedInput("This ZIP archive is no workbook. Send the file in it.")
-    root = _tree(package, _TYPES_PART)
-    types = [(each.get("PartName", "")[1:], each.get("ContentType", "")) for each in root.iter(f"{_TYPES}Override")]
-    # Some writers declare the type of the workbook as that of every part.
-    return [*types, *((_WORKBOOK_PART, each.get("ContentType", "")) for each in root.iter(f"{_TYPES}Default"))]
+    declared: dict[str, str] = {}
+    default: dict[str, str] = {}
+    for _, tag, attributes in _elements(package, _TYPES_PART):
+        kind = attributes.get("ContentType", "")
+        if kind not in (*_WORKBOOK_TYPES, _TEXTS_TYPE):
+            continue
+        if tag == f"{_TYPES}Override":
+            declared.setdefault(kind, attributes.get("PartName", "")[1:])
+        elif tag == f"{_TYPES}Default":
+            # Some writers declare the type of the workbook as that of every part.
+            default[kind] = _WORKBOOK_PART
+    return default | declared
 
 
 def _links(package: Package, part: str) -> dict[str | None, tuple[str, str]]:
     """The type and the name of each part that a part refers to."""
     folder, name = posixpath.split(part)
-    root = _tree(package, posixpath.join(folder, "_rels", f"{name}.rels"))
-    return {
-        each.get("Id"): (
-            each.get("Type", ""),
-            posixpath.normpath(posixpath.join("/", folder, each.get("Target", "")))[1:],
-        )
-        for each in root.iter(f"{_LINKS}Relationship")
-    }
+    links: dict[str | None, tuple[str, str]] = {}
+    for _, tag, attributes in _elements(package, posixpath.join(folder, "_rels", f"{name}.rels")):
+        if tag == f"{_LINKS}Relationship":
+            target = posixpath.normpath(posixpath.join("/", folder, attributes.get("Target", "")))[1:]
+            links[attributes.get("Id")] = attributes.get("Type", ""), target
+            _limit(len(links), MAX_ITEMS, "links to parts")
+    return links
 
 
-def _first_visible(book: Element, links: dict[str | None, tuple[str, str]]) -> tuple[str, str]:
-    """The title of the sheet, and the name of its part."""
-    sheets = []
-    for sheet in book.iterfind(f"{MAIN}sheets/{MAIN}sheet"):
-        kind, part = links.get(sheet.get(_LINK_ID), ("", ""))
-        if kind.endswith("/worksheet"):  # and no chart
-            sheets.append((sheet.get("state", "visible") == "visible", sheet.get("name", ""), part))
-    if not sheets:
+def _book(package: Package, part: str, links: dict[str | None, tuple[str, str]]) -> tuple[str, str, bool]:
+    """The title of the first visible sheet, else of the first one, the name of its part, and how days are counted."""
+    found: tuple[bool, str, str] | None = None
+    has_1904_dates = False
+    for parent, tag, attributes in _elements(package, part):
+        if tag == f"{MAIN}workbookPr":
+            has_1904_dates = attributes.get("date1904") in ("1", "true")
+        if (parent, tag) != (f"{MAIN}sheets", f"{MAIN}sheet"):
+            continue
+        kind, sheet_part = links.get(attributes.get(_LINK_ID), ("", ""))
+        is_visible = attributes.get("state", "visible") == "visible"
+        if kind.endswith("/worksheet") and (found is None or is_visible > found[0]):  # and no chart
+            found = is_visible, attributes.get("name", ""), sheet_part
+    if found is None:
         raise MalformedInput("The workbook has no sheet. Save it as .xlsx (not Strict Open XML) or as CSV.")
-    _, title, part = max(sheets, key=lambda sheet: sheet[0])
-    return title, part
+    return found[1], found[2], has_1904_dates
 
 
 def _formats(package: Package) -> list[int | str]:
     if _STYLES_PART not in package:
         return []
-    root = _tree(package, _STYLES_PART)
-    codes = {
-        int(each.get("numFmtId", "0")): each.get("formatCode", "")
-        for each in root.iterfind(f"{MAIN}numFmts/{MAIN}numFmt")
-    }
-    # Excel has none that is longer, and whoever looks for dates in it may take long.
-    codes = {number: code if len(code) <= MAX_FORMAT_CHARACTERS else "" for number, code in codes.items()}
-    numbers = (int(each.get("numFmtId", "0")) for each in root.iterfind(f"{MAIN}cellXfs/{MAIN}xf"))
+    codes: dict[int, str] = {}
+    numbers: list[int] = []
+    for parent, tag, attributes in _elements(package, _STYLES_PART):
+        if (parent, tag) == (f"{MAIN}cellXfs", f"{MAIN}xf"):
+            numbers.append(int(attributes.get("numFmtId", "0")))
+            _limit(len(numbers), MAX_STYLES, "styles")
+        elif (parent, tag) == (f"{MAIN}numFmts", f"{MAIN}numFmt"):
+            code = attributes.get("formatCode", "")
+            # Excel has none that is longer, and whoever looks for dates in it may take long.
+            codes[int(attributes.get("numFmtId", "0"))] = code if len(code) <= MAX_FORMAT_CHARACTERS else ""
+            _limit(len(codes), MAX_ITEMS, "number formats")
     return [codes.get(number, number) for number in numbers]
+
+
+def _limit(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise ExpandsTooFar(f"The workbook has more than {most} {what}. Save the sheet as CSV.")

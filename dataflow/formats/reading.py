@@ -1,11 +1,16 @@
 """How a file is to be read, as far as its sender has said so, and what reading it has found out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dataflow.storable import storable_json
 
 #: The members of `mapping` and the columns that each is made of, joined by a space when there are several.
 Mapping = dict[str, list[str]]
+
+
+def _go_on() -> None:
+    """Nothing ends the reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class Reading:
     delimiter: str | None = None  #: one character
     skip_rows: int | None = None  #: physical lines before the header row
     is_beginning: bool = False  #: the content may end anywhere: rows that are not complete are no errors
+    check: Callable[[], None] = _go_on  #: called with each piece that is read, and raises what ends the reading
 
 
 @dataclass(slots=True)

@@ -118,11 +118,11 @@ def peeked(pieces: Iterable[bytes], size_bytes: int) -> tuple[bytes, Iterator[by
         missing_bytes -= len(piece)
         if missing_bytes <= 0:
             break
-    return b"".join(taken), chain(_emptied(taken), pieces)
+    return b"".join(taken), chain(emptied(taken), pieces)
 
 
-def _emptied(taken: list[bytes]) -> Iterator[bytes]:
-    """The pieces, each let go of when it has been read."""
+def emptied(taken: list[Item]) -> Iterator[Item]:
+    """The items of a list, which lets go of each before it is given."""
     taken.reverse()
     while taken:
         yield taken.pop()

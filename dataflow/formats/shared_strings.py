@@ -10,15 +10,15 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
 from io import SEEK_END
-from typing import IO, Final
+from typing import IO
 
 from dataflow.errors import RowTooLarge
 from dataflow.formats.rows import batched
 
 #: Texts are written and read back this many together, or fewer when they are long.
 _CHUNK_TEXTS, _CHUNK_CHARACTERS = 256, 64 * 1024
-#: A sheet refers to them nearly in order, and to some of them all the time.
-_CACHED_CHUNKS: Final = 8
+#: A sheet refers to them nearly in order, and to some of them all the time. A text may be longer than any should be.
+_CACHED_CHUNKS, _CACHED_BYTES = 8, 200 * 1024
 
 
 class SharedStrings:
@@ -29,7 +29,7 @@ class SharedStrings:
         self._firsts, self._offsets = array("Q"), array("Q")
         self._count = 0
         self._max_row_characters = self._left_characters = max_row_characters
-        self._chunk = lru_cache(_CACHED_CHUNKS)(self._load)
+        self._cached = lru_cache(_CACHED_CHUNKS)(self._load)
         self._chunks = batched(texts, len, _CHUNK_TEXTS, _CHUNK_CHARACTERS)
 
     def begin_row(self) -> None:
@@ -56,8 +56,17 @@ class SharedStrings:
             raise IndexError(number)
         self._firsts.append(self._count)
         self._offsets.append(self._file.seek(0, SEEK_END))
-        self._file.write(json.dumps(chunk).encode() + b"\n")
         self._count += len(chunk)
+        written = json.dumps(chunk)
+        # Whoever has made the list may hold it, and a single text may have four megabytes.
+        chunk.clear()
+        self._file.write(written.encode())
+        self._file.write(b"\n")
+
+    def _chunk(self, position: int) -> list[str]:
+        end = self._offsets[position + 1] if position + 1 < len(self._offsets) else self._file.seek(0, SEEK_END)
+        is_cached = end - self._offsets[position] <= _CACHED_BYTES
+        return self._cached(position) if is_cached else self._load(position)
 
     def _load(self, position: int) -> list[str]:
         self._file.seek(self._offsets[position])

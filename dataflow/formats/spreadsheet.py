@@ -10,7 +10,7 @@ from errno import EINVAL
 from itertools import islice
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
-from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
 from dataflow.errors import (
@@ -36,7 +36,7 @@ _UNSTORED: Final = Malformed("The result of a formula is not stored in the file.
 _TAKEN_AS: Final = {f"{MARK}=": _UNSTORED, f"{MARK}#": ""}
 #: What zipfile, the XML parser and our reading were seen to raise at damaged workbooks. RuntimeError: encrypted parts.
 _DAMAGE: Final = (
-    BadZipFile, zlib.error, ParseError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
+    BadZipFile, zlib.error, ExpatError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
     RuntimeError, EOFError, OSError,
 )  # fmt: skip
 
@@ -94,7 +94,7 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
     # openpyxl takes 9 MiB, which a worker that meets no workbook never needs.
     from dataflow.formats.workbook import Sheet
 
-    sheet = Sheet(file, texts_file, reading.max_row_bytes, reading.max_expanded_bytes)
+    sheet = Sheet(file, texts_file, reading)
     findings.facts["sheet"] = sheet.title
     rows = sheet.rows()
     try:
@@ -146,7 +146,7 @@ def _contacts(rows: Iterable[Row], width: int, found: Columns) -> Iterator[tuple
 
 def _pair(cells: list[Any], found: Columns) -> tuple[object, object]:
     """The name and the e-mail of a row; neither, where a result that is not stored would count."""
-    if MARK in "".join(cells):
+    if MARK in "".join([cell[:1] for cell in cells]):
         cells = [_TAKEN_AS.get(cell[:2], cell) for cell in cells]
     pair = columns.joined(cells, found.names), columns.joined(cells, found.emails)
     return (_UNSTORED, _UNSTORED) if _UNSTORED in pair else pair

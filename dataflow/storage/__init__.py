@@ -3,10 +3,22 @@
 from pathlib import Path
 
 from dataflow.config import Config
-from dataflow.storage.base import Description, ObjectReader, Observer, Storage, StoredObject, Unobserved
+from dataflow.storage.base import Completion, Description, ObjectReader, Observer, Storage, StoredObject, Unobserved
 from dataflow.storage.local import LocalStorage
 
-__all__ = ["Description", "ObjectReader", "Observer", "Storage", "StoredObject", "Unobserved", "open_storage"]
+__all__ = [
+    "Completion",
+    "Description",
+    "ObjectReader",
+    "Observer",
+    "Storage",
+    "StoredObject",
+    "Unobserved",
+    "open_storage",
+]
+
+#: Of the time for an answer, what is left for writing it down.
+QUEUEING_SECONDS = 2.0
 
 
 def open_storage(config: Config, observer: Observer | None = None) -> Storage:
@@ -21,5 +33,5 @@ def open_storage(config: Config, observer: Observer | None = None) -> Storage:
     api = Api(
         config.storage_base_url, config.supabase_service_role_key, config.storage_bucket, observer or Unobserved()
     )
-    schedule = Schedule(config.upload_retry_delays)
+    schedule = Schedule(config.upload_retry_delays, last_chunk_seconds=config.upload_answer_seconds - QUEUEING_SECONDS)
     return SupabaseStorage(api, schedule, config.upload_chunk_size, config.upload_cache_control)

@@ -47,11 +47,30 @@ class ObjectReader(Protocol):
     def close(self) -> None: ...
 
 
+class Completion(Protocol):
+    """An object that is on its way without us: the storage has every byte, and takes its time to make it whole.
+
+    Somebody has to hold on to it, for as long as it takes.
+    """
+
+    def wait(self, seconds: float) -> StoredObject | None:
+        """The object, or None when it is not there within `seconds`; by one thread at a time.
+
+        :raises UploadLost: when the storage has thrown its bytes away.
+        :raises StorageError: when it is of no use to hold on any longer.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let go of it, from any thread, which may cost the upload; a `wait` ends with an error."""
+        ...
+
+
 class Storage(Protocol):
     """Where the bytes of uploads live until their contacts are in the database."""
 
-    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject:
-        """Store what `pieces` yields.
+    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject | Completion:
+        """Store what `pieces` yields; a Completion when all of it is stored, but is not an object in time.
 
         `describe` is asked before the first byte leaves us, when the beginning of the content is known. `began` is
         told once something may be stored: the address of an upload that would outlive this process, or None when a
@@ -60,6 +79,14 @@ class Storage(Protocol):
 
         :raises StorageError: when the object could not be stored.
         :raises ObjectTooLarge, UnsupportedMediaType: when the backend does not take such a file.
+        """
+        ...
+
+    def resume(self, key: str, upload: str, size_bytes: int) -> StoredObject | Completion:
+        """The object of the upload at `upload`, all of whose bytes were stored; or what is left of its completion.
+
+        :raises UploadLost: when it has another size.
+        :raises StorageError: when that cannot be told.
         """
         ...
 

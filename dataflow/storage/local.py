@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from dataflow.errors import ObjectMissing, StorageUnavailable
+from dataflow.errors import ObjectMissing, StorageUnavailable, UploadLost
 from dataflow.storage.base import Began, Describe, StoredObject
 
 
@@ -28,6 +28,9 @@ class LocalReader:
 
     def close(self) -> None:
         self._file.close()
+
+    def describe(self) -> StoredObject:
+        return _describe(self._file)
 
 
 class LocalStorage:
@@ -69,6 +72,16 @@ class LocalStorage:
             except OSError:
                 (self._directory / key).unlink()
                 raise
+
+    def resume(self, key: str, upload: str, size_bytes: int) -> StoredObject:  # noqa: ARG002 - none is ever opened
+        try:
+            with self.open(key) as reader:
+                stored = reader.describe()
+        except ObjectMissing as error:
+            raise UploadLost(f"{error.message} Send the file again.") from error
+        if stored.size_bytes != size_bytes:
+            raise UploadLost(f"The storage has {stored.size_bytes} of {size_bytes} bytes. Send the file again.")
+        return stored
 
     def discard(self, key: str, upload: str | None) -> None:  # noqa: ARG002 - none is ever opened
         """The parts are what a process that was killed has left; a `put` that fails leaves nothing."""

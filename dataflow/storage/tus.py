@@ -57,6 +57,14 @@ class TusUpload:
             return self._patch()
         return None
 
+    def is_ending(self, request: Request) -> bool:
+        """Whether the server has every byte once it has taken in `request`, and then makes the object."""
+        return request.method == "PATCH" and self._is_last
+
+    def is_whole_at(self, answer: Answer) -> bool:
+        """Whether the answer to an inquiry says that the server has every byte."""
+        return answer.is_success and answer.headers.get("Upload-Offset") == str(self._end) and self._is_last
+
     def lose(self) -> None:
         """No answer came: ask for the offset before anything else."""
         self._is_in_doubt = True

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, request
 from prometheus_client import CollectorRegistry
+from werkzeug.exceptions import NotFound
 
 from dataflow import db, logs
 from dataflow.config import Config
+from dataflow.errors import TooManyUploads
 from dataflow.intake import Intake
 from dataflow.metrics import StorageMetrics
 from dataflow.storage import Storage, open_storage
-from dataflow.web.slots import UploadSlots
+from dataflow.web.transfers import Transfers
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ class Services:
     pool: db.Pool
     storage: Storage
     intake: Intake
-    upload_slots: UploadSlots
+    transfers: Transfers
 
 
 def services() -> Services:
@@ -45,20 +47,23 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, health, imports, jobs, metrics, rejects
+    from dataflow.web import errors, health, imports, jobs, metrics, origins, rejects
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False
     pool = db.open_pool(config.database_url, "dataflow/web")
-    # Left to the garbage collector, its threads hold the process for up to 20 s at the end.
+    # A goodbye, so that the server does not log connections that were lost.
     atexit.register(pool.close)
     counts = CollectorRegistry()
     storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)
-    app.extensions["dataflow"] = Services(
-        config, pool, storage, Intake(config, pool, storage), UploadSlots(config.max_uploads)
+    transfers = Transfers(
+        config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
     )
+    app.extensions["dataflow"] = Services(config, pool, storage, Intake(config, pool, storage), transfers)
     app.before_request(_take_request_id)
+    app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
     for prefix, name in (("", "api"), ("/v1", "api_v1")):
@@ -67,12 +72,30 @@ def create_app(config: Config | None = None) -> Flask:
     health.register(app)
     if config.enable_metrics:
         metrics.register(app, counts)
+    # Last: what they refuse is counted as well.
+    app.before_request(_take_one_spelling)
+    origins.register(app, config, transfers)
     return app
+
+
+def _take_one_spelling() -> None:
+    """A path that a proxy keeps away must not come as another: werkzeug takes no notice of slashes before the first."""
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound
 
 
 def _take_request_id() -> None:
     given = request.headers.get("X-Request-Id", "")
     logs.request_id.set(given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
+
+
+def _put_off() -> None:
+    """Refuse what `http_worker` found no thread of its kind for.
+
+    :raises TooManyUploads: then.
+    """
+    if getattr(request.environ.get("gunicorn.socket"), "is_put_off", False):
+        raise TooManyUploads("All threads of this process for uploads and downloads are busy. Try again soon.")
 
 
 def _give_request_id(response: Response) -> Response:

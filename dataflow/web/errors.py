@@ -7,7 +7,8 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from dataflow.errors import DatabaseUnavailable, DataFlowError, TooManyUploads, UnsupportedEncoding
+from dataflow.database_errors import connection_failure
+from dataflow.errors import DataFlowError, TooManyUploads, UnsupportedEncoding
 
 logger = logging.getLogger(__name__)
 
@@ -22,21 +23,17 @@ def register(app: Flask) -> None:
 def _answer(error: DataFlowError) -> ResponseReturnValue:
     level = logging.WARNING if error.status >= 500 else logging.INFO
     # The route and never the path or the query, which may hold whatever a client likes.
-    facts = {"method": request.method, "route": request.url_rule and request.url_rule.rule, "cause": _cause(error)}
+    facts = {"method": request.method, "route": request.url_rule and request.url_rule.rule}
+    # Why the database cannot be reached, for the operator. No other cause: it may quote a row.
+    facts["cause"] = connection_failure(error)
     logger.log(level, "request refused", extra={"code": error.code, "status": error.status, **facts})
     body: dict[str, Any] = {"error": error.message, "code": error.code, "status": error.status}
     if error.issues:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}
     headers = {"Accept-Encoding": error.accepted} if isinstance(error, UnsupportedEncoding) else {}
-    if error.status == 503 and error.retryable:
+    if error.status in (408, 503) and error.retryable:
         headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
     return body, error.status, headers
-
-
-def _cause(error: DataFlowError) -> str | None:
-    """Why the database cannot be reached, for the operator. No other cause: it may quote a row."""
-    unreachable = isinstance(error, DatabaseUnavailable) and error.__cause__ is not None
-    return str(error.__cause__).strip().splitlines()[0] if unreachable else None
 
 
 def _answer_http(error: HTTPException) -> ResponseReturnValue:

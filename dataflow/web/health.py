@@ -9,7 +9,7 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from dataflow import db, wakeups
-from dataflow.errors import DataFlowError
+from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.web import Services
 from dataflow.web.probe import Probe
 
@@ -22,8 +22,11 @@ def register(app: Flask) -> None:
     shared: Services = app.extensions["dataflow"]
 
     def count_workers() -> int:
-        # A connection of its own: a pool that is exhausted is no sign of a sick database.
-        with db.connect(shared.config.database_url, "dataflow/health") as connection, db.translated():
+        # On the way of an import, so that the two agree on whether there is a database.
+        # Cut when nobody waits for it any more: one that hangs would speak for those asked after it.
+        with db.borrowed(shared.pool) as connection, db.deadline(connection, DEADLINE_SECONDS):
+            if db.value(connection, "is_read_only"):
+                raise DatabaseUnavailable("The database takes no changes: it is read-only.")
             return wakeups.live_workers(connection)
 
     probes = Probe(count_workers), Probe(shared.storage.check)

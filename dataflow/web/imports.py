@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 
 from dataflow import logs, preview
 from dataflow.arrival import Arrival
-from dataflow.errors import TooManyUploads, UnsupportedEncoding, UnsupportedMediaType
+from dataflow.errors import TooManyUploads, UnsupportedEncoding, UnsupportedMediaType, UploadDisplaced
 from dataflow.formats import FORMATS, by_media_type
 from dataflow.options import OptionsSchema, charset_label
 from dataflow.web import parameters, services
-from dataflow.web.bodies import FormFile, RawBody
+from dataflow.web.form import FormFile
+from dataflow.web.request_body import RawBody
 
 blueprint = Blueprint("imports", __name__)
 
@@ -36,43 +37,44 @@ _OPTIONS = OptionsSchema()
 
 @blueprint.post("/import")
 def receive() -> ResponseReturnValue:
-    """Store the body, queue the job, answer with its id."""
-    with _arriving() as arrival:
+    """Store the body, queue the job, answer with its id; 202 while the storage still makes an object of it."""
+    with _arriving() as (arrival, body):
         if not arrival.is_form and not arrival.is_json_body:
             # A stream has no other place for it, so it need not be read.
             arrival.require_source(
                 "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
             )
-        with services().upload_slots.slot():
-            job_id = services().intake.receive(arrival)
+        with body.place():
+            taken = services().intake.receive(arrival)
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    return {"jobId": str(job_id)}, {"Location": url_for(f"{prefix}jobs.show", job_id=job_id)}
+    location = url_for(f"{prefix}jobs.show", job_id=taken.job_id)
+    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, {"Location": location}
 
 
 @blueprint.post("/import/preview")
 def look_at() -> dict[str, Any]:
     """How the body would be read, and its first rows, as soon as its first MiB is here; no job comes of it."""
-    # In a place as well: a slow client would hold a thread for its MiB as for any other.
-    with _arriving() as arrival, services().upload_slots.slot():
+    with _arriving() as (arrival, body), body.place():
         return preview.look_at(arrival, services().config)
 
 
 @contextmanager
-def _arriving() -> Iterator[Arrival]:
+def _arriving() -> Iterator[tuple[Arrival, RawBody]]:
     """The body of this request. Its rest is taken in for a while behind the answer: else its client may miss that."""
     # The request itself and not its proxy: the rest of the body is read when the proxy has nothing behind it.
     incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
-    body, linger_seconds = RawBody(incoming, services().config.upload_stall_seconds), LINGER_SECONDS
+    body = RawBody(incoming, services().transfers, services().config.upload_stall_seconds)
+    linger_seconds = LINGER_SECONDS
 
     @after_this_request
     def add_end(response: Response) -> Response:
         body.announce_end()
-        response.call_on_close(lambda: body.drop(linger_seconds))
+        response.call_on_close(lambda: body.close(linger_seconds))
         return response
 
     try:
-        yield _describe(incoming, body)
-    except TooManyUploads:
+        yield _describe(incoming, body), body
+    except (TooManyUploads, UploadDisplaced):
         linger_seconds = BUSY_LINGER_SECONDS
         raise
 
@@ -102,6 +104,7 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
         is_gzip=encoding in GZIP,
         charset=charset_label(incoming.mimetype_params.get("charset", "")),
         request_id=logs.request_id.get(),
+        has_left=body.has_left,
     )
     if media_type == MULTIPART:
         arrival.pieces = _form_pieces(incoming, arrival)

@@ -29,6 +29,8 @@ class JobQuery(Schema):
     cursor = typed.UUID(load_default=None)
 
 
+#: Stands for the id of a job.
+_ANY = str(UUID(int=0))
 #: Of the latter, nothing can be asked.
 _QUERY, _NO_OPTIONS = JobQuery(), Schema()
 
@@ -52,7 +54,8 @@ def index() -> ResponseReturnValue:
     if len(rows) > len(page):
         following = url_for(request.endpoint or "", **{**request.args.to_dict(), "cursor": page[-1]["job_id"]})
         headers["Link"] = f'<{following}>; rel="next"'
-    return {"jobs": [_as_json(row) for row in page]}, headers
+    links = _links()
+    return {"jobs": [_as_json(row, links) for row in page]}, headers
 
 
 @blueprint.post("/jobs/<uuid:job_id>/cancel")
@@ -100,11 +103,18 @@ def _changed(job_id: UUID, change: Callable[[Connection, UUID], UUID | None]) ->
     return shown, 202, {"Location": shown["links"]["self"]}
 
 
-def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+def _as_json(row: dict[str, Any], links: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a client sees of a job; `links` are those of `_links`, for whoever shows many."""
     shown = {camel_case(name): _plain(value) for name, value in row.items()}
+    links = _links() if links is None else links
+    return {**shown, "links": {name: link.replace(_ANY, str(row["job_id"])) for name, link in links.items()}}
+
+
+def _links() -> dict[str, str]:
+    """Where else there is something of a job, by name, for the job _ANY: filling it in is faster than building each."""
     prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    links = {"self": f"{blueprint.name}.show", "rejects": "rejects.show"}
-    return {**shown, "links": {name: url_for(f"{prefix}{view}", job_id=row["job_id"]) for name, view in links.items()}}
+    views = {"self": f"{blueprint.name}.show", "rejects": "rejects.show"}
+    return {name: url_for(f"{prefix}{view}", job_id=_ANY) for name, view in views.items()}
 
 
 def _plain(value: object) -> object:

@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 
-from dataflow import jobs
+from dataflow import db, jobs
 from dataflow.db import borrowed
-from dataflow.metrics import published_registry
+from dataflow.metrics import JobsCollector, published_registry
 from dataflow.web import Services
 from dataflow.web.probe import Probe
 
@@ -29,8 +29,12 @@ def register(app: Flask, own: CollectorRegistry) -> None:
         with borrowed(shared.pool) as connection:
             return jobs.totals(connection)
 
-    probe = Probe(totals)
-    published = published_registry(own, lambda: probe.ask().result(DEADLINE_SECONDS))
+    def connect() -> None:
+        # One of its own: neither an exhausted pool nor a slow statement is a database that is down.
+        db.connect(shared.config.database_url, "dataflow/metrics").close()
+
+    collector = JobsCollector(Probe(connect).ask, Probe(totals).ask, DEADLINE_SECONDS)
+    published = published_registry(own, collector)
 
     def show() -> Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -4,7 +4,9 @@ Rows are given as they came, also cells that a spreadsheet takes for formulas: w
 """
 
 import json
-from collections.abc import Generator, Iterable
+import socket
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +23,7 @@ from dataflow.formats import PIECE_BYTES
 from dataflow.options import Number
 from dataflow.rejects_file import Layout, Reject
 from dataflow.web import parameters, services
-from dataflow.web.slots import UploadSlots
+from dataflow.web.client_socket import has_left
 
 blueprint = Blueprint("rejects", __name__)
 
@@ -133,10 +135,12 @@ def _file(job: dict[str, Any], form: str, media_type: str) -> Response:
     """All of them, as a file that imports when it is corrected. Breaks off when they are removed meanwhile."""
     rejects = rejects_file.every(services().pool, job["job_id"], job["finished_at"])
     lines = {"csv": rejects_file.csv_lines, "ndjson": rejects_file.ndjson_lines}[form]
-    if line := request.environ.get("gunicorn.socket"):
+    wanted = lines(Layout.of(_columns(job), job["options"].get("mapping")), rejects)
+    line = request.environ.get("gunicorn.socket")
+    if line:
         # For each piece: a client that takes nothing would hold its thread for ever.
         line.settimeout(services().config.upload_stall_seconds)
-    pieces = _pieces(lines(Layout.of(_columns(job), job["options"].get("mapping")), rejects), services().upload_slots)
+    pieces = _sent(_pieces(wanted), line)
     # Begun while an error can still be told.
     response = Response(chain([next(pieces)], pieces), mimetype=media_type)
     response.call_on_close(pieces.close)
@@ -144,16 +148,32 @@ def _file(job: dict[str, Any], form: str, media_type: str) -> Response:
     return response
 
 
-def _pieces(lines: Iterable[str], slots: UploadSlots) -> Generator[bytes, None, None]:
-    """The lines as UTF-8, about PIECE_BYTES at a time; holds a place, as an upload does, until all are taken."""
+def _sent(pieces: Iterable[bytes], line: socket.socket | None) -> Generator[bytes, None, None]:
+    """The same pieces; holds a place until all are taken, and is hung up on when it has to give way."""
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            if line:
+                line.shutdown(socket.SHUT_RDWR)
+
+    with services().transfers.file(hang_up, lambda: line is not None and has_left(line)) as transfer:
+        pace = transfer.pace
+        for piece in pieces:
+            pace.begin_wait()
+            yield piece
+            pace.end_wait()
+            pace.note(len(piece))
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
+    """The lines as UTF-8, about PIECE_BYTES at a time."""
     waiting: list[str] = []
     size = 0
-    with slots.slot():
-        for line in lines:
-            waiting.append(line)
-            size += len(line)
-            if size >= PIECE_BYTES:
-                yield "".join(waiting).encode()
-                waiting.clear()
-                size = 0
-        yield "".join(waiting).encode()
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size >= PIECE_BYTES:
+            yield "".join(waiting).encode()
+            waiting.clear()
+            size = 0
+    yield "".join(waiting).encode()

@@ -1,10 +1,12 @@
--- What a finished job keeps of people, also what may be quoted of a first row that was no header. Its refused rows and its
--- file are removed next; from here on the job cannot be queued again, whatever becomes of that.
+-- What a finished job keeps of people, also what may be quoted of a first row that was no header, and what earlier versions
+-- have quoted of the server, or of a trigger. Its refused rows and its file are removed next; from here on the job cannot be
+-- queued again, whatever becomes of that.
 UPDATE jobs
 SET digests = '[]', issues = '[]', file_name = NULL,
     detected = detected - ARRAY['columns', 'ignoredColumns', 'mapping'],
-    error = CASE WHEN split_part(error, ':', 1) IN ('missing_columns', 'ambiguous_columns')
-                 THEN split_part(error, ':', 1) ELSE error END
+    error = CASE WHEN split_part(error, ':', 1) IN ('missing_columns', 'ambiguous_columns', 'database_error',
+                                                    'database_unavailable', 'statement_cancelled')
+                 THEN split_part(error, ':', 1) ELSE split_part(error, ' Its refused rows could not be kept', 1) END
 WHERE id = %(id)s AND finished_at IS NOT NULL
 RETURNING CASE WHEN object_deleted_at IS NULL THEN object_key END AS object_key, upload_url,
           bytes_total IS NOT NULL AS is_complete

@@ -2,12 +2,15 @@
 -- sessions of the worker: one that is alive settles its jobs itself, and after a crash of the server it is given the
 -- time to connect again. Or nobody has shown a sign of life for a lease, and we have been watching that for longer than
 -- a beat: whoever held the row's lock may just have let go. Guarded, and SKIP LOCKED, so that a job in its final commit
--- is left alone. A backend that went with the whole server is no loss of a worker; a job whose file somebody has removed
--- can only fail. Where a role may not see backend_start, the pid alone has to do.
+-- is left alone. A backend that went with the whole server is no loss of a worker, but an attempt that failed; a job
+-- whose file somebody has removed can only fail. A first loss is put down to the platform and costs nothing; a second
+-- makes the file suspect, and both are charged. Where a role may not see backend_start, the pid alone has to do.
 WITH lost AS MATERIALIZED (
     SELECT j.id, j.worker, j.backend_pid, j.backend_start,
            j.heartbeat_at < statement_timestamp() - make_interval(secs => %(lease_seconds)s) AS is_expired,
-           j.backend_start IS NULL OR j.backend_start > pg_postmaster_start_time() AS is_charged,
+           CASE WHEN j.backend_start <= pg_postmaster_start_time() THEN 0 ELSE 1 END AS loss,
+           CASE WHEN j.backend_start <= pg_postmaster_start_time() THEN 1 WHEN j.losses = 0 THEN 0
+                WHEN j.losses = 1 THEN 2 ELSE 1 END AS charge,
            j.kind <> 'import' OR (j.digests <> '[]' AND j.object_deleted_at IS NULL) AS has_file
     FROM jobs j
     WHERE j.state = 'running' AND j.id <> ALL (%(own)s)
@@ -23,19 +26,19 @@ WITH lost AS MATERIALIZED (
     FOR UPDATE OF j SKIP LOCKED
 )
 UPDATE jobs
-SET state = CASE WHEN failures + 1 < max_failures AND has_file THEN 'queued' ELSE 'failed' END,
-    failures = failures + 1,
-    losses = losses + is_charged::integer,
+SET state = CASE WHEN failures + charge < max_failures AND has_file THEN 'queued' ELSE 'failed' END,
+    failures = failures + charge,
+    losses = losses + loss,
     rows_imported = 0,
     bytes_done = 0,
     run_at = clock_timestamp() + make_interval(secs =>
-        CASE WHEN losses = 0 AND (is_charged OR failures = 0) THEN 0
+        CASE WHEN charge = 0 OR (loss = 0 AND failures = 0) THEN 0
              ELSE least(%(retry_max_seconds)s, %(retry_base_seconds)s * 2 ^ least(failures, 20)) * (0.5 + random()) END),
     error = CASE WHEN kind = 'revert'
         THEN format('worker_lost: Worker %%s went away in attempt %%s (%%s of %%s); %%s contacts are gone.',
-                    lost.worker, attempt, failures + 1, max_failures, reverted_rows)
+                    lost.worker, attempt, failures + greatest(charge, 1), max_failures, reverted_rows)
         ELSE format('worker_lost: Worker %%s went away at row %%s of attempt %%s (%%s of %%s); nothing of it was kept.',
-                    lost.worker, rows_imported, attempt, failures + 1, max_failures) END
+                    lost.worker, rows_imported, attempt, failures + greatest(charge, 1), max_failures) END
 FROM lost
 WHERE jobs.id = lost.id
 RETURNING jobs.id, jobs.state, jobs.attempt, jobs.failures, jobs.losses, jobs.request_id, lost.worker,

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,12 +49,16 @@ class Ground:
         finally:
             on_server(self.url, "DROP DATABASE {name} WITH (FORCE)", name)
 
-    def restart(self, is_crash: bool) -> None:
-        """Restart the server, as `pg_ctl restart` does with `-m fast`, or with `-m immediate` as after a crash."""
+    def restart(self, is_crash: bool, away_seconds: float = 0.0) -> None:
+        """Restart the server, as `pg_ctl restart` does with `-m fast`, or with `-m immediate` as after a crash.
+
+        It accepts connections again when this returns, and has been away for `away_seconds`.
+        """
         assert self.embedded is not None, "this server is not the drill's own"
         if is_crash:
             os.kill(self._postmaster(), signal.SIGQUIT)
         self.embedded.stop()
+        time.sleep(away_seconds)
         self.embedded.start()
 
     def _postmaster(self) -> int:

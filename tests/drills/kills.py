@@ -15,7 +15,7 @@ from tests.processes import eventually
 
 BAR_SECONDS = 5.0
 RANDOM_KILLS = 30
-#: Of the stream of jobs: few enough that workers are idle now and then, as a job that has lost one runs alone.
+#: Of the stream of jobs: few enough that workers are idle now and then, as a job that has lost two runs alone.
 MOST_UNFINISHED = 4
 
 

@@ -56,6 +56,27 @@ def same_name(rig: Rig) -> float:
     return seconds
 
 
+MERGES = 20
+#: The least that IMPORT_STALL_SECONDS may be, and how long no merge gets its turn.
+STALL_SECONDS, HELD_SECONDS = 60, 75.0
+
+
+@drill(rounds=1, quick_rounds=0)
+def merges_in_a_queue(rig: Rig) -> None:
+    """Twenty skip imports behind a merge that takes longer than an import may stand still."""
+    for _ in range(MERGES):
+        rig.put(rows=500)
+    rig.connection.execute("""UPDATE jobs SET options = options || '{"onConflict": "skip"}'""")
+    with db.connect(rig.url, "drill/merge") as holder, holder.transaction():
+        holder.execute(db.query("lock_merge"))
+        workers = rig.start(2, settings={"IMPORT_STALL_SECONDS": STALL_SECONDS})
+        holder.execute("SELECT pg_sleep(%s)", [HELD_SECONDS])
+    rig.wait_until_done(*rig.sent)
+    attempts = rig.connection.execute("SELECT attempt, count(*) FROM jobs GROUP BY attempt").fetchall()
+    assert attempts == [{"attempt": 1, "count": MERGES}], attempts
+    assert all("its turn to merge" in worker.log() for worker in workers)
+
+
 @drill(quick_rounds=0)
 def migrate_at_once(rig: Rig) -> None:
     """Ten processes migrating an empty database at once."""

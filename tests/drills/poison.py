@@ -27,8 +27,8 @@ def poison(rig: Rig) -> None:
     job = rig.job(bad)
     assert (job["losses"], job["failures"], job["attempt"]) == (limit, limit, limit), job
     assert job["error"].startswith("worker_lost: "), job
-    # What was beside it the first time may have gone with it; never again, as it then ran alone.
-    assert max(rig.job(each)["losses"] for each in good) <= 1
+    # What was beside it the first two times may have gone with it; never again, as it then ran alone.
+    assert max(rig.job(each)["losses"] for each in good) <= 2
 
 
 def _is_over(rig: Rig, bad: Sent, good: list[Sent]) -> bool:

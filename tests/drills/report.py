@@ -29,6 +29,10 @@ class Line:
         return max((outcome.recovery_seconds for outcome in self.outcomes if outcome.recovery_seconds), default=None)
 
     @property
+    def notes(self) -> list[str]:
+        return [note for outcome in self.outcomes for note in outcome.notes]
+
+    @property
     def error(self) -> str:
         """What went wrong in the last round, in one line."""
         error = self.outcomes[-1].error if self.outcomes else None
@@ -41,13 +45,15 @@ class Line:
 
 
 def print_report(lines: Iterable[Line]) -> None:
-    """A row a drill, and below the table why some were skipped or have failed."""
+    """A row a drill, and below the table why some were skipped or have failed, and what else they have measured."""
     lines = list(lines)
-    columns = ("fault", "rounds", "lost", "doubled", "worst recovery, s", "bar", "")
+    columns = ("fault", "rounds", "lost", "doubled", "worst, s", "bar", "")
     print_table("Drills", columns, [_cells(line) for line in lines])
     for line in lines:
         if reason := line.skipped or line.error:
             print(f"{line.drill.name} {'skipped' if line.skipped else 'FAILED'}: {reason}")
+        for note in line.notes:
+            print(f"{line.drill.name}: {note}")
 
 
 def _cells(line: Line) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ import time
 
 from tests.drills.drill import drill
 from tests.drills.ground import open_ground
-from tests.drills.holds import Place, let_go
+from tests.drills.holds import Place, let_go, pace
 from tests.drills.rig import Rig
 from tests.drills.scenes import held_import
+from tests.drills.sending import Sent
 from tests.processes import eventually
 
 BAR_SECONDS = 15.0
@@ -57,6 +58,44 @@ def restart_while_idle(rig: Rig) -> float:
     seconds = rig.wait_until_done(sent, since=began)
     assert (rig.job(sent)["attempt"], rig.job(sent)["failures"]) == (1, 0), rig.job(sent)
     return seconds
+
+
+OUTAGES_SECONDS = (5.0, 20.0, 75.0)
+
+
+@drill(bar_seconds=2, rounds=1, quick_rounds=0, ground=open_ground)
+def outage_while_idle(rig: Rig) -> float:
+    """Postgres away for 5, 20 and 75 s: a job that comes when it is back."""
+    rig.start(2)
+    worst = 0.0
+    for seconds in OUTAGES_SECONDS:
+        rig.restart(is_crash=False, away_seconds=seconds)
+        worst = max(worst, rig.wait_until_done(rig.put(), since=time.monotonic()))
+    return worst
+
+
+@drill(bar_seconds=5, rounds=1, quick_rounds=0, ground=open_ground)
+def outage_in_copy(rig: Rig) -> float:
+    """Postgres away mid-COPY for 5, 20 and 75 s, longer than an outcome is kept: the job runs again."""
+    worst = 0.0
+    pace(rig.connection)
+    rig.start(2)
+    for seconds in OUTAGES_SECONDS:
+        sent = rig.put(rows=20_000)
+        rig.wait_for(sent, "running")
+        rig.restart(is_crash=False, away_seconds=seconds)
+        back_at = time.monotonic()
+        eventually(lambda job=sent: _runs_again(rig, job))  # type: ignore[misc]
+        worst = max(worst, time.monotonic() - back_at)
+        assert rig.job(sent)["losses"] == 0, rig.job(sent)
+        rig.wait_until_done(sent)
+    return worst
+
+
+def _runs_again(rig: Rig, sent: Sent) -> bool:
+    """Whether it has been claimed once more; its delay, which does not count here, is over at once."""
+    rig.hurry(sent)
+    return bool(rig.job(sent)["attempt"] == 2)
 
 
 LISTENERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%/listen'"

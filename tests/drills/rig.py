@@ -24,6 +24,8 @@ from tests.storage_double.process import StorageDouble
 READ = "/object/authenticated/"
 #: For whatever a drill waits for that has no bar of its own.
 DEADLINE_SECONDS = 60.0
+#: How long a state that has to be endured lasts.
+SECONDS = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +37,11 @@ class Rig:
     folder: Path
     is_quick: bool  #: in a test, not in `make drills`
     stack: ExitStack  #: for whatever a drill opens
+    seconds: float = SECONDS  #: how long a state that has to be endured lasts
     variables: dict[str, str] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  #: figures for the reader, beside those of every drill
     _connection: db.Connection | None = None
 
     @property
@@ -55,9 +59,9 @@ class Rig:
     def config(self) -> Config:
         return Config.from_env(self.variables)
 
-    def use_double(self) -> StorageDouble:
-        """Keep objects in a storage server from here on."""
-        double = self.stack.enter_context(StorageDouble.start(self.folder / "double"))
+    def use_double(self, **options: object) -> StorageDouble:
+        """Keep objects in a storage server from here on; `options` are those of its command."""
+        double = self.stack.enter_context(StorageDouble.start(self.folder / "double", **options))
         double.make_bucket("imports")
         self.variables |= {"SUPABASE_URL": double.project_url, "SUPABASE_SERVICE_ROLE_KEY": double.key()}
         return double
@@ -130,10 +134,10 @@ class Rig:
         waiting = "id = %s AND state = 'queued' AND run_at > clock_timestamp()"
         self.connection.execute(f"UPDATE jobs SET run_at = clock_timestamp() WHERE {waiting}".encode(), [sent.id])
 
-    def restart(self, is_crash: bool) -> None:
+    def restart(self, is_crash: bool, away_seconds: float = 0.0) -> None:
         """Restart the server, which has to be the drill's own."""
         self.disconnect()
-        self.ground.restart(is_crash)
+        self.ground.restart(is_crash, away_seconds)
 
     def disconnect(self) -> None:
         """Close the drill's connection; the next use opens another."""
@@ -179,12 +183,12 @@ class Rig:
 
 
 @contextmanager
-def open_rig(ground: Ground, folder: Path, is_quick: bool) -> Iterator[Rig]:
+def open_rig(ground: Ground, folder: Path, is_quick: bool, seconds: float = SECONDS) -> Iterator[Rig]:
     """A rig on a fresh database of `ground`; ends what was started, whatever happened."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         url = stack.enter_context(ground.database())
-        rig = Rig(ground, url, folder, is_quick, stack)
+        rig = Rig(ground, url, folder, is_quick, stack, seconds)
         rig.variables |= {"DATABASE_URL": url, "DATA_DIR": str(folder / "state")}
         stack.callback(_end, rig)
         yield rig

@@ -38,14 +38,20 @@ def names(rows: int, is_marked: bool) -> list[str]:
     return [MARK if is_marked and row == rows // 2 else "Name" for row in range(rows)]
 
 
+def content(sent: Sent, names: Sequence[str] | None = None) -> bytes:
+    """The file, as CSV."""
+    names = names or ["Name"] * len(sent.emails)
+    lines = [f"{name},{email}\n" for name, email in zip(names, sent.emails, strict=True)]
+    return "".join(["name,email\n", *lines]).encode()
+
+
 def queue(connection: Connection, storage: Storage, sent: Sent, names: Sequence[str]) -> None:
     """Store the file and make its import due."""
     key = f"{sent.id}.csv"
     known = {"source": sent.source, "file_name": None, "content_type": "text/csv", "options": {"onInvalid": "skip"}}
     jobs.insert_upload(connection, {"id": sent.id, "object_key": key, "request_id": None, **known})
-    lines = [f"{name},{email}\n" for name, email in zip(names, sent.emails, strict=True)]
-    content = "".join(["name,email\n", *lines]).encode()
-    stored = store(storage, key, [content])
-    digests = [[len(content), hashlib.sha256(content).hexdigest()]]
-    found = {"object_etag": stored.etag, "bytes_total": len(content), "digests": digests, "format": "csv"}
+    file = content(sent, names)
+    stored = store(storage, key, [file])
+    digests = [[len(file), hashlib.sha256(file).hexdigest()]]
+    found = {"object_etag": stored.etag, "bytes_total": len(file), "digests": digests, "format": "csv"}
     jobs.queue_upload(connection, sent.id, {**known, **found})

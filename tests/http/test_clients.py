@@ -4,23 +4,21 @@ Requests are written by hand where no HTTP library would send them. One web proc
 test begins with empty tables and no stored object.
 """
 
-import http.client
 import json
-import select
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import psutil
 import pytest
 
 from dataflow import db
+from tests.http.raw import Raw, wait_for_uploads
 from tests.processes import Web, eventually, free_port
 
 KIB, MIB = 1024, 1024 * 1024
@@ -35,68 +33,14 @@ CHUNKED = {"Transfer-Encoding": "chunked"}
 RUNS_OVER = ("local", "supabase")
 #: More than a chunk, so that every storage has some of it.
 BEGUN_BYTES = 7 * MIB
-MAX_UPLOADS = 4
-WEB_VARIABLES = {"MAX_UPLOADS": MAX_UPLOADS}
+GREAT = 4  #: bodies of more than a chunk at a time; one more place is for others
+WEB_VARIABLES = {"MAX_UPLOADS": GREAT + 1}
 
 
 @pytest.fixture
 def left_behind(connection: db.Connection, stored_files: Callable[[], list[Path]]) -> Callable[[], list[Any]]:
     """Rows of jobs, and files of the object storage."""
     return lambda: [*connection.execute("SELECT id::text, state FROM jobs").fetchall(), *stored_files()]
-
-
-class Answer(NamedTuple):
-    status: int
-    code: str
-    headers: http.client.HTTPMessage
-    body: dict[str, Any]
-
-
-class Raw:
-    """A POST /import by hand: the head is sent at once, the body as the test likes."""
-
-    def __init__(self, web: Web, media_type: str, headers: dict[str, Any]) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", web.port), timeout=30)
-        lines = ["POST /import HTTP/1.1", "Host: test", f"Content-Type: {media_type}"]
-        lines += [f"{name}: {value}" for name, value in {"X-Source": "crm", **headers}.items()]
-        self.send("\r\n".join([*lines, "", ""]).encode())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def send(self, content: bytes) -> None:
-        # Who is refused early may find the connection closed; the answer is there all the same.
-        with suppress(ConnectionError):
-            self.socket.sendall(content)
-
-    def send_chunk(self, content: bytes) -> None:
-        self.send(b"%x\r\n%s\r\n" % (len(content), content))
-
-    def is_answered(self) -> bool:
-        return bool(select.select([self.socket], [], [], 0)[0])
-
-    def end(self) -> None:
-        """Send no more, but go on listening."""
-        self.socket.shutdown(socket.SHUT_WR)
-
-    def vanish(self) -> None:
-        """Reset the connection, as a network that goes away."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-
-    def answer(self) -> Answer:
-        found = http.client.HTTPResponse(self.socket, method="POST")
-        found.begin()
-        body = json.loads(found.read())
-        return Answer(found.status, body.get("code", ""), found.headers, body)
-
-
-def wait_for_uploads(connection: db.Connection, count: int) -> None:
-    """Until `count` bodies are on their way."""
-    eventually(lambda: len(connection.execute("SELECT FROM jobs WHERE state = 'uploading'").fetchall()) == count)
 
 
 HEADS: dict[str, tuple[str, dict[str, str], int]] = {
@@ -341,20 +285,22 @@ def test_stalled_clients_are_cut_off_and_hold_up_nobody(
 def test_uploads_beyond_the_limit_are_put_off_while_small_requests_are_served(
     web: Web, connection: db.Connection
 ) -> None:
-    head = {"Content-Length": len(GOOD_CSV)}
+    body = GOOD_CSV + b"\n" * BEGUN_BYTES
     with ExitStack() as stack:
-        uploads = [stack.enter_context(Raw(web, CSV, head)) for _ in range(MAX_UPLOADS)]
-        wait_for_uploads(connection, MAX_UPLOADS)
-        with Raw(web, CSV, head) as one_more:
+        uploads = [stack.enter_context(Raw(web, CSV, {"Content-Length": len(body)})) for _ in range(GREAT)]
+        wait_for_uploads(connection, GREAT)
+        with Raw(web, CSV, {"Content-Length": len(body)}) as one_more:
             answer = one_more.answer()
         assert (answer.status, answer.code) == (503, "too_many_uploads")
         assert int(answer.headers["Retry-After"]) > 0
         assert web.get("/health").status_code == 200
-        assert len(web.get("/jobs").json()["jobs"]) == MAX_UPLOADS
+        assert len(web.get("/jobs").json()["jobs"]) == GREAT
+        for less in (GOOD_CSV, GOOD_CSV + b"\n" * 5 * MIB):
+            assert web.post(data=less, headers={"Content-Type": CSV, "X-Source": "crm"}).status_code == 200
         for raw in uploads:
-            raw.send(GOOD_CSV)
+            raw.send(body)
             assert raw.answer().status == 200
-    assert web.post(data=GOOD_CSV, headers={"Content-Type": CSV, "X-Source": "crm"}).status_code == 200
+    assert web.post(data=body, headers={"Content-Type": CSV, "X-Source": "crm"}).status_code == 200
 
 
 TAKEN = {

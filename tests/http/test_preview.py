@@ -173,8 +173,8 @@ def test_a_client_that_sends_more_than_is_looked_at_gets_its_answer(web: Web) ->
 
 
 def test_a_client_that_stalls_is_cut_off_and_holds_the_place_no_longer(web: Web, left: Left) -> None:
-    client = Client(web, LARGE[: MIB * 7 // 8], f"Content-Length: {MIB}")
-    assert emails(preview(web)) == ["ann@example.com"]
+    client = Client(web, LARGE[: MIB * 7 // 8], f"Content-Length: {10 * MIB}")
+    assert emails(preview(web, LARGE)) == ["ann@example.com"]
     assert time.monotonic() - client.began >= 1, "the place was free"
     status, body = client.answer()
     assert (status, body["code"]) == (408, "upload_stalled")

@@ -376,6 +376,17 @@ def test_a_client_that_takes_nothing_is_cut_off_and_holds_no_connection_to_the_d
     assert not client.rest().endswith(b"\r\n0\r\n\r\n")
 
 
+def test_a_slow_reader_gives_way_when_all_places_are_taken(
+    start_web: Callable[..., Web], large: str, finished: Finished
+) -> None:
+    web = start_web(MAX_UPLOADS=1, UPLOAD_STALL_SECONDS=60)
+    slow, other = SlowClient(web, large), f"/jobs/{finished()}/rejects?format=csv"
+    assert refusal(web.get(other)) == (503, "too_many_uploads")
+    answer = eventually(lambda: found if (found := web.get(other)).ok else None)
+    assert read_csv(answer)
+    assert not slow.rest().endswith(b"\r\n0\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from dataflow import db
+from dataflow import db, retention
+from dataflow.storage import Storage
 from tests.http.conftest import Silence
 from tests.processes import Web, WorkerProcess, eventually, free_port
 from tests.storage_double.process import StorageDouble
@@ -99,6 +101,35 @@ def test_a_request_whose_answer_was_lost_leaves_a_row_to_look_after_it(
     double.fault("answer", path="/upload/resumable", status=503, times=100)
     assert refusal(impatient_web.post(data=SMALL, headers=CSV)) == (503, "storage_unavailable")
     assert [row["state"] for row in rows()] == ["uploading"]
+
+
+def test_without_storage_the_default_patience_ends_soon_when_the_first_request_cannot_connect(
+    start_web: Callable[..., Web], rows: Callable[[], list[dict[str, Any]]]
+) -> None:
+    web = start_web(SUPABASE_URL=f"http://127.0.0.1:{free_port()}")
+    began = time.monotonic()
+    assert refusal(web.post(data=LARGE, headers=CSV)) == (503, "storage_unavailable")
+    assert time.monotonic() - began < 10
+    assert rows() == []
+
+
+def test_an_upload_that_the_storage_gave_up_is_not_blamed_on_its_client_when_it_is_abandoned(
+    impatient_web: Web,
+    double: StorageDouble,
+    storage: Storage,
+    connection: db.Connection,
+    rows: Callable[[], list[dict[str, Any]]],
+) -> None:
+    double.fault("answer", path="/upload/resumable", status=503, times=100, skip=2)
+    assert refusal(impatient_web.post(data=LARGE, headers=CSV)) == (503, "storage_unavailable")
+    [row] = rows()
+    assert (row["state"], row["error"].partition(":")[0]) == ("uploading", "storage_unavailable")
+    connection.execute("UPDATE jobs SET heartbeat_at = heartbeat_at - INTERVAL '1 hour'")
+    retention.abandon_uploads(connection, 0.001)
+    [row] = rows()
+    assert (row["state"], row["error"].partition(":")[0]) == ("failed", "storage_unavailable")
+    double.clear_faults()
+    storage.discard(row["object_key"], row["upload_url"])
 
 
 def test_an_upload_that_was_cancelled_is_answered_as_such_also_if_its_object_cannot_be_removed(

@@ -31,6 +31,10 @@ def _settings() -> tuple[Settings, bool]:
     parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS, help="how long a connection may be idle")
     parser.add_argument("--database-connections", type=int, default=DATABASE_CONNECTIONS, help="PATCHes at a time")
     parser.add_argument("--connection-seconds", type=float, default=3.0, help="how long one of these is waited for")
+    parser.add_argument(
+        "--completion-seconds", type=float, default=0.0, help="from a TUS upload's last byte to its object"
+    )
+    parser.add_argument("--sparse", action="store_true", help="keep the length of TUS uploads and not their content")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started it")
     given = vars(parser.parse_args())
     tied = given.pop("until_stdin_closes")

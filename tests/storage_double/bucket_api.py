@@ -20,7 +20,7 @@ def answer(service: Service, request: Request) -> Response:
         case "GET", False, "":
             return _list(service, request, allowed)
         case "GET", True, "":
-            return json_response(_shown(_existing(service, bucket_id, allowed)))
+            return json_response(_shown(_existing(service, bucket_id, service.may_see_buckets(request))))
         case "PUT", True, "":
             return _update(service, _existing(service, bucket_id, allowed), request.fields())
         case "POST", True, "empty":

@@ -21,6 +21,7 @@ class Request:
     headers: dict[str, str]
     body: Body
     hold_inside: Callable[[], None] = lambda: None  #: called by a handler that holds a lock
+    is_gone: Callable[[], bool] = lambda: False  #: whether the client has closed its connection
 
     @property
     def path(self) -> str:

@@ -64,6 +64,8 @@ def _post(service: Service, request: Request, rest: str) -> Response | None:
             found = manage_api.move(service, request)
         case "copy", False:
             found = manage_api.copy(service, request)
+        case "upload", True if bucket == "sign":
+            found = upload_api.sign(service, request, *bucket_and_key(key))
         case _:
             found = _upload(service, request, rest)
     return found

@@ -63,7 +63,7 @@ def _serve_request(service: Service, wire: Wire) -> bool:
         return _refuse(wire, 400, "Bad Request")
     if headers.get("expect", "").lower() == "100-continue":
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request = Request(method, target, headers, body)
+    request = Request(method, target, headers, body, is_gone=wire.is_gone)
     if target.startswith(CONTROL):
         return _control(service, wire, request)
     entry = service.journal.begin(request, service.is_authorized(request))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.storage_double import refusals, rules, tokens
+from tests.storage_double.completions import Completions
 from tests.storage_double.database import Connections
 from tests.storage_double.faults import Faults
 from tests.storage_double.journal import Journal
@@ -39,6 +40,8 @@ class Settings:
     idle_seconds: float = IDLE_SECONDS
     database_connections: int = DATABASE_CONNECTIONS
     connection_seconds: float = 3.0
+    completion_seconds: float = 0.0
+    sparse: bool = False
 
 
 class Service:
@@ -47,6 +50,7 @@ class Service:
         self.state = State(settings.folder)
         self.uploads = Uploads(self.state)
         self.database = Connections(settings.database_connections, settings.connection_seconds)
+        self.completions = Completions(settings.completion_seconds)
         self.faults = Faults()
         self.journal = Journal()
 
@@ -73,6 +77,13 @@ class Service:
         if claims is None:
             raise refusals.invalid_request("headers must have required property 'authorization'")
         return claims.get("role") == "service_role"
+
+    def may_see_buckets(self, request: Request) -> bool:
+        """True also for a valid token without a role, which is found out at its first write alone.
+
+        :raises Refusal: without a valid key.
+        """
+        return self.may_everything(request) or "role" not in (self.claims(request) or {})
 
     def is_authorized(self, request: Request) -> bool:
         try:

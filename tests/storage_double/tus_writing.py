@@ -1,7 +1,12 @@
-"""The bytes of a TUS upload: appended as they arrive, and made an object when the last one is there."""
+"""The bytes of a TUS upload: appended as they arrive, and made an object when the last one is there.
+
+That takes the server `completion_seconds`, in which its client must not leave: see `completions`.
+"""
 
 import hashlib
+import os
 from collections.abc import Callable
+from typing import BinaryIO
 
 from tests.storage_double.body import BodyTooLong, FaultReset
 from tests.storage_double.messages import Request
@@ -10,7 +15,18 @@ from tests.storage_double.service import Service
 from tests.storage_double.state import StoredObject
 from tests.storage_double.tus_metadata import parse_metadata
 from tests.storage_double.uploads import Upload
-from tests.storage_double.wire import Interrupted, never
+from tests.storage_double.wire import ClientGone, Interrupted, never
+
+
+class _Sparse:
+    """A file that takes bytes by growing, so that its length is all that the disk holds of them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, piece: memoryview) -> int:
+        self._file.truncate(self._file.seek(len(piece), os.SEEK_CUR))
+        return len(piece)
 
 
 def append(
@@ -31,7 +47,8 @@ def append(
     with service.uploads.path(upload).open("r+b", buffering=0) as file:
         file.seek(offset)
         try:
-            request.body.save(file, digest, must_end, room_bytes)
+            into = _Sparse(file) if service.settings.sparse else file
+            request.body.save(into, digest, must_end, room_bytes)  # type: ignore[arg-type]
         except Interrupted:
             headers["Connection"] = "close"
         except BodyTooLong as error:
@@ -45,35 +62,51 @@ def append(
     upload.parts += reached > offset
     if digest:
         service.uploads.keep_digest(upload, digest, reached)
-    return headers | {"Upload-Offset": str(reached)} | finish_if_whole(service, upload, reached, digest)
+    return headers | {"Upload-Offset": str(reached)}
 
 
-def finish_if_whole(
-    service: Service, upload: Upload, offset: int, digest: "hashlib._Hash | None" = None
-) -> dict[str, str]:
-    """Make it an object when nothing is missing; an upload that is one already stays as it is."""
-    if offset != upload.length_bytes:
+def finish(service: Service, request: Request, upload: Upload) -> dict[str, str]:
+    """Make it an object when nothing is missing; an upload that is one already stays as it is.
+
+    :raises ClientGone: when the client has not waited for that.
+    """
+    offset = service.uploads.offset(upload)
+    if offset is None or offset != upload.length_bytes:
         return {}
-    metadata = parse_metadata(upload.metadata_header)
-    there = service.state.find(upload.bucket, upload.key)
-    if there is None or there.version != upload.version:
-        service.state.commit(
-            StoredObject(
-                upload.bucket,
-                upload.key,
-                upload.version,
-                offset,
-                metadata.content_type,
-                metadata.cache_control,
-                metadata.user_metadata,
-                _etag(service, upload, digest),
-            )
-        )
+    digest = service.uploads.digest(upload, offset)
+    with service.completions.under_way(upload.version, request.is_gone) as fate:
+        if fate.is_kept and not _is_object(service, upload):
+            _commit(service, upload, offset, digest)
+        elif fate.is_lost and not _is_object(service, upload):
+            service.uploads.forget(upload)
+    if not fate.is_kept:
+        raise ClientGone
     return {"Tus-Complete": "1"}
 
 
+def _is_object(service: Service, upload: Upload) -> bool:
+    there = service.state.find(upload.bucket, upload.key)
+    return there is not None and there.version == upload.version
+
+
+def _commit(service: Service, upload: Upload, size_bytes: int, digest: "hashlib._Hash | None") -> None:
+    metadata = parse_metadata(upload.metadata_header)
+    service.state.commit(
+        StoredObject(
+            upload.bucket,
+            upload.key,
+            upload.version,
+            size_bytes,
+            metadata.content_type,
+            metadata.cache_control,
+            metadata.user_metadata,
+            _etag(service, upload, digest),
+        )
+    )
+
+
 def _etag(service: Service, upload: Upload, digest: "hashlib._Hash | None") -> str | None:
-    if service.settings.s3:
+    if service.settings.s3 or service.settings.sparse:
         # The form of a multipart upload's: told from an MD5 by its end, and the same for no two uploads.
         return f'"{hashlib.md5(upload.version.encode()).hexdigest()}-{max(1, upload.parts)}"'
     return f'"{digest.hexdigest()}"' if digest else None

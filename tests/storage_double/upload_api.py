@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tests.storage_double import refusals, rules
+from tests.storage_double import refusals, rules, tokens
 from tests.storage_double.messages import Request, Response, json_response
 from tests.storage_double.multipart import find_file
 from tests.storage_double.service import Service
@@ -23,6 +23,14 @@ def upload(service: Service, request: Request, bucket_id: str, key: str) -> Resp
     allowed = service.may_everything(request)
     row = store(service, request, bucket_id, key, request.method == "PUT" or request.is_upsert, allowed)
     return json_response({"Key": f"{bucket_id}/{key}", "Id": row.id})
+
+
+def sign(service: Service, request: Request, bucket_id: str, key: str) -> Response:
+    """A permission to upload; the bearer is asked for the same right as by an upload. Nobody redeems it here."""
+    allowed = service.may_everything(request)
+    service.check_writable(service.bucket(bucket_id), key, request.is_upsert, allowed)
+    token = tokens.make(service.settings.secret, {"url": f"{bucket_id}/{key}"})
+    return json_response({"url": f"/object/upload/sign/{bucket_id}/{key}?token={token}", "token": token})
 
 
 def store(service: Service, request: Request, bucket_id: str, key: str, is_upsert: bool, allowed: bool) -> StoredObject:

@@ -20,10 +20,11 @@ from dataflow.errors import (
     UploadLost,
 )
 from dataflow.storage import tus
-from dataflow.storage.base import Began, Describe, StoredObject
+from dataflow.storage.base import Began, Completion, Describe, StoredObject
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retries import Retries, Schedule
 from dataflow.storage.supabase.api import Api
+from dataflow.storage.supabase.completion import SupabaseCompletion, WholeUpload, whole
 from dataflow.storage.supabase.download import SupabaseReader
 from dataflow.storage.supabase.upload import Upload, chunks
 
@@ -46,20 +47,27 @@ class SupabaseStorage:
         self._chunk_bytes = chunk_bytes
         self._cache_seconds = cache_seconds
 
-    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject:
+    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject | Completion:
         upload = Upload(self._api, self._schedule, key, self._cache_seconds, began)
         try:
             retries = upload.run(chunks(pieces, self._chunk_bytes), describe)
         except ObjectTooLarge as error:
-            raise self._with_limit(error, upload.tried_bytes) from error
+            raise self._with_limit(error, upload.whole_bytes) from error
+        if upload.held is not None:
+            received = WholeUpload(key, upload.path, upload.size_bytes)
+            return SupabaseCompletion(self._api, self._look, received, upload.held)
+        return whole(lambda: self._info(key, retries), upload.size_bytes)
+
+    def resume(self, key: str, upload: str, size_bytes: int) -> StoredObject | Completion:
         try:
-            stored = self._info(key, retries)
-        except ObjectMissing as error:
-            raise UploadLost("The storage took the file and does not have it. Send it again.") from error
-        if stored.size_bytes != upload.size_bytes:
-            # The server checks nothing on the way in (contract section 0.7).
-            raise UploadLost(f"The storage has {stored.size_bytes} of {upload.size_bytes} bytes. Send the file again.")
-        return stored
+            return whole(lambda: self._look(key), size_bytes)
+        except UploadLost as error:
+            if not isinstance(error.__cause__, ObjectMissing):
+                raise
+        return SupabaseCompletion(self._api, self._look, WholeUpload(key, upload, size_bytes))
+
+    def _look(self, key: str) -> StoredObject:
+        return self._info(key, self._retries())
 
     def discard(self, key: str, upload: str | None) -> None:
         try:
@@ -95,8 +103,14 @@ class SupabaseStorage:
         self._delete(key, self._retries())
 
     def check(self) -> None:
-        """Look at the bucket: needs server, its database, a valid key and the bucket itself."""
-        self._bucket(_once())
+        """Look at the bucket, and ask whether we may write there: a key without that right may see it all the same.
+
+        Needs server, its database, a valid key and the bucket itself; leaves nothing.
+        """
+        retries = _once()
+        self._bucket(retries)
+        path = self._api.object_path("upload/sign", "check")
+        self._call(Request("sign", "POST", path, tus.UPSERT), retries)
 
     def prepare(self) -> str:
         """Make the bucket, or make it private."""
@@ -144,7 +158,7 @@ class SupabaseStorage:
     def _bucket(self, retries: Retries) -> Answer:
         return self._call(Request("bucket", "GET", f"/bucket/{quote(self._api.bucket)}"), retries)
 
-    def _with_limit(self, error: ObjectTooLarge, tried_bytes: int) -> DataFlowError:
+    def _with_limit(self, error: ObjectTooLarge, whole_bytes: int) -> DataFlowError:
         """The same, with the limit where the server tells it; another error if that is not what refused."""
         try:
             limit = self._bucket(_once()).members.get("file_size_limit")
@@ -156,8 +170,9 @@ class SupabaseStorage:
             return error
         if limit is None:
             return error
-        if limit >= tried_bytes:
-            what = f"Something in front of the storage does not take requests of {tried_bytes} bytes"
+        if limit >= whole_bytes:
+            request_bytes = min(whole_bytes, self._chunk_bytes)
+            what = f"Something in front of the storage does not take requests of {request_bytes} bytes"
             return StorageError(f"{what}, which UPLOAD_CHUNK_SIZE ({self._chunk_bytes}) has to fit: {error.message}")
         return ObjectTooLarge(f"The file is larger than {limit} bytes, the limit of {whose}.")
 

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 #: Of an answer that is no object; whatever a gateway sends beyond that is of no use.
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_IDLE_LINES = 4
+#: A line that has been idle for longer is not used again: what is between us and the server may have forgotten it, and
+#: nobody would tell.
+KEPT_SECONDS = 15.0
+#: What may be sent again without a look at what became of it.
+REPEATABLE = ("GET", "HEAD", "DELETE", "OPTIONS")
 #: What reading from or writing to a server can raise: requests' own, urllib3's from a streamed body, the socket's.
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
 
@@ -68,8 +73,16 @@ class Api:
         """The path of one object under /object; `kind` is empty, `authenticated` or `info/authenticated`."""
         return "/".join(filter(None, ("/object", kind, quote(self.bucket), quote(key))))
 
-    def exchange(self, request: Request, seconds: float, send_seconds: float | None = None) -> Answer:
+    def exchange(
+        self,
+        request: Request,
+        seconds: float,
+        send_seconds: float | None = None,
+        lend: Callable[[Line | None], None] | None = None,
+    ) -> Answer:
         """Send a request and read the answer, within `seconds`, of which sending may take `send_seconds`.
+
+        `lend` is given the line beforehand, for whoever may want to cut it, and None before it is somebody else's.
 
         :raises NotConnected: when the request has not been sent.
         :raises StorageUnavailable: when there is no answer.
@@ -79,7 +92,8 @@ class Api:
         limits = Timeout(connect=send_seconds or seconds, total=seconds)
         try:
             with self.line() as line:
-                answer = self._answer_in_time(line, request, limits, seconds)
+                with _lent(line, lend):
+                    answer = self._answer_in_time(line, request, limits, seconds)
                 outcome = "ok" if answer.is_success else str(answer.status)
                 if request.body and not answer.is_success:
                     # Refused without reading the body, which is still in the way of the next request.
@@ -118,13 +132,16 @@ class Api:
             if len(self._idle) >= MAX_IDLE_LINES or line.is_cut:
                 line.close()
             else:
+                line.kept_since = time.monotonic()
                 self._idle.append(line)
 
     def _idle_line(self) -> Line | None:
         with suppress(IndexError):
-            while (line := self._idle.pop()).is_cut:
+            while True:
+                line = self._idle.pop()
+                if not line.is_cut and time.monotonic() - (line.kept_since or 0.0) <= KEPT_SECONDS:
+                    return line
                 line.close()
-            return line
         return None
 
     def send(self, line: Line, request: Request, limits: Timeout) -> requests.Response:
@@ -132,6 +149,19 @@ class Api:
 
         :raises NotConnected, StorageUnavailable: when no answer begins.
         """
+        try:
+            return self._request(line, request, limits)
+        except StorageUnavailable as error:
+            if not _has_gone_stale(line, error):
+                raise
+            # Those beside it were kept as long, and will not be any better.
+            _close_all(self._idle)
+            if request.method not in REPEATABLE:
+                raise
+        # No attempt has failed yet: the server has not answered because it was not there any more.
+        return self._request(line, request, limits)
+
+    def _request(self, line: Line, request: Request, limits: Timeout) -> requests.Response:
         try:
             return line.session.request(
                 request.method,
@@ -167,9 +197,28 @@ class Api:
         self.observer.retried(operation)
 
 
+@contextmanager
+def _lent(line: Line, lend: Callable[[Line | None], None] | None) -> Iterator[None]:
+    if lend is None:
+        yield
+        return
+    lend(line)
+    try:
+        yield
+    finally:
+        lend(None)
+
+
 def _close_all(lines: deque[Line]) -> None:
-    while lines:
-        lines.pop().close()
+    with suppress(IndexError):
+        while True:
+            lines.pop().close()
+
+
+def _has_gone_stale(line: Line, error: StorageUnavailable) -> bool:
+    """Whether a connection that was kept had ended before the request, with its server or on the way."""
+    is_ended = isinstance(error.__cause__, requests.ConnectionError) and not isinstance(error, NotConnected)
+    return is_ended and line.kept_since is not None and not line.is_cut
 
 
 def unreachable(error: Exception) -> StorageUnavailable:

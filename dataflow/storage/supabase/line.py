@@ -21,6 +21,7 @@ class Line:
 
     def __init__(self, auth: AuthBase) -> None:
         self.is_cut = False
+        self.kept_since: float | None = None  #: since when its connection has been idle; None for one made since
         self._socket: socket.socket | None = None
         self.session = requests.Session()
         self.session.auth = auth
@@ -30,7 +31,7 @@ class Line:
             self.session.mount(scheme, _Adapter(self))
 
     def connected(self, opened: socket.socket) -> None:
-        self._socket = opened
+        self._socket, self.kept_since = opened, None
         if self.is_cut:
             self.cut()
 

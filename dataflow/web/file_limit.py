@@ -1,0 +1,24 @@
+"""How many files a web process may have open, and how many of them may be connections of clients."""
+
+import resource
+from typing import Final
+
+#: As much as the system's limit is raised to; some are endless.
+MAX_FILES: Final = 65_536
+#: Descriptors that are no connections of clients, besides two for each thread: to the database and to the storage.
+OTHER_FILES: Final = 64
+
+
+def raise_file_limit() -> int:
+    """Have as many files as this process is allowed; how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return MAX_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def most_connections(files: int, threads: int) -> int:
+    """How many clients may be connected with so many files and threads; a quarter of the files at least."""
+    return max(files - OTHER_FILES - 2 * threads, files // 4)

@@ -1,0 +1,111 @@
+"""Which web pages may use the service: its own, and those that CORS_ORIGINS names.
+
+A browser lets any page send requests to this machine, and lets it read answers from a name that the page's own name
+server points here. Programs other than browsers say nothing of an origin, and pass.
+"""
+
+from flask import Flask, Request, Response, after_this_request, request
+
+from dataflow.config import Config
+from dataflow.errors import ForeignHost, ForeignOrigin
+from dataflow.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
+from dataflow.web.request_body import RawBody
+from dataflow.web.transfers import Transfers
+
+#: How long a page that was refused may go on sending.
+LINGER_SECONDS = 1.0
+#: How long a browser may remember what it is allowed.
+PREFLIGHT_SECONDS = 600
+METHODS = "GET, HEAD, POST, DELETE"
+#: Of our answers; what else a page may read of them needs no permission.
+EXPOSED = "Location, Link, Retry-After, X-Request-Id"
+
+
+def register(app: Flask, config: Config, transfers: Transfers) -> None:
+    """Refuse what a foreign page sends, and answer those that may."""
+    gate = _Gate(config, transfers)
+    app.before_request(gate.admit)
+    app.after_request(gate.permit)
+
+
+class _Gate:
+    def __init__(self, config: Config, transfers: Transfers) -> None:
+        self._transfers = transfers
+        self._proxies, self._origins = items(config.trusted_proxies), items(config.cors_origins)
+        # Behind a proxy the name is the proxy's to check, and may be whatever it has.
+        self._only_local_names = is_loopback(config.host) and not self._proxies
+        self._stall_seconds = config.upload_stall_seconds
+
+    def admit(self) -> Response | None:
+        """Answer a preflight; let pass what no page has sent, or one that may.
+
+        :raises ForeignHost, ForeignOrigin: for the others.
+        """
+        try:
+            self._check_host()
+            self._check_origin()
+        except (ForeignHost, ForeignOrigin):
+            self._drop_body()
+            raise
+        is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        return self._allow_more() if is_preflight and self._is_named() else None
+
+    def permit(self, response: Response) -> Response:
+        """Have the browser show the answer to a page that CORS_ORIGINS names."""
+        if self._origins:
+            response.vary.add("Origin")
+            if self._is_named():
+                response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+                response.headers["Access-Control-Expose-Headers"] = EXPOSED
+        return response
+
+    def _check_host(self) -> None:
+        host = request.headers.get("Host", "")
+        if self._only_local_names and host and not is_loopback(name_of(host)):
+            raise ForeignHost(
+                "This service is for this machine (HOST): ask for localhost. Behind a proxy, set TRUSTED_PROXIES."
+            )
+
+    def _check_origin(self) -> None:
+        is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate" and request.method in ("GET", "HEAD")
+        if is_navigation or self._is_named():
+            return
+        origin = request.headers.get("Origin")
+        if origin is not None and not any(is_same_place(origin, place) for place in self._places()):
+            raise ForeignOrigin(
+                f"Pages of {origin[:100]} may not use {self._places()[0][:100]}: CORS_ORIGINS does not name them. "
+                "Behind a proxy that asks for another Host, set TRUSTED_PROXIES."
+            )
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            raise ForeignOrigin("Pages of other sites may not use this service unless CORS_ORIGINS names them.")
+
+    def _is_named(self) -> bool:
+        origin = request.headers.get("Origin")
+        return origin is not None and (origin in self._origins or ANYONE in self._origins)
+
+    def _places(self) -> list[str]:
+        """Under which hosts and ports this request may know us."""
+        places = [request.headers.get("Host", "")]
+        if is_among(request.remote_addr or "", self._proxies):
+            # The last is what our own proxy has added.
+            places.append(request.headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip())
+        return places
+
+    def _allow_more(self) -> Response:
+        allowed = {
+            "Access-Control-Allow-Methods": METHODS,
+            "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", ""),
+            "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+        }
+        return Response(status=204, headers={name: value for name, value in allowed.items() if value})
+
+    def _drop_body(self) -> None:
+        """Have the answer end the connection behind a body that nobody will read."""
+        refused: Request = request._get_current_object()  # type: ignore[attr-defined]
+        body = RawBody(refused, self._transfers, self._stall_seconds)
+
+        @after_this_request
+        def add_end(response: Response) -> Response:
+            body.announce_end()
+            response.call_on_close(lambda: body.close(LINGER_SECONDS))
+            return response

@@ -1,0 +1,164 @@
+"""The body of a request as pieces, never held as a whole.
+
+gunicorn reports a client that vanished as a clean end of the body, so bytes are counted against Content-Length; its
+exceptions for broken chunks, and any OSError, mean the same.
+"""
+
+import io
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from flask import Request
+
+from dataflow.errors import ClientVanished, RequestError
+from dataflow.formats import PIECE_BYTES
+from dataflow.web.client_socket import MeteredSocket, has_left
+from dataflow.web.transfers import FREE_BYTES, Transfers
+
+FIRST_READ_BYTES = 1024
+SMALLEST_READ_BYTES = 64
+#: Asked for when nothing is here yet. gunicorn may have a few KiB, which should not be taken byte by byte.
+BLIND_READ_BYTES = 256
+#: A refused body up to this size is read all the same: most of it is here already.
+SMALL_BODY_BYTES = 16 * 1024
+#: A read that takes longer is made smaller the next time, so that a slow body still shows a sign of life in time.
+SLOW_READ_SECONDS = 1.0
+
+
+class RawBody:
+    """The bytes of one request; `is_complete` once all of them have been read. To be closed behind the answer."""
+
+    def __init__(self, request: Request, transfers: Transfers, send_seconds: float) -> None:
+        self._request = request
+        self._transfers = transfers
+        self._transfer = transfers.begin()
+        self._send_seconds = send_seconds
+        self._socket: socket.socket | None = request.environ.get("gunicorn.socket")
+        self._metered: MeteredSocket | None = None
+        if self._socket is not None:
+            self._metered = MeteredSocket(self._socket, self._transfer)
+            request.environ["wsgi.input"].unreader.sock = self._metered  # see gunicorn_conf
+        self._received_bytes = 0
+        self.is_complete = False
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Room for what is held of the body; waited for while nothing of it is read.
+
+        :raises TooManyUploads: when there is none.
+        :raises ClientVanished: when the client leaves meanwhile.
+        """
+        try:
+            # Of a body that does not say its length, once it shows that it is a large one.
+            self._transfers.reserve(self._transfer, self._request.content_length or 0, self.has_left)
+            yield
+        finally:
+            self._transfers.release(self._transfer)
+
+    def has_left(self) -> bool:
+        """Whether the client has closed its connection, or its side of it.
+
+        To see that, as much is read ahead as there is room reserved for: of a body up to a chunk all of it.
+        """
+        if self._metered is None or self._socket is None:
+            return False
+        if amount := self._transfer.amount:
+            self._wait_without_limit()
+            self._metered.read_ahead(amount - self._received_bytes % amount)
+        return has_left(self._socket)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it comes, at most PIECE_BYTES at a time, less from a slow client.
+
+        :raises UploadStalled, UploadDisplaced: when the client is too slow, or too slow while others wait.
+        :raises ClientVanished: when the body ends before its declared length or last chunk.
+        :raises TooManyUploads: when a body of undeclared length becomes a large one and there is no room for it.
+        """
+        declared = self._request.content_length
+        for piece in self._steps():
+            self._received_bytes += len(piece)
+            if declared is None and self._received_bytes > FREE_BYTES and not self._transfer.amount:
+                self._transfers.reserve(self._transfer, None, self.has_left)
+            yield piece
+        if declared is not None and self._received_bytes < declared:
+            raise ClientVanished(f"The body ended after {self._received_bytes} of {declared} bytes.")
+        self.is_complete = True
+
+    def _steps(self) -> Iterator[bytes]:
+        """What comes next until the end, in steps that a slow client fills in about a second."""
+        self._wait_without_limit()
+        size, began = FIRST_READ_BYTES, time.monotonic()
+        while piece := self._read(step := min(size, self._at_hand_bytes())):
+            slow = time.monotonic() - began > SLOW_READ_SECONDS
+            size = max(step // 4, SMALLEST_READ_BYTES) if slow else min(size * 2, PIECE_BYTES)
+            yield piece
+            began = time.monotonic()
+
+    def _wait_without_limit(self) -> None:
+        """What is metered has limits of its own."""
+        if self._socket is not None:
+            self._socket.settimeout(None)
+
+    def _at_hand_bytes(self) -> int:
+        """How much may be asked for: gunicorn returns no less, and a fast client can turn slow at any byte."""
+        return PIECE_BYTES if self._metered is None else max(self._metered.at_hand_bytes, BLIND_READ_BYTES)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            piece: bytes = self._request.stream.read(size)
+        except RequestError:
+            raise
+        except Exception as error:
+            # Whatever else reading a client's bytes raises, the client's bytes are the cause.
+            raise ClientVanished("The body broke off before its end.") from error
+        return piece
+
+    def announce_end(self) -> None:
+        """Before the answer: have its head say that `close` will hang up behind it (RFC 9112 section 9.6)."""
+        if self._socket is None:
+            return
+        self._socket.settimeout(self._send_seconds)
+        if not self.is_complete and not self._is_small():
+            self._request.environ["wsgi.input"].force_close()  # see gunicorn_conf
+
+    def close(self, linger_seconds: float) -> None:
+        """Behind the answer: take in the rest of a body that was not read to its end, for a while, else hang up.
+
+        Without it a client that is still sending meets a reset, and its library throws the answer away. gunicorn
+        would wait as well, but in the one thread that accepts connections (measured: 2 s for each such client).
+        """
+        try:
+            if self._metered is not None and self._socket is not None:
+                if not self.is_complete:
+                    self._linger(self._metered, self._socket, time.monotonic() + linger_seconds)
+                unreader = self._request.environ["wsgi.input"].unreader
+                unreader.sock = self._socket
+                unreader.buf.seek(0, io.SEEK_END)
+                unreader.buf.write(self._metered.give_back())
+                self._socket.settimeout(self._send_seconds)
+        finally:
+            self._transfers.end(self._transfer)
+
+    def _linger(self, metered: MeteredSocket, line: socket.socket, deadline: float) -> None:
+        self._transfer.lingers_since = time.monotonic()
+        self._wait_without_limit()
+        metered.deadline = deadline
+        with suppress(RequestError, OSError):  # the client has gone, or says nothing more: either way this is the end
+            if self._is_small() and self._read_rest(deadline):
+                return
+            line.shutdown(socket.SHUT_WR)
+            while metered.recv(PIECE_BYTES):
+                if time.monotonic() >= deadline:
+                    break
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    def _is_small(self) -> bool:
+        is_chunked = "Transfer-Encoding" in self._request.headers
+        return not is_chunked and (self._request.content_length or 0) <= SMALL_BODY_BYTES
+
+    def _read_rest(self, deadline: float) -> bool:
+        """Read a small body to its end, so that the connection stays usable; False when that takes too long."""
+        return all(time.monotonic() <= deadline for _ in self._steps())

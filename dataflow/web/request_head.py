@@ -1,0 +1,83 @@
+"""The head of a request while it arrives: where it ends, whether it is too large, and which threads it belongs to."""
+
+import re
+from enum import Enum, auto
+from typing import Final
+
+from gunicorn.util import split_request_uri, unquote_to_wsgi_str
+
+#: nginx takes 32 KiB. gunicorn would keep 800 for each connection, and look at 200,000 empty fields for a minute.
+MAX_HEAD_BYTES: Final = 64 * 1024
+
+
+class Kind(Enum):
+    """Requests that must not wait for others have threads of their own."""
+
+    TRANSFER = auto()  #: takes as long as its client likes
+    LIST = auto()  #: computes for as long as a hundred others
+    PROBE = auto()  #: asks whether the service lives
+    ORDINARY = auto()
+
+
+#: Kind, method and end of the path of those that are not ordinary.
+ROUTES: Final = (
+    (Kind.TRANSFER, "POST", r"/import"),
+    (Kind.TRANSFER, "POST", r"/import/preview"),
+    (Kind.TRANSFER, "GET|HEAD", r"/jobs/[^/]+/rejects"),
+    (Kind.LIST, "GET|HEAD", r"/jobs"),
+    (Kind.PROBE, "GET|HEAD", r"/health"),
+)
+_ROUTES: Final = [(kind, re.compile(rf"(?:{method}) .*{path}\Z", re.DOTALL)) for kind, method, path in ROUTES]
+
+_LINE_END, _END = b"\r\n", b"\r\n\r\n"
+_VERSION = re.compile(rb"HTTP/\d\.\d")
+
+
+class RequestHead:
+    """What has come of one head, and perhaps of what follows it."""
+
+    def __init__(self, max_line_bytes: int, max_fields: int) -> None:
+        self.received = bytearray()
+        self.is_too_large = False
+        self._max_line_bytes = max_line_bytes
+        self._max_lines = max_fields + 3  # the request line, an empty one before it and one behind the fields
+        self._lines = 0
+        self._has_line = False
+
+    def feed(self, piece: bytes) -> bool:
+        """Take what came next; True once no more has to come: a thread answers at once, if only that it is wrong.
+
+        Each byte is looked at once, however small the pieces are.
+        """
+        known = len(self.received)
+        self.received += piece
+        end = self.received.find(_END, max(0, known - len(_END) + 1))
+        stop = len(self.received) if end < 0 else end + len(_END)
+        line_feeds = self.received.count(b"\n", known, stop)
+        # gunicorn refuses a line that ends with a mere LF as soon as it sees one.
+        has_bare_line_feed = line_feeds != self.received.count(_LINE_END, max(0, known - 1), stop)
+        self._lines += line_feeds
+        self.is_too_large = stop > MAX_HEAD_BYTES or self._lines > self._max_lines
+        return end >= 0 or has_bare_line_feed or self.is_too_large or self._has_wrong_line()
+
+    def _has_wrong_line(self) -> bool:
+        """Whether gunicorn refuses the request line, so far as that is certain before the head has ended."""
+        if self._has_line:
+            return False
+        start = 2 * self.received.startswith(_LINE_END)
+        end = self.received.find(_LINE_END, start)
+        if end < 0:
+            return len(self.received) - start - len(_LINE_END) > self._max_line_bytes
+        self._has_line = True
+        parts = self.received[start:end].split(b" ", 2)
+        return len(parts) != 3 or not _VERSION.fullmatch(parts[2])
+
+    def kind(self) -> Kind:
+        """What the request line asks for. The path counts as the application will see it."""
+        method, _, rest = bytes(self.received.removeprefix(_LINE_END).partition(_LINE_END)[0]).partition(b" ")
+        try:
+            path = split_request_uri(rest.partition(b" ")[0].decode("latin-1")).path
+        except ValueError:
+            return Kind.ORDINARY  # gunicorn refuses it
+        line = f"{method.decode('latin-1')} {unquote_to_wsgi_str(path)}"
+        return next((kind for kind, pattern in _ROUTES if pattern.match(line)), Kind.ORDINARY)

@@ -1,0 +1,164 @@
+"""Hostile clients at the web service for a minute: /health answers, and imports are taken at their first request."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from tests.drills import sending
+from tests.drills.besieged import FILL_JOBS, LONG_LIST, Siege, besiege
+from tests.drills.drill import drill
+from tests.drills.rig import Rig
+from tests.hostile import crowds
+from tests.hostile.crowds import Crowd
+from tests.processes import Web
+
+#: The longest that /health may take.
+BAR_SECONDS = 1.0
+IMPORTS, ROWS = 20, 5_000
+#: 1 KB/s for a minute stays below what is read into memory unasked, so that only threads can run out, and these do not.
+PATIENT = 40
+BAD_ROWS = 50_000
+
+#: Before the imports: a body gives way to others only after five seconds.
+SETTLING_SECONDS = 6.0
+
+
+class FewFilesWeb(Web):
+    """Web where a process may have 512 files open."""
+
+    prefix = ("sh", "-c", 'ulimit -n 512 && exec "$0" "$@"')
+
+
+def _missing() -> str:
+    return "" if sys.platform == "linux" else "memory is read from /proc"
+
+
+siege_drill = drill(bar_seconds=BAR_SECONDS, rounds=1, quick_rounds=0, missing=_missing)
+
+
+@siege_drill
+def half_heads(rig: Rig) -> float:
+    """1,000 half-sent heads: worst /health."""
+    return _hold(rig, crowds.half_heads(1000))
+
+
+@siege_drill
+def silent_connections(rig: Rig) -> float:
+    """500 silent connections: worst /health."""
+    return _hold(rig, crowds.silent(500))
+
+
+@siege_drill
+def never_closing(rig: Rig) -> float:
+    """200 connections that their clients never close: worst /health."""
+    return _hold(rig, crowds.never_closing(200))
+
+
+@siege_drill
+def slow_bodies(rig: Rig) -> float:
+    """200 bodies at 1 KB/s: worst /health."""
+    return _hold(rig, crowds.slow_bodies(200))
+
+
+@siege_drill
+def patient_bodies(rig: Rig) -> float:
+    """40 bodies at 1 KB/s, for which there is room: worst /health."""
+    seconds = min(int(rig.seconds), crowds.SMALL_BYTES // crowds.PIECE_BYTES)
+    bodies = {f"patient {number}": crowds.patient_body(f"patient {number}", seconds) for number in range(PATIENT)}
+    web = start_web(rig)
+    siege = _besiege(rig, web, [crowd for crowd, _ in bodies.values()])
+    [held] = siege.crowds
+    for answer in held.answers:
+        assert answer.startswith("HTTP/1.1 200 "), f"a slow body was cut: {answer}"
+        job_id = json.loads(answer.partition("\r\n\r\n")[2])["jobId"]
+        source = web.job(job_id)["source"]
+        rig.sent.append(sending.Sent(UUID(job_id), source, bodies[source][1]))
+    assert len(held.answers) == PATIENT, held
+    return _outcome(rig, siege)
+
+
+@siege_drill
+def dripping_bodies(rig: Rig) -> float:
+    """64 bodies at a byte in 5 s: worst /health."""
+    return _hold(rig, crowds.dripping_bodies(64))
+
+
+@siege_drill
+def slow_readers(rig: Rig) -> float:
+    """100 readers of large answers at a byte a second: worst /health."""
+    web = start_web(rig)
+    return _outcome(rig, _besiege(rig, web, _readers(rig, web)))
+
+
+@siege_drill
+def all_hostile(rig: Rig) -> float:
+    """All of these at once: worst /health."""
+    return _hold_all(rig)
+
+
+@siege_drill
+def all_with_few_files(rig: Rig) -> float:
+    """All of these at once, under ulimit -n 512: worst /health."""
+    return _hold_all(rig, FewFilesWeb)
+
+
+@siege_drill
+def all_over_supabase(rig: Rig) -> float:
+    """All of these at once, over the storage server: worst /health."""
+    rig.use_double()
+    return _hold_all(rig)
+
+
+def _hold_all(rig: Rig, kind: type[Web] = Web) -> float:
+    web = start_web(rig, kind)
+    everybody = [
+        *crowds.half_heads(1000),
+        *crowds.silent(500),
+        *crowds.never_closing(200),
+        *crowds.slow_bodies(200),
+        *crowds.dripping_bodies(64),
+        *_readers(rig, web),
+    ]
+    return _outcome(rig, _besiege(rig, web, everybody))
+
+
+def _hold(rig: Rig, hostile: Sequence[Crowd]) -> float:
+    return _outcome(rig, _besiege(rig, start_web(rig), hostile))
+
+
+def start_web(rig: Rig, kind: type[Web] = Web) -> Web:
+    """Web with its default settings, and a worker."""
+    rig.start()
+    web = kind.start({**rig.variables, "WEB_CONCURRENCY": 2})
+    rig.stack.callback(web.stop)
+    return web
+
+
+def _besiege(rig: Rig, web: Web, hostile: Sequence[Crowd]) -> Siege:
+    sents = [sending.make(len(rig.sent) + number, ROWS) for number in range(IMPORTS)]
+    siege = besiege(web, hostile, sents, rig.seconds, min(SETTLING_SECONDS, rig.seconds / 2))
+    rig.notes += siege.notes()
+    return siege
+
+
+def _outcome(rig: Rig, siege: Siege) -> float:
+    """Have all imports succeed; the rig counts their rows afterwards."""
+    rig.sent += siege.accepted
+    siege.check_imports()
+    rig.wait_until_done(*rig.sent)
+    return siege.worst_health_seconds
+
+
+def _readers(rig: Rig, web: Web) -> list[Crowd]:
+    """Readers of a long list and of a file of refused rows, both of which are made for them."""
+    rig.connection.execute(FILL_JOBS)
+    sent = sending.make(len(rig.sent), 1)
+    refused = "".join(f"A name that is long enough,row {number} has no address\n" for number in range(BAD_ROWS))
+    headers = {"Content-Type": "text/csv", "X-Source": sent.source}
+    answer = web.post(data=sending.content(sent) + refused.encode(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    rig.sent.append(replace(sent, id=UUID(answer.json()["jobId"])))
+    rig.wait_until_done(rig.sent[-1])
+    return crowds.slow_readers(100, [LONG_LIST, f"/jobs/{rig.sent[-1].id}/rejects?format=csv"])

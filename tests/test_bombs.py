@@ -1,0 +1,154 @@
+"""Small files that are made to take memory or time are read, or refused, in a few megabytes and seconds. Linux only."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+
+import pytest
+
+from dataflow.errors import ImportStopped, RowTooLarge, TakesTooLong
+from dataflow.formats import read_blocks
+from dataflow.formats.cards import MAX_CARD_LINES
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import Malformed
+from dataflow.formats.runs import MAX_COLUMNS
+from dataflow.formats.time_limit import TimeLimit
+from tests import bombs
+from tests.bomb_shapes import FILES, WORKBOOKS
+from tests.reader_process import ReaderProcess, reader_process
+
+pytestmark = pytest.mark.unit
+
+CSV = b"name,email\nAnn,ann@example.org\n"
+#: What a file of 1 MB may take at most. Measured: 11, of text in wide characters.
+WORKBOOK_MIB, FILE_MIB = 12, 30
+KEPT_MIB = 1.5
+#: These take seconds, and their drill holds them.
+SLOW = ("in turn", "1,000,000", "blank lines")
+#: These parts are read by the same code as the styles.
+ALIKE = (bombs.TYPES, bombs.RELATIONS, bombs.BOOK)
+QUICK_WORKBOOKS = [name for name in WORKBOOKS if not any(part in name for part in (*SLOW, *ALIKE))]
+QUICK_FILES = [(kind, name) for kind, name in FILES if not any(part in name for part in SLOW)]
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ReaderProcess]]:
+    """A process that has read an ordinary file of each kind; another one when the last has kept some of its memory."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs /proc")
+    folder, started = tmp_path_factory.mktemp("bombs"), list[ReaderProcess]()
+
+    def fit() -> ReaderProcess:
+        if not started or started[-1].kept_mib() > KEPT_MIB:
+            started.append(processes.enter_context(reader_process(folder)))
+            assert started[-1].read("csv", CSV)[0] == "1"
+            assert started[-1].read("xlsx", bombs.inline_text("Ann"))[0] == "1"
+            started[-1].note_idle()
+        return started[-1]
+
+    with ExitStack() as processes:
+        yield fit
+
+
+@pytest.fixture
+def reader(readers: Callable[[], ReaderProcess]) -> ReaderProcess:
+    return readers()
+
+
+@pytest.mark.parametrize("name", QUICK_WORKBOOKS)
+def test_no_small_workbook_takes_much_memory(name: str, reader: ReaderProcess) -> None:
+    content = WORKBOOKS[name]()
+    assert len(content) < 1_000_000 or "entries" in name
+    outcome, taken_mib = reader.read("xlsx", content)
+    assert taken_mib < WORKBOOK_MIB, outcome
+
+
+@pytest.mark.parametrize(("format_name", "name"), QUICK_FILES)
+def test_no_other_file_takes_much_memory(format_name: str, name: str, reader: ReaderProcess) -> None:
+    outcome, taken_mib = reader.read(format_name, FILES[format_name, name]())
+    assert taken_mib < FILE_MIB, outcome
+
+
+#: Files that are read on and on without a row, by format.
+FRUITLESS: list[tuple[str, Callable[[], bytes]]] = [
+    ("csv", lambda: bombs.one_line_gzip(9_000_000, b"\n")),
+    ("csv", lambda: bombs.one_line_gzip(9_000_000, b",\n")),
+    ("ndjson", lambda: bombs.gzipped(b"", b"\n", 9_000_000)),
+    ("vcard", lambda: bombs.gzipped(b"", b"NOTE:x\n", 1_200_000)),
+    ("json", lambda: bombs.gzipped(b'{"a":[', b"0,", 4_500_000, b"0]}")),
+    ("xlsx", lambda: bombs.many_empty_rows(1_000_000)),
+    ("xlsx", lambda: bombs.many_shared_strings(400_000)),
+]
+
+
+def is_read(format_name: str, content: bytes, check: Callable[[], None], limit: TimeLimit | None = None) -> None:
+    reading = Reading(1024 * 1024, check=check)
+    for block in read_blocks(format_name, [content], reading, Findings()):
+        if limit:
+            limit.note_rows(len(block.names))
+
+
+@pytest.mark.parametrize(("format_name", "build"), FRUITLESS)
+def test_reading_without_a_further_row_ends_within_its_time(format_name: str, build: Callable[[], bytes]) -> None:
+    seconds = count()
+    limit = TimeLimit(clock=lambda: float(next(seconds)))
+    with pytest.raises(TakesTooLong, match=r"more than 60 s of computing without a further row") as caught:
+        is_read(format_name, build(), limit.check, limit)
+    assert not caught.value.retryable
+    # It is asked once a piece: however slow a piece is, no more of them are read.
+    assert next(seconds) <= 64
+
+
+def test_rows_that_keep_coming_take_as_long_as_they_take() -> None:
+    content = bombs.gzipped(b"name,email\n", b"Ann,nowhere\n", 700_000)
+    seconds = count()
+    limit = TimeLimit(clock=lambda: float(next(seconds)))
+    is_read("csv", content, limit.check, limit)
+    assert next(seconds) > 100
+
+
+@pytest.mark.parametrize(("format_name", "build"), FRUITLESS)
+def test_an_import_that_is_to_stop_does_so_while_nothing_comes(format_name: str, build: Callable[[], bytes]) -> None:
+    calls = count()
+
+    def check() -> None:
+        if next(calls) == 3:
+            raise ImportStopped("enough")
+
+    with pytest.raises(ImportStopped):
+        is_read(format_name, build(), check)
+
+
+def test_only_what_is_computed_counts() -> None:
+    limit = TimeLimit(seconds=0.05)
+    time.sleep(0.06)
+    limit.check()
+    with pytest.raises(TakesTooLong):
+        while True:
+            limit.check()
+
+
+@pytest.mark.parametrize(("format_name", "frame"), [("ndjson", "{}\n"), ("json", "[{}]")])
+@pytest.mark.parametrize(("members", "is_row"), [(MAX_COLUMNS, True), (MAX_COLUMNS + 1, False)])
+def test_names_are_looked_for_among_as_many_members_as_a_sheet_has_columns(
+    format_name: str, frame: str, members: int, is_row: bool
+) -> None:
+    others = {f"x{number}": 0 for number in range(members - 2)}
+    content = frame.replace("{}", json.dumps({"Name": "Ann", "E-Mail": "ann@example.org", **others})).encode()
+    [block] = read_blocks(format_name, [content], Reading(1024 * 1024), Findings())
+    if is_row:
+        assert (block.names[0], block.emails[0]) == ("Ann", "ann@example.org")
+    else:
+        assert block.names[0] == Malformed("A row has 16385 members, the limit is 16384")
+
+
+def test_a_card_has_so_many_lines_and_pictures_do_not_count() -> None:
+    picture = b"PHOTO;ENCODING=b:" + b"\r\n AAAA" * (2 * MAX_CARD_LINES)
+    content = bombs.card(picture + b"\r\nNOTE:a" + b"\r\n a" * (MAX_CARD_LINES - 6))
+    [block] = read_blocks("vcard", [content], Reading(1024 * 1024), Findings())
+    assert block.names == ["Ann"]
+    with pytest.raises(RowTooLarge, match="more than 16384 lines, its pictures not counted"):
+        is_read("vcard", bombs.card_folds(MAX_CARD_LINES), lambda: None)

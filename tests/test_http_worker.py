@@ -1,0 +1,308 @@
+"""The parts of the worker class, by themselves: heads, sockets, places and the queue; and what it needs of gunicorn."""
+
+import inspect
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gunicorn.config import Config as GunicornConfig
+from gunicorn.http import get_parser
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.workers.gthread import TConn, ThreadWorker
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflow.errors import ConfigError
+from dataflow.web.answer_socket import PIECE_BYTES, AnswerSocket
+from dataflow.web.http_worker import HttpWorker
+from dataflow.web.request_head import MAX_HEAD_BYTES, ROUTES, Kind, RequestHead
+from dataflow.web.shared_places import MAX_PROCESSES, SILENT_SECONDS, SharedPlaces, free_number
+from dataflow.web.transfer_queue import WAIT_SECONDS, TransferQueue
+
+pytestmark = pytest.mark.unit
+
+HEAD = b"POST /import?source=crm HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+
+
+def test_the_insides_of_gunicorn_that_are_relied_on_are_there() -> None:
+    overridden = {name for name in vars(HttpWorker) if not name.startswith("__") and hasattr(ThreadWorker, name)}
+    assert overridden >= {
+        *("check_config", "init_process", "get_thread_pool", "load_wsgi", "notify", "set_accept_enabled", "accept"),
+        *("enqueue_req", "handle_request", "_keepalive_after", "finish_request", "wait_for_and_dispatch_events"),
+        *("murder_pending", "murder_keepalived", "_cap_keepalive"),
+    }
+    for name in overridden - {"check_config"}:
+        ours, theirs = (inspect.signature(getattr(kind, name)).parameters for kind in (HttpWorker, ThreadWorker))
+        assert len(ours) == len(theirs), name
+    loop, serve = inspect.getsource(ThreadWorker.run), inspect.getsource(ThreadWorker.handle)
+    assert "self.nr_conns < self.worker_connections" in loop
+    for called in ("set_accept_enabled", "wait_for_and_dispatch_events", "murder_keepalived", "murder_pending"):
+        assert f"self.{called}(" in loop
+    assert "self._cap_keepalive(" in loop
+    for called in ("conn.sock.setblocking(True)", "conn.init()", "next(conn.parser)", "self._keepalive_after("):
+        assert called in serve
+    assert "resp.force_close()" in inspect.getsource(ThreadWorker.handle_request)
+
+
+def test_a_connection_of_gunicorn_is_what_it_is_taken_for() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = TConn(GunicornConfig(), ours, ("127.0.0.1", 1), ("127.0.0.1", 2))
+        connection.init()
+        assert connection.initialized
+        unreader = connection.parser.unreader
+        unreader.unread(HEAD.replace(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n")
+        reader = next(connection.parser).body.reader
+        assert isinstance(reader, ChunkedReader)
+        assert reader.parser is not None
+        assert reader.limit_trailer_section > 0
+        assert connection.parser.mesg.body.read() == b"hello"
+        assert reader.parser is None
+        unreader.unread(HEAD + b"hel")
+        length_reader = next(connection.parser).body.reader
+        assert isinstance(length_reader, LengthReader)
+        assert (length_reader.length, unreader.buf.getvalue(), unreader.take_buffered()) == (5, b"hel", b"hel")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("certfile", __file__), ("http_protocols", "h1,h2"), ("proxy_protocol", "v1")]
+)
+def test_it_refuses_what_would_need_a_thread_before_there_is_a_request(name: str, value: str) -> None:
+    config = GunicornConfig()
+    HttpWorker.check_config(config, None)
+    config.set(name, value)
+    with pytest.raises(ConfigError):
+        HttpWorker.check_config(config, None)
+
+
+def head() -> RequestHead:
+    return RequestHead(max_line_bytes=8190, max_fields=100)
+
+
+def feed(sent: bytes, *sizes: int) -> int | None:
+    """How many bytes it takes until no more have to come; None when more have to."""
+    found, fed = head(), 0
+    for size in (*sizes, len(sent)):
+        piece = sent[fed : fed + size]
+        fed += len(piece)
+        if piece and found.feed(piece):
+            return fed
+    return None
+
+
+@given(st.lists(st.integers(1, 40)), st.sampled_from([b"", b"\r\n"]))
+def test_a_head_ends_where_it_ends_in_whatever_pieces_it_comes(sizes: list[int], before: bytes) -> None:
+    sent = before + HEAD
+    assert feed(sent[:-1], *sizes) is None
+    assert feed(sent, *sizes) == len(sent)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"GET / HTTP/1.1", b"A: b", b" ", b"x", b"PRI * HTTP/2.0", b"\0"]
+        )
+    ),
+    st.lists(st.integers(1, 20)),
+)
+def test_gunicorn_needs_no_more_for_an_answer_once_the_head_says_so(parts: list[bytes], sizes: list[int]) -> None:
+    sent = b"".join(parts)
+    if (enough := feed(sent, *sizes)) is None:
+        return
+    parser = get_parser(GunicornConfig(), Endless(sent[:enough]), ("127.0.0.1", 1))
+    try:
+        next(parser)
+    except WouldWaitError:
+        pytest.fail(f"gunicorn waits for more than {sent[:enough]!r}")
+    except Exception:  # noqa: BLE001 - each of them is an answer
+        return
+
+
+class WouldWaitError(BaseException):
+    pass
+
+
+class Endless:
+    """A socket on which nothing follows."""
+
+    def __init__(self, sent: bytes) -> None:
+        self._sent = sent
+
+    def recv(self, _: int) -> bytes:
+        if not self._sent:
+            raise WouldWaitError
+        sent, self._sent = self._sent, b""
+        return sent
+
+
+def test_a_head_is_too_large_by_bytes_or_lines() -> None:
+    for begin, rest in ((b"GET / HTTP/1.1\r\nX: ", b"x" * MAX_HEAD_BYTES), (b"GET / HTTP/1.1\r\n", b"A: b\r\n" * 103)):
+        found = head()
+        assert not found.feed(begin)
+        assert found.feed(rest)
+        assert found.is_too_large
+    found = head()
+    assert found.feed(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 100 + b"\r\n" + b"\r\n" * 1000)
+    assert not found.is_too_large  # what follows it is no part of it
+
+
+def test_a_byte_at_a_time_costs_no_more_than_the_bytes() -> None:
+    def seconds_for(size: int) -> float:
+        found, began = head(), time.perf_counter()
+        found.feed(b"GET / HTTP/1.1\r\n")
+        for _ in range(size):
+            found.feed(b"x")
+        return time.perf_counter() - began
+
+    short = min(seconds_for(5_000) for _ in range(3))
+    assert seconds_for(40_000) < 40 * short  # 64 times and more were it the square
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("POST /import", Kind.TRANSFER),
+        ("POST /v1/import?source=crm", Kind.TRANSFER),
+        ("POST /import/preview", Kind.TRANSFER),
+        ("POST http://example.com/v1/import", Kind.TRANSFER),
+        ("POST /imp%6Frt", Kind.TRANSFER),
+        ("POST /%76%31/import#part", Kind.TRANSFER),
+        ("POST /prefix/import", Kind.TRANSFER),
+        ("GET /jobs/01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51/rejects?format=csv", Kind.TRANSFER),
+        ("HEAD /v1/jobs/1/rejects", Kind.TRANSFER),
+        ("GET /health", Kind.PROBE),
+        ("GET /v1/jobs?limit=5", Kind.LIST),
+        ("GET /import", Kind.ORDINARY),
+        ("POST /imports", Kind.ORDINARY),
+        ("GET /jobs/1", Kind.ORDINARY),
+        ("POST /jobs/1/cancel", Kind.ORDINARY),
+        ("GET /health?x=/jobs/1/rejects", Kind.PROBE),
+        ("GET //[", Kind.ORDINARY),
+    ],
+)
+def test_requests_are_told_apart_as_the_application_will_see_their_paths(line: str, expected: Kind) -> None:
+    for before in (b"", b"\r\n"):
+        found = head()
+        assert found.feed(before + f"{line} HTTP/1.1\r\n\r\n".encode())
+        assert found.kind() is expected
+
+
+def test_the_kinds_are_those_of_routes_of_the_application() -> None:
+    from dataflow.config import Config
+    from dataflow.web import create_app
+
+    routes = create_app(Config.from_env({})).url_map.bind("x")
+    for kind, methods, path in ROUTES:
+        for method in methods.split("|"):
+            for prefix in ("",) if kind is Kind.PROBE else ("", "/v1"):
+                assert routes.match(prefix + path.replace("[^/]+", "01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51"), method)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[AnswerSocket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with AnswerSocket(ours, stall_seconds=0.5) as answering, theirs:
+        theirs.settimeout(10)
+        yield answering, theirs
+
+
+def test_what_a_client_does_not_take_is_kept_without_waiting_and_sent_in_order(
+    pair: tuple[AnswerSocket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    ours.setblocking(True)
+    pieces = [bytes([number]) * 300_000 for number in range(10)]
+    began = time.monotonic()
+    for piece in pieces:
+        ours.sendall(piece)
+    assert time.monotonic() - began < 0.4
+    taken = bytearray()
+    while len(taken) < 3_000_000:
+        taken += theirs.recv(1 << 20)
+        ours.send_unsent()
+    assert bytes(taken) == b"".join(pieces)
+    assert ours.unsent_bytes == 0
+
+
+def test_a_transfer_waits_for_each_piece_but_for_none_too_long(pair: tuple[AnswerSocket, socket.socket]) -> None:
+    ours, theirs = pair
+    ours.defers = False
+    ours.setblocking(True)
+    began = time.monotonic()
+    with pytest.raises(BrokenPipeError, match=r"took nothing for 0\.5 s"):
+        ours.sendall(bytes(50 * PIECE_BYTES))
+    assert 0.5 <= time.monotonic() - began < 5
+    assert ours.gettimeout() == 0.5
+    with pytest.raises(TimeoutError):
+        ours.recv(1)
+    theirs.close()
+    with pytest.raises(BrokenPipeError):
+        ours.sendall(b"x")
+
+
+def test_the_process_with_the_most_places_accepts() -> None:
+    places = SharedPlaces()
+    assert places.is_turn_of(0, 8, now=100.0)
+    assert places.is_turn_of(0, 0, now=100.0)
+    places.publish(0, 8, now=100.0)
+    places.publish(1, 5, now=100.0)
+    assert places.is_turn_of(0, 8, now=100.0)
+    assert not places.is_turn_of(1, 5, now=100.0)
+    assert places.is_turn_of(1, 5, now=100.0 + SILENT_SECONDS)
+    places.publish(0, 0, now=101.0)
+    assert places.is_turn_of(1, 0, now=101.0)  # all are full
+    places.publish(0, 1, now=101.0)
+    assert not places.is_turn_of(1, 0, now=101.0)
+
+
+def test_each_process_has_a_number_of_its_own() -> None:
+    assert [free_number([]), free_number([0, 1, 3]), free_number(range(MAX_PROCESSES))] == [0, 2, MAX_PROCESSES - 1]
+
+
+class Room:
+    """Transfers of which `cuttable` may be cut."""
+
+    def __init__(self, cuttable: int) -> None:
+        self.cuttable = cuttable
+
+    def make_room(self) -> bool:
+        self.cuttable -= 1
+        return self.cuttable >= 0
+
+    def free_places(self) -> int:
+        return 5
+
+
+def test_who_finds_no_thread_waits_a_moment_while_room_is_made_once_for_each() -> None:
+    started: list[Any] = []
+    put_off: list[Any] = []
+    room = Room(cuttable=5)
+    queue = TransferQueue(2, room, started.append, put_off.append)
+    names: list[Any] = ["a", "b", "c", "d", "e"]
+    assert queue.free_places(most=8) == 5
+    for name in names:
+        queue.add(name, now=0.0)
+    assert (started, put_off, room.cuttable) == (["a", "b"], ["e"], 3)
+    assert queue.free_places(most=8) == 4
+    queue.look_up(now=0.1)
+    assert room.cuttable == 3
+    queue.end_one()
+    assert started == ["a", "b", "c"]
+    queue.look_up(now=WAIT_SECONDS)
+    assert put_off == ["e", "d"]
+    queue.end_one()
+    queue.end_one()
+    queue.add("f", now=9.0)  # type: ignore[arg-type]
+    assert (started[-1], queue.free_places(most=8)) == ("f", 5)
+
+
+def test_room_is_looked_for_until_there_is_some() -> None:
+    room = Room(cuttable=0)
+    queue = TransferQueue(1, room, lambda _: None, lambda _: None)
+    for name in ("a", "b"):
+        queue.add(name, now=0.0)  # type: ignore[arg-type]
+    room.cuttable = 1
+    queue.look_up(now=1.0)
+    assert room.cuttable == 0
