@@ -3,14 +3,18 @@
 import fcntl
 import struct
 import termios
+from contextlib import suppress
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.gthread import TConn
 
 from dataflow.web.answer_socket import AnswerSocket
 from dataflow.web.request_head import Kind, RequestHead
+
+#: Of a body: a client with 50 KB/s has sent as much in a third of a second, one with 1 KB/s not while it may wait.
+BEGUN_BYTES: Final = 16 * 1024
 
 
 class Phase(Enum):
@@ -47,8 +51,21 @@ class Connection(TConn):  # type: ignore[misc]
     def take_request(self) -> None:
         """Give the parser what has come."""
         self.kind = self.head.kind()
+        body_bytes, early_bytes = self.head.body_bytes()
+        self._wanted_bytes = min(BEGUN_BYTES, body_bytes) - early_bytes
+        self._expects_continue = self.head.expects_continue()
         self.parser.unreader.unread(bytes(self.head.received))
         self.expect_request()
+
+    def ask_for_body(self) -> None:
+        """Have a client that waits to be asked for its body begin with it; it will be asked again."""
+        if self._expects_continue:
+            with suppress(OSError):  # its client has gone, which is seen when it is answered
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def has_body_come(self) -> bool:
+        """Whether so much of the body is here, before any of it is read, that its client is not a slow one."""
+        return self._unread_bytes() >= self._wanted_bytes
 
     def has_body_end(self, body: Any) -> bool:
         """Whether what is left of a request's body can be read without waiting."""
@@ -57,5 +74,8 @@ class Connection(TConn):  # type: ignore[misc]
             return reader.parser is None
         if not reader.length:
             return True
+        return bool(reader.length <= len(self.parser.unreader.buf.getvalue()) + self._unread_bytes())
+
+    def _unread_bytes(self) -> int:
         here: int = struct.unpack("i", fcntl.ioctl(self.sock, termios.FIONREAD, bytes(4)))[0]
-        return bool(reader.length <= len(self.parser.unreader.buf.getvalue()) + here)
+        return here

@@ -88,7 +88,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self._threads = ThreadPools(
             self.tpool,
             self.cfg.threads,
-            getattr(services, "transfers", None),
+            services.transfers,
             self.handle,
             lambda conn, future: self.method_queue.defer(self.finish_request, conn, future),
         )

@@ -1,6 +1,7 @@
 """The head of a request while it arrives: where it ends, whether it is too large, and which threads it belongs to."""
 
 import re
+import sys
 from enum import Enum, auto
 from typing import Final
 
@@ -30,6 +31,9 @@ ROUTES: Final = (
 _ROUTES: Final = [(kind, re.compile(rf"(?:{method}) .*{path}\Z", re.DOTALL)) for kind, method, path in ROUTES]
 
 _LINE_END, _END = b"\r\n", b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r", re.IGNORECASE)
 _VERSION = re.compile(rb"HTTP/\d\.\d")
 
 
@@ -71,6 +75,17 @@ class RequestHead:
         self._has_line = True
         parts = self.received[start:end].split(b" ", 2)
         return len(parts) != 3 or not _VERSION.fullmatch(parts[2])
+
+    def body_bytes(self) -> tuple[int, int]:
+        """How long the body says it is (without end, if it does not say), and how much of it came with the head."""
+        head, _, early = bytes(self.received).partition(_END)
+        declared = _LENGTH.search(head + _LINE_END)
+        length = sys.maxsize if _CHUNKED.search(head) else int(declared[1]) if declared else 0
+        return length, len(early)
+
+    def expects_continue(self) -> bool:
+        """Whether the client sends its body only once it is asked for it (RFC 9110 section 10.1.1)."""
+        return _EXPECT.search(self.received) is not None
 
     def kind(self) -> Kind:
         """What the request line asks for. The path counts as the application will see it."""

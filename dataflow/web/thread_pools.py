@@ -5,12 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Final
 
+from dataflow.config import transfer_threads
 from dataflow.web.connection import Connection
 from dataflow.web.request_head import Kind
 from dataflow.web.transfer_queue import TransferQueue, Transfers
 
-#: For all that is neither transfer nor list nor probe, but no more than a quarter.
-ORDINARY_THREADS: Final = 16
 #: Further ones: more that compute at a time would only keep each other, and the thread that accepts, waiting.
 LIST_THREADS: Final = 3
 #: Made when they are needed: while the database hangs, each probe takes the time that it has.
@@ -18,12 +17,8 @@ PROBE_THREADS: Final = 16
 
 
 def ordinary_pool(threads: int) -> ThreadPoolExecutor:
-    """Of so many threads of a process those that are not for transfers."""
-    return ThreadPoolExecutor(_ordinary_threads(threads), "ordinary")
-
-
-def _ordinary_threads(threads: int) -> int:
-    return max(1, min(ORDINARY_THREADS, threads // 4))
+    """For all that is neither transfer nor list nor probe."""
+    return ThreadPoolExecutor(threads - transfer_threads(threads), "ordinary")
 
 
 class ThreadPools:
@@ -36,20 +31,20 @@ class ThreadPools:
         self,
         ordinary: Executor,
         threads: int,
-        transfers: Transfers | None,
+        transfers: Transfers,
         serve: Callable[[Connection], Any],
         on_done: Callable[[Connection, Future[Any]], None],
     ) -> None:
-        transfer_threads = threads - _ordinary_threads(threads)
+        count = transfer_threads(threads)
         self._pools: dict[Kind, Executor] = {
-            Kind.TRANSFER: ThreadPoolExecutor(transfer_threads, "transfer"),
+            Kind.TRANSFER: ThreadPoolExecutor(count, "transfer"),
             Kind.LIST: ThreadPoolExecutor(LIST_THREADS, "list"),
             Kind.PROBE: ThreadPoolExecutor(PROBE_THREADS, "probe"),
             Kind.ORDINARY: ordinary,
         }
         self._serve = serve
         self._on_done = on_done
-        self._queue = TransferQueue(transfer_threads, transfers, self._submit, self._put_off)
+        self._queue = TransferQueue(count, transfers, self._submit, self._put_off)
         self.free_places = self._queue.free_places
         self.look_up = self._queue.look_up
 

@@ -1,13 +1,13 @@
-"""Requests that take as long as their clients like: they have threads of their own, and a short queue before them."""
+"""Requests that take as long as their clients like: they have threads of their own, and a queue before them.
 
-import logging
-from collections import deque
+Slow clients must not keep fast ones waiting. Whose body has come goes first, and only for it another gives way: were
+slow ones cut for slow ones that come again and again, all who have a thread would be too new to be cut for anybody.
+"""
+
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from dataflow.web.connection import Connection
-
-logger = logging.getLogger(__name__)
 
 #: A burst is over sooner than this; then who still waits is told to come again.
 WAIT_SECONDS: Final = 2.0
@@ -31,15 +31,15 @@ class _Waiting:
 
 
 class TransferQueue:
-    """`threads` transfers at a time, as many others waiting. All calls come from one thread.
+    """`threads` transfers at a time; the others wait. All calls come from one thread.
 
-    `start` is called for one that has got its thread, `put_off` for one that gets none.
+    `start` is called for one that has got its thread, `put_off` for one that gets none within WAIT_SECONDS.
     """
 
     def __init__(
         self,
         threads: int,
-        transfers: Transfers | None,
+        transfers: Transfers,
         start: Callable[[Connection], None],
         put_off: Callable[[Connection], None],
     ) -> None:
@@ -48,42 +48,43 @@ class TransferQueue:
         self._start = start
         self._put_off = put_off
         self._running = 0
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: list[_Waiting] = []  #: the oldest first; there are no more than connections
 
     def add(self, connection: Connection, now: float) -> None:
-        """Start it, or have it wait; too many others waiting put it off at once."""
+        """Start it, or have it wait."""
         if self._running < self._threads:
             self._begin(connection)
-        elif len(self._waiting) < self._threads:
-            self._waiting.append(_Waiting(connection, now + WAIT_SECONDS))
-            self._make_room()
         else:
-            self._put_off(connection)
+            connection.ask_for_body()
+            self._waiting.append(waiting := _Waiting(connection, now + WAIT_SECONDS))
+            self._make_room(waiting)
 
     def end_one(self) -> None:
         """A thread is free again."""
         self._running -= 1
         if self._waiting:
-            self._begin(self._waiting.popleft().connection)
+            first = next((each for each in self._waiting if each.connection.has_body_come()), self._waiting[0])
+            self._waiting.remove(first)
+            self._begin(first.connection)
 
     def look_up(self, now: float) -> None:
         """Put off who has waited for too long, and try to make room for the others."""
         while self._waiting and self._waiting[0].deadline <= now:
-            self._put_off(self._waiting.popleft().connection)
-        self._make_room()
+            self._put_off(self._waiting.pop(0).connection)
+        self._make_room(*self._waiting)
 
     def free_places(self, most: int) -> int:
         """For how many more there is room, as far as that is known, at most `most`."""
-        known = self._transfers.free_places() if self._transfers else most
-        return max(0, min(known, most - self._running - len(self._waiting)))
+        return max(0, min(self._transfers.free_places(), most - self._running - len(self._waiting)))
 
     def _begin(self, connection: Connection) -> None:
         self._running += 1
         self._start(connection)
 
-    def _make_room(self) -> None:
-        """Once for each that waits. Whom to cut is looked for again and again: all may be too young yet."""
-        for waiting in self._waiting:
-            if not (waiting.has_been_made_room or (self._transfers and self._transfers.make_room())):
-                return
-            waiting.has_been_made_room = True
+    def _make_room(self, *waiting: _Waiting) -> None:
+        """Once for each whose body has come. Whom to cut is looked for again and again: all may be too new yet."""
+        for each in waiting:
+            if not each.has_been_made_room and each.connection.has_body_come():
+                if not self._transfers.make_room():
+                    return
+                each.has_been_made_room = True
