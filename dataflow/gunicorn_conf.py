@@ -74,10 +74,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def pre_request(_worker: Any, request: Any) -> None:
-    """Hand the application what makes an answer say `Connection: close` (its own header is not taken), and what the
-    bytes of a body are read with.
-    """
-    request.body.force_close = request.force_close
+    """Hand the application what the bytes of a body are read with."""
     request.body.unreader = request.unreader
 
 

@@ -4,7 +4,7 @@ import inspect
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from gunicorn.config import Config as GunicornConfig
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from dataflow.errors import ConfigError
 from dataflow.web.answer_socket import PIECE_BYTES, AnswerSocket
+from dataflow.web.connection import BEGUN_BYTES, Connection
 from dataflow.web.http_worker import HttpWorker
 from dataflow.web.request_head import MAX_HEAD_BYTES, ROUTES, Kind, RequestHead
 from dataflow.web.shared_places import MAX_PROCESSES, SILENT_SECONDS, SharedPlaces, free_number
@@ -275,34 +276,101 @@ class Room:
         return 5
 
 
-def test_who_finds_no_thread_waits_a_moment_while_room_is_made_once_for_each() -> None:
+class Uploading:
+    """A connection whose body has come, or not yet."""
+
+    def __init__(self, has_come: bool = True) -> None:
+        self.has_come = has_come
+        self.asked = 0
+
+    def has_body_come(self) -> bool:
+        return self.has_come
+
+    def ask_for_body(self) -> None:
+        self.asked += 1
+
+
+class Queue(NamedTuple):
+    queue: TransferQueue
+    started: list[Any]
+    put_off: list[Any]
+
+    def add(self, *added: Any, now: float = 0.0) -> None:
+        for each in added:
+            self.queue.add(each, now)
+
+
+def queue_of(threads: int, room: Room) -> Queue:
     started: list[Any] = []
     put_off: list[Any] = []
+    return Queue(TransferQueue(threads, room, started.append, put_off.append), started, put_off)
+
+
+def test_who_finds_no_thread_waits_a_moment_while_room_is_made_once_for_each() -> None:
     room = Room(cuttable=5)
-    queue = TransferQueue(2, room, started.append, put_off.append)
-    names: list[Any] = ["a", "b", "c", "d", "e"]
+    queue, started, put_off = (found := queue_of(2, room))
     assert queue.free_places(most=8) == 5
-    for name in names:
-        queue.add(name, now=0.0)
-    assert (started, put_off, room.cuttable) == (["a", "b"], ["e"], 3)
-    assert queue.free_places(most=8) == 4
+    a, b, c, d, e = (Uploading() for _ in range(5))
+    found.add(a, b, c, d, e)
+    assert (started, put_off, room.cuttable) == ([a, b], [], 2)
+    assert queue.free_places(most=8) == 3
+    assert [each.asked for each in (a, b, c, d, e)] == [0, 0, 1, 1, 1]
     queue.look_up(now=0.1)
-    assert room.cuttable == 3
+    assert room.cuttable == 2
     queue.end_one()
-    assert started == ["a", "b", "c"]
+    assert started == [a, b, c]
     queue.look_up(now=WAIT_SECONDS)
-    assert put_off == ["e", "d"]
+    assert put_off == [d, e]
     queue.end_one()
     queue.end_one()
-    queue.add("f", now=9.0)  # type: ignore[arg-type]
-    assert (started[-1], queue.free_places(most=8)) == ("f", 5)
+    found.add(a, now=9.0)
+    assert (started[-1], queue.free_places(most=8)) == (a, 5)
+
+
+def test_whose_body_has_come_goes_first_and_only_for_it_room_is_made() -> None:
+    room = Room(cuttable=5)
+    queue, started, put_off = (found := queue_of(1, room))
+    holder, slow, slower, fast = Uploading(), Uploading(has_come=False), Uploading(has_come=False), Uploading()
+    fast.has_come = False
+    found.add(holder, slow, slower, fast)
+    assert room.cuttable == 5
+    fast.has_come = True
+    queue.look_up(now=0.25)
+    assert room.cuttable == 4
+    for expected in (fast, slow, slower):
+        queue.end_one()
+        assert started[-1] is expected
+    assert not put_off
 
 
 def test_room_is_looked_for_until_there_is_some() -> None:
     room = Room(cuttable=0)
-    queue = TransferQueue(1, room, lambda _: None, lambda _: None)
-    for name in ("a", "b"):
-        queue.add(name, now=0.0)  # type: ignore[arg-type]
+    found = queue_of(1, room)
+    found.add(Uploading(), Uploading())
     room.cuttable = 1
-    queue.look_up(now=1.0)
+    found.queue.look_up(now=1.0)
     assert room.cuttable == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "early", "later", "has_come"),
+    [
+        (b"Content-Length: 5", b"hel", b"", False),
+        (b"content-length:5", b"hel", b"lo", True),
+        (b"Content-Length: 10000000", b"", bytes(BEGUN_BYTES - 1), False),
+        (b"Content-Length: 10000000", b"", bytes(BEGUN_BYTES), True),
+        (b"Content-Length: 10000000", bytes(1000), bytes(BEGUN_BYTES - 1000), True),
+        (b"Transfer-Encoding: chunked", b"", bytes(100), False),
+        (b"Transfer-Encoding: chunked", b"", bytes(BEGUN_BYTES), True),
+        (b"X: y", b"", b"", True),
+    ],
+)
+def test_a_body_has_come_with_its_end_or_enough_of_it(
+    fields: bytes, early: bytes, later: bytes, has_come: bool, pair: tuple[AnswerSocket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    connection = Connection(GunicornConfig(), ours, ("127.0.0.1", 1), ("127.0.0.1", 2), now=0.0)
+    assert connection.head.feed(b"POST /import HTTP/1.1\r\n" + fields + b"\r\n\r\n" + early)
+    connection.take_request()
+    theirs.sendall(later)
+    assert connection.has_body_come() is has_come

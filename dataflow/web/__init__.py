@@ -74,7 +74,7 @@ def create_app(config: Config | None = None) -> Flask:
         metrics.register(app, counts)
     # Last: what they refuse is counted as well.
     app.before_request(_take_one_spelling)
-    origins.register(app, config, transfers)
+    origins.register(app, config)
     return app
 
 

@@ -6,7 +6,6 @@ import socket
 import struct
 import sys
 import termios
-import time
 from contextlib import closing, suppress
 from typing import Final
 
@@ -28,7 +27,6 @@ class MeteredSocket:
         self._poll = select.poll()
         self._poll.register(line, select.POLLIN)
         self._ahead = bytearray()  #: received, but not asked for yet
-        self.deadline: float | None = None  #: by the monotonic clock
 
     @property
     def at_hand_bytes(self) -> int:
@@ -58,7 +56,6 @@ class MeteredSocket:
         """What has come, at least a byte unless the client has ended.
 
         :raises UploadStalled, UploadDisplaced: while it is waited for.
-        :raises TimeoutError: at the `deadline`.
         """
         size = min(size, MAX_RECEIVE_BYTES)
         if self._ahead:
@@ -81,8 +78,6 @@ class MeteredSocket:
         try:
             while not self._poll.poll(1000 * max(0.0, min(LOOK_UP_SECONDS, pace.left_seconds))):
                 self._transfer.check()
-                if self.deadline is not None and time.monotonic() >= self.deadline:
-                    raise TimeoutError
         finally:
             pace.end_wait()
 

@@ -40,7 +40,6 @@ class Connection(TConn):  # type: ignore[misc]
         self.phase: Phase | None = None
         self.deadline = 0.0  #: by the monotonic clock
         self.held_bytes = 0
-        self.discarded_bytes = 0
         self.kind = Kind.ORDINARY
         self.is_kept = False  #: whether another request may follow the answer
         self.expect_request()

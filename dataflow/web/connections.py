@@ -16,10 +16,9 @@ from dataflow.web.connection import Connection, Phase
 
 #: As gunicorn's own reads: what follows the head belongs to the body, whose reader should see when it comes.
 _READ_BYTES: Final = 8 * 1024
-#: How long the end of an answer may be on its way before the connection is closed (as gunicorn's `close_graceful`).
-LINGER_SECONDS: Final = 2.0
-#: What a client may still be sending meanwhile. A reset would take the answer from it.
-_LINGER_BYTES: Final = 8 * 1024 * 1024
+#: How long a client may go on sending, and the end of its answer be on its way, before the connection is closed: a
+#: reset would take the answer from it, and many libraries read none before they have sent all.
+LINGER_SECONDS: Final = 5.0
 #: All unfinished heads and untaken answers of a process.
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024
 #: A new connection may be an upload for so long; then it is one that says nothing.
@@ -185,9 +184,7 @@ class Connections:
             self._hold(connection, unsent_bytes)
 
     def _discard(self, connection: Connection, _: Any) -> None:
-        connection.discarded_bytes += len(self._receive(connection, PIECE_BYTES))
-        if connection.discarded_bytes > _LINGER_BYTES and connection.phase:
-            self._end(connection)
+        self._receive(connection, PIECE_BYTES)
 
     def _receive(self, connection: Connection, size: int) -> bytes:
         """What is here; nothing when that is nothing yet, or the connection is not any more."""

@@ -25,7 +25,6 @@ from dataflow.web.answer_socket import AnswerSocket
 from dataflow.web.connection import Connection, Phase
 from dataflow.web.connections import LINGER_SECONDS, Connections
 from dataflow.web.file_limit import most_connections, raise_file_limit
-from dataflow.web.request_head import Kind
 from dataflow.web.shared_places import SharedPlaces, free_number
 from dataflow.web.thread_pools import ThreadPools, ordinary_pool
 
@@ -160,15 +159,14 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         """In a thread: as gunicorn, but who has not sent the body that it declared is told that this is the end."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = MAX_TRAILER_BYTES
-        if conn.kind is not Kind.TRANSFER and not conn.has_body_end(req.body):
-            should_close = req.should_close
+        should_close = req.should_close
 
-            def should_close_now() -> bool:
-                if not should_close() and not conn.has_body_end(req.body):
-                    req.force_close()
-                return bool(should_close())
+        def should_close_now() -> bool:
+            if not should_close() and not conn.has_body_end(req.body):
+                req.force_close()
+            return bool(should_close())
 
-            req.should_close = should_close_now
+        req.should_close = should_close_now  # asked when the head of the answer is made
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Blueprint, Request, Response, after_this_request, request, url_for
+from flask import Blueprint, Request, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dataflow import logs, preview
 from dataflow.arrival import Arrival
-from dataflow.errors import TooManyUploads, UnsupportedEncoding, UnsupportedMediaType, UploadDisplaced
+from dataflow.errors import UnsupportedEncoding, UnsupportedMediaType
 from dataflow.formats import FORMATS, by_media_type
 from dataflow.options import OptionsSchema, charset_label
 from dataflow.web import parameters, services
@@ -28,9 +28,6 @@ SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MU
 #: The second is an old name of the first (RFC 9110 section 8.4.1.3).
 GZIP = ("gzip", "x-gzip")
 MAX_FILE_NAME_CHARACTERS = 255
-#: How long a client may go on sending after its answer; less when it was refused because we are busy.
-LINGER_SECONDS = 5.0
-BUSY_LINGER_SECONDS = 1.0
 
 _OPTIONS = OptionsSchema()
 
@@ -60,23 +57,12 @@ def look_at() -> dict[str, Any]:
 
 @contextmanager
 def _arriving() -> Iterator[tuple[Arrival, RawBody]]:
-    """The body of this request. Its rest is taken in for a while behind the answer: else its client may miss that."""
-    # The request itself and not its proxy: the rest of the body is read when the proxy has nothing behind it.
-    incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
-    body = RawBody(incoming, services().transfers, services().config.upload_stall_seconds)
-    linger_seconds = LINGER_SECONDS
-
-    @after_this_request
-    def add_end(response: Response) -> Response:
-        body.announce_end()
-        response.call_on_close(lambda: body.close(linger_seconds))
-        return response
-
+    """The body of this request, as long as the block runs."""
+    body = RawBody(request, services().transfers, services().config.upload_stall_seconds)
     try:
-        yield _describe(incoming, body), body
-    except (TooManyUploads, UploadDisplaced):
-        linger_seconds = BUSY_LINGER_SECONDS
-        raise
+        yield _describe(request, body), body
+    finally:
+        body.close()
 
 
 def _describe(incoming: Request, body: RawBody) -> Arrival:

@@ -4,16 +4,12 @@ A browser lets any page send requests to this machine, and lets it read answers 
 server points here. Programs other than browsers say nothing of an origin, and pass.
 """
 
-from flask import Flask, Request, Response, after_this_request, request
+from flask import Flask, Response, request
 
 from dataflow.config import Config
 from dataflow.errors import ForeignHost, ForeignOrigin
 from dataflow.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
-from dataflow.web.request_body import RawBody
-from dataflow.web.transfers import Transfers
 
-#: How long a page that was refused may go on sending.
-LINGER_SECONDS = 1.0
 #: How long a browser may remember what it is allowed.
 PREFLIGHT_SECONDS = 600
 METHODS = "GET, HEAD, POST, DELETE"
@@ -21,32 +17,26 @@ METHODS = "GET, HEAD, POST, DELETE"
 EXPOSED = "Location, Link, Retry-After, X-Request-Id"
 
 
-def register(app: Flask, config: Config, transfers: Transfers) -> None:
+def register(app: Flask, config: Config) -> None:
     """Refuse what a foreign page sends, and answer those that may."""
-    gate = _Gate(config, transfers)
+    gate = _Gate(config)
     app.before_request(gate.admit)
     app.after_request(gate.permit)
 
 
 class _Gate:
-    def __init__(self, config: Config, transfers: Transfers) -> None:
-        self._transfers = transfers
+    def __init__(self, config: Config) -> None:
         self._proxies, self._origins = items(config.trusted_proxies), items(config.cors_origins)
         # Behind a proxy the name is the proxy's to check, and may be whatever it has.
         self._only_local_names = is_loopback(config.host) and not self._proxies
-        self._stall_seconds = config.upload_stall_seconds
 
     def admit(self) -> Response | None:
         """Answer a preflight; let pass what no page has sent, or one that may.
 
         :raises ForeignHost, ForeignOrigin: for the others.
         """
-        try:
-            self._check_host()
-            self._check_origin()
-        except (ForeignHost, ForeignOrigin):
-            self._drop_body()
-            raise
+        self._check_host()
+        self._check_origin()
         is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
         return self._allow_more() if is_preflight and self._is_named() else None
 
@@ -98,14 +88,3 @@ class _Gate:
             "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
         }
         return Response(status=204, headers={name: value for name, value in allowed.items() if value})
-
-    def _drop_body(self) -> None:
-        """Have the answer end the connection behind a body that nobody will read."""
-        refused: Request = request._get_current_object()  # type: ignore[attr-defined]
-        body = RawBody(refused, self._transfers, self._stall_seconds)
-
-        @after_this_request
-        def add_end(response: Response) -> Response:
-            body.announce_end()
-            response.call_on_close(lambda: body.close(LINGER_SECONDS))
-            return response

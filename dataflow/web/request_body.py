@@ -8,7 +8,7 @@ import io
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from flask import Request
 
@@ -21,14 +21,12 @@ FIRST_READ_BYTES = 1024
 SMALLEST_READ_BYTES = 64
 #: Asked for when nothing is here yet. gunicorn may have a few KiB, which should not be taken byte by byte.
 BLIND_READ_BYTES = 256
-#: A refused body up to this size is read all the same: most of it is here already.
-SMALL_BODY_BYTES = 16 * 1024
 #: A read that takes longer is made smaller the next time, so that a slow body still shows a sign of life in time.
 SLOW_READ_SECONDS = 1.0
 
 
 class RawBody:
-    """The bytes of one request; `is_complete` once all of them have been read. To be closed behind the answer."""
+    """The bytes of one request. To be closed before the answer."""
 
     def __init__(self, request: Request, transfers: Transfers, send_seconds: float) -> None:
         self._request = request
@@ -41,7 +39,6 @@ class RawBody:
             self._metered = MeteredSocket(self._socket, self._transfer)
             request.environ["wsgi.input"].unreader.sock = self._metered  # see gunicorn_conf
         self._received_bytes = 0
-        self.is_complete = False
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -84,7 +81,6 @@ class RawBody:
             yield piece
         if declared is not None and self._received_bytes < declared:
             raise ClientVanished(f"The body ended after {self._received_bytes} of {declared} bytes.")
-        self.is_complete = True
 
     def _steps(self) -> Iterator[bytes]:
         """What comes next until the end, in steps that a slow client fills in about a second."""
@@ -115,50 +111,12 @@ class RawBody:
             raise ClientVanished("The body broke off before its end.") from error
         return piece
 
-    def announce_end(self) -> None:
-        """Before the answer: have its head say that `close` will hang up behind it (RFC 9112 section 9.6)."""
-        if self._socket is None:
-            return
-        self._socket.settimeout(self._send_seconds)
-        if not self.is_complete and not self._is_small():
-            self._request.environ["wsgi.input"].force_close()  # see gunicorn_conf
-
-    def close(self, linger_seconds: float) -> None:
-        """Behind the answer: take in the rest of a body that was not read to its end, for a while, else hang up.
-
-        Without it a client that is still sending meets a reset, and its library throws the answer away. gunicorn
-        would wait as well, but in the one thread that accepts connections (measured: 2 s for each such client).
-        """
-        try:
-            if self._metered is not None and self._socket is not None:
-                if not self.is_complete:
-                    self._linger(self._metered, self._socket, time.monotonic() + linger_seconds)
-                unreader = self._request.environ["wsgi.input"].unreader
-                unreader.sock = self._socket
-                unreader.buf.seek(0, io.SEEK_END)
-                unreader.buf.write(self._metered.give_back())
-                self._socket.settimeout(self._send_seconds)
-        finally:
-            self._transfers.end(self._transfer)
-
-    def _linger(self, metered: MeteredSocket, line: socket.socket, deadline: float) -> None:
-        self._transfer.lingers_since = time.monotonic()
-        self._wait_without_limit()
-        metered.deadline = deadline
-        with suppress(RequestError, OSError):  # the client has gone, or says nothing more: either way this is the end
-            if self._is_small() and self._read_rest(deadline):
-                return
-            line.shutdown(socket.SHUT_WR)
-            while metered.recv(PIECE_BYTES):
-                if time.monotonic() >= deadline:
-                    break
-        with suppress(OSError):
-            line.shutdown(socket.SHUT_RDWR)
-
-    def _is_small(self) -> bool:
-        is_chunked = "Transfer-Encoding" in self._request.headers
-        return not is_chunked and (self._request.content_length or 0) <= SMALL_BODY_BYTES
-
-    def _read_rest(self, deadline: float) -> bool:
-        """Read a small body to its end, so that the connection stays usable; False when that takes too long."""
-        return all(time.monotonic() <= deadline for _ in self._steps())
+    def close(self) -> None:
+        """Before the answer: the connection is gunicorn's again, and the rest of the body the worker class's."""
+        if self._metered is not None and self._socket is not None:
+            unreader = self._request.environ["wsgi.input"].unreader
+            unreader.sock = self._socket
+            unreader.buf.seek(0, io.SEEK_END)
+            unreader.buf.write(self._metered.give_back())
+            self._socket.settimeout(self._send_seconds)
+        self._transfers.end(self._transfer)

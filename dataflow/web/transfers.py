@@ -19,8 +19,6 @@ FREE_BYTES: Final = 64 * 1024
 WAIT_SECONDS: Final = 2.0
 #: How often who waits looks up: whether it has to give way, or for nobody any more.
 LOOK_UP_SECONDS: Final = 0.25
-#: Whose answer has been sent so long ago has had the time to read it.
-LEAST_LINGER_SECONDS: Final = 1.0
 
 
 class Budget:
@@ -57,7 +55,6 @@ class Transfer:
         self.budget: Budget | None = None
         self.amount = 0  #: of `budget`
         self.is_displaced = False
-        self.lingers_since: float | None = None  #: answered, and the rest of the body taken in
 
     def displace(self) -> None:
         """Have it end, from any thread."""
@@ -191,15 +188,9 @@ class Transfers:
                 return
 
     def _displace_one(self, transfers: list[Transfer]) -> bool:
-        """The slowest, if one may be displaced; before it one that only waits for its client to hang up."""
-        candidates = [transfer for transfer in transfers if not transfer.is_displaced]
-        lingering = [transfer for transfer in candidates if self._has_lingered(transfer)]
-        slow = [transfer for transfer in candidates if transfer.lingers_since is None and transfer.pace.is_slow]
-        slowest = min(lingering or slow, key=lambda transfer: transfer.pace.bytes_second, default=None)
+        """The slowest, if one may be displaced."""
+        slow = [transfer for transfer in transfers if not transfer.is_displaced and transfer.pace.is_slow]
+        slowest = min(slow, key=lambda transfer: transfer.pace.bytes_second, default=None)
         if slowest:
             slowest.displace()
         return slowest is not None
-
-    def _has_lingered(self, transfer: Transfer) -> bool:
-        since = transfer.lingers_since
-        return since is not None and self._clock() - since >= LEAST_LINGER_SECONDS
