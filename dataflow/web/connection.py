@@ -34,8 +34,6 @@ class Connection(TConn):  # type: ignore[misc]
 
     def __init__(self, cfg: Any, sock: AnswerSocket, client: Any, server: Any, now: float) -> None:
         super().__init__(cfg, sock, client, server)
-        self.init()  # makes the parser, into which heads are read
-        sock.setblocking(False)
         self.accepted_at = now
         self.phase: Phase | None = None
         self.deadline = 0.0  #: by the monotonic clock
@@ -49,10 +47,12 @@ class Connection(TConn):  # type: ignore[misc]
 
     def take_request(self) -> None:
         """Give the parser what has come."""
+        self.init()  # makes it
         self.kind = self.head.kind()
-        body_bytes, early_bytes = self.head.body_bytes()
-        self._wanted_bytes = min(BEGUN_BYTES, body_bytes) - early_bytes
-        self._expects_continue = self.head.expects_continue()
+        if self.kind is Kind.TRANSFER:
+            body_bytes, early_bytes = self.head.body_bytes()
+            self._wanted_bytes = min(BEGUN_BYTES, body_bytes) - early_bytes
+            self._expects_continue = self.head.expects_continue()
         self.parser.unreader.unread(bytes(self.head.received))
         self.expect_request()
 

@@ -92,8 +92,8 @@ class Connections:
             for connection in list(self._waiting[phase]):
                 self._end(connection)
 
-    def __bool__(self) -> bool:
-        return any(self._waiting.values())
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
 
     def end_oldest(self, *phases: Phase, but: Connection | None = None) -> bool:
         """Close the oldest in the first of the `phases` (default: any) that has some; False when none has."""

@@ -11,7 +11,7 @@ on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`, `parser`, `init`, `
 import errno
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any, Final, Self
 
@@ -114,11 +114,18 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             super().set_accept_enabled(enabled)
 
     def accept(self, listener: Any) -> None:
-        for _ in range(_ACCEPT_AT_ONCE):
+        # All before the first is served: a thread that computes keeps this one from going on.
+        for connection in list(self._accepted(listener)):
+            self._connections.expect_first_request(connection)
+            if self.nr_conns > self._max_connections:
+                self._connections.end_oldest(but=connection)
+
+    def _accepted(self, listener: Any) -> Iterator[Connection]:
+        for number in range(_ACCEPT_AT_ONCE):
             now = time.monotonic()
-            if not self.shared_places.is_turn_of(self.number, self._publish(now), now):
+            if not self.shared_places.is_turn_of(self.number, max(0, self._publish(now) - number), now):
                 return self._pause_accepting(_OTHERS_TURN_SECONDS)
-            if self.nr_conns >= self._max_connections and not self._connections:
+            if self.nr_conns - self._max_connections >= len(self._connections):  # so many may give way
                 return self._pause_accepting(_FULL_SECONDS)
             try:
                 taken, address = listener.accept()
@@ -129,11 +136,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
                     raise
                 return None
             self.nr_conns += 1
-            sock = AnswerSocket(taken, self._stall_seconds)
-            connection = Connection(self.cfg, sock, address, listener.getsockname(), now)
-            self._connections.expect_first_request(connection)
-            if self.nr_conns > self._max_connections:
-                self._connections.end_oldest(but=connection)
+            yield Connection(self.cfg, AnswerSocket(taken, self._stall_seconds), address, listener.getsockname(), now)
         return None
 
     def _save_files(self, now: float) -> None:

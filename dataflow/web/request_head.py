@@ -3,6 +3,7 @@
 import re
 import sys
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from gunicorn.util import split_request_uri, unquote_to_wsgi_str
@@ -89,10 +90,16 @@ class RequestHead:
 
     def kind(self) -> Kind:
         """What the request line asks for. The path counts as the application will see it."""
-        method, _, rest = bytes(self.received.removeprefix(_LINE_END).partition(_LINE_END)[0]).partition(b" ")
-        try:
-            path = split_request_uri(rest.partition(b" ")[0].decode("latin-1")).path
-        except ValueError:
-            return Kind.ORDINARY  # gunicorn refuses it
-        line = f"{method.decode('latin-1')} {unquote_to_wsgi_str(path)}"
-        return next((kind for kind, pattern in _ROUTES if pattern.match(line)), Kind.ORDINARY)
+        start = len(_LINE_END) * self.received.startswith(_LINE_END)
+        return _kind_of(bytes(self.received[start : self.received.find(_LINE_END, start)]))
+
+
+@lru_cache(maxsize=64)  # the same few come all the time
+def _kind_of(request_line: bytes) -> Kind:
+    method, _, rest = request_line.partition(b" ")
+    try:
+        path = split_request_uri(rest.partition(b" ")[0].decode("latin-1")).path
+    except ValueError:
+        return Kind.ORDINARY  # gunicorn refuses it
+    line = f"{method.decode('latin-1')} {unquote_to_wsgi_str(path)}"
+    return next((kind for kind, pattern in _ROUTES if pattern.match(line)), Kind.ORDINARY)
