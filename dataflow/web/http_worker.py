@@ -32,8 +32,6 @@ from dataflow.web.thread_pools import ThreadPools, ordinary_pool
 MAX_TRAILER_BYTES: Final = 8 * 1024
 #: Often enough for gunicorn's `timeout`.
 NOTIFY_SECONDS: Final = 1.0
-#: How long a thread that computes keeps the others waiting: this one, which accepts, among them. Python's own is 5 ms.
-SWITCH_SECONDS: Final = 0.001
 #: How often it is looked for time that is up.
 LOOK_UP_SECONDS: Final = 0.25
 #: New connections in one go; those that are connected get their turn between.
@@ -98,7 +96,6 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             Phase.KEPT: self.cfg.keepalive,
             Phase.ANSWER: config.upload_stall_seconds,
         }
-        sys.setswitchinterval(SWITCH_SECONDS)
         self._connections = Connections(self.poller, self.enqueue_req, self._count_end, seconds)
 
     # What gunicorn's loop calls, in the order of a connection's life.
