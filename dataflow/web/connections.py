@@ -7,6 +7,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -47,14 +48,15 @@ class Connections:
         self._waiting: dict[Phase, dict[Connection, None]] = {phase: {} for phase in Phase}
 
     def expect_first_request(self, connection: Connection) -> None:
-        """Wait for the head of a new connection's first request, which has often come with it."""
-        try:
-            sent_already = connection.sock.recv(_READ_BYTES)
-        except OSError:
-            sent_already = b""  # or its client has gone, which is seen when it is looked at again
-        self._expect_request(connection, sent_already, Phase.SILENT)
+        """Wait for the head of a new connection's first request."""
+        self._expect_request(connection, b"", Phase.SILENT)
 
     def _expect_request(self, connection: Connection, sent_already: bytes, phase: Phase) -> None:
+        """The next one has often come already; then the poller need not be asked."""
+        connection.sock.setblocking(False)
+        if not sent_already:
+            with suppress(OSError):  # nothing is here; or its client has gone, which is seen when it is looked at again
+                sent_already = connection.sock.recv(_READ_BYTES)
         if sent_already and connection.head.feed(sent_already):
             self._on_head(connection)
         else:
