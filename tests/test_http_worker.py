@@ -10,6 +10,7 @@ import pytest
 from gunicorn.config import Config as GunicornConfig
 from gunicorn.http import get_parser
 from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.wsgi import Response
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,9 +63,14 @@ def test_a_connection_of_gunicorn_is_what_it_is_taken_for() -> None:
         assert connection.parser.mesg.body.read() == b"hello"
         assert reader.parser is None
         unreader.unread(HEAD + b"hel")
-        length_reader = next(connection.parser).body.reader
+        message = next(connection.parser)
+        length_reader = message.body.reader
         assert isinstance(length_reader, LengthReader)
         assert (length_reader.length, unreader.buf.getvalue(), unreader.take_buffered()) == (5, b"hel", b"hel")
+        assert not message.should_close()
+        message.force_close()
+        assert message.should_close()
+    assert "self.req.should_close()" in inspect.getsource(Response.should_close)
 
 
 @pytest.mark.parametrize(

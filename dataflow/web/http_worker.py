@@ -4,8 +4,9 @@ Of gunicorn 27 it relies on `ThreadWorker` as a whole: on `run` calling `set_acc
 `murder_pending`, `wait_for_and_dispatch_events` and `_cap_keepalive`, and watching `nr_conns` and `worker_connections`;
 on `handle` calling `conn.sock.setblocking`, `conn.init`, `next(conn.parser)`, `handle_request` and `_keepalive_after`;
 on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`, `parser`, `init`, `initialized`, `close`), the parser's
-`mesg` and `unreader` (`buf`, `unread`, `take_buffered`), and the `reader` of a message's body (`length` of one kind,
-`parser` and `limit_trailer_section` of the other). A test asks for all of it.
+`mesg` and `unreader` (`buf`, `unread`, `take_buffered`), a message's `force_close` and `should_close`, which the head
+of an answer follows, and the `reader` of its body (`length` of one kind, `parser` and `limit_trailer_section` of the
+other). A test asks for all of it.
 """
 
 import errno
