@@ -201,7 +201,8 @@ def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Co
         limit.check()
 
     reading = replace(options.reading(config.max_row_bytes, config.max_expanded_bytes), check=check)
-    for block in read_blocks(job.format, verified(reader, job, tally), reading, tally.findings):
+    pieces = limit.received(verified(reader, job, tally))
+    for block in read_blocks(job.format, pieces, reading, tally.findings):
         verdict = verdicts.judge(block)
         tally.rows_read += len(block.names)
         if verdict.refusals:
