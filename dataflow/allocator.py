@@ -11,11 +11,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 _ARENAS: Final = "MALLOC_ARENA_MAX"
 #: The same as a tunable of glibc.
 _TUNABLES, _ARENAS_TUNABLE = "GLIBC_TUNABLES", "glibc.malloc.arena_max"
+#: How much a process grows before something is given back.
+GROWTH_BYTES: Final = 2 * 1024 * 1024
 
 
 def is_set(environ: Mapping[str, str]) -> bool:
@@ -37,15 +39,30 @@ def begin_again() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment(os.environ))
 
 
-def give_back() -> None:
-    """Return what is free to the system, after work that may have taken much. Takes a millisecond or two.
+class _Resident:
+    """What this process had when it last gave something back."""
 
-    glibc does that by itself only at the end of an arena; for other C libraries there is nothing to do.
+    least_bytes: ClassVar[int] = 0
+
+
+def give_back() -> None:
+    """Return what is free to the system, after work that may have taken much.
+
+    That takes milliseconds, and is done only when the process has grown by GROWTH_BYTES; finding out takes a hundredth.
+    glibc does it by itself only at the end of an arena; for other C libraries there is nothing to do.
     """
+    if (trim := _trim()) is None or _resident_bytes() < _Resident.least_bytes + GROWTH_BYTES:
+        return
     # An error and the frames that it went through hold one another, and what was in them.
     gc.collect(1)
-    if (trim := _trim()) is not None:
-        trim(0)
+    trim(0)
+    _Resident.least_bytes = _resident_bytes()
+
+
+def _resident_bytes() -> int:
+    """What this process has in memory. Only glibc's systems are asked, and these have /proc."""
+    with open("/proc/self/statm", "rb", buffering=0) as counts:  # noqa: PTH123 - a third of the time
+        return int(counts.read(200).split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @lru_cache
