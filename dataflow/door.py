@@ -7,8 +7,10 @@ from marshmallow import ValidationError
 
 from dataflow import verdicts
 from dataflow.errors import InvalidContacts, Issue, TooManyRejects
-from dataflow.formats.json_document import QUERY_ONLY, JsonWalker
+from dataflow.formats.json_document import JsonWalker
+from dataflow.formats.json_frame import QUERY_ONLY
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.rows import in_parts
 from dataflow.options import MAX_REJECTS_DEFAULT, OptionsSchema
 from dataflow.tally import MAX_ISSUES, Tally
 
@@ -41,7 +43,8 @@ class JsonDoor:
         """
         block = self._walker.feed(piece)
         if block and not self._too_many and not self._is_lenient():
-            self._rows.reject(verdicts.judge(block).refusals)
+            for part in in_parts(block):
+                self._rows.reject(verdicts.judge(part).refusals)
             self._limit()
         if self._too_many and self._walker.is_bare:
             raise self._too_many

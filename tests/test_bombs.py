@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -12,8 +11,9 @@ import pytest
 from dataflow.errors import ImportStopped, RowTooLarge, TakesTooLong
 from dataflow.formats import read_blocks
 from dataflow.formats.cards import MAX_CARD_LINES
+from dataflow.formats.cell_counts import MAX_CELLS
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import Malformed
+from dataflow.formats.rows import PART_ROWS, Malformed
 from dataflow.formats.runs import MAX_COLUMNS
 from dataflow.formats.time_limit import TimeLimit
 from tests import bombs
@@ -93,13 +93,19 @@ def is_read(format_name: str, content: bytes, check: Callable[[], None], limit: 
 
 @pytest.mark.parametrize(("format_name", "build"), FRUITLESS)
 def test_reading_without_a_further_row_ends_within_its_time(format_name: str, build: Callable[[], bytes]) -> None:
-    seconds = count()
-    limit = TimeLimit(clock=lambda: float(next(seconds)))
-    with pytest.raises(TakesTooLong, match=r"more than 60 s of computing without a further row") as caught:
-        is_read(format_name, build(), limit.check, limit)
+    pieces = 0
+
+    def check() -> None:
+        nonlocal pieces
+        pieces += 1
+        limit.check()
+
+    limit = TimeLimit(clock=lambda: pieces)
+    with pytest.raises(TakesTooLong, match=r"more than 60 s without a further row") as caught:
+        is_read(format_name, build(), check, limit)
     assert not caught.value.retryable
     # It is asked once a piece: however slow a piece is, no more of them are read.
-    assert next(seconds) <= 64
+    assert pieces <= 64
 
 
 def test_rows_that_keep_coming_take_as_long_as_they_take() -> None:
@@ -122,13 +128,78 @@ def test_an_import_that_is_to_stop_does_so_while_nothing_comes(format_name: str,
         is_read(format_name, build(), check)
 
 
-def test_only_what_is_computed_counts() -> None:
-    limit = TimeLimit(seconds=0.05)
-    time.sleep(0.06)
-    limit.check()
-    with pytest.raises(TakesTooLong):
-        while True:
-            limit.check()
+def test_neither_waiting_for_a_piece_nor_what_is_done_with_rows_counts() -> None:
+    now = 0.0
+
+    def arriving() -> Iterator[bytes]:
+        nonlocal now
+        for _ in range(1000):
+            now += 0.9
+            yield b""
+
+    limit = TimeLimit(clock=lambda: now)
+    for number, _ in enumerate(limit.received(arriving())):
+        now += 0.05
+        limit.check()
+        now += 0.9
+        limit.note_rows(0 if number else 1)
+
+
+def test_a_process_that_was_stopped_has_read_for_a_second_at_most() -> None:
+    now = 0.0
+    limit = TimeLimit(clock=lambda: now)
+    for _ in range(60):
+        now += 3600
+        limit.check()
+    now += 0.5
+    with pytest.raises(TakesTooLong, match="more than 60 s without a further row, at its beginning"):
+        limit.check()
+
+
+#: Rows of few bytes, each of which is refused.
+@pytest.mark.parametrize(
+    ("format_name", "content"), [("ndjson", b"{}\n" * 20_000), ("json", b"[%s{}]" % (b"{}," * 20_000))]
+)
+def test_rows_of_a_few_bytes_come_in_small_blocks_each_with_its_place(format_name: str, content: bytes) -> None:
+    blocks = read_blocks(format_name, [content], Reading(1024 * 1024), Findings())
+    row_count = 0
+    for block in blocks:
+        assert len(block.names) <= PART_ROWS
+        assert block.first_record == row_count
+        last = len(block.names) - 1
+        row_count += len(block.names)
+        assert (block.origin.row(last), block.origin.line(last)) == (
+            "{}",
+            row_count if format_name == "ndjson" else None,
+        )
+    assert row_count == 20_000 + (format_name == "json")
+
+
+@pytest.mark.parametrize(("format_name", "frame"), [("ndjson", "%s\n"), ("json", "[%s]")])
+@pytest.mark.parametrize(
+    ("value", "count_of_each"),
+    [("0", 1), ('"a,b[{\\\\"', 1), ('",\\","', 1), ("[]", 1), ("{ }", 1), ("[[],{}]", 3), ('{"a":[0]}', 3)],
+)
+def test_values_within_others_count_and_what_texts_hold_does_not(
+    format_name: str, frame: str, value: str, count_of_each: int
+) -> None:
+    # Name, e-mail and the list are three.
+    each, ones = divmod(MAX_COLUMNS - 3, count_of_each)
+    for more, is_row in ((0, True), (1, False)):
+        inner = ",".join([value] * each + ["1"] * (ones + more))
+        content = frame % f'{{"name":"Ann","email":"a@x.org","list":[{inner}]}}'
+        [block] = read_blocks(format_name, [content.encode()], Reading(1024 * 1024), Findings())
+        assert (block.names[0] == "Ann") is is_row, block.names
+
+
+def test_a_row_of_too_many_cells_to_be_split_ends_the_file() -> None:
+    wide = b"," * MAX_CELLS
+    quoted = b'name,email\n"A,\'",a@x\nB,"' + wide + b'"\n'
+    blocks = list(read_blocks("csv", [quoted], Reading(1024 * 1024), Findings()))
+    assert [name for block in blocks for name in block.names] == ["A,'", "B"]
+    for row in (wide + b"x", b'A"' + wide, b'"A",' + wide, b'"A"""' + wide):
+        with pytest.raises(RowTooLarge, match="more than 65536 cells; a table may have 16384 columns"):
+            is_read("csv", CSV + row + b"\n", lambda: None)
 
 
 @pytest.mark.parametrize(("format_name", "frame"), [("ndjson", "{}\n"), ("json", "[{}]")])
@@ -142,7 +213,7 @@ def test_names_are_looked_for_among_as_many_members_as_a_sheet_has_columns(
     if is_row:
         assert (block.names[0], block.emails[0]) == ("Ann", "ann@example.org")
     else:
-        assert block.names[0] == Malformed("A row has 16385 members, the limit is 16384")
+        assert block.names[0] == Malformed("A row has more than 16384 members, those of its members counted")
 
 
 def test_a_card_has_so_many_lines_and_pictures_do_not_count() -> None:

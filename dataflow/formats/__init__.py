@@ -14,7 +14,7 @@ from dataflow.formats import compression, delimited, json_document, ndjson, spre
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.recognition import name_of
 from dataflow.formats.rows import PIECE_BYTES as PIECE_BYTES
-from dataflow.formats.rows import Block, peeked
+from dataflow.formats.rows import Block, in_parts, peeked
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, fin
     pieces = _checked(pieces, reading)
     if format_name in ("json", "ndjson"):
         pieces = _as_utf8(head, pieces, reading, findings)
-    return FORMATS[format_name].read_blocks(pieces, reading, findings)
+    return chain.from_iterable(map(in_parts, FORMATS[format_name].read_blocks(pieces, reading, findings)))
 
 
 def _checked(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns, NoContacts, RowTooLarge
 from dataflow.formats import columns
+from dataflow.formats.cell_counts import end_of_cells
 from dataflow.formats.columns import Columns
 from dataflow.formats.reading import Reading
 from dataflow.formats.runs import MAX_COLUMNS, height, is_blank
@@ -238,7 +239,9 @@ def _records(
     """The records that are not blank; the last one is open when the lines end within a quoted cell."""
     # Swallowed by a cell that is still open, otherwise a record of its own. No delimiter is a letter or a digit.
     end = [uuid4().hex] * 2
-    reader = csv.reader(chain(lines, [delimiter.join(end)]), delimiter=delimiter, skipinitialspace=skip_initial_space)
+    # What is cut off makes no header of a row that is too wide for one.
+    narrow = (line[: end_of_cells(line, delimiter, skip_initial_space)] for line in lines)
+    reader = csv.reader(chain(narrow, [delimiter.join(end)]), delimiter=delimiter, skipinitialspace=skip_initial_space)
     line = first_line
     try:
         for cells in reader:

@@ -8,23 +8,16 @@ Rows of one shape, which is nearly all rows of nearly all files, are taken from 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from dataflow.errors import MalformedInput, RowTooLarge
+from dataflow.errors import MalformedInput
 from dataflow.formats.json_events import EventReader
+from dataflow.formats.json_frame import NESTED, Frame
 from dataflow.formats.json_rows import EventOrigin
-from dataflow.formats.members import Members
+from dataflow.formats.members import MAX_VALUES, TOO_MANY_VALUES, Members
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import Block, Malformed, cut
 from dataflow.formats.shapes import SCALARS, Event, RowShape
 
 MAX_DEPTH = 32
-#: Options that have to be known before the rows come.
-QUERY_ONLY: Final = ("mapping", "encoding", "delimiter", "skipRows")
-#: Members of the request object that mean something; a second one of these is refused, others are ignored.
-MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "onConflict", "dryRun", *QUERY_ONLY)
-#: What may stand beside the rows, as a multiple of what may stand in one: it is walked event by event, 0.7 s for
-#: every MB of small ones, and a gzip stream may hold ten thousand times its size.
-_BESIDE_ROWS: Final = 16
-_NESTED: Final = {"start_map": dict, "start_array": list}
 #: What a message calls those that stand in a wrong place.
 _NOUNS: Final = dict.fromkeys(SCALARS, "a number") | {
     "null": "null", "boolean": "true or false", "string": "a string", "start_array": "an array"
@@ -57,18 +50,14 @@ class JsonWalker:
     """Takes a document piece by piece and gives its rows as they complete."""
 
     def __init__(self, reading: Reading, findings: Findings) -> None:
-        #: those of MEMBERS that were found, without `data`; a nested value as its type
-        self.members: dict[str, object] = {}
-        self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
+        self._frame = Frame(reading.max_row_bytes)
         self._max_row_bytes = reading.max_row_bytes
         self._reader = EventReader(reading.max_row_bytes, findings)
         self._depth = 0
         self._rows_depth = 0  #: depth inside the array of rows while there, else 0
-        self._member = ""  #: the key at depth 1 of the request object whose value comes next
         self._row: dict[str, object] | Malformed | None = None  #: the row that has begun but not ended
         self._row_key = ""
-        self._row_size = 0
-        self._beside_size = 0  #: of everything that is no row
+        self._row_size = self._row_values = 0
         self._row_parts: list[list[Event]] = []  #: its events in earlier pieces
         self._row_members = Members(reading, findings)
         self._shape: RowShape | None = None
@@ -77,6 +66,16 @@ class JsonWalker:
         self._names: list[object] = []
         self._emails: list[object] = []
         self._origin = EventOrigin()
+
+    @property
+    def members(self) -> dict[str, object]:
+        """Those of MEMBERS that were found, without `data`; a nested value as its type."""
+        return self._frame.members
+
+    @property
+    def data_type(self) -> type | None:
+        """List for rows, another type for a wrong `data`, None for none."""
+        return self._frame.data_type
 
     @property
     def is_bare(self) -> bool:
@@ -150,7 +149,9 @@ class JsonWalker:
         end = self._step(events, position)
         stepped = events[position:end]
         if self._row is not None:
-            self._row_parts.append(stepped)
+            # What a row is shown by ends long before.
+            if self._row_values <= MAX_VALUES:
+                self._row_parts.append(stepped)
         elif self.row_count > row_count:
             self._origin.add_row(len(self._names) - 1, [*self._row_parts, stepped])
             self._row_parts = []
@@ -175,14 +176,14 @@ class JsonWalker:
             self._rows_depth = 0
         else:
             self._row = {} if kind == "start_map" else Malformed(f"Expected an object, found {_NOUNS[kind]}")
-            self._row_size = 0
-            if kind in _NESTED:
+            self._row_size = self._row_values = 0
+            if kind in NESTED:
                 self._descend()
             else:
                 self._end_row()
 
     def _step_in_row(self, kind: str, value: Any) -> None:
-        self._row_size += len(value if value.isascii() else value.encode()) if isinstance(value, str) else 8
+        self._row_size += (len(value if value.isascii() else value.encode()) or 1) if isinstance(value, str) else 8
         if self._row_size > self._max_row_bytes:
             raise self._reader.too_large()
         at_member = self._depth == self._rows_depth + 1 and isinstance(self._row, dict)
@@ -194,9 +195,12 @@ class JsonWalker:
             if self._depth == self._rows_depth:
                 self._end_row()
         else:
-            if at_member:
-                self._row[self._row_key] = _NESTED.get(kind, value)  # type: ignore[index]
-            if kind in _NESTED:
+            self._row_values += 1
+            if self._row_values > MAX_VALUES:
+                self._row = TOO_MANY_VALUES
+            elif at_member:
+                self._row[self._row_key] = NESTED.get(kind, value)  # type: ignore[index]
+            if kind in NESTED:
                 self._descend()
 
     def _end_row(self) -> None:
@@ -208,41 +212,24 @@ class JsonWalker:
 
     def _step_outside(self, kind: str, value: Any) -> None:
         """One event outside the rows: the document's frame, or a member that is ignored."""
-        self._beside_size += len(value) if isinstance(value, str) else 8
-        if self._beside_size > _BESIDE_ROWS * self._max_row_bytes:
-            raise RowTooLarge(
-                f"What stands beside the rows is larger than {_BESIDE_ROWS} * {self._max_row_bytes} bytes "
-                "(MAX_ROW_BYTES). Send the rows alone."
-            )
+        self._frame.add(value)
         if kind == "map_key":
             if self._depth == 1:
-                self._begin_member(value)
+                self._frame.begin_member(value)
         elif kind in ("end_map", "end_array"):
             self._depth -= 1
-        elif self._depth == 0 and kind not in _NESTED:
+        elif self._depth == 0 and kind not in NESTED:
             raise MalformedInput(
                 f"Invalid JSON format: expected an array of contacts or an object with data, found {_NOUNS[kind]}."
             )
         else:
-            if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self._member == "data")):
-                self.data_type = list
+            if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self._frame.is_at_data)):
+                self._frame.data_type = list
                 self._rows_depth = self._depth + 1
-            elif self._depth == 1 and self._member:
-                self._keep_member(_NESTED.get(kind, value))
-            if kind in _NESTED:
+            elif self._depth == 1:
+                self._frame.keep(NESTED.get(kind, value))
+            if kind in NESTED:
                 self._descend()
-
-    def _begin_member(self, name: str) -> None:
-        known = name in MEMBERS
-        if known and (name in self.members or (name == "data" and self.data_type)):
-            raise MalformedInput(f"Invalid JSON format: {name} is given twice.")
-        self._member = name if known else ""
-
-    def _keep_member(self, value: object) -> None:
-        if self._member == "data":
-            self.data_type = value if isinstance(value, type) else type(value)
-        else:
-            self.members[self._member] = value
 
     def _descend(self) -> None:
         self._depth += 1

@@ -15,6 +15,10 @@ from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.rows import ABSENT, Malformed
 from dataflow.formats.runs import MAX_COLUMNS
 
+#: Of a row, at whatever depth: each takes two hundred bytes while names are looked for.
+MAX_VALUES: Final = MAX_COLUMNS
+TOO_MANY_VALUES: Final = Malformed(f"A row has more than {MAX_VALUES} members, those of its members counted")
+
 #: Keys are the sender's: what is remembered of them is bounded by number and by size.
 _MAX_REMEMBERED, _MAX_REMEMBERED_BYTES = 1000, 1024 * 1024
 #: What a key costs beside its characters.
@@ -57,9 +61,6 @@ class Members:
                 self.of(keys)
 
     def _learn(self, keys: tuple[str, ...]) -> Columns | Malformed:
-        if len(keys) > MAX_COLUMNS:
-            # Finding names among them would take two hundred bytes for each.
-            return Malformed(f"A row has {len(keys)} members, the limit is {MAX_COLUMNS}")
         at = [position for position, key in enumerate(keys) if self._tells(key)]
         telling = tuple([keys[position] for position in at])
         self._make_room(keys + telling)

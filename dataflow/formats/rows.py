@@ -19,6 +19,8 @@ Kept = tuple[int, str | list[str], object, object]
 PIECE_BYTES = 64 * 1024
 #: Rows in a block. Lists of more than 128 KiB would be given back to the system and asked for again with every block.
 BLOCK_ROWS = 800
+#: Blocks of rows that take a few bytes each come in parts of so many: what is said of a refused row takes hundreds.
+PART_ROWS: Final = 2 * BLOCK_ROWS
 #: A block ends earlier when so much text has been read: what a cell takes in memory is many times its one comma.
 BLOCK_CHARACTERS: Final = 256 * 1024
 
@@ -66,6 +68,30 @@ class Block:
     names: Sequence[object]
     emails: Sequence[object]
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class _PartOrigin:
+    """Of rows that stand behind `rows_before` others of their block."""
+
+    whole: Origin
+    rows_before: int
+
+    def line(self, index: int) -> int | None:
+        return self.whole.line(self.rows_before + index)
+
+    def row(self, index: int) -> str | list[str]:
+        return self.whole.row(self.rows_before + index)
+
+
+def in_parts(block: Block) -> Iterator[Block]:
+    """The block in blocks of at most PART_ROWS; nearly all are small enough."""
+    if len(block.names) <= PART_ROWS:
+        yield block
+        return
+    for start in range(0, len(block.names), PART_ROWS):
+        names, emails = block.names[start : start + PART_ROWS], block.emails[start : start + PART_ROWS]
+        yield Block(block.first_record + start, names, emails, _PartOrigin(block.origin, start))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from dataflow.errors import MalformedInput
+from dataflow.errors import MalformedInput, RowTooLarge
+from dataflow.formats.cell_counts import MAX_CELLS, end_of_cells
 from dataflow.formats.dialect import Dialect, row_too_large, unclosed_quote
 from dataflow.formats.reading import Reading
 from dataflow.formats.rows import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
@@ -84,11 +85,22 @@ class Splitter:
 
     def _followed(self, lines: str) -> io.StringIO:
         """The lines of a text, which are kept for the case that a record of it has to be looked at once more."""
+        if lines.count(self._found.delimiter) >= MAX_CELLS:
+            self._check_width(lines)
         self._trail.add(lines, self._first_line + self._reader.line_num)
         self._block_characters += len(lines)
         if self._block_characters > BLOCK_CHARACTERS:
             self._block_rows = 1
         return io.StringIO(lines, newline="")
+
+    def _check_width(self, lines: str) -> None:
+        """:raises RowTooLarge: when a line would be split into more cells than are held."""
+        for line in io.StringIO(lines, newline=""):
+            if end_of_cells(line, self._found.delimiter, self._found.skip_initial_space) is not None:
+                raise RowTooLarge(
+                    f"A row has more than {MAX_CELLS} cells; a table may have {MAX_COLUMNS} columns. Is the delimiter "
+                    "that was found, or given, the right one?"
+                )
 
     def _salvaged(self, error: csv.Error) -> list[list[str]]:
         """What becomes of the record in which the reader has stopped; nothing when the beginning of a file ends there.
