@@ -75,6 +75,26 @@ def csv_bombs(rig: Rig) -> float:
 
 
 @bomb_drill
+def row_bombs(rig: Rig) -> float:
+    """16 files at once of one row of a million members or cells, or of very many rows: longest job."""
+    members = bombs.json_keys(100_000)
+    empty_texts = b'[{"name":[' + b'"",' * 1_500_000 + b'""]}]'
+    return _explode(
+        rig,
+        [
+            Bomb("JSON members", "application/json", members),
+            Bomb("JSON members for the worker", "application/octet-stream", members),
+            Bomb("JSON empty texts", "application/octet-stream", empty_texts),
+            Bomb("JSON empty rows", "application/octet-stream", b"[" + b"{}," * 300_000 + b"{}]"),
+            Bomb("NDJSON members", "application/x-ndjson", members[1:-1]),
+            Bomb("NDJSON empty rows", "application/x-ndjson", b"{}\n" * 300_000),
+            Bomb("CSV cells", "text/csv", bombs.wide_csv(1_000_000)),
+            Bomb("CSV columns", "text/csv", bombs.wide_header(1_000_000)),
+        ],
+    )
+
+
+@bomb_drill
 def shared_text_bombs(rig: Rig) -> float:
     """16 workbooks at once with 10,000,000 shared texts: longest job."""
     # Whoever reads it fast enough finds a contact.
@@ -100,7 +120,10 @@ def _explode(rig: Rig, made: Sequence[Bomb], *ends: str) -> float:
     web = start_web(rig)
     [worker] = rig.workers
     idle = f"idle {peak_mb(web):.0f} and {peak_mb(worker):.0f}"
-    refused = [problem for bomb, path in product(made, PATHS) for problem in _send(rig, web, bomb, path)]
+    refused = []
+    for bomb, path in product(made, PATHS):
+        refused += _send(rig, web, bomb, path)
+        rig.notes[-1] += f", the worker at {peak_mb(worker):.0f}"
     jobs = _ended(rig)
     web_mb, worker_mb = peak_mb(web), peak_mb(worker)
     errors = Counter(f"{job['state']} {(job['error'] or '').partition(':')[0]}" for job in jobs)
