@@ -50,7 +50,7 @@ class Members:
         if isinstance(columns, Malformed):
             return columns, columns
         values = tuple(row.values())
-        return _pick(values, columns.names), _pick(values, columns.emails)
+        return joined(values, columns.names), joined(values, columns.emails)
 
     def note(self, rows: Sequence[dict[str, object]]) -> None:
         """Look at the other members of rows that have both `name` and `email`."""
@@ -131,12 +131,6 @@ def column_of(places: tuple[Place, ...], rows: int, values_at: Callable[[int], l
     numbers = count()
     places = tuple(tuple(next(numbers) for _ in place) for place in places)
     return [joined(values, places) for values in zip(*columns, strict=True)]
-
-
-def _pick(values: Sequence[object], places: tuple[Place, ...]) -> object:
-    if len(places) == 1 and len(places[0]) == 1:
-        return values[places[0][0]]
-    return joined(values, places)
 
 
 def _is_there(keys: Sequence[str], key: str) -> bool:

@@ -22,6 +22,8 @@ _DATA, _ROW, _CELL, _VALUE, _FORMULA = (f"{MAIN}{name}" for name in ("sheetData"
 _STRINGS, _STRING, _INLINE, _TEXT, _PRONOUNCED = (f"{MAIN}{name}" for name in ("sst", "si", "is", "t", "rPh"))
 #: Elements that begin without anything to do.
 _LEAVES: Final = frozenset((_VALUE, _TEXT, _FORMULA))
+#: What the parser's names are to be: told by what they are, not letter by letter. Sixty of these are the namespace's.
+_NAMES: Final = (_DATA, _ROW, _CELL, _VALUE, _FORMULA, _STRINGS, _STRING, _INLINE, _TEXT, _PRONOUNCED, "r", "s", "t")
 _DIGITS: Final = "0123456789"
 
 
@@ -45,7 +47,7 @@ def rows(part: Part) -> Iterator[Row]:
     :raises MalformedInput: when there are more rows or columns than a sheet can have, and as `parsed`.
     """
     events = _RowEvents()
-    for _ in parsed(part, events):
+    for _ in parsed(part, events, _NAMES):
         if events.rows:
             part.end_item()
             yield from emptied(events.rows)
@@ -58,7 +60,7 @@ def strings(part: Part) -> Iterator[str]:
     :raises MalformedInput: as `parsed`.
     """
     events = _StringEvents()
-    for _ in parsed(part, events):
+    for _ in parsed(part, events, _NAMES):
         if events.strings:
             part.end_item()
             yield from emptied(events.strings)
@@ -108,32 +110,32 @@ class _RowEvents(Events):
         self._clear_texts = self.texts.clear
 
     def start(self, tag: str, attributes: Attributes) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
+        self.depth = depth = self.depth + 1
+        if depth > MAX_DEPTH:
             raise too_deep()
         self._clear_texts()
         if tag == _CELL:
             self._cell = attributes
             self._value = self._formula = None
-        elif tag not in _LEAVES:
+        elif tag != _VALUE and tag not in _LEAVES:
             self._start_other(tag, attributes)
 
     def end(self, tag: str) -> None:
         self.depth -= 1
         if tag == _VALUE:
-            self._value = "".join(self.texts)
+            texts = self.texts
+            self._value = texts[0] if len(texts) == 1 else "".join(texts)
         elif tag == _CELL:
             if self._is_in_row:
-                self._cell_count += 1
-                if self._cell_count > MAX_COLUMNS:
-                    raise MalformedInput(
-                        f"A row of the sheet has {self._cell_count} cells, the limit is {MAX_COLUMNS}."
-                    )
+                self._cell_count = count = self._cell_count + 1
+                if count > MAX_COLUMNS:
+                    raise MalformedInput(f"A row of the sheet has {count} cells, the limit is {MAX_COLUMNS}.")
                 get = self._cell.get
                 place = get("r")
-                self._column = column(place.rstrip(_DIGITS)) if place else self._column + 1
-                if self._value is not None or self._formula is not None:
-                    self._cells.append((self._column, get("t", ""), get("s", ""), self._value, self._formula))
+                self._column = at = column(place.rstrip(_DIGITS)) if place else self._column + 1
+                value, formula = self._value, self._formula
+                if value is not None or formula is not None:
+                    self._cells.append((at, get("t", ""), get("s", ""), value, formula))
         elif tag == _TEXT:
             if not self._pronounced:
                 self._joined += self.texts

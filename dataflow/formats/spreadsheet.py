@@ -32,6 +32,8 @@ MAX_WORKBOOK_BYTES: Final = 256 * 1024**2
 #: How many rows may be looked at for the header.
 MAX_HEADER_ROWS: Final = 30
 _UNSTORED: Final = Malformed("The result of a formula is not stored in the file. Open it in Excel and save it.")
+#: Rows up to this are put together to see whether a cell may have no value.
+_JOINED_CHARACTERS: Final = 4096
 #: How cells that have no value begin, and what they are taken as.
 _TAKEN_AS: Final = {f"{MARK}=": _UNSTORED, f"{MARK}#": ""}
 #: What zipfile, the XML parser and our reading were seen to raise at damaged workbooks. RuntimeError: encrypted parts.
@@ -138,15 +140,17 @@ def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:
 def _contacts(rows: Iterable[Row], width: int, found: Columns) -> Iterator[tuple[int, Kept | None]]:
     for line, cells in rows:
         is_filled = any(map(str.strip, cells))
-        if is_filled:
+        if is_filled and len(cells) < width:
             cells.extend([""] * (width - len(cells)))
         # An empty cell takes memory as well, or at least time, and a row may have 16,384.
-        yield len(cells) + sum(map(len, cells)), (line, cells, *_pair(cells, found)) if is_filled else None
+        size = len(cells) + sum(map(len, cells))
+        yield size, (line, cells, *_pair(cells, size, found)) if is_filled else None
 
 
-def _pair(cells: list[Any], found: Columns) -> tuple[object, object]:
+def _pair(cells: list[Any], size: int, found: Columns) -> tuple[object, object]:
     """The name and the e-mail of a row; neither, where a result that is not stored would count."""
-    if MARK in "".join([cell[:1] for cell in cells]):
+    # A large row is not put together once more.
+    if size > _JOINED_CHARACTERS or MARK in "".join(cells):
         cells = [_TAKEN_AS.get(cell[:2], cell) for cell in cells]
     pair = columns.joined(cells, found.names), columns.joined(cells, found.emails)
     return (_UNSTORED, _UNSTORED) if _UNSTORED in pair else pair

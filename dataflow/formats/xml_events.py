@@ -4,7 +4,7 @@ xml.etree has a tree of all that it has read: 300,000 elements inside of one ano
 there. expat itself keeps every name that it meets, and each tag until it is complete; both are limited here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 from xml.parsers.expat import ParserCreate
 
@@ -55,14 +55,14 @@ def too_deep() -> MalformedInput:
     return MalformedInput(f"Elements of the workbook are more than {MAX_DEPTH} inside of one another. {_SAVE_AGAIN}")
 
 
-def parsed(part: Part, events: Events) -> Iterator[None]:
-    """Hand a part to `events`, piece by piece; a step ends with each piece.
+def parsed(part: Part, events: Events, names: Sequence[str] = ()) -> Iterator[None]:
+    """Hand a part to `events`, piece by piece; a step ends with each piece. Names that are among `names` are these.
 
     :raises MalformedInput: at a document type, and when tags, names or depth are beyond their limits.
     :raises ExpatError: when it is no XML.
     :raises ExpandsTooFar, RowTooLarge: as `Part.read`.
     """
-    parser = ParserCreate(namespace_separator=_SEPARATOR)
+    parser = ParserCreate(namespace_separator=_SEPARATOR, intern={name: name for name in names})
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = events.start, events.end
     parser.CharacterDataHandler = events.texts.append
