@@ -12,8 +12,9 @@ from pathlib import Path
 
 #: Reads the files that it is told, as an import does, and answers each with the number of its rows or its error's code.
 PROGRAM = """
+import gc
 import sys
-from dataflow import verdicts
+from dataflow import allocator, verdicts
 from dataflow.errors import DataFlowError
 from dataflow.formats import read_blocks
 from dataflow.formats.reading import Findings, Reading
@@ -32,9 +33,14 @@ def read(kind, path):
 for line in sys.stdin:
     kind, path = line.rstrip().split(" ", 1)
     try:
-        print(read(kind, path), flush=True)
+        outcome = read(kind, path)
     except DataFlowError as error:
-        print(error.code, flush=True)
+        outcome = error.code
+    # As after each job, but whatever it has grown by: the next file begins where this one has.
+    gc.collect()
+    allocator.GROWTH_BYTES = 0
+    allocator.give_back()
+    print(outcome, flush=True)
 """
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from tests import bombs
+from tests import bomb_workbooks, bombs
 from tests.bench.memory import peak_mb
 from tests.drills import sending
 from tests.drills.drill import drill
@@ -98,17 +98,20 @@ def row_bombs(rig: Rig) -> float:
 def shared_text_bombs(rig: Rig) -> float:
     """16 workbooks at once with 10,000,000 shared texts: longest job."""
     # Whoever reads it fast enough finds a contact.
-    return _explode(rig, [Bomb("shared texts", XLSX, bombs.many_shared_strings(10_000_000))], "failed", "succeeded")
+    return _explode(
+        rig, [Bomb("shared texts", XLSX, bomb_workbooks.many_shared_strings(10_000_000))], "failed", "succeeded"
+    )
 
 
 @bomb_drill
 def xml_bombs(rig: Rig) -> float:
     """16 workbooks at once with 300,000 nested or flat elements, in each part: longest job."""
-    parts = (bombs.SHEET, bombs.BOOK, bombs.STYLES, bombs.STRINGS)
+    parts = (bomb_workbooks.SHEET, bomb_workbooks.BOOK, bomb_workbooks.STYLES, bomb_workbooks.STRINGS)
     made = {
-        f"{shape.__name__} {part}": shape(300_000, part) for shape, part in product((bombs.deep, bombs.wide), parts)
+        f"{shape.__name__} {part}": shape(300_000, part)
+        for shape, part in product((bomb_workbooks.deep, bomb_workbooks.wide), parts)
     }
-    made["deep row"] = bombs.deep_sheet(300_000)
+    made["deep row"] = bomb_workbooks.deep_sheet(300_000)
     return _explode(rig, [Bomb(name, XLSX, content) for name, content in made.items()])
 
 
