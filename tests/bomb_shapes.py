@@ -126,6 +126,8 @@ FILES: Final[dict[tuple[str, str], Callable[[], bytes]]] = {
     ("vcard", "folds without end"): lambda: card_folds(5_000_000),
     ("vcard", "properties"): lambda: card_properties(70_000),
     ("json", "members"): lambda: json_keys(100_000),
+    ("json", "empty texts"): lambda: b'[{"name":[' + b'"",' * 1_500_000 + b'""]}]',
+    ("json", "empty rows"): lambda: b"[" + b"{}," * 300_000 + b"{}]",
     ("json", "depth"): lambda: json_depth(500_000),
     ("json", "a contact over and over"): lambda: json_gzip(30 * MIB),
     ("ndjson", "members"): lambda: ndjson_keys(90_000),

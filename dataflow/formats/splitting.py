@@ -15,7 +15,7 @@ from dataflow.formats.cell_counts import MAX_CELLS, end_of_cells
 from dataflow.formats.dialect import Dialect, row_too_large, unclosed_quote
 from dataflow.formats.reading import Reading
 from dataflow.formats.rows import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
-from dataflow.formats.runs import MAX_COLUMNS, Refused, Run, height, height_of
+from dataflow.formats.runs import MAX_COLUMNS, Refused, Run, count_lines, height, height_of
 
 
 class Splitter:
@@ -83,7 +83,7 @@ class Splitter:
         if not self._reading.is_beginning or rest.endswith("\r"):
             yield from self._followed(rest)
 
-    def _followed(self, lines: str) -> io.StringIO:
+    def _followed(self, lines: str) -> Iterable[str]:
         """The lines of a text, which are kept for the case that a record of it has to be looked at once more."""
         if lines.count(self._found.delimiter) >= MAX_CELLS:
             self._check_width(lines)
@@ -91,6 +91,9 @@ class Splitter:
         self._block_characters += len(lines)
         if self._block_characters > BLOCK_CHARACTERS:
             self._block_rows = 1
+        if len(lines) > BLOCK_CHARACTERS and count_lines(lines) <= 1 and lines.endswith(("\n", "\r")):
+            # One long line, which need not be there two more times.
+            return (lines,)
         return io.StringIO(lines, newline="")
 
     def _check_width(self, lines: str) -> None:

@@ -89,6 +89,7 @@ def row_bombs(rig: Rig) -> float:
             Bomb("NDJSON members", "application/x-ndjson", members[1:-1]),
             Bomb("NDJSON empty rows", "application/x-ndjson", b"{}\n" * 300_000),
             Bomb("CSV cells", "text/csv", bombs.wide_csv(1_000_000)),
+            Bomb("CSV wide characters", "text/csv", "name,email\n\U0001f600{}\n".format("x" * 1_000_000).encode()),
             Bomb("CSV columns", "text/csv", bombs.wide_header(1_000_000)),
         ],
     )
