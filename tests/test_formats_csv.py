@@ -396,6 +396,19 @@ def test_large_rows_come_in_small_blocks(row: bytes) -> None:
     assert max(blocks) <= 6
 
 
+@pytest.mark.parametrize(("row", "most"), [(b'A,"a"b,\n', 800), (b'A,"' + b"x\n" * 30_000 + b'"x\n', 6)])
+def test_rows_with_a_quote_in_the_wrong_place_come_in_blocks_as_others_do(row: bytes, most: int) -> None:
+    count = 3 * most
+    content = b"name,email,x\n" + row * count
+    origins, rows_before = list[int | None](), 0
+    for block in read_blocks(in_pieces(content, PIECE_BYTES), Reading(LIMIT), Findings()):
+        assert len(block.names) <= most
+        assert block.first_record == rows_before
+        rows_before += len(block.names)
+        origins += map(block.origin.line, range(len(block.names)))
+    assert origins == [2 + number * row.count(b"\n") for number in range(count)]
+
+
 def row_of(kind: str, size: int) -> bytes:
     """One row of about `size` bytes, at most."""
     filler = {

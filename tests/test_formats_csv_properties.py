@@ -178,8 +178,8 @@ HOSTILE = {
 }
 
 
-#: Text of half a million lines is held a few times; measuring coverage takes some more.
-MAX_LARGE_ROWS_BYTES = 56 * MIB
+#: A row is held a few times; measuring coverage takes some more.
+MAX_LARGE_ROWS_BYTES = 28 * MIB
 #: Rows within the limit, but many of them would take much memory at once.
 LARGE_ROWS = {
     "rows of 65,000 cells": b"," * 65_000 + b"x" * 900_000 + b"\n",

@@ -52,6 +52,9 @@ class Splitter:
             except csv.Error as error:
                 # Asked on, the reader begins a record with the next line.
                 rows += self._salvaged(error)
+                if len(rows) >= self._block_rows:
+                    yield self._take()
+                    rows = self._rows
         yield self._take()
 
     def _take(self) -> Run:
