@@ -22,6 +22,21 @@ def test_what_somebody_has_set_stays() -> None:
     assert allocator.environment({"GLIBC_TUNABLES": "glibc.malloc.perturb=1"})[OURS] == "2"
 
 
+@pytest.mark.unit
+def test_memory_is_given_back_when_the_process_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    least, trims = 50 * allocator.GROWTH_BYTES, list[int]()
+    resident_bytes = iter([least, least, least + allocator.GROWTH_BYTES - 1, least + allocator.GROWTH_BYTES, least + 9])
+    monkeypatch.setattr(allocator._Resident, "least_bytes", 0)
+    monkeypatch.setattr(allocator, "_resident_bytes", lambda: next(resident_bytes))
+    monkeypatch.setattr(allocator, "_trim", lambda: trims.append)
+    allocator.give_back()
+    assert (trims, allocator._Resident.least_bytes) == ([0], least)
+    allocator.give_back()
+    assert trims == [0]
+    allocator.give_back()
+    assert (trims, allocator._Resident.least_bytes) == ([0, 0], least + 9)
+
+
 def test_a_worker_begins_again_as_the_same_process_and_stops_as_it_should(
     start_worker: Callable[..., WorkerProcess],
 ) -> None:
