@@ -35,9 +35,9 @@ class Received:
     request_id: str | None = None
 
 
-def adopt(connection: Connection, silent_seconds: float) -> Received | None:
+def claim_orphan(connection: Connection, silent_seconds: float) -> Received | None:
     """An upload for whose object nobody has waited for `silent_seconds`; it is the caller's from here on."""
-    row = connection.execute(query("adopt_completion"), {"silent_seconds": silent_seconds}).fetchone()
+    row = connection.execute(query("claim_orphaned_upload"), {"silent_seconds": silent_seconds}).fetchone()
     return Received(**row) if row else None
 
 

@@ -5,24 +5,21 @@ range and default. An empty variable counts as unset. Elsewhere the environment 
 child processes, and looked at for whether DATABASE_URL (`cli`) and PROMETHEUS_MULTIPROC_DIR (`metrics`) are set.
 """
 
-import binascii
 import hashlib
-import json
 import os
-import re
 import tempfile
-from base64 import urlsafe_b64decode
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as typed
 
 from dataflow import peers
 from dataflow.errors import ConfigError
+from dataflow.setting_kinds import MEDIA_TYPE, matching, service_key, setting, text, url, web_url, whole
 
 MIB = 1024 * 1024
 #: Of the threads of a web process, as many, but no more than a quarter, never serve bodies and rejects files.
@@ -31,83 +28,6 @@ OTHER_THREADS = 16
 MIN_SUPABASE_CHUNK_BYTES = 5 * MIB
 #: `sun_path` holds 108 bytes on Linux and 104 on macOS, the socket's own name and a NUL included.
 MAX_SOCKET_DIR_BYTES = 103 - len("/.s.PGSQL.5432")
-
-
-def setting(kind: typed.Field[Any], secret: bool = False) -> Any:
-    """A field of `Config`; a secret never shows in its repr."""
-    return field(repr=not secret, metadata={"kind": kind})
-
-
-def whole(default: int, least: int, most: int | None = None) -> typed.Field[Any]:
-    return typed.Integer(load_default=default, validate=validate.Range(least, most))
-
-
-def text(default: str = "") -> typed.Field[Any]:
-    return typed.String(load_default=default)
-
-
-def url(*schemes: str) -> typed.Field[Any]:
-    starts = tuple(f"{scheme}://" for scheme in schemes)
-
-    def check(value: str) -> None:
-        if not value.startswith(starts):
-            raise ValidationError(f"must begin with {' or '.join(starts)}.")
-
-    return typed.String(load_default="", validate=check)
-
-
-def web_url() -> typed.Field[Any]:
-    def check(value: str) -> None:
-        if not _is_web_url(value):
-            raise ValidationError("must be a URL with http:// or https:// and a host, without a user or a query.")
-
-    return typed.String(load_default="", validate=check)
-
-
-#: A name of labels (RFC 1123, and what people do), or an IPv6 address.
-_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f:.]+", re.ASCII)
-
-
-def _is_web_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.hostname or "") and (parts.port or 1)
-    except ValueError:
-        return False
-    # Paths are appended to it, and it is shown: nothing may follow the path, and nobody's password be in it.
-    return bool(usable) and value.isprintable() and not set(value) & set(" ?#@")
-
-
-#: What may stand in a Content-Type header before its parameters.
-MEDIA_TYPE = r"[\w.+-]{1,100}/[\w.+-]{1,100}"
-
-
-def matching(default: str, pattern: str, error: str) -> typed.Field[Any]:
-    return typed.String(load_default=default, validate=validate.Regexp(rf"(?:{pattern})\Z", re.ASCII, error=error))
-
-
-def service_key() -> typed.Field[Any]:
-    """Checked as far as that goes without asking: that a header can carry it, and that it is not the browser's key."""
-
-    def check(value: str) -> None:
-        if not value.isascii() or not value.isprintable() or " " in value:
-            raise ValidationError("must be one line of ASCII without spaces.")
-        claims = _claims(value)
-        if claims is not None and not claims.get("role"):
-            raise ValidationError("this token names no role, so it may not write; take the service_role key.")
-        if value.startswith("sb_publishable_") or (claims or {}).get("role") in ("anon", "authenticated"):
-            raise ValidationError("this is the key for browsers, which may not write; take the service_role key.")
-
-    return typed.String(load_default="", validate=check)
-
-
-def _claims(key: str) -> dict[str, Any] | None:
-    """What a key that is a JWT (RFC 7519) says of its bearer, unverified; None for any other."""
-    try:
-        claims = json.loads(urlsafe_b64decode(key.split(".")[1] + "=="))
-    except (IndexError, ValueError, RecursionError, binascii.Error):
-        return None
-    return claims if isinstance(claims, dict) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from typing import Any
 import psycopg
 
 from dataflow import db, heartbeat, jobs, leases, wakeups
-from dataflow.adoption import Adoption
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
@@ -27,6 +26,7 @@ from dataflow.db import Connection
 from dataflow.errors import DatabaseError, ImportStopped
 from dataflow.heartbeat import Heartbeat
 from dataflow.jobs import Job
+from dataflow.orphaned_uploads import OrphanedUploads
 from dataflow.outage import Outage
 from dataflow.recovery import Recovery
 from dataflow.slot import Slot
@@ -70,7 +70,7 @@ class Worker:
         self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
         self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
-        self._adoption = Adoption(config, storage, self._role("adopt"), self._wake)
+        self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._wake)
         self._watchdog = Watchdog(self._crew.running, config)
 
     def run(self, once: bool = False) -> int:
@@ -85,7 +85,7 @@ class Worker:
         gc.set_threshold(100_000, 50, 100)
         self._heartbeat.start()
         self._watchdog.start()
-        self._adoption.start(once)
+        self._orphaned_uploads.start(once)
         if not once:
             self._sweep.start()
         try:
@@ -136,7 +136,7 @@ class Worker:
             self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
             if self._crew.has_room() and self._crew.take(self._claim):
                 continue
-            if once and not self._crew and not self._adoption:
+            if once and not self._crew and not self._orphaned_uploads:
                 return
             self._wait([listener], self._patience_seconds())
 
@@ -190,11 +190,11 @@ class Worker:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
         logger.info("worker stopping", extra={"worker": self.name, "running": len(self._crew)})
         self._sweep.stop()
-        self._adoption.stop()
+        self._orphaned_uploads.stop()
         # Counted from the signal, as the platform does.
         since = self._stopped_at or time.monotonic()
         self._await_imports(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
-        self._adoption.release()
+        self._orphaned_uploads.release()
         reason = ImportStopped("The worker is shutting down.")
         self._crew.stop(reason)
         self._await_imports(STOPPING_SECONDS[0])
@@ -212,7 +212,7 @@ class Worker:
         An upload that has been taken over is waited for likewise.
         """
         deadline = time.monotonic() + seconds
-        while (self._crew or self._adoption) and (left := deadline - time.monotonic()) > 0:
+        while (self._crew or self._orphaned_uploads) and (left := deadline - time.monotonic()) > 0:
             if signals is not None and self._stop_signals > signals:
                 return
             self._wait([], min(left, 1.0))
@@ -222,7 +222,7 @@ class Worker:
 
     def _log_connections(self, connection: Connection) -> None:
         """Say how many connections our processes may open, and whether the server has room for them."""
-        # Besides the slots: listen, beat, recover, sweep, adopt.
+        # Besides the slots: listen, beat, recover, sweep, complete.
         web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 5
         free = db.value(connection, "max_connections")
         level = logging.WARNING if web + work > free else logging.INFO

@@ -21,7 +21,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
     "processes": [
         {"web"},
-        {"worker", "crew", "slot", "heartbeat", "outage", "recovery", "adoption", "sweep", "watchdog"},
+        {"worker", "crew", "slot", "heartbeat", "outage", "recovery", "orphaned_uploads", "sweep", "watchdog"},
         {"client"},
     ],
     "use cases": [
@@ -38,7 +38,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"embedded", "account"},
         {"allocator"},
     ],
-    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "peers", "storable"}],
+    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "peers", "setting_kinds", "storable"}],
 }
 
 #: Who may import an outside library, at all.

@@ -22,10 +22,10 @@ EVERY_SECONDS = 20.0
 SILENT_SECONDS = 60.0
 STATEMENT_SECONDS = 10.0
 #: Each has a connection to the storage, and a moment of one to the database at each beat.
-MAX_ADOPTED = 4
+MAX_HELD = 4
 
 
-class Adoption:
+class OrphanedUploads:
     """Looks at its start, then every EVERY_SECONDS; with `once` at its start alone. `wake` is called at each end."""
 
     def __init__(self, config: Config, storage: Storage, role: str, wake: Callable[[], None]) -> None:
@@ -33,7 +33,7 @@ class Adoption:
         self._storage = storage
         self._role = role
         self._wake = wake
-        self._completions = Completions(self._connect, MAX_ADOPTED)
+        self._completions = Completions(self._connect, MAX_HELD)
         self._stopping = threading.Event()
         self._is_looking = False
 
@@ -43,7 +43,7 @@ class Adoption:
 
     def start(self, once: bool) -> None:
         self._is_looking = True
-        threading.Thread(target=self._run, args=(once,), name="adoption", daemon=True).start()
+        threading.Thread(target=self._run, args=(once,), name="orphaned-uploads", daemon=True).start()
 
     def stop(self) -> None:
         """Nothing more is taken over; what was goes on until it is released."""
@@ -62,7 +62,7 @@ class Adoption:
                 logger.warning("uploads not looked at", extra={"code": error.code, "error": error.message})
             except Exception:
                 # Whatever it is, there is a next round.
-                logger.exception("adoption broke")
+                logger.exception("looking for orphaned uploads broke")
             self._is_looking = False
             self._wake()
             if once or self._stopping.wait(EVERY_SECONDS):
@@ -75,7 +75,7 @@ class Adoption:
         """
         while self._completions.has_room() and not self._stopping.is_set():
             with self._connect() as connection:
-                received = completion.adopt(connection, SILENT_SECONDS)
+                received = completion.claim_orphan(connection, SILENT_SECONDS)
             if received is None:
                 return
             logger.warning("upload taken over", extra={"job_id": str(received.id), "object": received.object_key})
