@@ -83,6 +83,14 @@ class Sweep:
             if self._config.job_retention_days:
                 self._delete_old_jobs(connection)
 
+    def fold_counts(self) -> None:
+        """Add up what ended jobs have counted; a part of each round.
+
+        :raises DatabaseError: when the database does not let it finish.
+        """
+        with db.translated(), db.connect(self._config.database_url, self._role) as connection:
+            self._fold_counts(connection)
+
     def _fold_counts(self, connection: Connection) -> None:
         are_left = True
         while are_left and not self._stopping.is_set():

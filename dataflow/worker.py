@@ -90,6 +90,9 @@ class Worker:
             self._sweep.start()
         try:
             self._serve_until_stopped(once)
+            if once:
+                # Where nothing else runs, nobody else does.
+                self._sweep.fold_counts()
         finally:
             self._shut_down()
         return 1 if once and self._crew.failed_jobs else 0

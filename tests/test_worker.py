@@ -40,6 +40,16 @@ def test_once_works_off_what_is_due_and_tells_by_its_exit_code(
     assert work_off() == 1
 
 
+@pytest.mark.one_storage
+def test_once_leaves_no_counts_to_be_added_up(web: Web, work_off: Callable[[], int], connection: db.Connection) -> None:
+    for _ in range(3):
+        web.post(data=rows(2), **CSV)
+    assert work_off() == 0
+    assert connection.execute("SELECT jobs_succeeded, rows_imported FROM job_counts").fetchall() == [
+        {"jobs_succeeded": 3, "rows_imported": 6}
+    ]
+
+
 def test_the_object_is_deleted_after_a_success_and_kept_after_a_failure(
     web: Web, work_off: Callable[[], int], storage: Storage
 ) -> None:
