@@ -10,6 +10,7 @@ from dataflow import db, jobs
 from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.crew import Crew
+from dataflow.deadlines import Deadlines
 from dataflow.slot import Slot
 from dataflow.storage import Storage
 from tests.processes import eventually
@@ -81,6 +82,8 @@ def test_a_session_that_cannot_be_set_up_is_closed(database: str, monkeypatch: p
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
+    # Its limits need a thread, and the one of this process may be there already.
+    monkeypatch.setattr(db, "_DEADLINES", Deadlines())
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError):
         db.connect(database, "dataflow/test/work")
