@@ -22,7 +22,7 @@ from tests.drills.rounds import run_round
 def main() -> int:
     given = _parser().parse_args()
     if given.list:
-        print("\n".join(f"{drill.group:<10}{drill.name:<26}{drill.fault}" for drill in CATALOGUE.values()))
+        print("\n".join(f"{drill.group:<12}{drill.name:<26}{drill.fault}" for drill in CATALOGUE.values()))
         return 0
     for name in Config.__dataclass_fields__:
         os.environ.pop(name.upper(), None)

@@ -35,7 +35,7 @@ PATHS = (
 )
 
 
-@drill(rounds=1, quick_rounds=0)
+@drill(rounds=1, quick_rounds=0, group="siege")
 def million_jobs(rig: Rig) -> None:
     """A million ended and 200,000 queued jobs, 20 callers of long lists."""
     fill(rig.connection, ENDED, QUEUED)
