@@ -22,7 +22,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from dataflow.db import Connection, limited, query, value
+from dataflow.db import Connection, limited, query
 from dataflow.errors import JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 from dataflow.storable import storable_json
 from dataflow.tally import Tally
@@ -31,8 +31,6 @@ FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
 #: Waits before another attempt: the first, doubled for each failure up to the last, half to one and a half of it.
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0
-#: Counts that one statement folds: a fifth of a second.
-FOLDED_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +243,3 @@ def page(
     """At most `limit` jobs, newest first, older than `cursor`; without their issues."""
     values = {"limit": limit, "state": state, "source": source, "cursor": cursor}
     return connection.execute(query("list_jobs"), values).fetchall()
-
-
-def totals(connection: Connection) -> dict[str, Any]:
-    """What the metrics publish: jobs_by_state, the rows_... of jobs that have ended, queue_oldest_seconds."""
-    connection.execute(query("prefer_indexes"))
-    return connection.execute(query("job_totals")).fetchone() or {}
-
-
-def fold_counts(connection: Connection) -> bool:
-    """Put one row in the place of many that `totals` adds up; whether there may be more to fold."""
-    return bool(value(connection, "fold_counts", limit=FOLDED_ROWS) == FOLDED_ROWS)

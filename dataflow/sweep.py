@@ -9,7 +9,7 @@ import random
 import threading
 from collections.abc import Iterator
 
-from dataflow import db, jobs, retention
+from dataflow import db, job_counts, retention
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError
@@ -95,7 +95,7 @@ class Sweep:
         are_left = True
         while are_left and not self._stopping.is_set():
             with db.limited(connection, STATEMENT_SECONDS):
-                are_left = jobs.fold_counts(connection)
+                are_left = job_counts.fold(connection)
 
     def _leftovers(self, connection: Connection) -> Iterator[Leftover]:
         last: Leftover | None = None

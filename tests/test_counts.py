@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataflow import db, jobs
+from dataflow import db, job_counts, jobs
 from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.ids import uuid7
@@ -136,7 +136,7 @@ def test_every_row_of_a_file_is_accounted_for_once(
         job["rows_read"],
         *(counts[name] for name in ("imported", "updated", "skipped", "rejected")),
     )
-    totals = jobs.totals(connection)
+    totals = job_counts.totals(connection)
     assert {name: totals[f"rows_{name}"] for name in (*COUNTS, "read")} == {**counts, "read": job["rows_read"]}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dataflow import db, jobs
+from dataflow import db, job_counts, jobs
 from dataflow.ids import uuid7
 from dataflow.tally import Tally
 from tests.processes import eventually
@@ -97,7 +97,7 @@ class Hand:
         jobs.claim(connection, "w")
 
     def _fold(self, connection: db.Connection) -> None:
-        jobs.fold_counts(connection)
+        job_counts.fold(connection)
 
 
 def counted_states(connection: db.Connection) -> dict[str, int]:
@@ -106,7 +106,7 @@ def counted_states(connection: db.Connection) -> dict[str, int]:
 
 
 def published(connection: db.Connection) -> dict[str, int]:
-    totals = jobs.totals(connection)
+    totals = job_counts.totals(connection)
     return {name: totals[name] for name in COUNTS}
 
 
@@ -132,11 +132,11 @@ def test_whatever_sessions_do_at_the_same_time_the_totals_are_what_counting_give
         for each in working:
             each.result()
     assert all(count > 0 for name, count in latest.items() if name not in ("rows_updated", "rows_skipped")), latest
-    assert jobs.totals(connection)["jobs_by_state"] == counted_states(connection)
+    assert job_counts.totals(connection)["jobs_by_state"] == counted_states(connection)
     assert published(connection) == {name: sum(hand.published[name] for hand in hands) for name in COUNTS}
-    assert not jobs.fold_counts(connection)
+    assert not job_counts.fold(connection)
     assert rows_of_counts(connection) == 1
-    assert jobs.totals(connection)["jobs_by_state"] == counted_states(connection)
+    assert job_counts.totals(connection)["jobs_by_state"] == counted_states(connection)
     assert published(connection) == {name: sum(hand.published[name] for hand in hands) for name in COUNTS}
 
 
@@ -159,33 +159,33 @@ def test_jobs_that_end_at_the_same_time_do_not_wait_for_each_other_nor_for_a_fol
     with db.connect(database, "other") as other, other.transaction():
         set_state(other, first, "cancelled")
         set_state(connection, second, "cancelled")
-        jobs.fold_counts(connection)
-        assert jobs.totals(connection)["jobs_by_state"]["cancelled"] == 1
-    assert jobs.totals(connection)["jobs_by_state"]["cancelled"] == 2
+        job_counts.fold(connection)
+        assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 1
+    assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 2
 
 
 def test_two_folds_at_once_count_nothing_twice_and_the_second_does_not_wait(
     database: str, connection: db.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.jobs.FOLDED_ROWS", 4)
+    monkeypatch.setattr("dataflow.job_counts.FOLDED_ROWS", 4)
     for _ in range(10):
         set_state(connection, upload(connection), "cancelled")
     connection.execute("SET lock_timeout = '2s'")
     with db.connect(database, "other") as other, other.transaction():
-        assert jobs.fold_counts(other)
-        assert not jobs.fold_counts(connection)
-        assert jobs.totals(connection)["jobs_by_state"]["cancelled"] == 10
-    eventually(lambda: not jobs.fold_counts(connection))
+        assert job_counts.fold(other)
+        assert not job_counts.fold(connection)
+        assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 10
+    eventually(lambda: not job_counts.fold(connection))
     assert rows_of_counts(connection) < 4
-    assert jobs.totals(connection)["jobs_by_state"]["cancelled"] == 10
+    assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 10
 
 
 def test_a_truncate_that_is_rolled_back_has_not_happened(connection: db.Connection) -> None:
     set_state(connection, enqueue(connection), "cancelled")
     with connection.transaction(force_rollback=True):
         connection.execute("TRUNCATE jobs")
-        assert jobs.totals(connection)["jobs_by_state"]["cancelled"] == 0
-    assert jobs.totals(connection)["jobs_by_state"]["cancelled"] == 1
+        assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 0
+    assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 1
 
 
 def test_jobs_from_before_the_counts_are_counted_once(empty_database: str) -> None:
@@ -200,6 +200,6 @@ def test_jobs_from_before_the_counts_are_counted_once(empty_database: str) -> No
             connection.execute(_INSERT, {"id": uuid7(), "state": state})
         connection.execute("UPDATE job_totals SET rows_read = 100, rows_imported = 60, rows_rejected = 40")
         db.migrate(empty_database)
-        assert jobs.totals(connection)["jobs_by_state"] == counted_states(connection)
+        assert job_counts.totals(connection)["jobs_by_state"] == counted_states(connection)
         expected = dict.fromkeys(COUNTS, 0) | {"rows_read": 107, "rows_imported": 65, "rows_rejected": 42}
         assert published(connection) == expected

@@ -28,7 +28,11 @@ LAYERS: dict[str, list[set[str]]] = {
         {"intake", "receipt", "arrival", "door", "preview", "completion"},
         {"importer", "reverter", "received", "attempt"},
     ],
-    "domain": [{"jobs", "reverts", "tally", "leases", "retention", "wakeups"}, {"rejects", "rejects_file"}, {"merge"}],
+    "domain": [
+        {"jobs", "job_counts", "reverts", "tally", "leases", "retention", "wakeups"},
+        {"rejects", "rejects_file"},
+        {"merge"},
+    ],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [
         {"storage"},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dataflow import db, jobs
+from dataflow import db, job_counts, jobs
 from dataflow.ids import uuid7
 from tests.conftest import on_server, url_of
 from tests.many_jobs import fill
@@ -55,7 +55,7 @@ def plan_of(connection: db.Connection, statement: bytes, values: dict[str, Any])
 def test_the_queue_is_counted_by_index_before_autovacuum_has_been_there(old_database: db.Connection) -> None:
     with old_database.transaction(force_rollback=True):
         old_database.execute("UPDATE jobs SET bytes_done = 0 WHERE state = 'queued'")
-        jobs.totals(old_database)
+        job_counts.totals(old_database)
         plan = plan_of(old_database, db.query("job_totals"), {})
     assert "Seq Scan on jobs " not in plan, plan
 

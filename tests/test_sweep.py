@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg.types.json import Jsonb
 
-from dataflow import db, jobs, retention
+from dataflow import db, job_counts, jobs, retention
 from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.errors import JobNotFound, JobUnfinished, ObjectForgotten, UploadTaken
@@ -504,7 +504,7 @@ def published(connection: db.Connection) -> dict[str, float]:
     registry = CollectorRegistry()
     connected: Future[None] = Future()
     totals: Future[dict[str, Any]] = Future()
-    totals.set_result(jobs.totals(connection))
+    totals.set_result(job_counts.totals(connection))
     registry.register(JobsCollector(lambda: connected, lambda: totals, 0.0))
     samples = [sample for family in registry.collect() for sample in family.samples]
     counters = [sample for sample in samples if sample.name.endswith("_total")]
@@ -659,7 +659,7 @@ def test_deleting_at_the_same_moment_waits_for_nobody_and_no_published_counter_f
         assert published(connection) == published(other) == before
     assert published(connection) == before
     assert count(connection) == 0
-    assert jobs.totals(connection)["jobs_by_state"]["succeeded"] == 0
+    assert job_counts.totals(connection)["jobs_by_state"]["succeeded"] == 0
 
 
 # The thread.

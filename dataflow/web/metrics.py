@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 
-from dataflow import db, jobs
+from dataflow import db, job_counts
 from dataflow.db import borrowed
 from dataflow.metrics import JobsCollector, published_registry
 from dataflow.web import Services
@@ -27,7 +27,7 @@ def register(app: Flask, own: CollectorRegistry) -> None:
 
     def totals() -> dict[str, Any]:
         with borrowed(shared.pool) as connection:
-            return jobs.totals(connection)
+            return job_counts.totals(connection)
 
     def connect() -> None:
         # One of its own: neither an exhausted pool nor a slow statement is a database that is down.

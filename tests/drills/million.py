@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
 
-from dataflow import db, jobs
+from dataflow import db, job_counts, jobs
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
 from tests.many_jobs import fill
@@ -39,10 +39,10 @@ PATHS = (
 def million_jobs(rig: Rig) -> None:
     """A million ended and 200,000 queued jobs, 20 callers of long lists."""
     fill(rig.connection, ENDED, QUEUED)
-    while jobs.fold_counts(rig.connection):
+    while job_counts.fold(rig.connection):
         continue
     rig.connection.execute("VACUUM job_counts")
-    assert jobs.totals(rig.connection)["jobs_by_state"]["succeeded"] == ENDED * 16 // 20
+    assert job_counts.totals(rig.connection)["jobs_by_state"]["succeeded"] == ENDED * 16 // 20
     status = db.query("newest_jobs").decode().replace(":limit", "20")
     for name, statement in (("job_status LIMIT 4", "SELECT * FROM job_status LIMIT 4"), ("dataflow jobs", status)):
         _judge(name, lambda statement=statement: rig.connection.execute(statement.encode()).fetchall())
