@@ -54,13 +54,14 @@ class Connections:
     def _expect_request(self, connection: Connection, sent_already: bytes, phase: Phase) -> None:
         """The next one has often come already; then the poller need not be asked."""
         connection.sock.setblocking(False)
+        sent_already = connection.behind_body(sent_already)
         if not sent_already:
             with suppress(OSError):  # nothing is here; or its client has gone, which is seen when it is looked at again
-                sent_already = connection.sock.recv(_READ_BYTES)
+                sent_already = connection.behind_body(connection.sock.recv(_READ_BYTES))
         if sent_already and connection.head.feed(sent_already):
             self._on_head(connection)
         else:
-            self._wait(connection, Phase.HEAD if sent_already else phase, self._read_head)
+            self._wait(connection, Phase.HEAD if connection.is_amid_request else phase, self._read_head)
 
     def finish_answer(self, connection: Connection) -> None:
         """Have the client take what is left of its answer; then wait for its next request, or close."""
@@ -160,13 +161,15 @@ class Connections:
         self._on_end()
 
     def _read_head(self, connection: Connection, _: Any) -> None:
-        piece = self._receive(connection, _READ_BYTES)
+        received = self._receive(connection, _READ_BYTES)
+        piece = connection.behind_body(received)
         if piece and connection.head.feed(piece):
             self._leave(connection)
             self._on_head(connection)
-        elif piece:
-            if connection.phase is not Phase.HEAD:
-                self._enter(connection, Phase.HEAD)
+        elif received:
+            phase = Phase.HEAD if connection.is_amid_request else Phase.KEPT
+            if connection.phase is not phase:
+                self._enter(connection, phase)
             self._hold(connection, len(connection.head.received))
 
     def _send_rest(self, connection: Connection, _: Any) -> None:

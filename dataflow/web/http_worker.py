@@ -157,13 +157,13 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self._threads.start(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
-        """In a thread: as gunicorn, but who has not sent the body that it declared is told that this is the end."""
+        """In a thread: as gunicorn, but whose body is long and has not come is told that this is the end."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = MAX_TRAILER_BYTES
         should_close = req.should_close
 
         def should_close_now() -> bool:
-            if not should_close() and not conn.has_body_end(req.body):
+            if not should_close() and not conn.can_skip(req.body):
                 req.force_close()
             return bool(should_close())
 
@@ -172,7 +172,11 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """Whether the connection can be used again: nothing is waited for to find that out."""
-        return keepalive and conn.has_body_end(conn.parser.mesg.body) and super()._keepalive_after(conn, keepalive)
+        body = conn.parser.mesg.body
+        if not keepalive or not conn.can_skip(body):
+            return False
+        conn.skip(body)
+        return bool(super()._keepalive_after(conn, keepalive))
 
     def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
         self._threads.end(conn)

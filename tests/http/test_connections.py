@@ -271,11 +271,15 @@ def test_a_body_that_nobody_reads_is_not_waited_for(declared: bytes, web: Web, l
     check_health(web)
 
 
-def test_a_connection_is_kept_behind_a_body_that_nobody_reads_when_it_is_here(web: Web, line: Open) -> None:
+def test_a_connection_is_kept_behind_a_short_body_that_nobody_reads(web: Web, line: Open) -> None:
     found = line(web, UNREAD + b"Content-Length: 5\r\n\r\nhello")
     assert (found.answer("POST").status, found.socket.send(WHOLE), found.answer().status) == (404, len(WHOLE), 200)
-    without = line(web, UNREAD + b"Content-Length: 5\r\n\r\nhell")
-    assert without.answer("POST").headers["Connection"] == "close"
+    half = line(web, UNREAD + b"Content-Length: 5\r\n\r\nhell")
+    assert half.answer("POST").headers["Connection"] == "keep-alive"
+    # The rest, when it comes, is no request.
+    assert (half.socket.send(b"o" + WHOLE), half.answer().status) == (1 + len(WHOLE), 200)
+    long = line(web, UNREAD + b"Content-Length: 17000\r\n\r\nhell")
+    assert long.answer("POST").headers["Connection"] == "close"
 
 
 #: As gunicorn answers them, and at once.
