@@ -47,7 +47,7 @@ lint: $(FOR_TEST) ## check style and types
 bench: $(FOR_TEST) ## measure 1,000,000 contacts in each format beside psql's \copy
 	@$(BIN)/python -m tests.bench
 
-drills: $(FOR_TEST) ## break processes, networks and servers for real, besiege web, and count rows: 45 minutes
+drills: $(FOR_TEST) ## break processes, networks and servers for real, besiege web, and count rows: an hour
 	@$(BIN)/python -m tests.drills
 
 clean: ## remove build output, caches and the embedded database
