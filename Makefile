@@ -19,16 +19,18 @@ demo: $(FOR_RUN) ## import 5,003 sample contacts into an embedded Postgres, then
 run: $(FOR_RUN) ## start the service on PORT (3000) and restart it when the code changes
 	@$(BIN)/dataflow run --reload
 
-# In three parts at a time: those without a database compute, the others mostly wait, and two cores are enough for all.
+# In four parts at a time: those without a database compute, the others mostly wait, and two cores are enough for all.
+HTTP_TESTS := tests/http tests/double
+PROCESS_TESTS := tests/test_cli.py tests/test_completion.py tests/test_drills.py
 test: $(FOR_TEST) ## run every test
 	@nice -n 19 $(BIN)/python -m pytest -m unit > $(VENV)/unit.log 2>&1 & unit=$$!; \
-	$(BIN)/python -m pytest -m 'not unit' tests/http tests/double > $(VENV)/http.log 2>&1 & http=$$!; \
-	trap 'kill $$unit $$http' INT TERM; \
-	$(BIN)/python -m pytest -m 'not unit' --ignore=tests/http --ignore=tests/double; others_failed=$$?; \
-	wait $$http; http_failed=$$?; \
-	wait $$unit; unit_failed=$$?; \
-	cat $(VENV)/http.log $(VENV)/unit.log; \
-	exit $$((others_failed || http_failed || unit_failed))
+	$(BIN)/python -m pytest -m 'not unit' $(HTTP_TESTS) > $(VENV)/http.log 2>&1 & http=$$!; \
+	$(BIN)/python -m pytest -m 'not unit' $(PROCESS_TESTS) > $(VENV)/processes.log 2>&1 & processes=$$!; \
+	trap 'kill $$unit $$http $$processes' INT TERM; \
+	$(BIN)/python -m pytest -m 'not unit' $(addprefix --ignore=,$(HTTP_TESTS) $(PROCESS_TESTS)); failed=$$?; \
+	for part in $$processes $$http $$unit; do wait $$part || failed=$$?; done; \
+	cat $(VENV)/processes.log $(VENV)/http.log $(VENV)/unit.log; \
+	exit $$failed
 
 test-unit: $(FOR_TEST) ## run the tests that need no database
 	@$(BIN)/python -m pytest -m unit

@@ -520,7 +520,7 @@ def test_a_demo_works_beside_a_running_one_and_after_one_that_was_killed(tmp_pat
 def test_a_demo_that_fails_shows_the_log_and_stops_everything(tmp_path: Path) -> None:
     in_the_way = tmp_path / "python"
     in_the_way.mkdir()
-    (in_the_way / "ijson.py").write_text("raise ImportError('broken on purpose')")
+    (in_the_way / "prometheus_flask_exporter.py").write_text("raise ImportError('broken on purpose')")
     done = dataflow("demo", DATA_DIR=tmp_path / "state", PYTHONPATH=in_the_way)
     assert done.returncode == 1
     assert re.search(r"^The end of the log:\n(  .*\n)*  .*broken on purpose", done.stderr, re.MULTILINE)
