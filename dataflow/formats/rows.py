@@ -125,6 +125,8 @@ def batched(
         batch.append(item)
         size += size_of(item)
         if len(batch) == max_items or size >= max_size:
+            # An item may have megabytes, and whoever takes the batch be done with it before the next one comes.
+            del item
             yield batch
             batch, size = [], 0
     if batch:

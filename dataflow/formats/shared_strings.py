@@ -57,10 +57,13 @@ class SharedStrings:
         self._firsts.append(self._count)
         self._offsets.append(self._file.seek(0, SEEK_END))
         self._count += len(chunk)
+        # One copy at a time, here and in _load: a single text may have four megabytes.
         written = json.dumps(chunk)
-        # Whoever has made the list may hold it, and a single text may have four megabytes.
+        # Whoever has made the list may hold it.
         chunk.clear()
-        self._file.write(written.encode())
+        written_bytes = written.encode()
+        del written
+        self._file.write(written_bytes)
         self._file.write(b"\n")
 
     def _chunk(self, position: int) -> list[str]:
@@ -70,5 +73,5 @@ class SharedStrings:
 
     def _load(self, position: int) -> list[str]:
         self._file.seek(self._offsets[position])
-        chunk: list[str] = json.loads(self._file.readline())
+        chunk: list[str] = json.loads(self._file.readline().decode())
         return chunk

@@ -87,6 +87,8 @@ class _StringEvents(Events):
                 self._joined += self.texts
         elif tag == _STRING:
             self.strings.append("".join(self._joined))
+            self._joined.clear()
+            self.texts.clear()
         elif tag == _PRONOUNCED:
             self._pronounced -= 1
         elif tag == _STRINGS:
