@@ -21,15 +21,16 @@ run: $(FOR_RUN) ## start the service on PORT (3000) and restart it when the code
 
 # In four parts at a time: those without a database compute, the others mostly wait, and two cores are enough for all.
 HTTP_TESTS := tests/http tests/double
-PROCESS_TESTS := tests/test_cli.py tests/test_completion.py tests/test_drills.py
+WAITING_TESTS := tests/test_cli.py tests/test_completion.py tests/test_drills.py \
+	tests/http/test_connections.py tests/http/test_siege.py tests/http/test_slow_clients.py
 test: $(FOR_TEST) ## run every test
 	@nice -n 19 $(BIN)/python -m pytest -m unit > $(VENV)/unit.log 2>&1 & unit=$$!; \
-	$(BIN)/python -m pytest -m 'not unit' $(HTTP_TESTS) > $(VENV)/http.log 2>&1 & http=$$!; \
-	$(BIN)/python -m pytest -m 'not unit' $(PROCESS_TESTS) > $(VENV)/processes.log 2>&1 & processes=$$!; \
-	trap 'kill $$unit $$http $$processes' INT TERM; \
-	$(BIN)/python -m pytest -m 'not unit' $(addprefix --ignore=,$(HTTP_TESTS) $(PROCESS_TESTS)); failed=$$?; \
-	for part in $$processes $$http $$unit; do wait $$part || failed=$$?; done; \
-	cat $(VENV)/processes.log $(VENV)/http.log $(VENV)/unit.log; \
+	$(BIN)/python -m pytest -m 'not unit' $(HTTP_TESTS) $(addprefix --ignore=,$(WAITING_TESTS)) > $(VENV)/http.log 2>&1 & http=$$!; \
+	$(BIN)/python -m pytest -m 'not unit' $(WAITING_TESTS) > $(VENV)/waiting.log 2>&1 & waiting=$$!; \
+	trap 'kill $$unit $$http $$waiting' INT TERM; \
+	$(BIN)/python -m pytest -m 'not unit' $(addprefix --ignore=,$(HTTP_TESTS) $(WAITING_TESTS)); failed=$$?; \
+	for part in $$waiting $$http $$unit; do wait $$part || failed=$$?; done; \
+	cat $(VENV)/waiting.log $(VENV)/http.log $(VENV)/unit.log; \
 	exit $$failed
 
 test-unit: $(FOR_TEST) ## run the tests that need no database
