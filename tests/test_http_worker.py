@@ -222,10 +222,9 @@ def test_what_a_client_does_not_take_is_kept_without_waiting_and_sent_in_order(
     ours, theirs = pair
     ours.setblocking(True)
     pieces = [bytes([number]) * 300_000 for number in range(10)]
-    began = time.monotonic()
     for piece in pieces:
-        ours.sendall(piece)
-    assert time.monotonic() - began < 0.4
+        ours.sendall(piece)  # would raise after half a second of waiting
+    assert ours.unsent_bytes > 0
     taken = bytearray()
     while len(taken) < 3_000_000:
         taken += theirs.recv(1 << 20)
