@@ -618,6 +618,12 @@ def test_shared_strings_are_found_again_in_any_order() -> None:
             strings[number]
 
 
+@pytest.mark.parametrize("texts", [[""], ["", ""], ["\n", "a\r\n"], ["\x1f"], ["x" * 300_000, "", "\U0001f600"]])
+def test_shared_strings_that_are_empty_or_have_line_ends_stay_as_they_are(texts: list[str]) -> None:
+    strings = SharedStrings(texts, io.BytesIO(), 10**9)
+    assert [strings[number] for number in range(len(texts))] == texts
+
+
 def test_shared_strings_take_no_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
