@@ -20,7 +20,9 @@ Case = dict[str, Any]
 Rows = list[list[Any]]
 
 DATA: Final = Path(__file__).parent / "data"
-CASES: Final[list[Case]] = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
+CASES: Final[list[Case]] = [
+    case for table in sorted(DATA.glob("*.json")) for case in json.loads(table.read_text(encoding="utf-8"))
+]
 MIB: Final = 1024 * 1024
 MAX_ROW_BYTES, MAX_EXPANDED_BYTES = MIB, 8 * MIB
 #: Too large to be kept beside the others.
