@@ -30,27 +30,45 @@ class Format:
 FORMATS = {
     known.name: known
     for known in (
-        Format("json", ("application/json", "text/json"), (".json",), json_document.read_blocks),
+        Format(
+            "json",
+            ("application/json", "text/json", "application/x-json", "text/x-json"),
+            (".json",),
+            json_document.read_blocks,
+        ),
         Format(
             "ndjson",
-            ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
+            (
+                *("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
+                *("application/jsonlines", "application/x-jsonl", "text/x-ndjson", "text/ndjson", "text/jsonl"),
+            ),
             (".ndjson", ".jsonl"),
             ndjson.read_blocks,
         ),
         Format(
             "csv",
-            ("text/csv", "text/x-csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values"),
+            (
+                *("text/csv", "text/x-csv", "application/csv", "application/x-csv", "text/comma-separated-values"),
+                *("text/x-comma-separated-values", "text/tab-separated-values", "text/tsv", "text/x-tsv"),
+            ),
             (".csv", ".tsv"),
             delimited.read_blocks,
         ),
-        Format("vcard", ("text/vcard", "text/x-vcard", "text/directory"), (".vcf", ".vcard"), vcard.read_blocks),
+        Format(
+            "vcard",
+            ("text/vcard", "text/x-vcard", "text/directory", "application/vcard", "application/x-vcard"),
+            (".vcf", ".vcard"),
+            vcard.read_blocks,
+        ),
         Format(
             "xlsx",
             (
                 "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
                 "application/vnd.ms-excel.sheet.macroenabled.12",
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.template",
+                "application/vnd.ms-excel.template.macroenabled.12",
             ),
-            (".xlsx", ".xlsm"),
+            (".xlsx", ".xlsm", ".xltx", ".xltm"),
             spreadsheet.read_blocks,
         ),
     )
