@@ -17,8 +17,8 @@ from dataflow.door import JsonDoor
 from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MissingColumns, NoContacts
 from dataflow.formats import Transcoder, compression, json_encoding, read_blocks, recognise
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.recognition import LOOK_BYTES
 from dataflow.formats.rows import Block, cut, peeked
-from dataflow.receipt import LOOK_BYTES
 from dataflow.rejects import MAX_VALUE_CHARACTERS
 from dataflow.storable import storable
 

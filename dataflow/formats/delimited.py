@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from dataflow.errors import MalformedInput, MissingColumns
-from dataflow.formats import columns, dialect
+from dataflow.formats import columns, dialect, no_table
 from dataflow.formats.dialect import Dialect
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import PIECE_BYTES, Block, cut, peeked
@@ -35,8 +35,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     """
     beginning, pieces = peeked(pieces, _OUR_HEADER_BYTES)
     reading = _as_ours(beginning, reading)
-    texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
-    head, first_line, found = _settle(texts, reading)
+    with no_table.told(beginning, reading):
+        texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
+        head, first_line, found = _settle(texts, reading)
     if found is None:
         return
     _note(found, findings)
@@ -61,15 +62,16 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
     """
     is_whole = not reading.is_beginning
     reading, encoding = _as_ours(head, reading), None
-    try:
-        encoding = detect(head, reading.encoding, is_whole, reading.charset)
-        line, text = _without_blank_lines("".join(decoded([head], encoding)))
-        return dialect.find(text, reading, is_whole, first_line=line + 1)
-    except (MalformedInput, MissingColumns):
-        # More of the content may show another encoding, and in that a column which `mapping` names.
-        if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
-            raise
-        return None
+    with no_table.told(head, reading):
+        try:
+            encoding = detect(head, reading.encoding, is_whole, reading.charset)
+            line, text = _without_blank_lines("".join(decoded([head], encoding)))
+            return dialect.find(text, reading, is_whole, first_line=line + 1)
+        except (MalformedInput, MissingColumns):
+            # More of the content may show another encoding, and in that a column which `mapping` names.
+            if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
+                raise
+            return None
 
 
 def _as_ours(head: bytes, reading: Reading) -> Reading:

@@ -7,10 +7,15 @@ the first line of NDJSON, and what begins like JSON and goes on like none may be
 import json
 import re
 
-from dataflow.errors import UnsupportedMediaType
-from dataflow.formats.text import Encoding, marked
+from dataflow.errors import MalformedInput, RowTooLarge, UnsupportedMediaType
+from dataflow.formats import foreign
+from dataflow.formats.json_events import EventReader
+from dataflow.formats.reading import Findings
+from dataflow.formats.text import as_utf8
 
-_ZIP, _OLE2, _PDF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"%PDF-"
+#: How much of a content is looked at.
+LOOK_BYTES = 64 * 1024
+_ZIP = b"PK\x03\x04"
 #: How JSON begins, also when it is cut: tools of SQL write headers as [Name],[first name],[1st phone].
 _JSON = re.compile(
     rb"""(?:\[\s*)+ (?: ["{\]] | \Z | (?: null | true | false | -?\d[\d.eE+-]* ) \s* (?: [,\]] | \Z )
@@ -31,12 +36,14 @@ def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
 
     :raises UnsupportedMediaType: for content that is binary.
     """
-    _refuse_documents(head)
     if head.startswith(_ZIP):
         return "xlsx"
-    text = _as_utf8(head, encoding).lstrip(b" \t\r\n")
-    if (text.startswith(b"{") and _is_line_of_its_own(text, declared)) or (
-        declared == "ndjson" and _has_lines_of_json(text)
+    text = as_utf8(head, encoding).lstrip(b" \t\r\n")
+    foreign.refuse_certain(head, text)
+    is_document = text.startswith(b"{") and _goes_over_lines(text, is_cut=len(head) >= LOOK_BYTES)
+    if not is_document and (
+        (text.startswith(b"{") and _is_line_of_its_own(text, declared))
+        or (declared == "ndjson" and _has_lines_of_json(text))
     ):
         return "ndjson"
     if _JSON.match(text):
@@ -51,17 +58,8 @@ def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
     return "csv"
 
 
-def _refuse_documents(head: bytes) -> None:
-    if head.startswith(_OLE2):
-        raise UnsupportedMediaType(
-            "This is an old Excel file (.xls), or one with a password. Save it as .xlsx without one, or as CSV."
-        )
-    if head.startswith(_PDF):
-        raise UnsupportedMediaType("This is a PDF. Save the contacts as .xlsx or CSV.")
-
-
 def _binary(head: bytes) -> UnsupportedMediaType:
-    formats = "Send JSON, NDJSON, CSV, vCard or XLSX"
+    formats = foreign.SEND
     nuls = {"utf-16-be": head[::2].count(0), "utf-16-le": head[1::2].count(0)}
     likely = max(nuls, key=lambda name: nuls[name])
     # Those of UTF-16 stand at every other byte, but for a few characters such as U+4E00.
@@ -73,11 +71,25 @@ def _binary(head: bytes) -> UnsupportedMediaType:
     return UnsupportedMediaType(f"The content is binary. {formats}.")
 
 
-def _as_utf8(head: bytes, encoding: str | None) -> bytes:
-    """The beginning as far as it can be read, good enough to look at."""
-    found = marked(head) or Encoding(encoding or "utf-8")
-    text = head.removeprefix(found.mark)
-    return text if found.name == "utf-8" else text.decode(found.name, errors="replace").encode(errors="replace")
+def _goes_over_lines(text: bytes, is_cut: bool) -> bool:
+    """Whether `text`, as far as it is here, is one value of which a first line is only a part, so no line of NDJSON.
+
+    What is not complete counts only where more `is_cut` off: else it may be bad lines of NDJSON.
+    """
+    line, _, others = text.decode(errors="replace").encode().partition(b"\n")
+    if not others.strip():
+        return False
+    reader, depth = EventReader(len(text) + 1, Findings()), 0
+    try:
+        for part in (line, others):
+            for events in reader.feed(part):
+                for kind, _ in events:
+                    depth += kind.startswith("start_") - kind.startswith("end_")
+                    if not depth:
+                        return part is others
+    except (MalformedInput, RowTooLarge):
+        return False
+    return is_cut
 
 
 def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:
