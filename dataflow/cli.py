@@ -72,7 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     upload.add_argument("--dry-run", action="store_true", help="the same job and report, without a contact")
     upload.add_argument(
-        "--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="any other, such as mapping"
+        "--option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="any other, such as mapping or sheet",
     )
     jobs = command("jobs", _jobs, "the newest jobs, as a table")
     jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")

@@ -9,7 +9,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
     |                     UploadStalled, UploadDisplaced, ClientVanished, ForeignHost, ForeignOrigin
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, TakesTooLong, MissingColumns, AmbiguousColumns,
-    |                     NoContacts, InvalidContacts, TooManyRejects
+    |                     SheetNotFound, NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
     |-- DatabaseError     DatabaseUnavailable, StatementCancelled, ContactsMoved, MigrationFailed
@@ -155,6 +155,12 @@ class TakesTooLong(InputError):
     """Reading a file goes on and on without a further row."""
 
     code = "takes_too_long"
+
+
+class SheetNotFound(InputError):
+    """The workbook has no sheet, or several, of the name or number that is asked for; or the file is no workbook."""
+
+    code = "sheet_not_found"
 
 
 class MissingColumns(InputError):

@@ -139,6 +139,7 @@ class Receipt:
             encoding = json_encoding(self._head, reading)
             self._transcoder = Transcoder(encoding) if encoding else None
             self.format_name = "json"
+            check_header(self.format_name, self._head, reading)
         elif not self._arrival.is_form:
             self._look()
 

@@ -74,9 +74,14 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
             return None
 
 
+def is_ours(head: bytes) -> bool:
+    """Whether content that begins with `head` is a rejects file."""
+    return bool(_OUR_HEADER.search(head[:_OUR_HEADER_BYTES]))
+
+
 def _as_ours(head: bytes, reading: Reading) -> Reading:
     """A rejects file is in our own dialect, whatever was said of the file that its rows come from."""
-    if not _OUR_HEADER.search(head[:_OUR_HEADER_BYTES]):
+    if not is_ours(head):
         return reading
     return replace(reading, encoding=None, delimiter=",", skip_rows=None)
 

@@ -74,6 +74,8 @@ _CERTAIN: Final = _signatures(
     (rb"MZ.{2}\x00|\x7fELF", "a program", _EXPORT),
     (rb"\{\\rtf", "a text of a word processor (RTF)", "Save the table in it as .xlsx or CSV."),
     (rb'(?:\[\s*){1,2}"vcard"\s*,\s*\[\s*\[', "jCard, vCard in JSON", "Export the contacts as vCard (.vcf)."),
+    (rb"\[\s*\{\s*(?:'|[a-z_$]\w*\s*:)|\[\s*\(\s*['\"]", "a list as Python or JavaScript writes it, and not JSON",
+     "Write it with json.dumps or JSON.stringify."),
     (rb'\{"(?:url)?": ?"(?:https://docs\.google\.com/|WARNING! DO NOT EDIT)', "a link to Google Docs",
      "Open it, and choose File, Download, .xlsx or CSV."),
 )  # fmt: skip
@@ -86,7 +88,7 @@ _SQL: Final = (
     rb"(?:(?:--|#|/\*)[^\n]*\n\s*)*(?:/\*!|insert\s+(?:ignore\s+)?into|create\s+(?:table|database|schema)|drop\s+table|"
     rb"begin(?:\s+transaction)?;|start\s+transaction|set\s+\w[\w.]*\s*(?:=|to\b)|set\s+names|use\s+\W?\w+\W?\s*(?:;|go\b)|"
     rb"pragma\s|copy\s+\S+\s?\(|select\s+pg_catalog)"
-    rb"|--[^\n]*\s*--\s*(?:postgresql database|mysql|mariadb|phpmyadmin sql)\s?dump"
+    rb"|(?:(?:--|#|/\*)[^\n]*\n\s*)*?--\s*(?:postgresql database|mysql|mariadb|phpmyadmin sql)\s?dump"
 )
 _HEAD_LINE: Final = (
     rb"(?:(?:return-path|received|delivered-to|message-id|mime-version|date|from|to|cc|subject|reply-to|x-[\w-]+|"
@@ -136,11 +138,11 @@ _TEXTS: Final = _signatures(
     (_SQL, "SQL, such as a dump of a database", _QUERY),
     (rb"<\?php|[ao]:\d+:[{\"]|array\s*\(", "PHP, or what PHP writes", "Write it with fputcsv or json_encode."),
     (_SCRIPT, "JSON within JavaScript", _JSON),
-    (rb"\[\s*\{\s*(?:'|[a-z_$]\w*\s*:)|\[\s*\(\s*['\"]", "a list as Python or JavaScript writes it, and not JSON",
-     "Write it with json.dumps or JSON.stringify."),
+    (_YAML, "YAML", "Write it as JSON or CSV."),
+    (rb"(?:[\w .-]{1,40}:[ \t][^\n]*\n\s*){2}", "a list with a line for each field",
+     "Write each contact on one line, below a header row such as name,email."),
     (rb"\[internetshortcut\]", "a link to a web page (.url)", "Open it, and save what is there."),
     (rb"\[[^\]\n]{1,80}\][ \t]*\r?\n\s*[\w. -]{1,80}=", "a file of settings (INI)", _EXPORT),
-    (_YAML, "YAML", "Write it as JSON or CSV."),
     (_DRAWN, "a table drawn for the screen, its columns set by blanks or lines",
      "Have it written as CSV: --csv in psql and sqlite3, SET MARKUP CSV ON in SQL*Plus, INTO OUTFILE in MySQL."),
     (rb"-\[ record 1 |\*{3,} +1\. row \*{3,}", "a list drawn for the screen, a line for each field", _QUERY),
@@ -157,8 +159,8 @@ _TEXTS: Final = _signatures(
 #: What the answers of programs have that tell of an error, and at least one of the first.
 _ERROR_MEMBERS: Final = frozenset(("error", "errors", "message", "detail", "error_description", "errorMessage"))
 _ERROR_MEMBERS_TOO: Final = frozenset(
-    ("code", "status", "statusCode", "status_code", "errorCode", "error_code", "success", "ok", "type", "title", "instance",
-     "path", "timestamp", "requestId", "request_id", "traceId", "trace_id", "documentation_url", "details", "hint",
+    ("code", "status", "statusCode", "status_code", "errorCode", "error_code", "success", "ok", "type", "title", "path",
+     "instance", "timestamp", "requestId", "request_id", "traceId", "trace_id", "documentation_url", "details", "hint",
      "error_message", "msg", "reason", "data", "result")
 )  # fmt: skip
 #: No longer ones are looked at.

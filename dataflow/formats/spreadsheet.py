@@ -1,4 +1,4 @@
-"""XLSX: the first visible sheet of a workbook, with a header row as in CSV; cells are taken as text.
+"""XLSX: a sheet of a workbook, with a header row as in CSV; cells are taken as text.
 
 A workbook can only be read from its end, so its bytes go to a temporary file first.
 """
@@ -51,7 +51,8 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     :raises MalformedInput: when it is no workbook, or a damaged one.
     :raises ExpandsTooFar: when it, or what it expands to, is too large.
     :raises RowTooLarge: when a row is larger than `reading.max_row_bytes`.
-    :raises NoContacts: when the sheet is empty.
+    :raises SheetNotFound: when it has no sheet as is asked for.
+    :raises NoContacts: when the sheet is empty, and there are others.
     :raises MissingColumns: when none of its first rows is a header row.
     :raises AmbiguousColumns: when several columns could be the same.
     :raises SpoolUnavailable: when the disk does not take it.
@@ -102,12 +103,17 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
     try:
         header, found = _find_header(rows, reading)
     except (MissingColumns, NoContacts) as error:
-        raise type(error)(f'{error.message} Only the first visible sheet is read: "{sheet.title}".') from error
+        raise type(error)(f"{error.message} {sheet.told()}") from error
     findings.facts["headerLine"] = header[0]
     findings.facts["mapping"] = found.describe(header[1])
     findings.columns = header[1]
     findings.ignored_columns = columns.ignored(header[1], found)
-    yield from packed(_contacts(rows, len(header[1]), found))
+    has_rows = False
+    for block in packed(_contacts(rows, len(header[1]), found)):
+        has_rows = has_rows or bool(block.names)
+        yield block
+    if not has_rows and sheet.has_others:
+        raise NoContacts(f"There is not one contact below the header row. {sheet.told()}")
 
 
 def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:
