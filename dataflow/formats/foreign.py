@@ -66,7 +66,6 @@ _CERTAIN: Final = _signatures(
     (rb"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
     (rb"\x04\x22\x4d\x18", "compressed with lz4", _UNPACK),
     (rb"\x1f\x9d|\x1f\xa0", "compressed with compress (.Z)", _UNPACK),
-    (rb"\x1f\x8b", "compressed twice", "Unpack it once."),
     (rb"(?=.{257}ustar)[^\x00]{1,100}\x00", "a tar archive", _UNPACK),
     (rb"PK\x05\x06", "an empty ZIP archive", _EXPORT),
     (rb"PK(?:00PK)?\x07\x08", "a part of a ZIP archive", _UNPACK),
