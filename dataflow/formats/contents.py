@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import ExpandsTooFar, MalformedInput
+from dataflow.formats import archives
 from dataflow.formats.package import Package
 from dataflow.formats.sheet_choice import SheetEntry
 from dataflow.formats.xml_events import Attributes, elements
@@ -58,7 +59,7 @@ def read(package: Package) -> Contents:
     parts = _parts_by_type(package)
     part = next((parts[kind] for kind in _WORKBOOK_TYPES if kind in parts), None)
     if part is None or part not in package:
-        raise MalformedInput("This is no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.")
+        raise archives.refusal(package)
     links = _links(package, part)
     sheets, has_1904_dates = _book(package, part, links)
     linked = {kind.rpartition("/")[2]: linked_part for kind, linked_part in links.values()}
@@ -73,9 +74,7 @@ def _elements(package: Package, part: str) -> Iterator[tuple[str, str, Attribute
 def _parts_by_type(package: Package) -> dict[str, str]:
     """The first part of each type that is looked for."""
     if _TYPES_PART not in package:
-        if "mimetype" in package and b"opendocument" in package.small_part("mimetype").read(1024):
-            raise MalformedInput("This is an OpenDocument file. Save it as .xlsx or CSV.")
-        raise MalformedInput("This ZIP archive is no workbook. Send the file in it.")
+        return {}
     declared: dict[str, str] = {}
     default: dict[str, str] = {}
     for _, tag, attributes in _elements(package, _TYPES_PART):
