@@ -70,7 +70,7 @@ _CERTAIN: Final = _signatures(
     (rb"PK\x05\x06", "an empty ZIP archive", _EXPORT),
     (rb"PK(?:00PK)?\x07\x08", "a part of a ZIP archive", _UNPACK),
     (rb"MSCF\x00", "a cabinet archive (.cab)", _UNPACK),
-    (rb"MZ.{2}\x00|\x7fELF", "a program", _EXPORT),
+    (rb"MZ.[\x00\x01]|\x7fELF", "a program", _EXPORT),
     (rb"\{\\rtf", "a text of a word processor (RTF)", "Save the table in it as .xlsx or CSV."),
     (rb'(?:\[\s*){1,2}"vcard"\s*,\s*\[\s*\[', "jCard, vCard in JSON", "Export the contacts as vCard (.vcf)."),
     (rb"\[\s*\{\s*(?:'|[a-z_$]\w*\s*:)|\[\s*\(\s*['\"]", "a list as Python or JavaScript writes it, and not JSON",

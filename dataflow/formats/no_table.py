@@ -21,7 +21,8 @@ _MIN_LINES: Final = 3
 _MAX_LINES: Final = 30
 _DELIMITERS: Final = ",;\t|"
 #: A cell that is an address, with or without the name before it.
-_is_address: Final = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+>?").fullmatch
+_ADDRESS: Final = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+>?")
+_MAX_ADDRESS_CHARACTERS: Final = 512
 #: Of the lines from the first that has as many cells as most, so many must have them in a table.
 _TABLE_SHARE: Final = 2 / 3
 
@@ -70,6 +71,10 @@ def _cells(line: str) -> list[str]:
 
 def _has_only_addresses(line: str) -> bool:
     return all(map(_is_address, _cells(line)))
+
+
+def _is_address(cell: str) -> bool:
+    return len(cell) <= _MAX_ADDRESS_CHARACTERS and bool(_ADDRESS.fullmatch(cell))
 
 
 def _is_table(text: str) -> bool:
