@@ -141,6 +141,10 @@ HOSTILE = [
     b"INSERT" + b" " * LOOK_BYTES,
     b"<html>" + b"type " * 10_000 + b"=",
     b"a@" + b"." * LOOK_BYTES + b"@",
+    b"a|b\n---|---\n" + b" " * LOOK_BYTES + b"x",
+    b"a|b\n" + b"---|" * 10_000 + b"x",
+    b"a|b\n" + b" " * LOOK_BYTES + b"---",
+    b"+---+" * 10_000,
     b"a@b.c\n" + b"a@" + b"." * LOOK_BYTES + b"@",
 ]  # fmt: skip
 

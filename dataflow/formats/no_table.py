@@ -12,7 +12,7 @@ from typing import Final
 from dataflow.errors import DataFlowError, MalformedInput, MissingColumns, RowTooLarge
 from dataflow.formats import columns, foreign, headers
 from dataflow.formats.reading import Reading
-from dataflow.formats.text import as_utf8, wish_of
+from dataflow.formats.text import beginning_of
 
 #: How much is looked at, of which the last line may be cut.
 _LOOK_BYTES: Final = 64 * 1024
@@ -43,10 +43,9 @@ def told(head: bytes, reading: Reading) -> Iterator[None]:
 
 
 def _better(error: DataFlowError, head: bytes, reading: Reading) -> DataFlowError | None:
-    text = as_utf8(head, wish_of(head, reading.encoding, reading.charset)).lstrip()
-    if (found := foreign.named(text)) or not isinstance(error, MissingColumns):
+    beginning = beginning_of(head, reading.encoding, reading.charset).lstrip()
+    if (found := foreign.named(beginning.encode())) or not isinstance(error, MissingColumns):
         return found
-    beginning = text.decode(errors="replace")
     lines = [line for line in beginning.splitlines() if line.strip()][:_MAX_LINES]
     if lines and all(map(_has_only_addresses, lines)):
         return MissingColumns(
