@@ -34,7 +34,7 @@ _STRAY_CONTROLS = 3
 def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
     """The format of content that begins with `head`; `declared` is what its sender calls it, if that is a format.
 
-    :raises UnsupportedMediaType: for content that is binary.
+    :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
     if head.startswith(_ZIP):
         return "xlsx"

@@ -52,7 +52,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     :raises ExpandsTooFar: when it, or what it expands to, is too large.
     :raises RowTooLarge: when a row is larger than `reading.max_row_bytes`.
     :raises SheetNotFound: when it has no sheet as is asked for.
-    :raises NoContacts: when the sheet is empty, and there are others.
+    :raises NoContacts: when the sheet is empty.
     :raises MissingColumns: when none of its first rows is a header row.
     :raises AmbiguousColumns: when several columns could be the same.
     :raises SpoolUnavailable: when the disk does not take it.
@@ -99,21 +99,17 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
 
     sheet = Sheet(file, texts_file, reading)
     findings.facts["sheet"] = sheet.title
+    findings.elsewhere = f" {sheet.told()}"
     rows = sheet.rows()
     try:
         header, found = _find_header(rows, reading)
     except (MissingColumns, NoContacts) as error:
-        raise type(error)(f"{error.message} {sheet.told()}") from error
+        raise type(error)(f"{error.message}{findings.elsewhere}") from error
     findings.facts["headerLine"] = header[0]
     findings.facts["mapping"] = found.describe(header[1])
     findings.columns = header[1]
     findings.ignored_columns = columns.ignored(header[1], found)
-    has_rows = False
-    for block in packed(_contacts(rows, len(header[1]), found)):
-        has_rows = has_rows or bool(block.names)
-        yield block
-    if not has_rows and sheet.has_others:
-        raise NoContacts(f"There is not one contact below the header row. {sheet.told()}")
+    yield from packed(_contacts(rows, len(header[1]), found))
 
 
 def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:

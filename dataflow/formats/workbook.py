@@ -51,11 +51,6 @@ class Sheet:
         self._dates = [_shows_date(shown) for shown in self._contents.formats]
         self._strings = SharedStrings(self._texts(), texts_file, reading.max_row_bytes)
 
-    @property
-    def has_others(self) -> bool:
-        """Whether the workbook has more sheets."""
-        return len(self._contents.sheets) > 1
-
     def told(self) -> str:
         """Which sheet is read, and which others there are, for a message."""
         chosen = "This is the sheet" if self._reading.sheet else "Only the first visible sheet is read:"

@@ -14,12 +14,13 @@ from tests.processes import Web
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-def workbook() -> bytes:
-    """A sheet that says nothing, and one with a contact and a row to be refused."""
+def workbook(*rows: list[str]) -> bytes:
+    """A sheet of these rows, and one with a contact and a row to be refused."""
     book = Workbook()
     assert book.active is not None
     book.active.title = "Read me"
-    book.active.append(["This list is confidential."])
+    for row in rows:
+        book.active.append(row)
     leads = book.create_sheet("Leads é")
     for row in (["Name", "Email"], ["Ann", "ann@example.com"], ["Bob", "nowhere"]):
         leads.append(row)
@@ -27,7 +28,7 @@ def workbook() -> bytes:
     return file.getvalue()
 
 
-BOOK = workbook()
+BOOK = workbook(["This list is confidential."])
 WAYS: dict[str, dict[str, Any]] = {
     "a query": {"path": "/import?source=crm&sheet=2", "data": BOOK, "headers": {"Content-Type": XLSX}},
     "a header": {
@@ -117,3 +118,24 @@ def test_what_has_no_sheets_is_refused_where_it_is_asked_for_one(web: Web, conne
 def test_a_member_of_a_json_body_that_is_called_sheet_is_no_option(web: Web) -> None:
     body = {"sheet": "Sheet1", "source": "crm", "data": [{"name": "Ann", "email": "ann@example.com"}]}
     assert web.post("/import", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"), [([], "it has no rows"), ([["Your name", "your e-mail"]], "all 1 rows were refused")]
+)
+def test_a_sheet_of_which_no_row_is_a_contact_names_the_others(
+    rows: list[list[str]], found: str, web: Web, work_off: Callable[[], int]
+) -> None:
+    book = workbook(["Name", "Email"], *rows)
+    job_id = web.post("/import?source=crm", data=book, headers={"Content-Type": XLSX}).json()["jobId"]
+    work_off()
+    assert web.job(job_id)["error"] == (
+        f'no_contacts: There is not one contact in the file: {found}. Only the first visible sheet is read: "Read me". '
+        'The others are "Leads é": name one with sheet=...'
+    )
+
+
+def test_a_preview_of_a_sheet_without_rows_names_the_others(web: Web) -> None:
+    answer = web.post("/import/preview", data=workbook(["Name", "Email"]), headers={"Content-Type": XLSX})
+    assert refusal(answer) == (400, "no_contacts")
+    assert answer.json()["error"].endswith('The others are "Leads é": name one with sheet=...')
