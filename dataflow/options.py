@@ -150,7 +150,7 @@ class SheetName(typed.Field[str]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         name = str(value)
-        if not (name.strip() and name.isprintable() and len(name) <= MAX_SHEET_CHARACTERS):
+        if not name.strip() or min(name) < " " or len(name) > MAX_SHEET_CHARACTERS:
             raise ValidationError(
                 f"Expected the name of a sheet, of 1 to {MAX_SHEET_CHARACTERS} characters, or its number"
             )

@@ -46,6 +46,7 @@ def _plain(lines: str, rule: str) -> str:
 def _plain_line(line: str, rule: str) -> str:
     text = line.strip(" \t\r")
     end = "\r" if line.endswith("\r") else ""
-    if text == rule or _COUNT.fullmatch(text):
+    # Some draw the one below the header with equals signs.
+    if text.replace("=", "-") == rule or _COUNT.fullmatch(text):
         return end
     return "|".join([cell.strip(" \t") for cell in text.split("|")]) + end

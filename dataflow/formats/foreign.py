@@ -141,7 +141,7 @@ _TEXTS: Final = _signatures(
     (rb"(?:[\w .-]{1,40}:[ \t][^\n]*\n\s*){2}", "a list with a line for each field",
      "Write each contact on one line, below a header row such as name,email."),
     (rb"\[internetshortcut\]", "a link to a web page (.url)", "Open it, and save what is there."),
-    (rb"\[[^\]\n]{1,80}\][ \t]*\r?\n\s*[\w. -]{1,80}=", "a file of settings (INI)", _EXPORT),
+    (rb"\[{1,2}[^\[\]\n]{1,80}\]{1,2}[ \t]*\r?\n\s*[\w. -]{1,80}=", "a file of settings (INI or TOML)", _EXPORT),
     (_DRAWN, "a table drawn for the screen, its columns set by blanks or lines",
      "Have it written as CSV: --csv in psql and sqlite3, SET MARKUP CSV ON in SQL*Plus, INTO OUTFILE in MySQL."),
     (rb"-\[ record 1 |\*{3,} +1\. row \*{3,}", "a list drawn for the screen, a line for each field", _QUERY),

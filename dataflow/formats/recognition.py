@@ -15,6 +15,7 @@ from dataflow.formats.text import as_utf8
 
 #: How much of a content is looked at.
 LOOK_BYTES = 64 * 1024
+_DECODER = json.JSONDecoder()
 _ZIP = b"PK\x03\x04"
 #: How JSON begins, also when it is cut: tools of SQL write headers as [Name],[first name],[1st phone].
 _JSON = re.compile(
@@ -72,24 +73,29 @@ def _binary(head: bytes) -> UnsupportedMediaType:
 
 
 def _goes_over_lines(text: bytes, is_cut: bool) -> bool:
-    """Whether `text`, as far as it is here, is one value of which a first line is only a part, so no line of NDJSON.
+    """Whether `text` begins with one value of which its first line is only a part, so that it is no line of NDJSON.
 
-    What is not complete counts only where more `is_cut` off: else it may be bad lines of NDJSON.
+    One that is not complete counts only where more `is_cut` off: else it may be bad lines of NDJSON.
     """
-    line, _, others = text.decode(errors="replace").encode().partition(b"\n")
-    if not others.strip():
-        return False
-    reader, depth = EventReader(len(text) + 1, Findings()), 0
+    decoded = text.decode(errors="replace")
     try:
-        for part in (line, others):
-            for events in reader.feed(part):
-                for kind, _ in events:
-                    depth += kind.startswith("start_") - kind.startswith("end_")
-                    if not depth:
-                        return part is others
+        _, end = _DECODER.raw_decode(decoded)
+    except (ValueError, RecursionError):
+        return is_cut and "\n" in decoded.rstrip() and _is_sound(decoded.encode())
+    # Rows on lines of their own may follow, which a document would not let in.
+    followers = decoded[end:].splitlines()[:MAX_BAD_LINES]
+    return "\n" in decoded[:end] and not any(_is_json(line.encode(), dict) for line in followers)
+
+
+def _is_sound(text: bytes) -> bool:
+    """Whether it is JSON as far as it goes."""
+    reader = EventReader(len(text) + 1, Findings())
+    try:
+        for _ in reader.feed(text):
+            pass
     except (MalformedInput, RowTooLarge):
         return False
-    return is_cut
+    return True
 
 
 def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:

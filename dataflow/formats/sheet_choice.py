@@ -54,7 +54,7 @@ def others(sheets: Iterable[SheetEntry], chosen: SheetEntry) -> str:
 
 
 def _compared(title: str) -> str:
-    return unicodedata.normalize("NFC", title).strip().casefold()
+    return unicodedata.normalize("NFKC", title).strip().casefold()
 
 
 def _quoted(sheets: Sequence[SheetEntry]) -> str:
