@@ -368,6 +368,10 @@ DOCUMENT_TYPES = str(parts()["[Content_Types].xml"]).replace("spreadsheetml.shee
             "there.",
         ),
         (
+            {"com.microsoft.__Messages/x.xml": "x", "Address Book/Contacts.xml": "x"},
+            "This is an archive of Outlook for Mac (.olm). Export the contacts as CSV there.",
+        ),
+        (
             {"Ann.abbu/Metadata/1.abcdp": "x", "Ann.abbu/AddressBook-v22.abcddb": "x"},
             "This is an archive of Apple's Contacts. Export the contacts as vCard there.",
         ),
@@ -381,7 +385,17 @@ DOCUMENT_TYPES = str(parts()["[Content_Types].xml"]).replace("spreadsheetml.shee
         ),
     ],
     ids=[
-        *("file", "OpenDocument", "document", "files", "OpenDocument text", "xlsb", "Numbers", "address book"),
+        *(
+            "file",
+            "OpenDocument",
+            "document",
+            "files",
+            "OpenDocument text",
+            "xlsb",
+            "Numbers",
+            "Outlook",
+            "address book",
+        ),
         *("no workbook", "damaged"),
     ],
 )

@@ -91,7 +91,7 @@ def recognise(
 
     The content decides; the declared type, and after it the file name, break ties.
 
-    :raises UnsupportedMediaType: for content that is binary.
+    :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
     declared = by_media_type(media_type) or _by_name(file_name)
     return FORMATS[name_of(head, declared.name if declared else None, text.wish_of(head, encoding, charset))]

@@ -39,6 +39,8 @@ def refusal(package: Package) -> MalformedInput:
             return MalformedInput(f"This is {what}. {advice}")
     if any(name.endswith(_ADDRESS_BOOK) for name in package.names):
         return MalformedInput("This is an archive of Apple's Contacts. Export the contacts as vCard there.")
+    if any("com.microsoft.__" in name for name in package.names):
+        return MalformedInput("This is an archive of Outlook for Mac (.olm). Export the contacts as CSV there.")
     if "[Content_Types].xml" in package:
         return MalformedInput(f"This is no .xlsx workbook. {_TABLE}")
     files = [name for name in package.names if not name.endswith("/") and not name.startswith("__macosx/")]

@@ -48,6 +48,9 @@ _CERTAIN: Final = _signatures(
     (rb"\x00\x01\x00\x00Standard (?:Jet|ACE) DB", "a Microsoft Access database", _QUERY),
     (rb"PGDMP[\x00-\x08]", "a dump of Postgres", _QUERY),
     (rb"[\x03\x30\x83\x8b\xf5][\x00-\xff][\x01-\x0c][\x01-\x1f].{8}\x00\x00", "a dBase table (.dbf)", _OPEN),
+    (rb"\x09[\x00\x02\x04\x08][\x04\x06\x08\x10]\x00", "a very old Excel file (.xls)", _OPEN),
+    (rb"\x00\x00[\x02\x1a]\x00", "a sheet of Lotus 1-2-3", _OPEN),
+    (rb"\x00\x01\x00\x00\x00\x02\x00\x01\x00\x05", "a FileMaker database", _QUERY),
     (rb"PAR1[\x00-\x08\x0e-\x1f]", "a Parquet file", _QUERY),
     (rb"Obj\x01", "an Avro file", _QUERY),
     (rb"ARROW1\x00|FEA1\x00", "an Arrow file", _QUERY),
@@ -80,8 +83,9 @@ _CERTAIN: Final = _signatures(
 )  # fmt: skip
 _XML: Final = rb"(?:<\?xml.{0,300}?)?"
 _HTML: Final = (
-    _XML + rb"(?:<!--(?:(?!-->).){0,2000}-->\s*)*<(?:(?:!doctype html|html|head|body|meta|script|table|div)\b|br ?/?>|"
-    rb"(?:title|p|center|style|h\d|font|form|b)\b.*</)"
+    _XML
+    + rb"(?:<!--(?:(?!-->).){0,2000}-->\s*)*<(?:(?:!doctype html|html|head|body|meta|script|link|table|div)\b|br ?/?>|"
+    rb"(?:title|p|pre|tr|thead|tbody|ul|center|style|h\d|font|form|span|section|a|b)\b.*</)"
 )
 _SQL: Final = (
     rb"(?:(?:--|#|/\*)[^\n]*\n\s*)*(?:/\*!|insert\s+(?:ignore\s+)?into|create\s+(?:table|database|schema)|drop\s+table|"
