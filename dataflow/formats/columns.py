@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow.errors import AmbiguousColumns, MissingColumns
+from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns
 from dataflow.formats import headers
 from dataflow.formats.headers import Index
 from dataflow.formats.reading import Mapping
@@ -23,6 +23,8 @@ MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS, MAX_RIVALS = 200, 100, 10
 
 #: A cell that is an address and nothing else, or has one in angle brackets: no prose that mentions one.
 _is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
+_EXAMPLE = re.compile(r"(?:[(\[{\"'] ?|[:.] |\b(?:as|like|eg|ex) )[^\s@<>()\[\]\"':]{1,64}@[^\s@<>]+", re.IGNORECASE)
+_has_address = re.compile(r"[^\s@<>]@[^\s@<>.]+\.[^\s@<>]").search
 
 #: Positions of the columns that are joined.
 Place = tuple[int, ...]
@@ -112,6 +114,18 @@ def check_above(header_line: int, width: int, rows: Iterable[tuple[int, Sequence
                 f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
                 f"say skipRows={header_line - 1} to leave out all lines above it."
             )
+
+
+def check_header(line: int, header: Sequence[str]) -> None:
+    """Refuse a header row that a contact is in, because a line end is missing behind it or a quote is left open.
+
+    :raises MalformedInput: when it has an address that is not given as an example, as in `E-mail (me@example.com)`.
+    """
+    if any("@" in cell and _has_address(_EXAMPLE.sub("", cell)) for cell in header):
+        raise MalformedInput(
+            f"There is an e-mail address in the header row on line {line}. Is the line end behind that missing, or a "
+            "quote left open?"
+        )
 
 
 def ignored(header: Sequence[str], columns: Columns) -> list[str]:

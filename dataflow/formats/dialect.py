@@ -155,6 +155,7 @@ class _Beginning:
             if found.is_complete:
                 self._check_size(record)
                 self._check_quotes(record, delimiter, skip_initial_space)
+                columns.check_header(record.line, record.cells)
                 return Dialect(delimiter, record.line, record.cells, found, skip_initial_space)
         return None
 
