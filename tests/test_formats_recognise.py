@@ -300,7 +300,10 @@ def test_a_member_called_data_that_is_no_array_makes_no_request() -> None:
     assert recognise(line + b"\n" + line + b"\n", "application/octet-stream", None).name == "ndjson"
 
 
-@pytest.mark.parametrize("content", [b"# my cards\nBEGIN:VCARD\n", b"BEGIN: vcard\r\n", b"\n\nbegin:vcard\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"# my cards\nBEGIN:VCARD\n", b"BEGIN: vcard\r\n", b"\n\nbegin:vcard\n", b"BEGIN:VCORD\nFN:Ann\nEND:VCARD\n"],
+)
 def test_cards_may_begin_in_other_ways_where_they_are_declared(content: bytes) -> None:
     assert recognise(content, "text/vcard", None).name == "vcard"
     assert recognise(content, "", "contacts.vcf").name == "vcard"

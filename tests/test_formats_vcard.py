@@ -532,6 +532,70 @@ def test_a_hostile_line_takes_little_memory(line: str) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "BEGIN:VCARD" * 5000,
+        "END:VCARD" * 6000,
+        "x" + "END:VCARD." * 6000,
+        "x" + "END:VCARD " * 6000,
+        "x" + "END:VCARDBEGIN:VCARD" * 3000,
+        "BEGIN" + " " * 60000 + ":VCARD",
+        "NOTE:" + "END:VCARD" + " " * 50000 + ".",
+        "FN:" + "x" * 30000 + "\nx" * 14000,
+        "FN:x" + "\n x\n" * 7000,
+    ],
+)
+def test_many_marks_and_lines_that_are_none_take_no_time(line: str) -> None:
+    for text in (line, f"BEGIN:VCARD\nFN:Ann\n{line}", f" {line}", f"BEGIN:VCARD\n {line}"):
+        with effort.at_most():
+            rows(text.encode() + b"\nEND:VCARD\n")
+
+
+# What is no property of a card, and no card
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (["FN:Eszter Anna", "", "Kis-Tóth"], "Eszter Anna Kis-Tóth"),
+        (["FN:Eszter", "  ", "Kis"], "Eszter  Kis"),
+        (["FN:Eszter", "", "\tKis", " Tóth"], "Eszter Kis Tóth"),
+        (["N:Kis", "Tóth;Eszter"], "Eszter Kis Tóth"),
+        (["item1.FN:Eszter", "Kis"], "Eszter Kis"),
+        (["ORG:Kis", "Tóth Kft."], "Kis Tóth Kft."),
+        (["NOTE:x", "Eszter Kis", "FN:Ann"], "Ann"),
+        (["FN:Ann", "NOTE:a", "b", " c", "", "FN Eve"], "Ann"),
+        (["FN:Ann", "T L:1", "N:Lee;Ann"], "Ann Lee"),
+    ],
+)
+def test_a_line_that_is_no_property_goes_on_with_the_name_before_it_and_nothing_else(
+    lines: list[str], name: str
+) -> None:
+    assert one(*lines, "EMAIL:a@x.org") == (name, "a@x.org")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["FN:Eszter", "T=L"],
+        ["FN:Eszter", "e@x.org"],
+        ["FN:Eszter", "a b: c"],
+        ["FN:" + "x" * 70, "y"],
+        ["FN;QUOTED-PRINTABLE:=41", "=42"],
+        ["FN:Ann", "EMAIL:a@x.org", "y"],
+    ],
+)
+def test_where_nobody_knows_what_a_line_is_that_goes_on_with_what_counts_the_card_is_refused(lines: list[str]) -> None:
+    assert "is neither a property nor indented" in problem(*lines).message
+
+
+@pytest.mark.parametrize("lines", [["VERSION:3.0"], ["version:2.1"], ["N:Lee;Ann", "N:Ray;Bob"]])
+def test_two_cards_in_one_are_one_bad_row(lines: list[str]) -> None:
+    assert problem("FN:Ann", *lines) is vcard._TWO_CARDS
+    assert one("FN:Ann", "N:Lee;Ann", "N:Lee;Ann", "N:;;;;") == ("Ann", ABSENT)
+
+
 # Sizes
 
 

@@ -45,21 +45,23 @@ def parts(line: str, is_in_card: bool, is_broken_softly: bool) -> Iterator[tuple
     :param is_in_card: an indented mark is then the rest of a property.
     :param is_broken_softly: the line goes on with a text in which the marks may be quoted.
     """
-    at = 0
+    at = looked_at = 0
+    is_behind_text = False
     # END:VCARD on a line of its own ends the card after a soft break, too, and BEGIN:VCARD begins the next one.
     # It might be the end of a note about vCards. But a `=` that was left behind where a note was cut off is
     # likelier, and there the next card would become part of the note.
     is_text = is_broken_softly and not _NOTHING_ELSE(line)
     for mark in () if is_text else _MARK.finditer(line):
-        before = line[at : mark.start()]
-        if before.strip(BLANKS):
+        is_behind_text = is_behind_text or bool(line[looked_at : mark.start()].strip(BLANKS))
+        looked_at = mark.end()
+        if not at and is_in_card and line.startswith(_INDENTS):
+            is_behind_text = True
+        if is_behind_text:
             if not _GLUED(line, mark.start()):
                 continue
-            yield TEXT, before
-        elif not at and is_in_card and before.startswith(_INDENTS):
-            continue
+            yield TEXT, line[at : mark.start()]
         yield (BEGIN if mark["begin"] else END), mark[0]
-        at = mark.end()
+        at, is_behind_text = mark.end(), False
     if not at:
         yield TEXT, line
     elif line[at:].strip(BLANKS):

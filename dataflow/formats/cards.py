@@ -175,7 +175,7 @@ def _rest(head: str, before: str, line: str) -> str:
     if not counts:
         return ""
     signs = ":=@<>;" if counts[1] in ("FN", "fn") else ":=@<>"
-    has_parameters = ";" in head.partition(":")[0]
+    has_parameters = ";" in head[:_MAX_HEAD_CHARACTERS].partition(":")[0]
     if not counts[1] or has_parameters or len(before) >= _MIN_FOLDED_CHARACTERS or not set(signs).isdisjoint(line):
         return BROKEN
     return f" {line.strip(BLANKS)}"

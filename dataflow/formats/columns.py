@@ -23,7 +23,11 @@ MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS, MAX_RIVALS = 200, 100, 10
 
 #: A cell that is an address and nothing else, or has one in angle brackets: no prose that mentions one.
 _is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
-_EXAMPLE = re.compile(r"(?:[(\[{\"'] ?|[:.] |\b(?:as|like|eg|ex) )[^\s@<>()\[\]\"':]{1,64}@[^\s@<>]+", re.IGNORECASE)
+_EXAMPLE = re.compile(
+    r"""(?: [(\[{"'] [^\s@<>()\[\]{}"']{1,64} @ [^\s@<>()\[\]{}"']+ [)\]}"']
+        | (?: [:.] | \b(?:as|like|eg|ex)\b )[ ][^\s@<>]{1,64} @ [^\s@<>]+ )""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _has_address = re.compile(r"[^\s@<>]@[^\s@<>.]+\.[^\s@<>]").search
 
 #: Positions of the columns that are joined.

@@ -17,7 +17,9 @@ _JSON = re.compile(
     | n(?:ul?)?\Z | t(?:ru?)?\Z | f(?:al?|als)?\Z | -\Z ) | (?:\[\s*)* \{\s* (?: ["}] | \Z )""",
     re.VERBOSE,
 )
-_CARD = re.compile(rb"^BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE | re.MULTILINE)
+_CARD = re.compile(rb"BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE)
+#: In what is called a file of cards BEGIN may come later, or be damaged.
+_CARD_LINE = re.compile(rb"^(?:BEGIN|END)[ \t]*:[ \t]*VCARD", re.IGNORECASE | re.MULTILINE)
 #: How many lines may come before the first object.
 MAX_BAD_LINES = 20
 #: No text has these but by mistake. Others are in use: ESC in ISO-2022-JP, VT and FF within cells.
@@ -41,7 +43,7 @@ def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
         return "ndjson"
     if _JSON.match(text):
         return "json"
-    if _CARD.search(text) if declared == "vcard" else _CARD.match(text):
+    if _CARD_LINE.search(text) if declared == "vcard" else _CARD.match(text):
         return "vcard"
     stray = len(text) - len(text.translate(None, _CONTROLS))
     if text.count(b"\0") > len(text) // 4 or (declared != "csv" and stray > _STRAY_CONTROLS + len(text) // 100):
