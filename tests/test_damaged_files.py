@@ -24,7 +24,7 @@ pytestmark = pytest.mark.unit
 MIB: Final = 1024 * 1024
 DATA: Final = Path(__file__).parent / "data"
 #: More of them, such as DAMAGE_EXAMPLES=20000, are other ones each time.
-EXAMPLES: Final = int(os.environ.get("DAMAGE_EXAMPLES", "250"))
+EXAMPLES: Final = int(os.environ.get("DAMAGE_EXAMPLES", "600"))
 
 
 #: What decides where a value, a row or a card ends.

@@ -25,7 +25,7 @@ MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS, MAX_RIVALS = 200, 100, 10
 _is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
 _EXAMPLE = re.compile(
     r"""(?: [(\[{"'] [^\s@<>()\[\]{}"']{1,64} @ [^\s@<>()\[\]{}"']+ [)\]}"']
-        | (?: [:.] | \b(?:as|like|eg|ex)\b )[ ][^\s@<>]{1,64} @ [^\s@<>]+ )""",
+        | (?: \. | \b(?:as|like|eg|ex)\b )[ ][^\s@<>]{1,64} @ [^\s@<>]+ )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _has_address = re.compile(r"[^\s@<>]@[^\s@<>.]+\.[^\s@<>]").search
