@@ -12,7 +12,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |                     NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
-    |-- DatabaseError     DatabaseUnavailable, StatementCancelled, ContactsMoved, MigrationFailed
+    |-- DatabaseError     DatabaseUnavailable, DatabaseOutdated, StatementCancelled, ContactsMoved, MigrationFailed
     `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, RejectsGone,
                           UploadTaken, LeaseLost, ImportStalled, ImportStopped
 """
@@ -259,6 +259,13 @@ class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached, or gave up for a passing reason."""
 
     code = "database_unavailable"
+    retryable = True
+
+
+class DatabaseOutdated(DatabaseError):
+    """The server is too old, or its schema is: somebody has to see to that."""
+
+    code = "database_outdated"
     retryable = True
 
 

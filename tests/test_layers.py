@@ -37,7 +37,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [
         {"storage"},
-        {"db", "database_errors", "pool"},
+        {"db", "database_errors", "migrations", "pool"},
         {"metrics"},
         {"logs"},
         {"embedded", "account"},
