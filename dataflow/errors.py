@@ -7,7 +7,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     DataFlowError
     |-- ConfigError, SpoolUnavailable
     |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
-    |                     UploadStalled, UploadDisplaced, ClientVanished, ForeignHost, ForeignOrigin
+    |                     UploadStalled, UploadDisplaced, UploadCut, ClientVanished, ForeignHost, ForeignOrigin
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, TakesTooLong, MissingColumns, AmbiguousColumns,
     |                     NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
@@ -105,6 +105,14 @@ class UploadDisplaced(RequestError):
 
     code = "upload_displaced"
     status = 408
+    retryable = True
+
+
+class UploadCut(RequestError):
+    """The web process is stopping, and SHUTDOWN_GRACE_SECONDS are over."""
+
+    code = "upload_cut"
+    status = 503
     retryable = True
 
 

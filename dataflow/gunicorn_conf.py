@@ -26,8 +26,9 @@ threads = _config.web_threads
 worker_connections = _config.max_connections
 #: Measures the main loop of a process, not requests; a thread that waits for a client does not count.
 timeout = 60
-#: Platforms kill 30 s after SIGTERM.
-graceful_timeout = _config.shutdown_grace_seconds
+#: Platforms kill 30 s after SIGTERM. The seconds beyond the grace are for answering the uploads that `web.http_worker`
+#: then cuts, and for removing what is stored of them.
+graceful_timeout = _config.shutdown_grace_seconds + 4
 #: Longer than Heroku's router (90 s) keeps its side open, so that it never writes to a closed connection.
 keepalive = 95
 #: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
