@@ -1,0 +1,167 @@
+"""What programs call the columns of names and e-mails, in each language: one table, each line with its source.
+
+Facts only, as the programs write them; `normalise` makes them comparable. English names, and what has been known for
+longer, stand in `headers`: these are looked at where none of those is there.
+"""
+
+# ruff: noqa: RUF001 - the letters of other alphabets are meant
+
+from typing import Final
+
+from dataflow.formats.comparison import normalise
+
+_OUTLOOK: Final = "Outlook's export, as roundcube's csv2vcard lists it"
+_THUNDERBIRD: Final = "Thunderbird's importMsgs.properties"
+_OWN: Final = "Outlook's and Google's forms and contacts"
+
+#: Role, names, language, source. Alone, `nom` and `nombre` are all of a name. Beside a first name `nom` is the last,
+#: beside a last name `nombre` and `ad` are the first one; `apelido` is the last name where nothing else is.
+TABLE: Final[tuple[tuple[str, str, str, str], ...]] = (
+    ("email", "E-Mail-Adresse|Mailadresse|Mail-Adresse|E-Mail Adresse", "German", _OUTLOOK),
+    ("email", "Primäre E-Mail-Adresse|Primäre E-Mail", "German", _THUNDERBIRD),
+    (
+        "email2",
+        "E-Mail 2: Adresse|E-Mail 3: Adresse|Sekundäre E-Mail-Adresse|Zweite E-Mail-Adresse",
+        "German",
+        _OUTLOOK,
+    ),
+    ("whole", "Anzeigename|Vollständiger Name|Vor- und Nachname|Vor- und Zuname", "German", _THUNDERBIRD),
+    ("last", "Zuname", "German", _OWN),
+    ("email", "Adresse de messagerie|Adresse e-mail|Adresse mail|Adresse courriel", "French", _OUTLOOK),
+    ("email", "Adresse électronique|Adresse électronique principale|E-mail principal", "French", _THUNDERBIRD),
+    ("email2", "Adresse de messagerie 2|Adresse de messagerie 3|Adresse e-mail 2|Adresse e-mail 3", "French", _OUTLOOK),
+    ("email2", "Adresse électronique secondaire|Adresse électronique supplémentaire", "French", _THUNDERBIRD),
+    ("nom", "Nom", "French", _OUTLOOK),
+    ("whole", "Nom complet|Nom et prénom|Prénom et nom|Nom à afficher|Nom affiché", "French", _THUNDERBIRD),
+    ("email", "Dirección de correo electrónico|Correo|Dirección de correo|Dirección de email", "Spanish", _OUTLOOK),
+    ("email", "Dirección de correo electrónico principal|Correo electrónico principal", "Spanish", _THUNDERBIRD),
+    ("email2", "Dirección de correo electrónico 2|Dirección del correo electrónico 2", "Spanish", _OUTLOOK),
+    ("email2", "Dirección de correo electrónico 3|Dirección del correo electrónico 3", "Spanish", _OUTLOOK),
+    ("email2", "Dirección de correo electrónico secundaria|Correo electrónico secundario", "Spanish", _THUNDERBIRD),
+    ("nombre", "Nombre", "Spanish", _OUTLOOK),
+    ("first", "Primer nombre|Nombre de pila", "Spanish", _OWN),
+    ("last", "Primer apellido", "Spanish", _OWN),
+    ("whole", "Nombre completo|Nombre y apellidos|Nombre y apellido|Apellidos y nombre", "Spanish", _OWN),
+    ("whole", "Nombre en pantalla|Nombre para mostrar", "Spanish", _THUNDERBIRD),
+    ("email", "Indirizzo e-mail|Indirizzo posta elettronica|Indirizzo di posta elettronica", "Italian", _OUTLOOK),
+    ("email", "E-mail primaria|Email principale|E-mail principale", "Italian", _THUNDERBIRD),
+    ("email2", "Indirizzo e-mail 2|Indirizzo e-mail 3|Indirizzo posta elettronica 2", "Italian", _OUTLOOK),
+    ("email2", "E-mail secondaria|Email secondaria", "Italian", _THUNDERBIRD),
+    ("nombre", "Nome", "Italian, Portuguese", _OUTLOOK),
+    ("whole", "Nome visualizzato", "Italian", _THUNDERBIRD),
+    ("whole", "Nome completo|Nome e cognome|Cognome e nome|Nominativo", "Italian, Portuguese", _OWN),
+    ("email", "Endereço de e-mail|Endereço de correio eletrónico|Correio eletrónico", "Portuguese", _OUTLOOK),
+    ("email", "Endereço de correio electrónico|Correio electrónico|Correio eletrônico", "Portuguese", _OWN),
+    ("email", "E-mail primário|E-mail principal", "Portuguese", _THUNDERBIRD),
+    ("email2", "Endereço de e-mail 2|Endereço de e-mail 3|E-mail secundário", "Portuguese", _OUTLOOK),
+    ("email2", "Endereço de correio eletrónico 2|Endereço de correio eletrónico 3", "Portuguese", _OWN),
+    ("first", "Nome próprio|Primeiro nome", "Portuguese", _OUTLOOK),
+    ("last", "Último nome|Nome de família", "Portuguese", _OUTLOOK),
+    # A nickname in Brazil, where the last name is Sobrenome.
+    ("apelido", "Apelido", "Portuguese of Portugal", _OWN),
+    (
+        "whole",
+        "Apresentar como|Mostrar nome|Nome a apresentar|Nome de exibição|Nome e apelido",
+        "Portuguese",
+        _THUNDERBIRD,
+    ),
+    ("email", "E-mailadres|Mailadres", "Dutch", _OUTLOOK),
+    ("email", "Primair e-mailadres|Primaire e-mail", "Dutch", _THUNDERBIRD),
+    ("email2", "E-mailadres 2|E-mailadres 3|Secundair e-mailadres|Tweede e-mailadres", "Dutch", _OUTLOOK),
+    ("first", "Roepnaam", "Dutch", _OWN),
+    ("last", "Familienaam", "Dutch", _OWN),
+    ("whole", "Weergavenaam|Volledige naam|Voor- en achternaam", "Dutch", _THUNDERBIRD),
+    ("email", "Adres e-mail|Adres email|Adres poczty elektronicznej|Podstawowy e-mail", "Polish", _OUTLOOK),
+    ("email2", "Adres e-mail 2|Adres e-mail 3|Adres e-mail: 2|Dodatkowy e-mail", "Polish", _OUTLOOK),
+    ("first", "Imię", "Polish", _OUTLOOK),
+    ("last", "Nazwisko", "Polish", _OUTLOOK),
+    ("whole", "Imię i nazwisko|Nazwisko i imię|Wyświetlana nazwa|Nazwa wyświetlana", "Polish", _THUNDERBIRD),
+    ("email", "E-mailová adresa|Adresa elektronické pošty|Adresa e-mailu|První e-mail", "Czech", _THUNDERBIRD),
+    ("email", "E-mailová adresa 1|Primární e-mail", "Czech", _OWN),
+    ("email2", "E-mailová adresa 2|E-mailová adresa 3|Adresa elektronické pošty 2|Druhý e-mail", "Czech", _THUNDERBIRD),
+    ("first", "Jméno|Křestní jméno", "Czech", _THUNDERBIRD),
+    ("last", "Příjmení", "Czech", _THUNDERBIRD),
+    ("whole", "Jméno a příjmení|Příjmení a jméno|Celé jméno|Zobrazené jméno", "Czech", _THUNDERBIRD),
+    ("email", "E-postadress|E-post|Epostadress|Mejladress|Mailadress", "Swedish", _THUNDERBIRD),
+    ("email", "Primär e-postadress|Primär e-post", "Swedish", _THUNDERBIRD),
+    ("email2", "E-postadress 2|E-postadress 3|E-post 2, adress|E-post 3, adress", "Swedish", _OUTLOOK),
+    ("email2", "Ytterligare e-post|Sekundär e-postadress", "Swedish", _THUNDERBIRD),
+    ("first", "Förnamn", "Swedish", _THUNDERBIRD),
+    ("last", "Efternamn", "Swedish", _THUNDERBIRD),
+    ("whole", "Namn|Fullständigt namn|För- och efternamn|Visningsnamn", "Swedish", _OWN),
+    ("email", "E-mailadresse|Mailadresse|E-mail-adresse", "Danish", _OUTLOOK),
+    ("email", "Primær e-mail|Primær e-mailadresse|Primær mailadresse", "Danish", _THUNDERBIRD),
+    ("email2", "E-mail 2-adresse|E-mail 3-adresse|Sekundær e-mail|Sekundær e-mailadresse", "Danish", _OUTLOOK),
+    ("first", "Fornavn", "Danish, Norwegian", _OUTLOOK),
+    ("last", "Efternavn", "Danish", _OUTLOOK),
+    ("whole", "Navn|Fulde navn|Fuldt navn|Vist navn|Visningsnavn", "Danish, Norwegian", _THUNDERBIRD),
+    ("email", "E-postadresse|Epostadresse|Primær e-postadresse|Primær e-post", "Norwegian", _OUTLOOK),
+    ("email2", "E-postadresse 2|E-postadresse 3|E-post 2 - adresse|Sekundær e-postadresse", "Norwegian", _OUTLOOK),
+    ("last", "Etternavn", "Norwegian", _OUTLOOK),
+    ("whole", "Fullt navn|For- og etternavn", "Norwegian", _OWN),
+    ("email", "Sähköpostiosoite|Sähköposti|Ensisijainen sähköposti", "Finnish", _THUNDERBIRD),
+    ("email2", "Sähköpostiosoite 2|Sähköpostiosoite 3|Toissijainen sähköposti", "Finnish", _THUNDERBIRD),
+    ("first", "Etunimi", "Finnish", _THUNDERBIRD),
+    ("last", "Sukunimi", "Finnish", _THUNDERBIRD),
+    ("whole", "Nimi|Koko nimi|Näyttönimi|Näytettävä nimi|Etu- ja sukunimi", "Finnish", _THUNDERBIRD),
+    ("email", "Адрес электронной почты|Электронная почта|Адрес эл. почты|Эл. почта", "Russian", _THUNDERBIRD),
+    ("email", "Почта|Основной адрес электронной почты", "Russian", _OWN),
+    ("email2", "Адрес 2 эл. почты|Адрес 3 эл. почты|Адрес электронной почты 2", "Russian", _OUTLOOK),
+    ("email2", "Альтернативный адрес электронной почты", "Russian", _THUNDERBIRD),
+    ("first", "Имя", "Russian", _THUNDERBIRD),
+    ("last", "Фамилия", "Russian", _THUNDERBIRD),
+    ("whole", "ФИО|Ф.И.О.|Полное имя|Имя и фамилия|Фамилия и имя|Фамилия Имя", "Russian", _OWN),
+    ("whole", "Отображаемое имя|Фамилия, имя, отчество|Фамилия Имя Отчество", "Russian", _THUNDERBIRD),
+    ("email", "E-posta Adresi|E-posta|Birinci e-posta|Elektronik posta|Eposta", "Turkish", _THUNDERBIRD),
+    ("email2", "E-posta 2 Adresi|E-posta 3 Adresi|E-posta Adresi 2|İkinci e-posta", "Turkish", _OUTLOOK),
+    # Elsewhere an advertisement.
+    ("ad", "Ad", "Turkish", _OUTLOOK),
+    ("first", "Adı|İsim|ADI|İsminiz|Adınız", "Turkish", _THUNDERBIRD),
+    ("last", "Soyadı|Soyad|SOYADI|Soyisim|Soyadınız", "Turkish", _THUNDERBIRD),
+    ("whole", "Ad Soyad|Adı Soyadı|ADI SOYADI|Ad ve Soyad|İsim Soyisim|Adınız Soyadınız|Tam Adı", "Turkish", _OWN),
+    ("whole", "Görüntülenecek isim|Görünen ad", "Turkish", _THUNDERBIRD),
+    ("email", "メールアドレス|電子メール アドレス|電子メール|Eメール|Eメールアドレス|メール", "Japanese", _THUNDERBIRD),
+    (
+        "email2",
+        "別のメールアドレス|電子メール 2 アドレス|電子メール 3 アドレス|予備のメールアドレス",
+        "Japanese",
+        _THUNDERBIRD,
+    ),
+    ("first", "名", "Japanese, Chinese", _THUNDERBIRD),
+    ("last", "姓", "Japanese, Chinese", _THUNDERBIRD),
+    ("last", "苗字", "Japanese", _OWN),
+    ("whole", "氏名|お名前|名前|表示名|フルネーム", "Japanese", _THUNDERBIRD),
+    ("email", "电子邮件地址|电子邮件|邮箱|电子邮箱|邮箱地址|邮件地址|主要邮箱", "Chinese, simplified", _OUTLOOK),
+    ("email2", "电子邮件地址2|电子邮件地址3|电子邮件 2 地址|电子邮件 3 地址|备用邮箱", "Chinese, simplified", _OUTLOOK),
+    ("first", "名字", "Chinese", _OUTLOOK),
+    ("last", "姓氏", "Chinese", _OUTLOOK),
+    ("whole", "姓名|全名|显示名称", "Chinese", _OUTLOOK),
+    (
+        "email",
+        "電子郵件地址|電子郵件|電子郵件信箱|電子信箱|主要 Email|電郵|電郵地址",
+        "Chinese, traditional",
+        _THUNDERBIRD,
+    ),
+    ("email2", "電子郵件 2 地址|電子郵件 3 地址|次要 Email", "Chinese, traditional", _THUNDERBIRD),
+    ("whole", "顯示名稱", "Chinese, traditional", _THUNDERBIRD),
+    ("email", "이메일|이메일 주소|전자 메일 주소|전자메일|전자우편|메일|메일 주소|기본 메일", "Korean", _THUNDERBIRD),
+    ("email2", "전자 메일 2 주소|전자 메일 3 주소|추가 메일|이메일 2", "Korean", _THUNDERBIRD),
+    ("first", "이름", "Korean", _THUNDERBIRD),
+    ("last", "성", "Korean", _THUNDERBIRD),
+    ("whole", "성명|성함|전체 이름|표시명|표시 이름", "Korean", _THUNDERBIRD),
+    ("email", "Email ID|Mail ID|Email 1|Email 1 Address|Emails", "English", "forms in India, Wix, flattened JSON"),
+    (
+        "whole",
+        "Name (Full)|First and Last Name|First Name and Last Name|First & Last Name",
+        "English",
+        "Google's forms",
+    ),
+    ("first", "Name (First)|Name - First Name|Full Name - First Name", "English", "Gravity Forms, WPForms, Jotform"),
+    ("last", "Name (Last)|Name - Last Name|Full Name - Last Name", "English", "Gravity Forms, WPForms, Jotform"),
+)
+
+
+def called(*roles: str) -> tuple[str, ...]:
+    """All that columns with one of these roles are called, as headers are compared, in the order of the table."""
+    names = (name for role, listed, *_ in TABLE if role in roles for name in listed.split("|"))
+    return tuple(dict.fromkeys(map(normalise, names)))
