@@ -102,11 +102,10 @@ def reason(header: Sequence[str], field: str, found: Found) -> str:
     but = ", but for what qualifies it" if found.is_qualified else ""
     if len(places) > 1:
         joined = ", first and last name joined" if field == "name" else ""
-        return f"the first of these that is not empty{joined}" + (
-            f"; each is one of the usual names for {field}{but}" if but else ""
-        )
+        each = f"; each is one of the usual names for {field}{but}" if but else ""
+        return f"the first of these that is not empty{joined}{each}"
     if not places or len(places[0]) > 1:
-        return f"first and last name, joined{but.replace('it', 'them')}" if places else ""
+        return "first and last name, joined" + "; called so but for what qualifies them" * bool(but) if places else ""
     is_exact = header[places[0][0]].strip().casefold() == field
     return f"called {field}" if is_exact else f"one of the usual names for {field}{but}"
 
