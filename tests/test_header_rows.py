@@ -1,6 +1,7 @@
 """The header rows of programs, as they write them: two contacts below each come in as they are, whatever else is there.
 
-This table stands for itself: nothing of it comes from the names that the code knows.
+This table stands for itself: nothing of it is made of the names that the code knows. Google Workspace's users, Outlook
+in Polish and Thunderbird's rows are as their files have them; the others are recalled, some of them in part.
 """
 
 # ruff: noqa: RUF001 - the letters of other alphabets are meant

@@ -1,6 +1,6 @@
 """Headers that say more than what the column is: `Email Address [Required]`, `Billing Email`, `attendee.first_name`.
 
-What may stand before and behind the usual names is a list, made of what these programs export: Google Workspace,
+What may stand before and behind the usual names is a list of words, recalled from what these export: Google Workspace,
 Shopify, WooCommerce, Stripe, Eventbrite, Calendly, Zendesk, Freshdesk, Pipedrive, Zoho, Dynamics, Constant Contact,
 SurveyMonkey, Typeform, Jotform, Gravity Forms, Google's and Microsoft's forms, WordPress, Zoom, Entra, Square,
 Squarespace, Wix, Patreon, Copper, Close, Keap, Capsule, Nimble, Insightly, Amazon, Etsy, PayPal, Moodle, Xero and
