@@ -8,10 +8,10 @@ FOR_RUN := $(VENV)/installed-for-run
 FOR_TEST := $(VENV)/installed-for-test
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-unit coverage lint bench drills clean distclean
+.PHONY: help demo run test test-unit coverage lint bench drills requirements clean distclean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(FOR_RUN) ## import 5,003 sample contacts into an embedded Postgres, then remove everything
 	@$(BIN)/dataflow demo
@@ -52,6 +52,14 @@ bench: $(FOR_TEST) ## measure 1,000,000 contacts in each format beside psql's \c
 
 drills: $(FOR_TEST) ## break processes, networks and servers for real, besiege web, and count rows: an hour
 	@$(BIN)/python -m tests.drills
+
+requirements: ## choose anew the exact versions that a deployment installs (requirements.txt)
+	@rm -rf $(VENV)/clean && $(PYTHON) -m venv $(VENV)/clean
+	@$(VENV)/clean/bin/python -m pip install --quiet --disable-pip-version-check .
+	@grep '^#' requirements.txt > $(VENV)/requirements.txt
+	@$(VENV)/clean/bin/python -m pip freeze --exclude dataflow-import | tr A-Z a-z | LC_ALL=C sort >> $(VENV)/requirements.txt
+	@echo . >> $(VENV)/requirements.txt
+	@mv $(VENV)/requirements.txt requirements.txt && rm -rf $(VENV)/clean
 
 clean: ## remove build output, caches and the embedded database
 	rm -rf build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .dataflow

@@ -1,3 +1,19 @@
-from setuptools import setup
+"""What setup.cfg cannot say: a build takes nothing from the one before it."""
 
-setup()
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildAnew(build_py):
+    """setuptools packs all that lies in `build/lib`, also modules and migrations that are deleted here since."""
+
+    def run(self) -> None:
+        if not self.editable_mode:
+            shutil.rmtree(Path(self.build_lib, "dataflow"), ignore_errors=True)
+        super().run()
+
+
+setup(cmdclass={"build_py": BuildAnew})

@@ -72,7 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     upload.add_argument("--dry-run", action="store_true", help="the same job and report, without a contact")
     upload.add_argument(
-        "--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="any other, such as mapping"
+        "--option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="any other, such as mapping or sheet",
     )
     jobs = command("jobs", _jobs, "the newest jobs, as a table")
     jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
@@ -165,15 +170,13 @@ def _jobs(arguments: argparse.Namespace) -> int:
 
 
 def _psql(arguments: argparse.Namespace) -> int:
-    """Become psql: the embedded Postgres' own for that, as an older one fails at it, else the one on the PATH."""
-    import shutil
-
-    from dataflow import embedded
+    """Become psql."""
+    from dataflow import psql
 
     config = Config.from_env()
-    found = None if config.is_embedded else shutil.which("psql")
-    program = found or str(embedded.binary("psql"))
-    os.execv(program, [program, config.database_url, *arguments.rest])
+    program = psql.program(config.is_embedded)
+    connection, secrets = psql.connection(config.database_url)
+    os.execve(program, [program, connection, *arguments.rest], {**os.environ, **secrets})
 
 
 def _demo(_: argparse.Namespace) -> int:

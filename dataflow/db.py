@@ -19,7 +19,13 @@ from psycopg.rows import DictRow, dict_row
 
 from dataflow.database_errors import translate
 from dataflow.deadlines import Deadlines
-from dataflow.errors import DatabaseError, DatabaseUnavailable, MigrationFailed, StatementCancelled
+from dataflow.errors import (
+    DatabaseError,
+    DatabaseOutdated,
+    DatabaseUnavailable,
+    MigrationFailed,
+    StatementCancelled,
+)
 from dataflow.pool import ConnectionPool
 
 Connection = psycopg.Connection[DictRow]
@@ -27,6 +33,7 @@ Pool = ConnectionPool[Connection]
 
 logger = logging.getLogger(__name__)
 
+OLDEST_SERVER = 14
 CONNECT_TIMEOUT_SECONDS = 5
 #: A pool waits this long for a connection before the request is answered with 503.
 POOL_TIMEOUT_SECONDS = 3.0
@@ -76,16 +83,25 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
     Session settings are SET after connecting, because transaction poolers refuse start-up options.
 
     :raises DatabaseUnavailable: when there is no server, or it refuses.
+    :raises DatabaseOutdated: when it is too old.
     """
     with translated():
         connection = psycopg.connect(url, **{**_ARGUMENTS, "application_name": role, **parameters})
         try:
+            _check_version(connection)
             with deadline(connection, CONNECT_TIMEOUT_SECONDS):
                 _configure(connection)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _check_version(connection: psycopg.Connection[Any]) -> None:
+    """Before the first statement: an old server does not know the settings."""
+    major, minor = divmod(connection.info.server_version, 10_000)
+    if 0 < major < OLDEST_SERVER:
+        raise DatabaseOutdated(f"The server is Postgres {major}.{minor}: DataFlow needs {OLDEST_SERVER} or newer.")
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:

@@ -6,6 +6,7 @@ a demo must never write into a database that somebody uses.
 
 import csv
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -30,6 +31,8 @@ LAST_NAMES = ("Müller", "O'Connor", "Nguyễn", "García López", "Åkesson", "
 START_SECONDS = 30
 STOP_SECONDS = 30
 LOG_LINES = 30
+#: `dataflow run` would start it again; but before it has worked once, waiting is of no use.
+FAILED = re.compile(r"WARNING\b.*\bprocess ended\b")
 
 
 def run() -> int:
@@ -127,6 +130,8 @@ class _Demo:
         deadline = time.monotonic() + START_SECONDS
         while True:
             self._check()
+            if FAILED.search(self._log.read_text(encoding="utf-8", errors="replace")):
+                raise DataFlowError("A process of the service does not start.")
             with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
                 return
             if time.monotonic() > deadline:

@@ -7,12 +7,12 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     DataFlowError
     |-- ConfigError, SpoolUnavailable
     |-- RequestError      InvalidRequest, UnsupportedMediaType, UnsupportedEncoding, NotAcceptable, TooManyUploads,
-    |                     UploadStalled, UploadDisplaced, ClientVanished, ForeignHost, ForeignOrigin
+    |                     UploadStalled, UploadDisplaced, UploadCut, ClientVanished, ForeignHost, ForeignOrigin
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, TakesTooLong, MissingColumns, AmbiguousColumns,
-    |                     NoContacts, InvalidContacts, TooManyRejects
+    |                     SheetNotFound, NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
-    |-- DatabaseError     DatabaseUnavailable, StatementCancelled, ContactsMoved, MigrationFailed
+    |-- DatabaseError     DatabaseUnavailable, DatabaseOutdated, StatementCancelled, ContactsMoved, MigrationFailed
     `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, RejectsGone,
                           UploadTaken, LeaseLost, ImportStalled, ImportStopped
 """
@@ -108,6 +108,14 @@ class UploadDisplaced(RequestError):
     retryable = True
 
 
+class UploadCut(RequestError):
+    """The web process is stopping, and SHUTDOWN_GRACE_SECONDS are over."""
+
+    code = "upload_cut"
+    status = 503
+    retryable = True
+
+
 class ClientVanished(RequestError):
     """The body ended before its declared length, last chunk or closing boundary, or its sender has hung up."""
 
@@ -155,6 +163,12 @@ class TakesTooLong(InputError):
     """Reading a file goes on and on without a further row."""
 
     code = "takes_too_long"
+
+
+class SheetNotFound(InputError):
+    """The workbook has no sheet, or several, of the name or number that is asked for; or the file is no workbook."""
+
+    code = "sheet_not_found"
 
 
 class MissingColumns(InputError):
@@ -259,6 +273,13 @@ class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached, or gave up for a passing reason."""
 
     code = "database_unavailable"
+    retryable = True
+
+
+class DatabaseOutdated(DatabaseError):
+    """The server is too old, or its schema is: somebody has to see to that."""
+
+    code = "database_outdated"
     retryable = True
 
 

@@ -6,6 +6,7 @@ counters are shared between processes.
 
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,16 @@ threads = _config.web_threads
 worker_connections = _config.max_connections
 #: Measures the main loop of a process, not requests; a thread that waits for a client does not count.
 timeout = 60
-#: Platforms kill 30 s after SIGTERM.
-graceful_timeout = _config.shutdown_grace_seconds
+#: Platforms kill 30 s after SIGTERM. The seconds beyond the grace are for answering the uploads that `web.http_worker`
+#: then cuts, and for removing what is stored of them.
+graceful_timeout = _config.shutdown_grace_seconds + 4
 #: Longer than Heroku's router (90 s) keeps its side open, so that it never writes to a closed connection.
 keepalive = 95
 #: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
 limit_request_line = 8190
 #: No header says where the application is, or how it was reached: gunicorn would take SCRIPT_NAME from any client on
-#: this machine. What a proxy's headers are worth, `web.origins` knows.
+#: this machine. What a proxy's headers are worth, `web.origins` and
+#: `web.path_prefix` know.
 forwarded_allow_ips = forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 #: Off: it would write past the socket's limits for clients that take nothing.
@@ -55,8 +58,8 @@ logconfig_dict: dict[str, Any] = {
     },
 }
 
-#: One for each port, so that the next life of a service that was killed finds it.
-_metrics_dir = Path(_config.data_dir).resolve() / "run" / f"metrics-{_config.port}"
+#: One for each host, which may share the disk, and port, so that the next life of a service that was killed finds it.
+_metrics_dir = Path(_config.data_dir).resolve() / "run" / f"metrics-{socket.gethostname()}-{_config.port}"
 if _config.enable_metrics:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
 

@@ -84,7 +84,8 @@ def _load(connection: Connection, attempt: Attempt, options: Options, judged: It
             copied = _copy(connection, attempt, good, "copy_contacts", contacts.escape(attempt.job.source))
         if tally.rows_read == tally.rows_rejected:
             refused = f"all {tally.rows_rejected} rows were refused" if tally.rows_rejected else "it has no rows"
-            raise NoContacts(f"There is not one contact in the file: {refused}.{_unmapped(attempt, options)}")
+            hint = _unmapped(attempt, options) + tally.findings.elsewhere
+            raise NoContacts(f"There is not one contact in the file: {refused}.{hint}")
         attempt.rejects.write(connection, attempt.job.id)
         attempt.check()
         # Others wait for a merge until this transaction ends: nothing that takes time may follow.

@@ -68,4 +68,5 @@ def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
     """
     repeats = connection.execute(query("drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
     connection.execute(query("analyze_staged"))
-    return repeats, value(connection, "plan_merge")
+    distributed_bytes = value(connection, "distributed_bytes") if value(connection, "has_distributed_tables") else None
+    return repeats, value(connection, "plan_merge", distributed_bytes=distributed_bytes)

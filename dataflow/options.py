@@ -15,6 +15,7 @@ from dataflow.formats.reading import Mapping, Reading
 
 MAX_REJECTS_DEFAULT, MAX_REJECTS_LIMIT = 100_000, 1_000_000
 MAX_SKIP_ROWS = 1000
+MAX_SHEET_CHARACTERS = 100
 _MAX_MAPPED_COLUMNS, _MAX_COLUMN_CHARACTERS = 10, 255
 _DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
 #: Codecs of Python that are no encoding of a file.
@@ -37,6 +38,7 @@ class Options:
     skip_rows: int | None = None
     use_resumable: bool = False
     charset: str | None = None  #: what its Content-Type says, which is no option of its sender
+    sheet: str | None = None  #: of a workbook: its name, or its number from 1
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Self:
@@ -58,6 +60,7 @@ class Options:
             self.charset,
             self.delimiter,
             self.skip_rows,
+            self.sheet,
         )
 
 
@@ -142,6 +145,18 @@ class Number(typed.Field[int]):
         return int(text)
 
 
+class SheetName(typed.Field[str]):
+    """The name of a sheet, or its number, as text."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        name = str(value)
+        if not name.strip() or min(name) < " " or len(name) > MAX_SHEET_CHARACTERS:
+            raise ValidationError(
+                f"Expected the name of a sheet, of 1 to {MAX_SHEET_CHARACTERS} characters, or its number"
+            )
+        return name
+
+
 class Delimiter(typed.Field[str]):
     """One of the delimiters that files have, as a character or by its name."""
 
@@ -179,3 +194,4 @@ class OptionsSchema(Schema):
     encoding = EncodingName()
     delimiter = Delimiter()
     skipRows = Number(MAX_SKIP_ROWS)  # noqa: N815
+    sheet = SheetName()

@@ -17,8 +17,8 @@ from dataflow.door import JsonDoor
 from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MissingColumns, NoContacts
 from dataflow.formats import Transcoder, compression, json_encoding, read_blocks, recognise
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.recognition import LOOK_BYTES
 from dataflow.formats.rows import Block, cut, peeked
-from dataflow.receipt import LOOK_BYTES
 from dataflow.rejects import MAX_VALUE_CHARACTERS
 from dataflow.storable import storable
 
@@ -75,7 +75,7 @@ def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, arrival: Arr
             raise
         raise type(error)(f"{error.message} {_FIELDS_FIRST}", error.issues, error.issue_count) from error
     if is_complete and not rows:
-        raise NoContacts("There is not one contact in the file: it has no rows.")
+        raise NoContacts(f"There is not one contact in the file: it has no rows.{findings.elsewhere}")
     found = {**findings.as_json(), "ignoredColumns": findings.ignored_columns}
     return {"format": name, **found, "isComplete": is_complete, "rows": rows}
 

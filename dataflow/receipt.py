@@ -18,14 +18,13 @@ from dataflow.config import Config
 from dataflow.door import JsonDoor
 from dataflow.formats import Transcoder, by_media_type, check_header, compression, json_encoding, recognise
 from dataflow.formats.reading import Reading
+from dataflow.formats.recognition import LOOK_BYTES
 from dataflow.ids import uuid7
 from dataflow.storage import Description
 
 Beat = Callable[[UUID, int, str | None], None]
 
 BEAT_SECONDS = 5.0
-#: How much of the content is looked at to recognise its format and its header row.
-LOOK_BYTES = 64 * 1024
 #: JSON bodies are looked at one or two at a time: more only compute by turns, and each piece takes 3 MiB meanwhile.
 _LOOKING: Final = BoundedSemaphore(2)
 
@@ -140,6 +139,7 @@ class Receipt:
             encoding = json_encoding(self._head, reading)
             self._transcoder = Transcoder(encoding) if encoding else None
             self.format_name = "json"
+            check_header(self.format_name, self._head, reading)
         elif not self._arrival.is_form:
             self._look()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, heartbeat, jobs, leases, wakeups
+from dataflow import db, heartbeat, jobs, leases, migrations, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
@@ -120,6 +120,8 @@ class Worker:
 
     def _listen(self, listener: Connection) -> None:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
+        with db.translated():
+            migrations.require(listener)
         with db.translated(), self._connect("prove") as sender:
             wakeups.listen(listener)
             self._is_direct = wakeups.hears(listener, sender, HEARING_SECONDS)

@@ -517,12 +517,22 @@ def test_a_demo_works_beside_a_running_one_and_after_one_that_was_killed(tmp_pat
     eventually(lambda: not demo_processes(tmp_path))
 
 
-def test_a_demo_that_fails_shows_the_log_and_stops_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("broken", "error", "message"),
+    [
+        ("prometheus_flask_exporter", "ImportError", "dataflow: "),
+        # The port is never there: it is not waited for.
+        ("gunicorn", "SystemExit", "dataflow: A process of the service does not start."),
+    ],
+)
+def test_a_demo_that_fails_shows_the_log_and_stops_everything(
+    broken: str, error: str, message: str, tmp_path: Path
+) -> None:
     in_the_way = tmp_path / "python"
     in_the_way.mkdir()
-    (in_the_way / "prometheus_flask_exporter.py").write_text("raise ImportError('broken on purpose')")
+    (in_the_way / f"{broken}.py").write_text(f"raise {error}('broken on purpose')")
     done = dataflow("demo", DATA_DIR=tmp_path / "state", PYTHONPATH=in_the_way)
     assert done.returncode == 1
     assert re.search(r"^The end of the log:\n(  .*\n)*  .*broken on purpose", done.stderr, re.MULTILINE)
-    assert done.stderr.splitlines()[-1].startswith("dataflow: ")
+    assert done.stderr.splitlines()[-1].startswith(message)
     assert_nothing_is_left(tmp_path / "state")

@@ -41,7 +41,7 @@ MADE: Final[dict[str, Callable[[], bytes]]] = {
 
 
 def name_of(case: Case) -> str:
-    return " ".join([case["file"], *case.get("options", {})])
+    return " ".join([case["file"], *case.get("contentType", "").split(), *case.get("options", {})])
 
 
 def content_of(case: Case) -> bytes:
@@ -88,7 +88,8 @@ def read(case: Case, piece_bytes: int) -> dict[str, tuple[Any, Any]]:
     try:
         head = content[:PIECE_BYTES]
         head = compression.beginning(head, PIECE_BYTES, is_whole=False) if compression.is_gzip(head) else head
-        name = recognise(head, "", case["file"], options.encoding).name
+        media_type = case.get("contentType", "")
+        name = recognise(head, media_type, None if media_type else case["file"], options.encoding).name
         reading = options.reading(MAX_ROW_BYTES, MAX_EXPANDED_BYTES)
         for block in read_blocks(name, cut(content, piece_bytes), reading, findings):
             verdict = verdicts.judge(block)
@@ -142,8 +143,12 @@ def test_every_file_is_imported_as_the_table_says(
 
 
 def send(client: requests.Session, url: str, source: str, case: Case) -> requests.Response:
-    file = (Path(case["file"]).name, content_of(case))
-    return client.post(f"{url}/import", files={"file": file}, data={"source": source, **case.get("options", {})})
+    options, content = case.get("options", {}), content_of(case)
+    if "contentType" in case:
+        headers = {"Content-Type": case["contentType"], "X-Source": source}
+        return client.post(f"{url}/import", params=options, data=content, headers=headers)
+    file = (Path(case["file"]).name, content)
+    return client.post(f"{url}/import", files={"file": file}, data={"source": source, **options})
 
 
 def compare(

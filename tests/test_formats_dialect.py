@@ -230,3 +230,25 @@ def test_lines_are_numbered_from_where_the_beginning_stands() -> None:
     skipping = find("a\nname,email\n", Reading(LIMIT, skip_rows=11), is_whole=False, first_line=11)
     assert skipping is not None
     assert skipping.header_line == 12
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,email,cityAnn,a@x.org,Bern\nBob,b@x.org,Rome\n",
+        "email,name,job titlea@x.org,Ann,cook\nb@x.org,Bob,cook\n",
+        'name,email,"city\nAnn,a@x.org,Bern\nBob,b@x.org","Rome"\n',
+        "name,email,note [a@x.org,Ann\n",
+        "name,email,note 2: citya@x.org,Ann\n",
+    ],
+)
+def test_a_header_that_has_swallowed_a_contact_is_refused(text: str) -> None:
+    assert "There is an e-mail address in the header row on line 1" in refused(MalformedInput, text)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["email (me@x.org)", "E-mail, e.g. me@x.org", 'email such as "me@x.org"', "email @ work"],
+)
+def test_a_header_may_give_an_address_as_an_example(header: str) -> None:
+    assert at(f"name;email;{header}\nAnn;a@x.org;\n") == (";", 1)

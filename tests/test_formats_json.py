@@ -203,7 +203,7 @@ def varying_rows(seed: int, count: int) -> list[Any]:
     )
     found: list[Any] = []
     while len(found) < count:
-        keys = rng.sample(["name", "email", "phone", "tags", "_Nom", "données"], rng.randint(0, 6))
+        keys = rng.sample(["name", "email", "phone", "tags", "_Wer", "données"], rng.randint(0, 6))
         shape = {key: rng.choice(values) for key in keys}
         for number in range(rng.choice([1, 1, 1, 2, 3, 10, 255, 256, 257, 700])):
             row = dict(shape)

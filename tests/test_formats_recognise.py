@@ -12,6 +12,7 @@ import pytest
 
 from dataflow.errors import MalformedInput, MissingColumns, NoContacts, UnsupportedMediaType
 from dataflow.formats import FORMATS, Findings, Reading, by_media_type, read_blocks, recognise
+from dataflow.formats.recognition import LOOK_BYTES
 
 pytestmark = pytest.mark.unit
 
@@ -120,6 +121,39 @@ def test_an_object_that_is_declared_to_be_a_line_is_one(content: bytes):
 @pytest.mark.parametrize("media_type", ["", "application/octet-stream", "application/json"])
 def test_an_object_that_goes_on_is_one_document(content: bytes, media_type: str):
     assert recognise(content, media_type, None).name == "json"
+
+
+LONG = b'{"source": "crm", "data": [\n' + b"\n,".join([ROW] * 2_000) + b"\n]}\n"
+
+
+@pytest.mark.parametrize("media_type", ["", "application/octet-stream", "application/x-ndjson", "text/csv"])
+def test_an_object_over_lines_is_one_document_also_when_only_its_beginning_is_here(media_type: str) -> None:
+    assert len(LONG) > LOOK_BYTES
+    for content in (LONG[:LOOK_BYTES], LONG, LONG.replace(b"\n", b"\r\n")[:LOOK_BYTES], b"\xef\xbb\xbf" + LONG):
+        assert recognise(content[:LOOK_BYTES], media_type, "contacts.ndjson").name == "json"
+    assert recognise(LONG.decode().encode("utf-16")[:LOOK_BYTES], media_type, "contacts.ndjson").name == "json"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b'{"name": "Ann", "email',  # cut
+        b'{"name": "Ann", "tags": [',
+        b'{\n "exported": "2026-11-29"\n}',  # a head over several lines
+        b'{"name": "Ann"',
+    ],
+)
+def test_rows_below_a_first_line_that_is_none_are_lines(first: bytes) -> None:
+    for rows in (2, 2_000):
+        content = first + b"\n" + b"\n".join([ROW] * rows)
+        assert recognise(content[:LOOK_BYTES], "application/x-ndjson", None).name == "ndjson"
+        if first.count(b"\n") == 0:
+            assert recognise(content[:LOOK_BYTES], "", None).name == "ndjson"
+
+
+def test_a_first_row_that_is_longer_than_what_is_looked_at_is_a_line_where_lines_are_declared() -> None:
+    content = b'{"name": "' + b"x" * LOOK_BYTES
+    assert recognise(content[:LOOK_BYTES], "application/x-ndjson", None).name == "ndjson"
 
 
 def test_a_single_row_is_ndjson_unless_it_is_declared_json():
@@ -300,7 +334,10 @@ def test_a_member_called_data_that_is_no_array_makes_no_request() -> None:
     assert recognise(line + b"\n" + line + b"\n", "application/octet-stream", None).name == "ndjson"
 
 
-@pytest.mark.parametrize("content", [b"# my cards\nBEGIN:VCARD\n", b"BEGIN: vcard\r\n", b"\n\nbegin:vcard\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"# my cards\nBEGIN:VCARD\n", b"BEGIN: vcard\r\n", b"\n\nbegin:vcard\n", b"BEGIN:VCORD\nFN:Ann\nEND:VCARD\n"],
+)
 def test_cards_may_begin_in_other_ways_where_they_are_declared(content: bytes) -> None:
     assert recognise(content, "text/vcard", None).name == "vcard"
     assert recognise(content, "", "contacts.vcf").name == "vcard"

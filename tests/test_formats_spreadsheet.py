@@ -348,7 +348,32 @@ DOCUMENT_TYPES = str(parts()["[Content_Types].xml"]).replace("spreadsheetml.shee
         ),
         (
             {"[Content_Types].xml": DOCUMENT_TYPES, "word/document.xml": "<a/>"},
-            "This is no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.",
+            "This is a Word document (.docx) and no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.",
+        ),
+        (
+            {"a.csv": "name,email", "b/": "", "b/b.csv": ""},
+            "This ZIP archive is no workbook. It holds 2 files: send each alone.",
+        ),
+        (
+            {"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": "<a/>"},
+            "This is an OpenDocument text, drawing or presentation. Save the sheet or table in it as .xlsx or CSV.",
+        ),
+        (
+            {"[Content_Types].xml": DOCUMENT_TYPES, "xl/workbook.bin": "x"},
+            "This is an Excel binary workbook (.xlsb) and no .xlsx workbook. Save it as .xlsx or CSV.",
+        ),
+        (
+            {"Index/Document.iwa": "x", "Metadata/Properties.plist": "x"},
+            "This is a document of Apple's Numbers, Pages or Keynote and no .xlsx workbook. Export it as .xlsx or CSV "
+            "there.",
+        ),
+        (
+            {"com.microsoft.__Messages/x.xml": "x", "Address Book/Contacts.xml": "x"},
+            "This is an archive of Outlook for Mac (.olm). Export the contacts as CSV there.",
+        ),
+        (
+            {"Ann.abbu/Metadata/1.abcdp": "x", "Ann.abbu/AddressBook-v22.abcddb": "x"},
+            "This is an archive of Apple's Contacts. Export the contacts as vCard there.",
         ),
         (
             {"[Content_Types].xml": parts()["[Content_Types].xml"]},
@@ -359,7 +384,20 @@ DOCUMENT_TYPES = str(parts()["[Content_Types].xml"]).replace("spreadsheetml.shee
             "The workbook is damaged, or none at all. Save it as .xlsx again, or as CSV.",
         ),
     ],
-    ids=["files", "OpenDocument", "document", "no workbook", "damaged"],
+    ids=[
+        *(
+            "file",
+            "OpenDocument",
+            "document",
+            "files",
+            "OpenDocument text",
+            "xlsb",
+            "Numbers",
+            "Outlook",
+            "address book",
+        ),
+        *("no workbook", "damaged"),
+    ],
 )
 def test_an_archive_of_something_else_is_refused_with_the_way_out(
     archive: dict[str, str | bytes], message: str

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from dataflow.errors import MissingColumns, RowTooLarge
-from dataflow.formats import cards, vcard
+from dataflow.formats import card_lines, cards, vcard
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import ABSENT, BAD_ENCODING, BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
 from tests import effort
@@ -39,6 +39,8 @@ PHOTO;ENCODING=BASE64;JPEG:/9j/4AAQSkZJRgABAQAAAQABAAD/
 
 END:VCARD
 """
+UNENDED = (Malformed(cards.Card.problem),) * 2
+STRAY = (Malformed(cards.Stray.problem),) * 2
 ADA, JORG = ("Ada Lovelace", "ada@example.org"), ("Jorg Ös", "jorg@example.org")
 
 
@@ -96,11 +98,29 @@ def test_a_file_may_be_in_any_unicode_encoding_with_a_mark(encoding: str) -> Non
     assert rows(content) == [("Zoë Lovelace", "ada@example.org")]
 
 
-def test_text_between_cards_is_ignored() -> None:
+def test_text_between_cards_is_one_bad_row_wherever_it_comes_from() -> None:
     content = (
         b"Exported by Phone\n\n" + APPLE.encode() + b"\n\n  -- \nEND:VCARD\nFN:Nobody\n\xef\xbb\xbf" + ANDROID.encode()
     )
-    assert rows(content) == [ADA, JORG]
+    assert rows(content) == [STRAY, ADA, STRAY, JORG]
+    [block], _ = read(content)
+    assert [(block.origin.line(at), block.origin.row(at)) for at in (0, 2)] == [
+        (1, "Exported by Phone"),
+        (15, "  -- \nEND:VCARD\nFN:Nobody"),
+    ]
+    assert rows(b"Exported", content, reading=Reading(LIMIT, is_beginning=True)) == [STRAY, ADA, STRAY, JORG]
+    assert rows(APPLE.encode() + b"so", reading=Reading(LIMIT, is_beginning=True)) == [ADA]
+
+
+def test_much_text_outside_of_cards_takes_little_memory() -> None:
+    rubbish = (b"x" * 50 + b"\n") * 1000
+    tracemalloc.start()
+    try:
+        [(_, text)] = [(row, str(block.origin.row(0))) for block in read(*[rubbish] * 200)[0] for row in block.names]
+        assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    assert 4096 < len(text) < LIMIT
 
 
 def test_upper_and_lower_case_are_the_same() -> None:
@@ -112,10 +132,11 @@ def test_upper_and_lower_case_are_the_same() -> None:
 
 @pytest.mark.parametrize("begin", ["# contacts of 2024\nBEGIN:VCARD", "BEGIN: VCARD ", "begin:\tvcard"])
 def test_a_file_may_begin_with_a_comment_or_have_a_blank_in_begin(begin: str) -> None:
-    assert rows(APPLE.replace("BEGIN:VCARD", begin).encode() * 2) == [ADA, ADA]
+    found = rows(APPLE.replace("BEGIN:VCARD", begin).encode() * 2)
+    assert found == ([STRAY, ADA] * 2 if begin.startswith("#") else [ADA, ADA])
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"nothing here\n", b"END:VCARD\n"])
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf \n", b"\r\n\x1a"])
 def test_a_file_without_cards_has_no_rows(content: bytes) -> None:
     assert rows(content) == []
 
@@ -155,7 +176,7 @@ def test_a_damaged_card_with_an_assistant_does_not_take_the_cards_that_follow(da
     cut = card(*damaged, version="2.1").removesuffix(b"END:VCARD\n")
     # Nobody can tell the card after an AGENT where a file was cut from that of the assistant.
     assistant = card("FN:In") if damaged[-1] == "AGENT:" else b""
-    assert rows(ANDROID.encode() + cut + assistant + APPLE.encode() * 5) == [JORG, vcard._UNENDED, *[ADA] * 5]
+    assert rows(ANDROID.encode() + cut + assistant + APPLE.encode() * 5) == [JORG, UNENDED, *[ADA] * 5]
 
 
 def test_an_assistant_may_have_an_assistant() -> None:
@@ -235,7 +256,7 @@ def test_a_soft_line_break_before_the_end_of_a_card_leaves_the_cards_apart(line:
     content = card("FN:Ann", "EMAIL:a@x.org", line, version="2.1")
     assert rows(content + APPLE.encode()) == [("Ann", "a@x.org"), ADA]
     [(name, email), ada] = rows(content.removesuffix(b"END:VCARD\n") + APPLE.encode())
-    assert (name, email, ada) == (*vcard._UNENDED, ADA)
+    assert (name, email, ada) == (*UNENDED, ADA)
 
 
 def test_a_card_in_a_note_is_nobody() -> None:
@@ -246,7 +267,7 @@ def test_a_card_in_a_note_is_nobody() -> None:
 @pytest.mark.parametrize("lines", [("NOTE;QUOTED-PRINTABLE:=", "AGENT:"), ("AGENT:", " Sue")])
 def test_only_an_assistant_without_a_value_makes_the_next_card_an_inner_one(lines: tuple[str, ...]) -> None:
     content = card("FN:Ann", *lines).removesuffix(b"END:VCARD\n") + APPLE.encode()
-    assert rows(content) == [vcard._UNENDED, ADA]
+    assert rows(content) == [UNENDED, ADA]
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
@@ -289,7 +310,7 @@ def test_a_word_that_never_ends_is_neither_kept_nor_searched_twice() -> None:
     pieces = [b"\xc3\n \xa9" * (16 * 1024)] * 10
     missing_bytes = 0
     with effort.at_most():
-        for piece, found in zip(pieces, cards.with_whole_characters(pieces), strict=False):
+        for piece, found in zip(pieces, card_lines.with_whole_characters(pieces), strict=False):
             missing_bytes += len(piece) - len(found)
             assert missing_bytes <= 64 * 1024
 
@@ -509,6 +530,70 @@ def test_a_hostile_line_takes_little_memory(line: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 40 * len(line)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "BEGIN:VCARD" * 5000,
+        "END:VCARD" * 6000,
+        "x" + "END:VCARD." * 6000,
+        "x" + "END:VCARD " * 6000,
+        "x" + "END:VCARDBEGIN:VCARD" * 3000,
+        "BEGIN" + " " * 60000 + ":VCARD",
+        "NOTE:" + "END:VCARD" + " " * 50000 + ".",
+        "FN:" + "x" * 30000 + "\nx" * 14000,
+        "FN:x" + "\n x\n" * 7000,
+    ],
+)
+def test_many_marks_and_lines_that_are_none_take_no_time(line: str) -> None:
+    for text in (line, f"BEGIN:VCARD\nFN:Ann\n{line}", f" {line}", f"BEGIN:VCARD\n {line}"):
+        with effort.at_most():
+            rows(text.encode() + b"\nEND:VCARD\n")
+
+
+# What is no property of a card, and no card
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (["FN:Eszter Anna", "", "Kis-Tóth"], "Eszter Anna Kis-Tóth"),
+        (["FN:Eszter", "  ", "Kis"], "Eszter  Kis"),
+        (["FN:Eszter", "", "\tKis", " Tóth"], "Eszter Kis Tóth"),
+        (["N:Kis", "Tóth;Eszter"], "Eszter Kis Tóth"),
+        (["item1.FN:Eszter", "Kis"], "Eszter Kis"),
+        (["ORG:Kis", "Tóth Kft."], "Kis Tóth Kft."),
+        (["NOTE:x", "Eszter Kis", "FN:Ann"], "Ann"),
+        (["FN:Ann", "NOTE:a", "b", " c", "", "FN Eve"], "Ann"),
+        (["FN:Ann", "T L:1", "N:Lee;Ann"], "Ann Lee"),
+    ],
+)
+def test_a_line_that_is_no_property_goes_on_with_the_name_before_it_and_nothing_else(
+    lines: list[str], name: str
+) -> None:
+    assert one(*lines, "EMAIL:a@x.org") == (name, "a@x.org")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["FN:Eszter", "T=L"],
+        ["FN:Eszter", "e@x.org"],
+        ["FN:Eszter", "a b: c"],
+        ["FN:" + "x" * 70, "y"],
+        ["FN;QUOTED-PRINTABLE:=41", "=42"],
+        ["FN:Ann", "EMAIL:a@x.org", "y"],
+    ],
+)
+def test_where_nobody_knows_what_a_line_is_that_goes_on_with_what_counts_the_card_is_refused(lines: list[str]) -> None:
+    assert "is neither a property nor indented" in problem(*lines).message
+
+
+@pytest.mark.parametrize("lines", [["VERSION:3.0"], ["version:2.1"], ["N:Lee;Ann", "N:Ray;Bob"]])
+def test_two_cards_in_one_are_one_bad_row(lines: list[str]) -> None:
+    assert problem("FN:Ann", *lines) is vcard._TWO_CARDS
+    assert one("FN:Ann", "N:Lee;Ann", "N:Lee;Ann", "N:;;;;") == ("Ann", ABSENT)
 
 
 # Sizes

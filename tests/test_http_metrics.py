@@ -1,5 +1,8 @@
 """GET /metrics over real HTTP: one truth from several processes, labels without paths, and the jobs table."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -156,3 +159,25 @@ def test_a_process_that_is_just_starting_does_not_break_the_sum(start_web: Calla
     [folder] = tmp_path.glob("run/metrics-*")
     (folder / "counter_1.db").touch()  # as prometheus_client makes it, before it writes
     assert value(scrape(web), "dataflow_database_up") == 1
+
+
+def test_hosts_that_share_a_disk_keep_their_counts_apart(tmp_path: Path) -> None:
+    def folder(host: str) -> Path:
+        program = (
+            f"import socket; socket.gethostname = lambda: {host!r};"
+            "import os; from dataflow import gunicorn_conf as conf; conf.when_ready(None); conf.on_exit(None);"
+            "conf.when_ready(None); print(os.environ['PROMETHEUS_MULTIPROC_DIR'])"
+        )
+        environ = {**os.environ, "DATA_DIR": str(tmp_path), "PORT": "3000"}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environ, stdout=subprocess.PIPE, text=True, check=True
+        )
+        return Path(done.stdout.strip())
+
+    one, two = folder("web-1.example.com"), folder("web-2.example.com")
+    assert one.is_dir() and two.is_dir() and one != two
+    (one / "counter_1.db").touch()
+    assert folder("web-2.example.com") == two
+    assert (one / "counter_1.db").exists()
+    assert folder("web-1.example.com") == one
+    assert not (one / "counter_1.db").exists()

@@ -23,6 +23,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"web"},
         {"worker", "crew", "slot", "heartbeat", "outage", "recovery", "orphaned_uploads", "sweep", "watchdog"},
         {"client"},
+        {"psql"},
     ],
     "use cases": [
         {"intake", "receipt", "arrival", "door", "preview", "completion"},
@@ -36,7 +37,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [
         {"storage"},
-        {"db", "database_errors", "pool"},
+        {"db", "database_errors", "migrations", "pool"},
         {"metrics"},
         {"logs"},
         {"embedded", "account"},
@@ -54,7 +55,7 @@ LIBRARIES = {
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
     "urllib3": {"storage.supabase"},
-    "psycopg": {"db", "database_errors", "jobs", "wakeups", "importer", "worker", "slot"},
+    "psycopg": {"db", "database_errors", "jobs", "wakeups", "importer", "psql", "worker", "slot"},
     "ijson": {"formats.json_events"},
     "openpyxl": {"formats.workbook"},
 }

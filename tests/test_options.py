@@ -58,6 +58,15 @@ def test_a_number_is_within_its_range(name: str, limit: int) -> None:
         assert refused(name, text) == f"Expected 0 to {limit}"
 
 
+def test_a_sheet_is_a_name_or_a_number() -> None:
+    for text in ("Contacts", "2", " x ", "Kontakte (neu)", "é\u00a0名", "x" * 100):
+        assert loaded("sheet", text) == text
+    for text in ("", "  ", "a\nb", "a\0", "x" * 101):
+        assert refused("sheet", text) == "Expected the name of a sheet, of 1 to 100 characters, or its number"
+    assert Options(sheet="2").reading(10, 20).sheet == "2"
+    assert Options.of(Options(sheet="2").as_json()).sheet == "2"
+
+
 # Encodings
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from dataflow.errors import SheetNotFound
 from dataflow.formats import compression, delimited, json_document, ndjson, spreadsheet, text, vcard
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.recognition import name_of
+from dataflow.formats.recognition import LOOK_BYTES, name_of
 from dataflow.formats.rows import PIECE_BYTES as PIECE_BYTES
 from dataflow.formats.rows import Block, in_parts, peeked
 
@@ -30,27 +31,45 @@ class Format:
 FORMATS = {
     known.name: known
     for known in (
-        Format("json", ("application/json", "text/json"), (".json",), json_document.read_blocks),
+        Format(
+            "json",
+            ("application/json", "text/json", "application/x-json", "text/x-json"),
+            (".json",),
+            json_document.read_blocks,
+        ),
         Format(
             "ndjson",
-            ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
+            (
+                *("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
+                *("application/jsonlines", "application/x-jsonl", "text/x-ndjson", "text/ndjson", "text/jsonl"),
+            ),
             (".ndjson", ".jsonl"),
             ndjson.read_blocks,
         ),
         Format(
             "csv",
-            ("text/csv", "text/x-csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values"),
+            (
+                *("text/csv", "text/x-csv", "application/csv", "application/x-csv", "text/comma-separated-values"),
+                *("text/x-comma-separated-values", "text/tab-separated-values", "text/tsv", "text/x-tsv"),
+            ),
             (".csv", ".tsv"),
             delimited.read_blocks,
         ),
-        Format("vcard", ("text/vcard", "text/x-vcard", "text/directory"), (".vcf", ".vcard"), vcard.read_blocks),
+        Format(
+            "vcard",
+            ("text/vcard", "text/x-vcard", "text/directory", "application/vcard", "application/x-vcard"),
+            (".vcf", ".vcard"),
+            vcard.read_blocks,
+        ),
         Format(
             "xlsx",
             (
                 "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
                 "application/vnd.ms-excel.sheet.macroenabled.12",
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.template",
+                "application/vnd.ms-excel.template.macroenabled.12",
             ),
-            (".xlsx", ".xlsm"),
+            (".xlsx", ".xlsm", ".xltx", ".xltm"),
             spreadsheet.read_blocks,
         ),
     )
@@ -72,7 +91,7 @@ def recognise(
 
     The content decides; the declared type, and after it the file name, break ties.
 
-    :raises UnsupportedMediaType: for content that is binary.
+    :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
     declared = by_media_type(media_type) or _by_name(file_name)
     return FORMATS[name_of(head, declared.name if declared else None, text.wish_of(head, encoding, charset))]
@@ -83,8 +102,10 @@ def check_header(format_name: str, head: bytes, reading: Reading) -> None:
 
     `reading.is_beginning` says that `head` may be cut anywhere.
 
-    :raises MissingColumns, AmbiguousColumns: naming what was found.
+    :raises MissingColumns, AmbiguousColumns, UnsupportedMediaType: naming what was found.
+    :raises SheetNotFound: when a sheet is asked for, and it has none.
     """
+    _check_sheet(format_name, head, reading)
     if format_name == "csv":
         delimited.look_ahead(head, reading)
     elif format_name == "vcard":
@@ -103,10 +124,21 @@ def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, fin
         findings.facts["compression"] = "gzip"
         expanded = compression.inflated(pieces, reading.max_expanded_bytes, reading.is_beginning)
         head, pieces = peeked(expanded, _PEEK_BYTES)
+    if reading.sheet is not None:
+        head, pieces = peeked(pieces, LOOK_BYTES)
+        _check_sheet(format_name, head, reading)
     pieces = _checked(pieces, reading)
     if format_name in ("json", "ndjson"):
         pieces = _as_utf8(head, pieces, reading, findings)
     return chain.from_iterable(map(in_parts, FORMATS[format_name].read_blocks(pieces, reading, findings)))
+
+
+def _check_sheet(format_name: str, head: bytes, reading: Reading) -> None:
+    # What was said of a workbook is said again with the file of its rejects, which is ours.
+    if reading.sheet is not None and format_name != "xlsx" and not delimited.is_ours(head):
+        raise SheetNotFound(
+            f"The file has no sheets, because it is {format_name}. Leave out sheet={reading.sheet[:40]}."
+        )
 
 
 def _checked(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:

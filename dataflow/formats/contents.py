@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import ExpandsTooFar, MalformedInput
+from dataflow.formats import archives
 from dataflow.formats.package import Package
+from dataflow.formats.sheet_choice import SheetEntry
 from dataflow.formats.xml_events import Attributes, elements
 
 MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -39,10 +41,9 @@ _WORKBOOK_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The first visible sheet of a workbook, and what it takes to read it."""
+    """The sheets of a workbook, of which there is one at least, and what it takes to read one."""
 
-    title: str
-    sheet_part: str
+    sheets: list[SheetEntry]
     texts_part: str | None  #: with the texts that all sheets share
     has_1904_dates: bool  #: days are counted from 1904
     formats: list[int | str]  #: of the numbers of each style: a built-in one, or what it looks like
@@ -58,12 +59,12 @@ def read(package: Package) -> Contents:
     parts = _parts_by_type(package)
     part = next((parts[kind] for kind in _WORKBOOK_TYPES if kind in parts), None)
     if part is None or part not in package:
-        raise MalformedInput("This is no .xlsx workbook. Save the sheet or table in it as .xlsx or CSV.")
+        raise archives.refusal(package)
     links = _links(package, part)
-    title, sheet_part, has_1904_dates = _book(package, part, links)
+    sheets, has_1904_dates = _book(package, part, links)
     linked = {kind.rpartition("/")[2]: linked_part for kind, linked_part in links.values()}
     texts_part = parts.get(_TEXTS_TYPE, linked.get("sharedStrings"))
-    return Contents(title, sheet_part, texts_part, has_1904_dates, _formats(package))
+    return Contents(sheets, texts_part, has_1904_dates, _formats(package))
 
 
 def _elements(package: Package, part: str) -> Iterator[tuple[str, str, Attributes]]:
@@ -73,9 +74,7 @@ def _elements(package: Package, part: str) -> Iterator[tuple[str, str, Attribute
 def _parts_by_type(package: Package) -> dict[str, str]:
     """The first part of each type that is looked for."""
     if _TYPES_PART not in package:
-        if "mimetype" in package and b"opendocument" in package.small_part("mimetype").read(1024):
-            raise MalformedInput("This is an OpenDocument file. Save it as .xlsx or CSV.")
-        raise MalformedInput("This ZIP archive is no workbook. Send the file in it.")
+        return {}
     declared: dict[str, str] = {}
     default: dict[str, str] = {}
     for _, tag, attributes in _elements(package, _TYPES_PART):
@@ -102,9 +101,9 @@ def _links(package: Package, part: str) -> dict[str | None, tuple[str, str]]:
     return links
 
 
-def _book(package: Package, part: str, links: dict[str | None, tuple[str, str]]) -> tuple[str, str, bool]:
-    """The title of the first visible sheet, else of the first one, the name of its part, and how days are counted."""
-    found: tuple[bool, str, str] | None = None
+def _book(package: Package, part: str, links: dict[str | None, tuple[str, str]]) -> tuple[list[SheetEntry], bool]:
+    """The sheets, and how days are counted."""
+    found: list[SheetEntry] = []
     has_1904_dates = False
     for parent, tag, attributes in _elements(package, part):
         if tag == f"{MAIN}workbookPr":
@@ -112,12 +111,12 @@ def _book(package: Package, part: str, links: dict[str | None, tuple[str, str]])
         if (parent, tag) != (f"{MAIN}sheets", f"{MAIN}sheet"):
             continue
         kind, sheet_part = links.get(attributes.get(_LINK_ID), ("", ""))
-        is_visible = attributes.get("state", "visible") == "visible"
-        if kind.endswith("/worksheet") and (found is None or is_visible > found[0]):  # and no chart
-            found = is_visible, attributes.get("name", ""), sheet_part
-    if found is None:
+        if kind.endswith("/worksheet") and len(found) < MAX_ITEMS:  # and no chart
+            is_visible = attributes.get("state", "visible") == "visible"
+            found.append(SheetEntry(attributes.get("name", ""), sheet_part, is_visible))
+    if not found:
         raise MalformedInput("The workbook has no sheet. Save it as .xlsx (not Strict Open XML) or as CSV.")
-    return found[1], found[2], has_1904_dates
+    return found, has_1904_dates
 
 
 def _formats(package: Package) -> list[int | str]:

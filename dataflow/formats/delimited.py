@@ -11,13 +11,13 @@ from itertools import chain
 from typing import Final
 
 from dataflow.errors import MalformedInput, MissingColumns
-from dataflow.formats import columns, dialect
+from dataflow.formats import columns, dialect, drawn, no_table
 from dataflow.formats.dialect import Dialect
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import PIECE_BYTES, Block, cut, peeked
 from dataflow.formats.runs import count_lines, height
 from dataflow.formats.splitting import Splitter
-from dataflow.formats.text import HEAD_BYTES, decoded, detect, read_text
+from dataflow.formats.text import HEAD_BYTES, beginning_of, decoded, detect, read_text
 from dataflow.storable import UNSTORABLE
 
 #: How the header row of a rejects file ends, and how far to look for it.
@@ -35,8 +35,11 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     """
     beginning, pieces = peeked(pieces, _OUR_HEADER_BYTES)
     reading = _as_ours(beginning, reading)
-    texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
-    head, first_line, found = _settle(texts, reading)
+    with no_table.told(beginning, reading):
+        texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
+        if rule := drawn.rule_of(beginning_of(beginning, reading.encoding, reading.charset)):
+            texts = drawn.plain(texts, rule)
+        head, first_line, found = _settle(texts, reading)
     if found is None:
         return
     _note(found, findings)
@@ -61,20 +64,29 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
     """
     is_whole = not reading.is_beginning
     reading, encoding = _as_ours(head, reading), None
-    try:
-        encoding = detect(head, reading.encoding, is_whole, reading.charset)
-        line, text = _without_blank_lines("".join(decoded([head], encoding)))
-        return dialect.find(text, reading, is_whole, first_line=line + 1)
-    except (MalformedInput, MissingColumns):
-        # More of the content may show another encoding, and in that a column which `mapping` names.
-        if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
-            raise
-        return None
+    with no_table.told(head, reading):
+        try:
+            encoding = detect(head, reading.encoding, is_whole, reading.charset)
+            text = "".join(decoded([head], encoding))
+            if rule := drawn.rule_of(text):
+                text = "".join(drawn.plain([text], rule))
+            line, text = _without_blank_lines(text)
+            return dialect.find(text, reading, is_whole, first_line=line + 1)
+        except (MalformedInput, MissingColumns):
+            # More of the content may show another encoding, and in that a column which `mapping` names.
+            if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
+                raise
+            return None
+
+
+def is_ours(head: bytes) -> bool:
+    """Whether content that begins with `head` is a rejects file."""
+    return bool(_OUR_HEADER.search(head[:_OUR_HEADER_BYTES]))
 
 
 def _as_ours(head: bytes, reading: Reading) -> Reading:
     """A rejects file is in our own dialect, whatever was said of the file that its rows come from."""
-    if not _OUR_HEADER.search(head[:_OUR_HEADER_BYTES]):
+    if not is_ours(head):
         return reading
     return replace(reading, encoding=None, delimiter=",", skip_rows=None)
 

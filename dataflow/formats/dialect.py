@@ -144,6 +144,7 @@ class _Beginning:
     def _first_header(
         self, delimiter: str, records: Iterable[_Record], skip_initial_space: bool = False
     ) -> Dialect | None:
+        qualified: Dialect | None = None
         for record in records:
             try:
                 found = columns.find(record.cells, self._reading.mapping)
@@ -152,19 +153,23 @@ class _Beginning:
             except AmbiguousColumns as error:
                 self._ambiguous = self._ambiguous or error
                 continue
-            if found.is_complete:
+            if found.is_complete and not (found.is_qualified and qualified):
                 self._check_size(record)
                 self._check_quotes(record, delimiter, skip_initial_space)
-                return Dialect(delimiter, record.line, record.cells, found, skip_initial_space)
-        return None
+                header = Dialect(delimiter, record.line, record.cells, found, skip_initial_space)
+                if not found.is_qualified:
+                    return header
+                qualified = header
+        return qualified
 
     def _find_by_line(self) -> Dialect | None:
         """The header when each line is taken alone: a stray quote above it has swallowed it."""
         return self._best([self._first_header(each, self._lines(each)) for each in self._delimiters], self._single)
 
     def _best(self, found: list[Dialect | None], records: dict[str, list[_Record]]) -> Dialect | None:
-        best = min(filter(None, found), key=lambda each: (each.header_line, -len(each.header)), default=None)
+        best = min(filter(None, found), key=_order, default=None)
         if best:
+            columns.check_header(best.header_line, best.header)
             above = ((record.line, record.cells) for record in records[best.delimiter])
             columns.check_above(best.header_line, len(best.header), above)
         return best
@@ -219,6 +224,11 @@ class _Beginning:
                 f"Text follows a closing quote on line {line}; the header row begins on line {record.line}. Is a quote "
                 "missing there?"
             ) from error
+
+
+def _order(found: Dialect) -> tuple[bool, int, int]:
+    """What comes first is the header, but for labels of a report's head that are called nearly so."""
+    return found.columns.is_qualified, found.header_line, -len(found.header)
 
 
 def unclosed_quote(line: int) -> MalformedInput:

@@ -1,16 +1,17 @@
-"""What columns may be called, how their headers are compared, and where in a header row those are that are asked for.
+"""What columns may be called, and where in a header row those are that are asked for.
 
-Headers are compared after dropping case, punctuation and white space, with the aliases that the exports of Google,
-Outlook, LinkedIn, Mailchimp, HubSpot, Salesforce, Thunderbird, Marketo and Chatwoot need, and what
-German, French, Spanish, Italian, Dutch and Portuguese programs write.
+The names here are what the exports of Google, Outlook, LinkedIn, Mailchimp, HubSpot, Salesforce, Thunderbird, Marketo
+and Chatwoot need, and what has been known in German, French, Spanish, Italian, Dutch and Portuguese. Where none of
+them is there, those of `header_names` are looked for, and last what `qualifiers` makes of the others.
 """
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Final
 
+from dataflow.formats import header_names
+from dataflow.formats.comparison import compared, normalise
+from dataflow.formats.qualifiers import Qualified, Qualifiers
 from dataflow.formats.reading import Mapping
 
 #: Best first. One that is called exactly as the first of these wins over the others.
@@ -34,26 +35,31 @@ LAST_NAMES: Final = (
     "lastname", "familyname", "surname", "last", "lname",
     "nachname", "familienname", "nomdefamille", "apellido", "apellidos", "cognome", "achternaam", "sobrenome",
 )  # fmt: skip
-#: Beside only the first or the last name such a column may be the other one: `Name;Vorname`, `Nom;Prénom`.
+#: Beside only the first or the last name such a column may be the other one: `Name;Vorname`.
 WHOLES_OR_HALVES: Final = ("name", "nom", "nombre", "nome", "naam")
-#: All that a column may be called, normalised.
-ALIASES: Final = frozenset({*EMAILS, *MORE_EMAILS, *NAMES, *FIRST_NAMES, *LAST_NAMES, *WHOLES_OR_HALVES})
-#: What is dropped to compare headers; the line end separates them where all are compared at once.
-_IRRELEVANT: Final = re.compile(r"[^\w\n]+")
-#: The same for ASCII, in a tenth of the time.
-_DROPPED: Final = {code: None for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
+#: What `header_names` has of each role.
+LISTED: Final = {
+    role: header_names.called(role)
+    for role in ("email", "email2", "whole", "first", "last", "nom", "nombre", "ad", "apelido")
+}
+_ROLES: Final = {
+    **{name: role for role, names in LISTED.items() for name in names if role != "email2"},
+    **dict.fromkeys(EMAILS, "email"),
+    **dict.fromkeys((*NAMES, "naam"), "whole"),
+    **dict.fromkeys(FIRST_NAMES, "first"),
+    **dict.fromkeys(LAST_NAMES, "last"),
+}
+_QUALIFIERS: Final = Qualifiers(_ROLES)
+#: All that a column may be called, normalised, if nothing qualifies it.
+ALIASES: Final = frozenset({*_ROLES, *MORE_EMAILS, *LISTED["email2"], *WHOLES_OR_HALVES})
+
+#: The same of names alone.
+NAME_ALIASES: Final = frozenset({*WHOLES_OR_HALVES, *(name for name, role in _ROLES.items() if role != "email")})
 
 
-def normalise(header: str) -> str:
-    """A header as it is compared: `E-mail 1 - Value` and `email_1_value` are the same."""
-    return _compared(header).replace("\n", "")
-
-
-def _compared(text: str) -> str:
-    """Without what does not count; line ends stay."""
-    if text.isascii():
-        return text.lower().translate(_DROPPED)
-    return _IRRELEVANT.sub("", unicodedata.normalize("NFKC", text).casefold()).replace("_", "")
+def could_be(name: str) -> bool:
+    """Whether a column that is called so, normalised, could be one of ours."""
+    return name in ALIASES or _QUALIFIERS.read(name) is not None
 
 
 class Index:
@@ -75,12 +81,25 @@ class Index:
     @cached_property
     def plain(self) -> dict[str, list[int]]:
         """Names as `normalise` has them."""
+        return _positions(self._names, ALIASES | {plain for _, plain in self._named})
+
+    @property
+    def has_usual_email(self) -> bool:
+        return not self.plain.keys().isdisjoint((*EMAILS, *LISTED["email"]))
+
+    @cached_property
+    def qualified(self) -> list[tuple[int, Qualified]]:
+        """The columns that have one of the usual names beside what qualifies it, in their order."""
+        known = {name: found for name in {*self._names} if name and (found := _QUALIFIERS.read(name))}
+        return [(position, known[name]) for position, name in enumerate(self._names) if name in known]
+
+    @cached_property
+    def _names(self) -> list[str]:
         # All as one text: a call for each would take ten times as long.
         text = "\n".join(self.header)
         if text.count("\n") >= len(self.header):
             text = "\n".join([cell.replace("\n", " ") for cell in self.header])
-        names = _compared(text).split("\n")
-        return _positions(names, ALIASES | {plain for _, plain in self._named})
+        return compared(text).split("\n")
 
     @cached_property
     def _stripped(self) -> list[str]:

@@ -3,7 +3,7 @@
 `zipfile` believes the directory and unpacks a part in one go. Here every read is bounded, and every part has a limit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from io import SEEK_END
 from typing import IO, Any, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -39,6 +39,11 @@ class Package:
 
     def __contains__(self, name: str) -> bool:
         return _plain(name) in self._parts
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of the parts, in lower case."""
+        return self._parts.keys()
 
     def small_part(self, name: str) -> "Part":
         """One that comes before the rows; else as `part`."""

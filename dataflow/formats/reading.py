@@ -24,6 +24,7 @@ class Reading:
     charset: str | None = None  #: the same, as a mere label: the content may prove it wrong
     delimiter: str | None = None  #: one character
     skip_rows: int | None = None  #: physical lines before the header row
+    sheet: str | None = None  #: of a workbook: its name, or its number from 1
     is_beginning: bool = False  #: the content may end anywhere: rows that are not complete are no errors
     check: Callable[[], None] = _go_on  #: called with each piece that is read, and raises what ends the reading
 
@@ -40,6 +41,9 @@ class Findings:
     facts: dict[str, object] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)  #: the header row of a file that has one, as it came
     ignored_columns: list[str] = field(default_factory=list)  #: columns or members that are neither name nor e-mail
+    elsewhere: str = (
+        ""  #: for the message that there are no contacts: what of the file was read, and what else there is
+    )
 
     def as_json(self) -> dict[str, object]:
         """What is kept on the job."""

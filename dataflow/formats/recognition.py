@@ -7,17 +7,25 @@ the first line of NDJSON, and what begins like JSON and goes on like none may be
 import json
 import re
 
-from dataflow.errors import UnsupportedMediaType
-from dataflow.formats.text import Encoding, marked
+from dataflow.errors import MalformedInput, RowTooLarge, UnsupportedMediaType
+from dataflow.formats import foreign
+from dataflow.formats.json_events import EventReader
+from dataflow.formats.reading import Findings
+from dataflow.formats.text import as_utf8
 
-_ZIP, _OLE2, _PDF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"%PDF-"
+#: How much of a content is looked at.
+LOOK_BYTES = 64 * 1024
+_DECODER = json.JSONDecoder()
+_ZIP = b"PK\x03\x04"
 #: How JSON begins, also when it is cut: tools of SQL write headers as [Name],[first name],[1st phone].
 _JSON = re.compile(
     rb"""(?:\[\s*)+ (?: ["{\]] | \Z | (?: null | true | false | -?\d[\d.eE+-]* ) \s* (?: [,\]] | \Z )
     | n(?:ul?)?\Z | t(?:ru?)?\Z | f(?:al?|als)?\Z | -\Z ) | (?:\[\s*)* \{\s* (?: ["}] | \Z )""",
     re.VERBOSE,
 )
-_CARD = re.compile(rb"^BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE | re.MULTILINE)
+_CARD = re.compile(rb"BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE)
+#: In what is called a file of cards BEGIN may come later, or be damaged.
+_CARD_LINE = re.compile(rb"^(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|FN:)", re.IGNORECASE | re.MULTILINE)
 #: How many lines may come before the first object.
 MAX_BAD_LINES = 20
 #: No text has these but by mistake. Others are in use: ESC in ISO-2022-JP, VT and FF within cells.
@@ -29,19 +37,21 @@ _STRAY_CONTROLS = 3
 def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
     """The format of content that begins with `head`; `declared` is what its sender calls it, if that is a format.
 
-    :raises UnsupportedMediaType: for content that is binary.
+    :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
-    _refuse_documents(head)
     if head.startswith(_ZIP):
         return "xlsx"
-    text = _as_utf8(head, encoding).lstrip(b" \t\r\n")
-    if (text.startswith(b"{") and _is_line_of_its_own(text, declared)) or (
-        declared == "ndjson" and _has_lines_of_json(text)
+    text = as_utf8(head, encoding).lstrip(b" \t\r\n")
+    foreign.refuse_certain(head, text)
+    is_document = text.startswith(b"{") and _goes_over_lines(text, is_cut=len(head) >= LOOK_BYTES)
+    if not is_document and (
+        (text.startswith(b"{") and _is_line_of_its_own(text, declared))
+        or (declared == "ndjson" and _has_lines_of_json(text))
     ):
         return "ndjson"
     if _JSON.match(text):
         return "json"
-    if _CARD.search(text) if declared == "vcard" else _CARD.match(text):
+    if _CARD_LINE.search(text) if declared == "vcard" else _CARD.match(text):
         return "vcard"
     stray = len(text) - len(text.translate(None, _CONTROLS))
     if text.count(b"\0") > len(text) // 4 or (declared != "csv" and stray > _STRAY_CONTROLS + len(text) // 100):
@@ -51,17 +61,8 @@ def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
     return "csv"
 
 
-def _refuse_documents(head: bytes) -> None:
-    if head.startswith(_OLE2):
-        raise UnsupportedMediaType(
-            "This is an old Excel file (.xls), or one with a password. Save it as .xlsx without one, or as CSV."
-        )
-    if head.startswith(_PDF):
-        raise UnsupportedMediaType("This is a PDF. Save the contacts as .xlsx or CSV.")
-
-
 def _binary(head: bytes) -> UnsupportedMediaType:
-    formats = "Send JSON, NDJSON, CSV, vCard or XLSX"
+    formats = foreign.SEND
     nuls = {"utf-16-be": head[::2].count(0), "utf-16-le": head[1::2].count(0)}
     likely = max(nuls, key=lambda name: nuls[name])
     # Those of UTF-16 stand at every other byte, but for a few characters such as U+4E00.
@@ -73,11 +74,30 @@ def _binary(head: bytes) -> UnsupportedMediaType:
     return UnsupportedMediaType(f"The content is binary. {formats}.")
 
 
-def _as_utf8(head: bytes, encoding: str | None) -> bytes:
-    """The beginning as far as it can be read, good enough to look at."""
-    found = marked(head) or Encoding(encoding or "utf-8")
-    text = head.removeprefix(found.mark)
-    return text if found.name == "utf-8" else text.decode(found.name, errors="replace").encode(errors="replace")
+def _goes_over_lines(text: bytes, is_cut: bool) -> bool:
+    """Whether `text` begins with one value of which its first line is only a part, so that it is no line of NDJSON.
+
+    One that is not complete counts only where more `is_cut` off: else it may be bad lines of NDJSON.
+    """
+    decoded = text.decode(errors="replace")
+    try:
+        _, end = _DECODER.raw_decode(decoded)
+    except (ValueError, RecursionError):
+        return is_cut and "\n" in decoded.rstrip() and _is_sound(decoded.encode())
+    # Rows on lines of their own may follow, which a document would not let in.
+    followers = decoded[end:].splitlines()[:MAX_BAD_LINES]
+    return "\n" in decoded[:end] and not any(_is_json(line.encode(), dict) for line in followers)
+
+
+def _is_sound(text: bytes) -> bool:
+    """Whether it is JSON as far as it goes."""
+    reader = EventReader(len(text) + 1, Findings())
+    try:
+        for _ in reader.feed(text):
+            pass
+    except (MalformedInput, RowTooLarge):
+        return False
+    return True
 
 
 def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:

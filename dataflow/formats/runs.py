@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate, repeat
 from typing import Final
 
-from dataflow.formats.columns import Columns, Place
+from dataflow.formats.columns import Columns
+from dataflow.formats.full_names import FirstAndLast, Place, together
 from dataflow.formats.rows import WRONG_COLUMN_COUNT, Malformed
 
 #: What a spreadsheet can have, the last one is XFD; of a row with more cells only so many are kept.
@@ -137,6 +138,8 @@ def _place(rows: list[list[str]], place: Place) -> list[str]:
         [position] = place
         return [row[position] for row in rows]
     parts = [[row[position].strip() for row in rows] for position in place]
+    if type(place) is FirstAndLast:
+        return [together(texts, place) for texts in zip(*parts, strict=True)]
     if any("" in part for part in parts):
         return [" ".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
     return list(map(" ".join, zip(*parts, strict=True)))

@@ -1,4 +1,4 @@
-"""XLSX: the first visible sheet of a workbook, with a header row as in CSV; cells are taken as text.
+"""XLSX: a sheet of a workbook, with a header row as in CSV; cells are taken as text.
 
 A workbook can only be read from its end, so its bytes go to a temporary file first.
 """
@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from errno import EINVAL
-from itertools import islice
+from itertools import chain, islice
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 from xml.parsers.expat import ExpatError
@@ -51,6 +51,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     :raises MalformedInput: when it is no workbook, or a damaged one.
     :raises ExpandsTooFar: when it, or what it expands to, is too large.
     :raises RowTooLarge: when a row is larger than `reading.max_row_bytes`.
+    :raises SheetNotFound: when it has no sheet as is asked for.
     :raises NoContacts: when the sheet is empty.
     :raises MissingColumns: when none of its first rows is a header row.
     :raises AmbiguousColumns: when several columns could be the same.
@@ -98,11 +99,12 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
 
     sheet = Sheet(file, texts_file, reading)
     findings.facts["sheet"] = sheet.title
+    findings.elsewhere = f" {sheet.told()}"
     rows = sheet.rows()
     try:
-        header, found = _find_header(rows, reading)
+        header, found, rows = _find_header(rows, reading)
     except (MissingColumns, NoContacts) as error:
-        raise type(error)(f'{error.message} Only the first visible sheet is read: "{sheet.title}".') from error
+        raise type(error)(f"{error.message}{findings.elsewhere}") from error
     findings.facts["headerLine"] = header[0]
     findings.facts["mapping"] = found.describe(header[1])
     findings.columns = header[1]
@@ -110,12 +112,13 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
     yield from packed(_contacts(rows, len(header[1]), found))
 
 
-def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:
-    """The header row and its columns; what is left of `rows` is below it."""
+def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns, Iterator[Row]]:
+    """The header row, its columns, and the rows below it."""
     skipped = reading.skip_rows or 0
     filled = (row for row in rows if row[0] > skipped and any(map(str.strip, row[1])))
     first: list[Row] = []
     ambiguous: AmbiguousColumns | None = None
+    qualified: tuple[int, Columns] | None = None
     for row in islice(filled, MAX_HEADER_ROWS if reading.skip_rows is None else 1):
         first.append(row)
         try:
@@ -125,16 +128,22 @@ def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns]:
         except AmbiguousColumns as error:
             ambiguous = ambiguous or error
             continue
-        if found.is_complete:
+        if found.is_complete and not found.is_qualified:
             columns.check_above(row[0], len(row[1]), first)
-            return row, found
+            return row, found, rows
+        if found.is_complete and not qualified:
+            qualified = len(first), found
+    if qualified:
+        row, below = first[qualified[0] - 1], first[qualified[0] :]
+        columns.check_above(row[0], len(row[1]), first)
+        return row, qualified[1], chain(below, rows)
     if ambiguous:
         raise ambiguous
     if not first:
         raise NoContacts("The sheet is empty: expected a header row naming name and email.")
     # Titles above a table fill one cell or two: the message shows the row of the most cells.
     likely = max(first, key=lambda row: sum(map(bool, row[1])))
-    return likely, columns.require(likely[1], reading.mapping)
+    return likely, columns.require(likely[1], reading.mapping), rows
 
 
 def _contacts(rows: Iterable[Row], width: int, found: Columns) -> Iterator[tuple[int, Kept | None]]:

@@ -99,6 +99,18 @@ def marked(head: bytes) -> Encoding | None:
     return next((Encoding(name, mark) for name, mark in _MARKS if head.startswith(mark)), None)
 
 
+def as_utf8(head: bytes, encoding: str | None) -> bytes:
+    """The beginning of a content as far as it can be read, good enough to look at, without its byte order mark."""
+    found = marked(head) or Encoding(encoding or "utf-8")
+    text = head.removeprefix(found.mark)
+    return text if found.name == "utf-8" else text.decode(found.name, errors="replace").encode(errors="replace")
+
+
+def beginning_of(head: bytes, wish: str | None, label: str | None) -> str:
+    """The same as text, whose last character may be cut; `wish` and `label` as `detect` has them."""
+    return as_utf8(head, wish_of(head, wish, label)).decode(errors="replace")
+
+
 def decoded(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
     """The text of a content without its byte order mark, a piece for each piece.
 

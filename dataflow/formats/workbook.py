@@ -1,4 +1,4 @@
-"""The first visible sheet of an XLSX workbook, row by row, in memory that does not grow with it.
+"""A sheet of an XLSX workbook, row by row, in memory that does not grow with it.
 
 Of openpyxl only the knowledge of dates is used: which formats show them, and what their numbers mean. Its way to read
 keeps all texts and something of every row (77 MiB for 100,000 rows), and takes seconds for a few hostile KB.
@@ -16,7 +16,7 @@ from typing import IO, Final
 from openpyxl.styles.numbers import builtin_format_code, is_date_format, is_timedelta_format
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel
 
-from dataflow.formats import contents, sheet_events
+from dataflow.formats import contents, sheet_choice, sheet_events
 from dataflow.formats.package import Package, Part
 from dataflow.formats.reading import Reading
 from dataflow.formats.shared_strings import SharedStrings
@@ -35,20 +35,26 @@ _ESCAPE: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 class Sheet:
-    """The first visible sheet of a workbook.
+    """The sheet of a workbook that `reading` asks for, else the first visible one.
 
     Its texts go to `texts_file`, which is empty. Raises LookupError, ValueError and the errors of zipfile and of the
-    XML parser at what is damaged, MalformedInput when there is no sheet, and ExpandsTooFar.
+    XML parser at what is damaged, MalformedInput when there is no sheet, SheetNotFound, and ExpandsTooFar.
     """
 
     def __init__(self, file: IO[bytes], texts_file: IO[bytes], reading: Reading) -> None:
         self._reading = reading
         self._package = Package(file, reading.check)
         self._contents = contents.read(self._package)
-        self.title = self._contents.title[:100]  # Excel takes 31 characters
+        self._entry = sheet_choice.choose(self._contents.sheets, reading.sheet)
+        self.title = self._entry.title[:100]  # Excel takes 31 characters
         self._epoch = CALENDAR_MAC_1904 if self._contents.has_1904_dates else WINDOWS_EPOCH
         self._dates = [_shows_date(shown) for shown in self._contents.formats]
         self._strings = SharedStrings(self._texts(), texts_file, reading.max_row_bytes)
+
+    def told(self) -> str:
+        """Which sheet is read, and which others there are, for a message."""
+        chosen = "This is the sheet" if self._reading.sheet else "Only the first visible sheet is read:"
+        return f'{chosen} "{self.title}".{sheet_choice.others(self._contents.sheets, self._entry)}'
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """The numbers, from 1, and cells of the rows, up to the last one with a value where there is any.
@@ -59,7 +65,7 @@ class Sheet:
         :raises RowTooLarge: when a row is larger than MAX_ROW_BYTES.
         :raises MalformedInput: when there are more rows or columns than a sheet can have.
         """
-        for row in sheet_events.rows(self._part(self._contents.sheet_part, MAX_SHEET_BYTES)):
+        for row in sheet_events.rows(self._part(self._entry.part, MAX_SHEET_BYTES)):
             yield row.number, self._cells(row)
 
     def _part(self, name: str, max_bytes: int) -> Part:

@@ -47,7 +47,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, health, imports, jobs, metrics, origins, rejects
+    from dataflow.web import errors, health, imports, jobs, metrics, origins, path_prefix, rejects
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -75,6 +75,7 @@ def create_app(config: Config | None = None) -> Flask:
     # Last: what they refuse is counted as well.
     app.before_request(_take_one_spelling)
     origins.register(app, config)
+    path_prefix.register(app, config)
     return app
 
 

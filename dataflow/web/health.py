@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from flask.typing import ResponseReturnValue
 
-from dataflow import db, wakeups
+from dataflow import db, migrations, wakeups
 from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.web import Services
 from dataflow.web.probe import Probe, Question
@@ -26,6 +26,7 @@ def register(app: Flask) -> None:
         # On the way of an import, so that the two agree on whether there is a database.
         # Cut when nobody waits for it any more: one that hangs would speak for those asked after it.
         with db.borrowed(shared.pool) as connection, db.deadline(connection, DEADLINE_SECONDS):
+            migrations.require(connection)
             if db.value(connection, "is_read_only"):
                 raise DatabaseUnavailable("The database takes no changes: it is read-only.")
             return wakeups.live_workers(connection)

@@ -10,6 +10,7 @@ other). A test asks for all of it.
 """
 
 import errno
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -57,6 +58,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self.max_keepalived = self.worker_connections = sys.maxsize  # the oldest gives way instead
         self.number = 0
         self._accept_again_at = self._look_up_at = self._notify_at = self._restore_at = 0.0
+        self._cut_at = math.inf
 
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
@@ -83,6 +85,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         services = self.wsgi.extensions["dataflow"]
         config: Config = services.config
         self._max_uploads, self._stall_seconds = config.max_uploads, config.upload_stall_seconds
+        self._grace_seconds, self._cut_transfers = config.shutdown_grace_seconds, services.transfers.cut
         self._threads = ThreadPools(
             self.tpool,
             self.cfg.threads,
@@ -200,6 +203,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._look_up_at = now + LOOK_UP_SECONDS
             self._connections.end_overdue(now)
             self._threads.look_up(now)
+            if now >= self._cut_at:
+                self._cut_transfers()
             if now >= self._restore_at:
                 self._max_connections = self._possible_connections
 
@@ -208,7 +213,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._connections.end_phases(*Phase)
 
     def _cap_keepalive(self, _deadline: float) -> None:
-        """Called at SIGTERM: who is not being answered is let go at once."""
+        """Called at SIGTERM: who is not being answered is let go at once, bodies are cut when the grace is over."""
+        self._cut_at = time.monotonic() + self._grace_seconds
         self._connections.end_phases(Phase.HEAD, Phase.SILENT, Phase.KEPT)
 
     def _publish(self, now: float) -> int:

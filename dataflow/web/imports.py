@@ -19,12 +19,15 @@ from dataflow.web.request_body import RawBody
 blueprint = Blueprint("imports", __name__)
 
 MULTIPART = "multipart/form-data"
-#: Content whose type says nothing; the last is what browsers on Windows call a .csv.
+#: Content whose type says nothing, so that the content decides: text of any kind, bytes of any kind, what is to be
+#: saved, and what is packed (some call a workbook a zip). The last ones are what browsers on Windows call a .csv.
 OPAQUE = (
-    *("application/octet-stream", "application/gzip", "application/x-gzip", "binary/octet-stream"),
-    "application/vnd.ms-excel",
+    *("application/octet-stream", "application/gzip", "text/plain", "application/x-gzip", "binary/octet-stream"),
+    *("application/x-octet-stream", "application/binary", "application/unknown", "application/force-download"),
+    *("application/download", "application/x-download", "application/zip", "application/x-zip-compressed"),
+    *("application/vnd.ms-excel", "application/msexcel", "application/x-msexcel", "application/excel"),
 )
-SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, *OPAQUE[:2]])
+SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, *OPAQUE[:3]])
 #: The second is an old name of the first (RFC 9110 section 8.4.1.3).
 GZIP = ("gzip", "x-gzip")
 MAX_FILE_NAME_CHARACTERS = 255

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from dataflow.errors import ClientVanished, TooManyUploads, UploadDisplaced
+from dataflow.errors import ClientVanished, TooManyUploads, UploadCut, UploadDisplaced
 from dataflow.web.pace import Clock, Pace
 
 #: A body of at most this size reserves nothing: the number of threads bounds what all of them hold.
@@ -55,10 +55,11 @@ class Transfer:
         self.budget: Budget | None = None
         self.amount = 0  #: of `budget`
         self.is_displaced = False
+        self.is_cut = False  #: because the process ends
 
-    def displace(self) -> None:
-        """Have it end, from any thread."""
-        self.is_displaced = True
+    def displace(self, for_good: bool = False) -> None:
+        """Have it end, from any thread; `for_good` when the process ends."""
+        self.is_cut, self.is_displaced = for_good, True
         if self._hang_up:
             self._hang_up()
 
@@ -66,8 +67,13 @@ class Transfer:
         """Called by who waits for the client, at least every LOOK_UP_SECONDS.
 
         :raises UploadDisplaced: when it has to give way.
+        :raises UploadCut: when the process ends.
         :raises UploadStalled: when the client is too slow in any case.
         """
+        if self.is_cut:
+            raise UploadCut(
+                "The service is being restarted and could not wait for the end of this body. Send it again."
+            )
         if self.is_displaced:
             raise UploadDisplaced(
                 f"The body came at {self.pace.bytes_second:.0f} bytes a second, the slowest here, and gave way to "
@@ -92,6 +98,7 @@ class Transfers:
         self._min_bytes_second = min_bytes_second
         self._clock = clock
         self._changed = threading.Condition()
+        self._is_cut = False
         self._under_way: set[Transfer] = set()
         self._buffers = Budget(max_uploads * chunk_bytes, chunk_bytes)
         self._files = Budget(max_uploads, max_uploads)
@@ -101,6 +108,8 @@ class Transfers:
         transfer = Transfer(Pace(self._stall_seconds, self._min_bytes_second, self._clock), hang_up)
         with self._changed:
             self._under_way.add(transfer)
+            if self._is_cut:
+                transfer.displace(for_good=True)
         return transfer
 
     def end(self, transfer: Transfer) -> None:
@@ -153,6 +162,13 @@ class Transfers:
         """
         with self._changed:
             return self._displace_one(list(self._under_way))
+
+    def cut(self) -> None:
+        """Have all end, and all that begin: the process is about to."""
+        with self._changed:
+            self._is_cut = True
+            for transfer in self._under_way:
+                transfer.displace(for_good=True)
 
     def free_places(self) -> int:
         """How many more bodies of any size there is room for."""

@@ -6,7 +6,8 @@
 -- before Postgres 15), which keeps an update in the order of find_outdated; more was no faster.
 SELECT staged.row_count,
        set_config('enable_nestloop',
-           CASE WHEN 8 * staged.row_count < pg_relation_size(contacts.oid) / current_setting('block_size')::bigint
+           CASE WHEN 8 * staged.row_count < coalesce(%(distributed_bytes)s::bigint, pg_relation_size(contacts.oid))
+                                            / current_setting('block_size')::bigint
                      AND (contacts.relpages = 0 OR contacts.reltuples NOT BETWEEN 0 AND 4 * contacts.relpages)
                 THEN 'on' ELSE 'off' END, true),
        set_config('enable_mergejoin', 'off', true),

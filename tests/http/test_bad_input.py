@@ -276,7 +276,7 @@ def test_a_query_in_another_encoding_is_refused_rather_than_stored_as_it_is_writ
     assert not left_behind()
 
 
-@pytest.mark.parametrize("media_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/xml"])
+@pytest.mark.parametrize("media_type", [None, "", "text/html", "application/x-www-form-urlencoded", "application/xml"])
 def test_a_type_that_cannot_be_imported_is_answered_with_those_that_can(
     media_type: str | None, web: Web, left_behind: Callable[[], list[Any]]
 ) -> None:

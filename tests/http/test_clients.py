@@ -44,7 +44,7 @@ def left_behind(connection: db.Connection, stored_files: Callable[[], list[Path]
 
 
 HEADS: dict[str, tuple[str, dict[str, str], int]] = {
-    "an unsupported type": ("text/plain", {}, 415),
+    "an unsupported type": ("text/html", {}, 415),
     "a form without boundary": ("multipart/form-data", {}, 400),
     "a bad option": (JSON, {"X-On-Invalid": "maybe"}, 400),
     "a stream without source": (CSV, {"X-Source": ""}, 400),

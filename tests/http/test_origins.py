@@ -205,7 +205,7 @@ def test_a_path_has_one_spelling_and_is_led_nowhere(web: Web, path: str) -> None
 
 def test_what_leads_on_names_no_host(web: Web, behind_proxy: Web) -> None:
     for host in ("evil.example", "evil.example/x?"):
-        answer = send(behind_proxy, Host=host, X_Forwarded_Host="evil.example", X_Forwarded_Prefix="/evil")
+        answer = send(behind_proxy, Host=host, X_Forwarded_Host="evil.example", X_Forwarded_Prefix="//evil.example")
         assert answer.headers["Location"] == f"/jobs/{answer.json()['jobId']}"
         send(behind_proxy)
         listed = behind_proxy.get("/jobs?limit=1", headers={"Host": host})

@@ -1,0 +1,22 @@
+"""How headers are compared: without case, punctuation and white space."""
+
+import re
+import unicodedata
+from typing import Final
+
+#: What is dropped to compare headers; the line end separates them where all are compared at once.
+_IRRELEVANT: Final = re.compile(r"[^\w\n]+")
+#: The same for ASCII, in a tenth of the time.
+_DROPPED: Final = {code: None for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
+
+
+def normalise(header: str) -> str:
+    """A header as it is compared: `E-mail 1 - Value` and `email_1_value` are the same."""
+    return compared(header).replace("\n", "")
+
+
+def compared(text: str) -> str:
+    """Without what does not count; line ends stay."""
+    if text.isascii():
+        return text.lower().translate(_DROPPED)
+    return _IRRELEVANT.sub("", unicodedata.normalize("NFKC", text).casefold()).replace("_", "")

@@ -1,0 +1,96 @@
+"""What a text is in which no table was found: a format that is not read, a list of addresses, or no table at all."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Final
+
+from dataflow.errors import DataFlowError, MalformedInput, MissingColumns, RowTooLarge
+from dataflow.formats import foreign, headers
+from dataflow.formats.comparison import normalise
+from dataflow.formats.matching import shown
+from dataflow.formats.reading import Reading
+from dataflow.formats.text import beginning_of
+
+#: How much is looked at, of which the last line may be cut.
+_LOOK_BYTES: Final = 64 * 1024
+#: Fewer say nothing when they differ.
+_MIN_LINES: Final = 3
+_MAX_LINES: Final = 30
+_DELIMITERS: Final = ",;\t|"
+#: A cell that is an address, with or without the name before it.
+_ADDRESS: Final = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+>?")
+_MAX_ADDRESS_CHARACTERS: Final = 512
+#: Of the lines from the first that has as many cells as most, so many must have them in a table.
+_TABLE_SHARE: Final = 2 / 3
+
+
+@contextmanager
+def told(head: bytes, reading: Reading) -> Iterator[None]:
+    """While a table is looked for in a content that begins with `head`: that there is none is told as what is there.
+
+    :raises UnsupportedMediaType: when it is a format that is known, and not read.
+    :raises MissingColumns: when it is no table.
+    """
+    try:
+        yield
+    except (MissingColumns, MalformedInput, RowTooLarge) as error:
+        if better := _better(error, head[:_LOOK_BYTES], reading):
+            raise better from error
+        raise
+
+
+def _better(error: DataFlowError, head: bytes, reading: Reading) -> DataFlowError | None:
+    beginning = beginning_of(head, reading.encoding, reading.charset).lstrip()
+    if (found := foreign.named(beginning.encode())) or not isinstance(error, MissingColumns):
+        return found
+    lines = [line for line in beginning.splitlines() if line.strip()][:_MAX_LINES]
+    if lines and all(map(_has_only_addresses, lines)):
+        return MissingColumns(
+            "These are e-mail addresses without a header row. Put each on a line of its own, a line that says email "
+            'above them, and send them with mapping={"name": "email"}.'
+        )
+    if lines and any(map(_is_address, _cells(lines[0]))):
+        return MissingColumns(
+            f"{error.message} Line 1 looks like a contact: is there no header row? Put one above, such as name,email."
+        )
+    if not lines or reading.mapping or normalise(lines[0]) in headers.ALIASES or _is_table(beginning):
+        return None
+    return MissingColumns(
+        "This is no table: nothing (, ; | or tab) divides its lines into the same columns. It has: "
+        f"{shown([lines[0]])}. {foreign.SEND}, with a header row that names name and email."
+    )
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in re.split(f"[{_DELIMITERS}]", line) if cell.strip()]
+
+
+def _has_only_addresses(line: str) -> bool:
+    return all(map(_is_address, _cells(line)))
+
+
+def _is_address(cell: str) -> bool:
+    return len(cell) <= _MAX_ADDRESS_CHARACTERS and bool(_ADDRESS.fullmatch(cell))
+
+
+def _is_table(text: str) -> bool:
+    return any(_has_columns(text, delimiter) for delimiter in _DELIMITERS)
+
+
+def _has_columns(text: str, delimiter: str) -> bool:
+    """Whether the lines have the same number of cells, more than one, from some line on."""
+    try:
+        rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row))
+        widths = [len(row) for row in islice(rows, _MAX_LINES)]
+    except csv.Error:
+        return True  # of a cell that is too large, which the error has named
+    several = Counter(width for width in widths if width > 1)
+    if not several:
+        return False
+    [(width, count)] = several.most_common(1)
+    return len(widths) < _MIN_LINES or count >= _TABLE_SHARE * (len(widths) - widths.index(width))

@@ -1,0 +1,116 @@
+"""Headers that say more than what the column is: `Email Address [Required]`, `Billing Email`, `attendee.first_name`.
+
+What may stand before and behind the usual names is a list of words, recalled from what these export: Google Workspace,
+Shopify, WooCommerce, Stripe, Eventbrite, Calendly, Zendesk, Freshdesk, Pipedrive, Zoho, Dynamics, Constant Contact,
+SurveyMonkey, Typeform, Jotform, Gravity Forms, Google's and Microsoft's forms, WordPress, Zoom, Entra, Square,
+Squarespace, Wix, Patreon, Copper, Close, Keap, Capsule, Nimble, Insightly, Amazon, Etsy, PayPal, Moodle, Xero and
+QuickBooks. Any other word makes it another column: whether an `Email Status` or somebody else's, as a `Manager Email`.
+"""
+
+# ruff: noqa: RUF001 - the letters of other alphabets are meant
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+#: What changes nothing: marks of forms, and questions.
+_MARKS: Final = _words(
+    "required optional mandatory readonly primary main default your my our enter please whatis whats the "
+    "legal value current 0 1 properties fields attributes erforderlich pflichtfeld pflicht freiwillig ihr "
+    "ihre deine dein obligatoire requis facultatif votre obligatorio obligatoria opcional requerido "
+    "obbligatorio facoltativo obrigatório obrigatorio verplicht optioneel wymagane opcjonalne povinné povinne "
+    "nepovinné obligatorisk obligatoriskt valgfri valgfritt pakollinen valinnainen обязательно обязательное "
+    "zorunlu 必須 必填 选填 選填 任意 필수 선택"
+)
+#: Kinds of addresses that one person has.
+_KINDS: Final = _words(
+    "work business office corporate professional home personal private school university preferred best "
+    "geschäftlich geschäftliche dienstlich dienstliche private persönliche aziendale privat arbeit beruflich "
+    "bureau travail professionnel professionnelle personnel personnelle domicile trabajo laboral particular "
+    "lavoro personale casa ufficio trabalho pessoal comercial werk zakelijk privé thuis służbowy służbowe "
+    "praca domowy dom biuro prywatny práce domů arbete jobb hem arbejde hjem arbeid työ koti рабочий раб "
+    "домашний личный iş 会社 自宅 勤務先 工作 公司 住家 家庭 商务 직장 회사 자택"
+)
+#: Addresses that count after the others.
+_LATER: Final = frozenset(_words("secondary alternate alternative additional other another backup 2 3 4 5"))
+#: Whose it is. Two of one set may be the same person, two of different sets are not.
+_PERSONS: Final = {
+    word + ending: person
+    for ending in ("", "s")  # `Customer's Email`
+    for person, words in {
+        "customer": "contact customer client person user subscriber member lead billing billto buyer purchaser payer "
+        "patron donor supporter profile ticketbuyer requester kunde kunden kontakt rechnung deskunden duclient "
+        "delcliente cliente docliente contacto contatto klant klanten contactpersoon klient klienta kund asiakas "
+        "клиента müşteri 고객 客户",
+        "attendee": "attendee participant registrant invitee guest delegate ticketholder teilnehmer participante "
+        "deelnemer",
+        "respondent": "respondent applicant candidate volunteer patient tenant resident player alumni passenger",
+        "student": "student learner pupil",
+        "employee": "employee mitarbeiter",
+    }.items()
+    for word in _words(words)
+}
+#: Whose plain name is that of an account or a company.
+_NAMELESS: Final = frozenset({"user", "lead", "profile"})
+_PLAIN_NAMES: Final = frozenset({"name", "nom", "nombre", "nome", "naam", "navn", "namn"})
+#: What may be said twice, as in `Name - First Name` or `Name (Original Name)`.
+_TWICE: Final = ("name", "fullname", "displayname", "originalname", "firstandlast", "firstlast")
+#: A mail program, and whether somebody gets mails.
+_NO_EMAILS: Final = frozenset({"emailclient", "emailsubscriber", "emailprofile"})
+#: Longer headers are prose.
+MAX_CHARACTERS: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """What a header is without what qualifies it."""
+
+    role: str
+    person: str  #: whose it is; empty when it does not say
+    is_later: bool  #: an address that others come before
+
+
+class Qualifiers:
+    """The usual names, with whatever may qualify them."""
+
+    def __init__(self, roles: Mapping[str, str]) -> None:
+        """:param roles: what columns are called, normalised, and what they are."""
+        self._roles = {name: role for name, role in roles.items() if not _is_short(name)}
+        emails = [name for name, role in self._roles.items() if role == "email"]
+        around_names = [*_MARKS, *_PERSONS]
+        around_emails = [*around_names, *_KINDS, *_LATER, "email"]
+        self._is_email = _pattern(emails, around_emails)
+        self._is_name = _pattern(self._roles.keys() - {*emails}, [*around_names, *_TWICE])
+        self._words = re.compile(_any_of(around_emails)).findall
+
+    def read(self, name: str) -> Qualified | None:
+        """What a normalised header is, whatever qualifies it; None when it is something else."""
+        found = (self._is_email(name) or self._is_name(name)) if len(name) <= MAX_CHARACTERS else None
+        if not found:
+            return None
+        before, core, after = found.groups()
+        words = {*self._words(before), *self._words(after)}
+        persons = {_PERSONS[word] for word in words if word in _PERSONS}
+        if len(persons) > 1 or name in _NO_EMAILS or (core in _PLAIN_NAMES and words & _NAMELESS):
+            return None
+        return Qualified(self._roles[core], min(persons, default=""), bool(words & _LATER))
+
+
+def _is_short(name: str) -> bool:
+    """Whether it may be a part of other words: `Last Contact` is no last name."""
+    return name in ("first", "last", "given") or (len(name) < 3 and name.isascii())
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
+def _pattern(names: Iterable[str], words: Iterable[str]) -> Callable[[str], re.Match[str] | None]:
+    around = f"((?:{_any_of(words)}){{0,4}})"
+    return re.compile(f"{around}({_any_of(names)}){around}").fullmatch

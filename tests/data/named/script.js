@@ -1,0 +1,1 @@
+var contacts = [{"name":"Ann Lee","email":"ann@example.com"}];

@@ -1,0 +1,64 @@
+"""SIGTERM while bodies arrive: they have SHUTDOWN_GRACE_SECONDS, then their clients are told, and nothing is left."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from dataflow import db
+from tests.http.raw import Raw, wait_for_uploads
+from tests.processes import Web
+
+RUNS_OVER = ("local", "supabase")
+GOOD_CSV = b"name,email\nAnn,ann@example.com\n"
+MIB = 1024 * 1024
+FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + GOOD_CSV
+GRACE_SECONDS = 2
+
+
+def test_who_is_not_done_after_the_grace_is_told_and_leaves_nothing(
+    start_web: Callable[..., Web], connection: db.Connection, stored_files: Callable[[], list[Path]]
+) -> None:
+    web = start_web(SHUTDOWN_GRACE_SECONDS=GRACE_SECONDS, WEB_CONCURRENCY=1)
+    ended = threading.Event()
+
+    def send_on(raw: Raw, piece: bytes) -> None:
+        while not ended.wait(0.01):
+            raw.send(piece)
+
+    with ExitStack() as stack:
+
+        def begin(media_type: str, headers: dict[str, object], *beginning: bytes) -> Raw:
+            raw = stack.enter_context(Raw(web, media_type, headers))
+            for piece in beginning:
+                raw.send(piece)
+            return raw
+
+        chunked = {"Transfer-Encoding": "chunked"}
+        silent = begin("text/csv", {"Content-Length": MIB}, GOOD_CSV)
+        large = begin("text/csv", {"Content-Length": 100 * MIB}, GOOD_CSV, b"\n" * 7 * MIB)
+        form = begin("multipart/form-data; boundary=x", {"Content-Length": MIB}, FORM)
+        document = begin("application/json", {"Content-Length": MIB}, b'{"data": [')
+        steady = begin("text/csv", chunked, b"%x\r\n%s\r\n" % (len(GOOD_CSV), GOOD_CSV))
+        quick = begin("text/csv", {"Content-Length": len(GOOD_CSV)}, GOOD_CSV[:9])
+        wait_for_uploads(connection, 6)
+        sender = threading.Thread(target=send_on, args=(steady, b"1000\r\n%s\r\n" % (b"\n" * 4096)))
+        sender.start()
+        began = time.monotonic()
+        web.process.send_signal(signal.SIGTERM)
+        quick.send(GOOD_CSV[9:])
+        assert quick.answer().status == 200
+        for raw in (silent, large, form, document, steady):
+            answer = raw.answer()
+            assert (answer.status, answer.code) == (503, "upload_cut")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.headers["Connection"] == "close"
+        assert time.monotonic() - began >= GRACE_SECONDS
+        ended.set()
+        sender.join()
+    assert web.process.wait(20) == 0
+    rows = connection.execute("SELECT state, object_key FROM jobs").fetchall()
+    assert [row["state"] for row in rows] == ["queued"]
+    assert len(stored_files()) == len(rows)
