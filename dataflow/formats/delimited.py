@@ -14,6 +14,7 @@ from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats import columns, dialect, drawn, no_table
 from dataflow.formats.dialect import Dialect
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.records import after_lines
 from dataflow.formats.rows import PIECE_BYTES, Block, cut, peeked
 from dataflow.formats.runs import count_lines, height
 from dataflow.formats.splitting import Splitter
@@ -44,7 +45,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
         return
     _note(found, findings)
     line = found.header_line + height(found.header)
-    rest = dialect.after_lines(head, line - first_line)
+    rest = after_lines(head, line - first_line)
     del head
     record = 0
     # Cut as what follows, so that blocks end as early.

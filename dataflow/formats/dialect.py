@@ -5,21 +5,18 @@ header is the first one that has a name and an e-mail; whatever stands before it
 """
 
 import csv
-import io
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
-from uuid import uuid4
 
 from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns, NoContacts, RowTooLarge
 from dataflow.formats import columns
-from dataflow.formats.cell_counts import end_of_cells
 from dataflow.formats.columns import Columns
 from dataflow.formats.reading import Reading
-from dataflow.formats.runs import MAX_COLUMNS, height, is_blank
+from dataflow.formats.records import Record, after_lines, common_width, lines_of, records_of
+from dataflow.formats.runs import MAX_COLUMNS, height
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 #: How many records may be looked at for the header; blank ones do not count.
@@ -62,18 +59,6 @@ def settle(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> 
     return _Beginning(text, reading, is_whole, first_line).settle()
 
 
-def after_lines(text: str, lines: int) -> str:
-    """What follows the first `lines` physical lines."""
-    return text[sum(map(len, islice(io.StringIO(text, newline=""), lines))) :]
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    line: int  #: where it begins, or, when it is open, where the quote opens that nothing closes
-    cells: list[str]  #: none when one of them is over the limit
-    is_open: bool = False
-
-
 class _Beginning:
     """The beginning of a text, as each delimiter that comes into question would split it."""
 
@@ -88,11 +73,11 @@ class _Beginning:
         self._delimiters = (fixed,) if fixed else DELIMITERS
         self._wanted = MAX_RECORDS if reading.skip_rows is None else 1
         self._found: Dialect | None = None
-        self._records: dict[str, list[_Record]] = {}  #: by delimiter, as far as `find` had to look
-        self._single: dict[str, list[_Record]] = {}  #: by delimiter, each line alone
-        self._open: dict[str, _Record] = {}  #: of the delimiters by which the text ends within a quoted cell
+        self._records: dict[str, list[Record]] = {}  #: by delimiter, as far as `find` had to look
+        self._single: dict[str, list[Record]] = {}  #: by delimiter, each line alone
+        self._open: dict[str, Record] = {}  #: of the delimiters by which the text ends within a quoted cell
         self._ambiguous: AmbiguousColumns | None = None
-        self._too_wide: _Record | None = None  #: the first that would have been looked at, had it fewer cells
+        self._too_wide: Record | None = None  #: the first that would have been looked at, had it fewer cells
 
     def find(self) -> Dialect | None:
         """The header that comes first; of several on one line, by different delimiters, that of the most columns."""
@@ -120,8 +105,8 @@ class _Beginning:
             raise MissingColumns(f"No header row: line {line} has more than {MAX_COLUMNS} columns, too many for one.")
         delimiter = self._most_plausible()
         self._check_closed(delimiter)
-        records = self._records[delimiter] or self._lines(delimiter) or [_Record(self._first_line, [self._text])]
-        width = _common_width([record.cells for record in records])[2]
+        records = self._records[delimiter] or self._lines(delimiter) or [Record(self._first_line, [self._text])]
+        width = common_width([record.cells for record in records])[2]
         likely = next((record for record in records if len(record.cells) == width), records[0])
         self._check_size(likely)
         return Dialect(delimiter, likely.line, likely.cells, columns.require(likely.cells, self._reading.mapping))
@@ -136,13 +121,13 @@ class _Beginning:
         """Whether blanks stand between a delimiter and a quote, from `line` on; within quotes they are the cell's."""
         if delimiter == " " or not re.search(f'{re.escape(delimiter)} +"', text):
             return False
-        records = islice(_records(_lines_of(after_lines(text, line - self._first_line)), delimiter, line), MAX_RECORDS)
+        records = islice(records_of(lines_of(after_lines(text, line - self._first_line)), delimiter, line), MAX_RECORDS)
         cells = (cell for record in records if not record.is_open for cell in record.cells[1:])
         spaced = (cell for cell in cells if cell.startswith(" ") and cell.lstrip(" ").startswith('"'))
         return any(delimiter + cell in text for cell in islice(spaced, MAX_SPACED_CELLS))
 
     def _first_header(
-        self, delimiter: str, records: Iterable[_Record], skip_initial_space: bool = False
+        self, delimiter: str, records: Iterable[Record], skip_initial_space: bool = False
     ) -> Dialect | None:
         qualified: Dialect | None = None
         for record in records:
@@ -166,7 +151,7 @@ class _Beginning:
         """The header when each line is taken alone: a stray quote above it has swallowed it."""
         return self._best([self._first_header(each, self._lines(each)) for each in self._delimiters], self._single)
 
-    def _best(self, found: list[Dialect | None], records: dict[str, list[_Record]]) -> Dialect | None:
+    def _best(self, found: list[Dialect | None], records: dict[str, list[Record]]) -> Dialect | None:
         best = min(filter(None, found), key=_order, default=None)
         if best:
             columns.check_header(best.header_line, best.header)
@@ -174,11 +159,11 @@ class _Beginning:
             columns.check_above(best.header_line, len(best.header), above)
         return best
 
-    def _split(self, text: str, delimiter: str, skip_initial_space: bool = False) -> Iterator[_Record]:
+    def _split(self, text: str, delimiter: str, skip_initial_space: bool = False) -> Iterator[Record]:
         """The first records that are complete, without blank ones."""
         self._records[delimiter] = found = []
         self._open.pop(delimiter, None)
-        for record in _records(_lines_of(text), delimiter, self._first_line, skip_initial_space):
+        for record in records_of(lines_of(text), delimiter, self._first_line, skip_initial_space):
             if record.is_open:
                 self._open[delimiter] = record
             elif len(record.cells) > MAX_COLUMNS:
@@ -189,32 +174,33 @@ class _Beginning:
             if len(found) == self._wanted:
                 break
 
-    def _lines(self, delimiter: str) -> list[_Record]:
+    def _lines(self, delimiter: str) -> list[Record]:
         """The first lines, each as a record of its own."""
         if delimiter not in self._single:
-            lines = (each for each in enumerate(_lines_of(self._text), self._first_line) if each[1].strip())
-            found = chain.from_iterable(_records([text], delimiter, line) for line, text in islice(lines, self._wanted))
+            lines = (each for each in enumerate(lines_of(self._text), self._first_line) if each[1].strip())
+            first = islice(lines, self._wanted)
+            found = chain.from_iterable(records_of([text], delimiter, line) for line, text in first)
             self._single[delimiter] = [each for each in found if not each.is_open and len(each.cells) <= MAX_COLUMNS]
         return self._single[delimiter]
 
     def _most_plausible(self) -> str:
         """The delimiter that splits most of the first lines into the same number of cells."""
-        widths = {each: _common_width([record.cells for record in self._lines(each)]) for each in self._delimiters}
+        widths = {each: common_width([record.cells for record in self._lines(each)]) for each in self._delimiters}
         return max(self._delimiters, key=lambda each: widths[each])
 
     def _check_closed(self, delimiter: str) -> None:
         if self._is_whole and (record := self._open.get(delimiter)):
             raise unclosed_quote(record.line) if record.cells else row_too_large(self._reading.max_row_bytes)
 
-    def _check_size(self, record: _Record) -> None:
+    def _check_size(self, record: Record) -> None:
         if sum(map(len, record.cells)) >= self._reading.max_row_bytes:
             raise row_too_large(self._reading.max_row_bytes)
 
-    def _check_quotes(self, record: _Record, delimiter: str, skip_initial_space: bool) -> None:
+    def _check_quotes(self, record: Record, delimiter: str, skip_initial_space: bool) -> None:
         """A quote that nothing closes makes the first rows part of the header, and would lose them."""
         if (lines := height(record.cells)) == 1:
             return
-        text = islice(_lines_of(after_lines(self._text, record.line - self._first_line)), lines)
+        text = islice(lines_of(after_lines(self._text, record.line - self._first_line)), lines)
         reader = csv.reader(text, delimiter=delimiter, skipinitialspace=skip_initial_space, strict=True)
         try:
             next(reader)
@@ -237,36 +223,3 @@ def unclosed_quote(line: int) -> MalformedInput:
 
 def row_too_large(max_row_bytes: int) -> RowTooLarge:
     return RowTooLarge(f"A row is larger than {max_row_bytes} bytes (MAX_ROW_BYTES). Is a quote left open?")
-
-
-def _lines_of(text: str) -> Iterator[str]:
-    return io.StringIO(text, newline="")
-
-
-def _records(
-    lines: Iterable[str], delimiter: str, first_line: int, skip_initial_space: bool = False
-) -> Iterator[_Record]:
-    """The records that are not blank; the last one is open when the lines end within a quoted cell."""
-    # Swallowed by a cell that is still open, otherwise a record of its own. No delimiter is a letter or a digit.
-    end = [uuid4().hex] * 2
-    # What is cut off makes no header of a row that is too wide for one.
-    narrow = (line[: end_of_cells(line, delimiter, skip_initial_space)] for line in lines)
-    reader = csv.reader(chain(narrow, [delimiter.join(end)]), delimiter=delimiter, skipinitialspace=skip_initial_space)
-    line = first_line
-    try:
-        for cells in reader:
-            if cells and cells[-1].endswith(end[1]):
-                if cells != end:
-                    yield _Record(line + height(cells[:-1]) - 1, cells, is_open=True)
-                return
-            if not is_blank(cells):
-                yield _Record(line, cells)
-            line = first_line + reader.line_num
-    except csv.Error:
-        yield _Record(line, [], is_open=True)
-
-
-def _common_width(rows: list[list[str]]) -> tuple[int, bool, int]:
-    """How many rows have the most frequent number of cells over one, whether the first has, and that number."""
-    counted = Counter(len(cells) for cells in rows if len(cells) > 1)
-    return max(((count, len(rows[0]) == width, width) for width, count in counted.items()), default=(0, False, 1))
