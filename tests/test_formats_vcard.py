@@ -581,6 +581,8 @@ def test_a_line_that_is_no_property_goes_on_with_the_name_before_it_and_nothing_
         ["FN:Eszter", "T=L"],
         ["FN:Eszter", "e@x.org"],
         ["FN:Eszter", "a b: c"],
+        ["FN:Eszter", "Kis: Anna"],
+        ["fn:eszter", "kis; anna"],
         ["FN:" + "x" * 70, "y"],
         ["FN;QUOTED-PRINTABLE:=41", "=42"],
         ["FN:Ann", "EMAIL:a@x.org", "y"],
@@ -588,6 +590,11 @@ def test_a_line_that_is_no_property_goes_on_with_the_name_before_it_and_nothing_
 )
 def test_where_nobody_knows_what_a_line_is_that_goes_on_with_what_counts_the_card_is_refused(lines: list[str]) -> None:
     assert "is neither a property nor indented" in problem(*lines).message
+
+
+@pytest.mark.parametrize("other", ["Tel:1", "x-abc:1", "Item2.X-AbLabel:1", "ABUID:1", "ABC2_D;TYPE=x:1", "Note:1"])
+def test_properties_that_nobody_knows_are_left_out_when_they_are_written_as_such(other: str) -> None:
+    assert one("FN:Eszter Anna", other, "EMAIL:a@x.org") == ("Eszter Anna", "a@x.org")
 
 
 @pytest.mark.parametrize("lines", [["VERSION:3.0"], ["version:2.1"], ["N:Lee;Ann", "N:Ray;Bob"]])

@@ -13,8 +13,17 @@ from typing import Final
 from dataflow.errors import RowTooLarge
 from dataflow.formats.card_lines import BEGIN, BLANKS, END, MARKED, PLAIN, lines_of, parts
 
-#: A property, of which the pictures and the like are a group.
-_NAMED: Final = re.compile(r"(?:[\w-]+\.)?(?:(PHOTO|LOGO|SOUND|KEY)|[\w-]+)[ \t]*[;:]", re.ASCII | re.IGNORECASE).match
+#: The properties of vCard 2.1, 3.0 (RFC 2426) and 4.0 (RFC 6350) but for pictures and the like.
+_KNOWN: Final = (
+    "ADR|AGENT|ANNIVERSARY|BDAY|BEGIN|CALADRURI|CALURI|CATEGORIES|CLASS|CLIENTPIDMAP|EMAIL|END|FBURL|FN|GENDER|GEO"
+    "|IMPP|KIND|LABEL|LANG|MAILER|MEMBER|N|NAME|NICKNAME|NOTE|ORG|PRODID|PROFILE|RELATED|REV|ROLE|SORT-STRING|SOURCE"
+    "|TEL|TITLE|TZ|UID|URL|VERSION|XML"
+)
+#: A property, of which the pictures and the like are a group. Others are written in capitals: `Kis: Anna` is none, but
+#: the rest of a name.
+_NAMED: Final = re.compile(
+    rf"(?:[\w-]+\.)?(?:(PHOTO|LOGO|SOUND|KEY)|{_KNOWN}|X-[\w-]+|(?-i:[A-Z\d_-]+))[ \t]*[;:]", re.ASCII | re.IGNORECASE
+).match
 #: Those of which no part may be missing, and those of them that a line without a mark may go on with a word.
 _COUNTS: Final = re.compile(r"(?:[\w-]+\.)?(?:(FN|N|ORG)|EMAIL)[;:]", re.IGNORECASE).match
 #: A card inside of a card (2.1) follows a property without a value; anywhere else, BEGIN means that END is missing.
@@ -174,7 +183,7 @@ def _rest(head: str, before: str, line: str) -> str:
     counts = _COUNTS(head) if line.strip(BLANKS) else None
     if not counts:
         return ""
-    signs = ":=@<>;" if counts[1] in ("FN", "fn") else ":=@<>"
+    signs = ":=@<>;" if counts[1] and counts[1].upper() == "FN" else ":=@<>"
     has_parameters = ";" in head[:_MAX_HEAD_CHARACTERS].partition(":")[0]
     if not counts[1] or has_parameters or len(before) >= _MIN_FOLDED_CHARACTERS or not set(signs).isdisjoint(line):
         return BROKEN

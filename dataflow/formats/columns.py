@@ -23,7 +23,7 @@ REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
 MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS = 200, 100
 
 #: A cell that is an address and nothing else, or has one in angle brackets: no prose that mentions one.
-_is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
+is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
 _EXAMPLE = re.compile(
     r"""(?: [(\[{"'] [^\s@<>()\[\]{}"']{1,64} @ [^\s@<>()\[\]{}"']+ [)\]}"']
         | (?: \. | \b(?:as|like|eg|ex)\b )[ ][^\s@<>]{1,64} @ [^\s@<>]+ )""",
@@ -116,7 +116,7 @@ def check_above(header_line: int, width: int, rows: Iterable[tuple[int, Sequence
     :raises AmbiguousColumns: when one above the header is as wide and has an address.
     """
     for line, cells in rows:
-        if line < header_line and len(cells) == width and any(_is_address(cell.strip()) for cell in cells):
+        if line < header_line and len(cells) == width and any(is_address(cell.strip()) for cell in cells):
             raise AmbiguousColumns(
                 f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
                 f"say skipRows={header_line - 1} to leave out all lines above it."

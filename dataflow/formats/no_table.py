@@ -11,6 +11,7 @@ from typing import Final
 
 from dataflow.errors import DataFlowError, MalformedInput, MissingColumns, RowTooLarge
 from dataflow.formats import foreign, headers
+from dataflow.formats.columns import is_address
 from dataflow.formats.comparison import normalise
 from dataflow.formats.matching import shown
 from dataflow.formats.reading import Reading
@@ -22,9 +23,6 @@ _LOOK_BYTES: Final = 64 * 1024
 _MIN_LINES: Final = 3
 _MAX_LINES: Final = 30
 _DELIMITERS: Final = ",;\t|"
-#: A cell that is an address, with or without the name before it.
-_ADDRESS: Final = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+>?")
-_MAX_ADDRESS_CHARACTERS: Final = 512
 #: Of the lines from the first that has as many cells as most, so many must have them in a table.
 _TABLE_SHARE: Final = 2 / 3
 
@@ -54,7 +52,7 @@ def _better(error: DataFlowError, head: bytes, reading: Reading) -> DataFlowErro
             "These are e-mail addresses without a header row. Put each on a line of its own, a line that says email "
             'above them, and send them with mapping={"name": "email"}.'
         )
-    if lines and any(map(_is_address, _cells(lines[0]))):
+    if lines and any(map(is_address, _cells(lines[0]))):
         return MissingColumns(
             f"{error.message} Line 1 looks like a contact: is there no header row? Put one above, such as name,email."
         )
@@ -71,11 +69,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _has_only_addresses(line: str) -> bool:
-    return all(map(_is_address, _cells(line)))
-
-
-def _is_address(cell: str) -> bool:
-    return len(cell) <= _MAX_ADDRESS_CHARACTERS and bool(_ADDRESS.fullmatch(cell))
+    return all(map(is_address, _cells(line)))
 
 
 def _is_table(text: str) -> bool:

@@ -41,9 +41,8 @@ class Findings:
     facts: dict[str, object] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)  #: the header row of a file that has one, as it came
     ignored_columns: list[str] = field(default_factory=list)  #: columns or members that are neither name nor e-mail
-    elsewhere: str = (
-        ""  #: for the message that there are no contacts: what of the file was read, and what else there is
-    )
+    #: For the message that there are no contacts: what of the file was read, and what else there is.
+    elsewhere: str = ""
 
     def as_json(self) -> dict[str, object]:
         """What is kept on the job."""
