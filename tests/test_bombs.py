@@ -11,7 +11,7 @@ import pytest
 from dataflow.errors import ImportStopped, RowTooLarge, TakesTooLong
 from dataflow.formats import read_blocks
 from dataflow.formats.cards import MAX_CARD_LINES
-from dataflow.formats.cell_counts import MAX_CELLS
+from dataflow.formats.cell_counts import MAX_CELLS, has_short_lines
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import PART_ROWS, Malformed
 from dataflow.formats.runs import MAX_COLUMNS
@@ -200,6 +200,16 @@ def test_a_row_of_too_many_cells_to_be_split_ends_the_file() -> None:
     for row in (wide + b"x", b'A"' + wide, b'"A",' + wide, b'"A"""' + wide):
         with pytest.raises(RowTooLarge, match="more than 65536 cells; a table may have 16384 columns"):
             is_read("csv", CSV + row + b"\n", lambda: None)
+
+
+@pytest.mark.parametrize("before", [0, 1, MAX_CELLS - 1, MAX_CELLS, MAX_CELLS + 1])
+@pytest.mark.parametrize("after", [0, 1, MAX_CELLS - 1, MAX_CELLS, MAX_CELLS + 1])
+@pytest.mark.parametrize("end", ["\n", "\r", ""])
+def test_lines_that_may_have_too_many_cells_are_never_taken_for_short(before: int, after: int, end: str) -> None:
+    text = "," * before + end + "," * after
+    if has_short_lines(text):
+        assert max(line.count(",") for line in text.splitlines() or [""]) < MAX_CELLS
+    assert has_short_lines("a,b\n" * (MAX_CELLS // 3))
 
 
 @pytest.mark.parametrize(("format_name", "frame"), [("ndjson", "{}\n"), ("json", "[{}]")])

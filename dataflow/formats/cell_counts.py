@@ -9,6 +9,14 @@ from dataflow.formats.runs import MAX_COLUMNS
 MAX_CELLS: Final = 4 * MAX_COLUMNS
 
 
+def has_short_lines(text: str) -> bool:
+    """Whether no line of a text can have too many cells, told without counting, which takes a twentieth of reading.
+
+    One line end in the middle says so, where the text on either side of it is shorter than as many delimiters.
+    """
+    return len(text) < MAX_CELLS or text.find("\n", len(text) - MAX_CELLS, MAX_CELLS) >= 0
+
+
 def end_of_cells(line: str, delimiter: str, skip_initial_space: bool = False) -> int | None:
     """Where the first MAX_CELLS of a line end; None when it has no more than these.
 

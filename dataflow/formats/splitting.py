@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from dataflow.errors import MalformedInput, RowTooLarge
-from dataflow.formats.cell_counts import MAX_CELLS, end_of_cells
+from dataflow.formats.cell_counts import MAX_CELLS, end_of_cells, has_short_lines
 from dataflow.formats.dialect import Dialect, row_too_large, unclosed_quote
 from dataflow.formats.reading import Reading
 from dataflow.formats.rows import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
@@ -88,7 +88,7 @@ class Splitter:
 
     def _followed(self, lines: str) -> Iterable[str]:
         """The lines of a text, which are kept for the case that a record of it has to be looked at once more."""
-        if lines.count(self._found.delimiter) >= MAX_CELLS:
+        if not has_short_lines(lines) and lines.count(self._found.delimiter) >= MAX_CELLS:
             self._check_width(lines)
         self._trail.add(lines, self._first_line + self._reader.line_num)
         self._block_characters += len(lines)
