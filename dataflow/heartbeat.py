@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from dataflow import db, jobs
+from dataflow import db, jobs, live_workers
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
 from dataflow.errors import DatabaseError, LeaseLost
@@ -29,6 +29,7 @@ class Heartbeat:
         self._role = role
         self._attempts = attempts
         self._interval_seconds = interval_seconds
+        self.pooled_worker: str | None = None  #: who beats as a whole, busy or not: a worker behind a pooler
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -62,16 +63,19 @@ class Heartbeat:
         self._disconnect()
 
     def _beat_all(self) -> None:
+        if self.pooled_worker is not None:
+            connection = self._connected()
+            with db.translated(), db.limited(connection, self._interval_seconds):
+                live_workers.beat(connection, self.pooled_worker)
         for attempt in self._attempts():
-            if self._connection is None:
-                self._connection = db.connect(self._url, self._role)
+            connection = self._connected()
             try:
-                self._beat(self._connection, attempt)
+                self._beat(connection, attempt)
             except LeaseLost as error:
                 if not attempt.is_settling:
                     attempt.cut(error)
             except DatabaseError as error:
-                if self._connection.broken:
+                if connection.broken:
                     raise
                 log = {"job_id": str(attempt.job.id), "code": error.code, "error": error.message}
                 logger.warning("heartbeat of a job missed", extra=log)
@@ -99,6 +103,11 @@ class Heartbeat:
         attempt.waits_for = waits_for
         if found and found["is_at_work"] and attempt.merging_pid is not None:
             attempt.merge_looks += 1
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = db.connect(self._url, self._role)
+        return self._connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -1,4 +1,4 @@
-"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention, counts.
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention, and more.
 
 A thread of every worker that stays, connected only while it works; two that remove the same do no harm. What is over is
 decided by `retention`. A storage that fails is asked again in the next round.
@@ -9,7 +9,7 @@ import random
 import threading
 from collections.abc import Iterator
 
-from dataflow import db, job_counts, retention
+from dataflow import db, job_counts, live_workers, retention
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError
@@ -72,6 +72,7 @@ class Sweep:
         """
         with db.translated(), db.connect(self._config.database_url, self._role) as connection:
             with db.limited(connection, STATEMENT_SECONDS):
+                live_workers.forget_silent(connection)
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
             for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})

@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from dataflow import db, heartbeat, jobs, leases, migrations, wakeups
+from dataflow import db, heartbeat, jobs, leases, live_workers, migrations, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
@@ -102,9 +102,10 @@ class Worker:
         outage = Outage()
         while not self._stop_signals:
             try:
-                with self._connect("listen") as listener:
+                with self._connect("poll") as listener:
                     self._listen(listener)
                     self._serve(listener, once)
+                    self._leave(listener)
                 return
             except (DatabaseError, psycopg.OperationalError) as error:
                 # Also what does not look as if it would pass: a worker that ends would only be started again.
@@ -122,9 +123,12 @@ class Worker:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
         with db.translated():
             migrations.require(listener)
-        with db.translated(), self._connect("prove") as sender:
-            wakeups.listen(listener)
-            self._is_direct = wakeups.hears(listener, sender, HEARING_SECONDS)
+            self._is_direct = not listener.is_pooled and self._hears(listener)
+            if self._is_direct:
+                listener.rename(self._role("listen"))
+            else:
+                live_workers.beat(listener, self.name)
+        self._heartbeat.pooled_worker = None if self._is_direct else self.name
         self._log_connections(listener)
         if not self._is_direct:
             logger.warning(
@@ -134,6 +138,18 @@ class Worker:
             )
         slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
         logger.info("worker ready", extra={"worker": self.name, **slots})
+
+    def _hears(self, listener: Connection) -> bool:
+        with self._connect("prove") as sender:
+            wakeups.listen(listener)
+            return wakeups.hears(listener, sender, HEARING_SECONDS)
+
+    def _leave(self, listener: Connection) -> None:
+        """Count no more as a worker, which closing the listening session does for a direct one."""
+        self._heartbeat.pooled_worker = None
+        if not self._is_direct:
+            with db.translated():
+                live_workers.leave(listener, self.name)
 
     def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:
@@ -146,15 +162,16 @@ class Worker:
             self._wait([listener], self._patience_seconds())
 
     def _claim(self, connection: Connection) -> Job | None:
-        with db.deadline(connection, 2 * CLAIM_SECONDS):
+        # Where the session has its limits already; setting them for each claim would take half as long again.
+        limit = db.deadline(connection, 2 * CLAIM_SECONDS) if self._is_direct else db.limited(connection, CLAIM_SECONDS)
+        with limit:
             return jobs.claim(connection, self.name, self._is_direct, is_idle=not self._crew)
 
     def _connect_for_work(self) -> Connection:
         connection = self._connect("work")
         if self._is_direct:
-            # Once, and not for each claim: that would take half as long again.
             with db.translated():
-                db.limit_statements(connection, CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
+                connection.limit_statements(CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
         return connection
 
     def _patience_seconds(self) -> float:

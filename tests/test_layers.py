@@ -30,14 +30,14 @@ LAYERS: dict[str, list[set[str]]] = {
         {"importer", "reverter", "received", "attempt"},
     ],
     "domain": [
-        {"jobs", "job_counts", "reverts", "tally", "leases", "retention", "wakeups"},
+        {"jobs", "job_counts", "reverts", "tally", "leases", "live_workers", "retention", "wakeups"},
         {"rejects", "rejects_file"},
         {"merge"},
     ],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [
         {"storage"},
-        {"db", "database_errors", "migrations", "pool"},
+        {"db", "database_errors", "migrations", "pool", "session", "statements"},
         {"metrics"},
         {"logs"},
         {"embedded", "account"},
@@ -55,7 +55,7 @@ LIBRARIES = {
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
     "urllib3": {"storage.supabase"},
-    "psycopg": {"db", "database_errors", "jobs", "wakeups", "importer", "psql", "worker", "slot"},
+    "psycopg": {"db", "session", "database_errors", "jobs", "wakeups", "importer", "psql", "worker", "slot"},
     "ijson": {"formats.json_events"},
     "openpyxl": {"formats.workbook"},
 }

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from flask.typing import ResponseReturnValue
 
-from dataflow import db, migrations, wakeups
+from dataflow import db, live_workers, migrations
 from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.web import Services
 from dataflow.web.probe import Probe, Question
@@ -29,7 +29,7 @@ def register(app: Flask) -> None:
             migrations.require(connection)
             if db.value(connection, "is_read_only"):
                 raise DatabaseUnavailable("The database takes no changes: it is read-only.")
-            return wakeups.live_workers(connection)
+            return live_workers.count(connection)
 
     probes = Probe(count_workers), Probe(shared.storage.check)
     app.add_url_rule("/health", view_func=lambda: _show(*probes), endpoint="health")
