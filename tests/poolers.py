@@ -91,6 +91,8 @@ class TransactionPooler:
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError, _End):
+            # Messages are passed on one by one, and each would wait for the other side's word that the last has come.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             line = _Line(client)
             if not self._greet(line):
                 return
