@@ -115,14 +115,20 @@ def guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, A
         raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")
 
 
-def claim(connection: Connection, worker: str, is_direct: bool = True, is_idle: bool = True) -> Job | None:
+def claim(
+    connection: Connection,
+    worker: str,
+    is_direct: bool = True,
+    is_idle: bool = True,
+    database_id: str | None = None,
+) -> Job | None:
     """The job that has been due longest, now `running` for `worker`; None when none is due.
 
     Call it on the connection that will do the work, and commit at once. `is_direct`:
     no pooler is between us and the server, so that the backend may be recorded. `is_idle`: nothing else runs in this
-    worker, so that it may have a job that must run alone.
+    worker, so that it may have a job that must run alone. `database_id`: where the connection leads, if that is known.
     """
-    values = {"worker": worker, "is_direct": is_direct, "is_idle": is_idle}
+    values = {"worker": worker, "is_direct": is_direct, "is_idle": is_idle, "database_id": database_id}
     row = connection.execute(query("claim_job"), values).fetchone()
     return Job(**{name: row[name] for name in _JOB_FIELDS}) if row else None
 

@@ -17,7 +17,13 @@ ENDED, QUEUED = 20_000, 4_000
 #: What the statements are given, but for what a test is about.
 VALUES: dict[str, Any] = {
     **{"own": [], "overdue": [], "worker": "w", "is_direct": True, "is_settled": True, "is_idle": False},
-    **{"silent_seconds": 150.0, "lease_seconds": 30.0, "retry_base_seconds": 5.0, "retry_max_seconds": 600.0},
+    **{
+        "silent_seconds": 150.0,
+        "lease_seconds": 30.0,
+        "retry_base_seconds": 5.0,
+        "retry_max_seconds": 600.0,
+        "database_id": None,
+    },
     **{"kept_seconds": 86_400.0 * 7, "settled_seconds": 150.0, "days": 1, "limit": 50, "after": None, "after_id": None},
     **{"id": uuid7(), "of_job": uuid7(), "job_id": uuid7(), "attempt": 1, "finished_at": datetime.now(UTC)},
     **{"rows_read": 1, "rows_imported": 1, "rows_rejected": 0, "bytes_done": 1, "rows": 1, "is_done": False},

@@ -629,7 +629,7 @@ def test_the_statements_of_every_poll_and_sweep_use_the_indexes_that_were_made_f
     connection: db.Connection,
 ) -> None:
     fill(connection, queued=2_000, finished=20_000)
-    claim = {"worker": "w", "is_direct": True}
+    claim = {"worker": "w", "is_direct": True, "database_id": None}
     assert "jobs_due" in indexes_used(connection, "claim_job", {**claim, "is_idle": True})
     assert {"jobs_due", "jobs_due_alone"} <= indexes_used(connection, "claim_job", {**claim, "is_idle": False})
     assert "jobs_unfinished" in indexes_used(connection, "reclaim_jobs", RECLAIM_VALUES)
