@@ -52,7 +52,9 @@ def test_rows_of_workers_that_were_killed_are_kept_for_an_hour(connection: db.Co
     assert (seen_at(connection, "old"), seen_at(connection, "silent") is None) == (None, False)
 
 
-def test_an_idle_worker_behind_a_pooler_beats_and_again_where_its_row_was_lost(connection: db.Connection, database: str) -> None:
+def test_an_idle_worker_behind_a_pooler_beats_and_again_where_its_row_was_lost(
+    connection: db.Connection, database: str
+) -> None:
     heartbeat = Heartbeat(database, "dataflow/w/beat", lambda: [], interval_seconds=0.02)
     heartbeat.pooled_worker = "w"
     heartbeat.start()
