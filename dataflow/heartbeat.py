@@ -1,4 +1,4 @@
-"""Signs of life for the imports of one worker, on a connection and in a thread of their own.
+"""Signs of life for the imports of one worker, and for itself behind a pooler: a connection and a thread of their own.
 
 A thread, because an import that keeps the interpreter busy must not look dead; a connection, because nothing else
 may run on that of a COPY. An attempt whose job is no longer its own is ended here; one whose beats have gone
@@ -22,14 +22,17 @@ INTERVAL_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot."""
+    """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot.
+
+    `pooled_worker`, when set, is the name of a worker behind a pooler, which beats as a whole, busy or not.
+    """
 
     def __init__(self, url: str, role: str, attempts: Callable[[], Iterable[Attempt]], interval_seconds: float) -> None:
         self._url = url
         self._role = role
         self._attempts = attempts
         self._interval_seconds = interval_seconds
-        self.pooled_worker: str | None = None  #: who beats as a whole, busy or not: a worker behind a pooler
+        self.pooled_worker: str | None = None
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -63,10 +66,6 @@ class Heartbeat:
         self._disconnect()
 
     def _beat_all(self) -> None:
-        if self.pooled_worker is not None:
-            connection = self._connected()
-            with db.translated(), db.limited(connection, self._interval_seconds):
-                live_workers.beat(connection, self.pooled_worker)
         for attempt in self._attempts():
             connection = self._connected()
             try:
@@ -79,6 +78,11 @@ class Heartbeat:
                     raise
                 log = {"job_id": str(attempt.job.id), "code": error.code, "error": error.message}
                 logger.warning("heartbeat of a job missed", extra=log)
+        # Last: whether its jobs are ours matters more than whether /health knows of us.
+        if self.pooled_worker is not None:
+            connection = self._connected()
+            with db.translated(), db.limited(connection, self._interval_seconds):
+                live_workers.beat(connection, self.pooled_worker)
 
     def _beat(self, connection: Connection, attempt: Attempt) -> None:
         asked_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention, and more.
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs, counts, rows of dead workers.
 
 A thread of every worker that stays, connected only while it works; two that remove the same do no harm. What is over is
 decided by `retention`. A storage that fails is asked again in the next round.
