@@ -15,10 +15,11 @@ import socket
 import time
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 
-from dataflow import db, heartbeat, jobs, leases, migrations, wakeups
+from dataflow import database_identity, db, heartbeat, jobs, leases, migrations, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
@@ -61,6 +62,7 @@ class Worker:
         slot = Slot(config, storage, self._role("settle"))
         self._crew = Crew(config.worker_concurrency, slot, self._connect_for_work, self._wake)
         self._is_direct = False  #: proved anew for each listening session
+        self._database_ids: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()  #: of work connections
         self._stop_signals = 0
         self._stopped_at: float | None = None  #: when the first of them came
         self._wake_reader, self._wake_writer = os.pipe()
@@ -122,6 +124,10 @@ class Worker:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
         with db.translated():
             migrations.require(listener)
+            with listener.transaction():
+                held_jobs = database_identity.count_held(listener)
+        if held_jobs:
+            logger.warning(database_identity.explain(held_jobs), extra={"held_jobs": held_jobs})
         with db.translated(), self._connect("prove") as sender:
             wakeups.listen(listener)
             self._is_direct = wakeups.hears(listener, sender, HEARING_SECONDS)
@@ -147,7 +153,8 @@ class Worker:
 
     def _claim(self, connection: Connection) -> Job | None:
         with db.deadline(connection, 2 * CLAIM_SECONDS):
-            return jobs.claim(connection, self.name, self._is_direct, is_idle=not self._crew)
+            database_id = self._database_ids.get(connection)
+            return jobs.claim(connection, self.name, self._is_direct, not self._crew, database_id)
 
     def _connect_for_work(self) -> Connection:
         connection = self._connect("work")
@@ -155,6 +162,7 @@ class Worker:
             # Once, and not for each claim: that would take half as long again.
             with db.translated():
                 db.limit_statements(connection, CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
+                self._database_ids[connection] = database_identity.of(connection)
         return connection
 
     def _patience_seconds(self) -> float:

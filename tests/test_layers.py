@@ -30,7 +30,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"importer", "reverter", "received", "attempt"},
     ],
     "domain": [
-        {"jobs", "job_counts", "reverts", "tally", "leases", "retention", "wakeups"},
+        {"jobs", "job_counts", "reverts", "tally", "leases", "retention", "wakeups", "database_identity"},
         {"rejects", "rejects_file"},
         {"merge"},
     ],
