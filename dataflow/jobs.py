@@ -22,8 +22,8 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from dataflow.db import Connection, limited, query
-from dataflow.errors import JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
+from dataflow.db import Connection, limited, query, value
+from dataflow.errors import JobFinished, JobHeld, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 from dataflow.storable import storable_json
 from dataflow.tally import Tally
 
@@ -216,6 +216,7 @@ def retry(connection: Connection, job_id: UUID) -> None:
 
     :raises JobNotFound: when there is none.
     :raises JobFinished, JobUnfinished: when it has succeeded; when it, or another revert of its import, is unfinished.
+    :raises JobHeld: when it is an import that was made in another database.
     :raises ObjectForgotten: when its file is no longer kept, or was never received as a whole.
     """
     try:
@@ -228,6 +229,8 @@ def retry(connection: Connection, job_id: UUID) -> None:
         raise JobFinished(f"Job {job_id} has succeeded; there is nothing to try again.")
     if found["state"] not in FINAL_STATES:
         raise JobUnfinished(f"Job {job_id} is {found['state']}; only a failed or cancelled one can be tried again.")
+    if value(connection, "is_held", id=job_id):
+        raise JobHeld(f"Job {job_id} was made in another database, which may need its file: see `dataflow adopt`.")
     reason = "was never received as a whole" if found["bytes_total"] is None else "is no longer kept"
     raise ObjectForgotten(f"The file of job {job_id} {reason}; send it again.")
 

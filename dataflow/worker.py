@@ -15,10 +15,11 @@ import socket
 import time
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 
-from dataflow import db, heartbeat, jobs, leases, live_workers, migrations, wakeups
+from dataflow import database_identity, db, heartbeat, jobs, leases, live_workers, migrations, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
@@ -61,6 +62,7 @@ class Worker:
         slot = Slot(config, storage, self._role("settle"))
         self._crew = Crew(config.worker_concurrency, slot, self._connect_for_work, self._wake)
         self._is_direct = False  #: proved anew for each listening session
+        self._database_ids: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()  #: of work connections
         self._stop_signals = 0
         self._stopped_at: float | None = None  #: when the first of them came
         self._wake_reader, self._wake_writer = os.pipe()
@@ -123,12 +125,16 @@ class Worker:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
         with db.translated():
             migrations.require(listener)
+            with listener.transaction():
+                held_jobs = database_identity.count_held(listener)
             self._is_direct = not listener.is_pooled and self._hears(listener)
             if self._is_direct:
                 listener.rename(self._role("listen"))
             else:
                 live_workers.beat(listener, self.name)
         self._heartbeat.pooled_worker = None if self._is_direct else self.name
+        if held_jobs:
+            logger.warning(database_identity.explain(held_jobs), extra={"held_jobs": held_jobs})
         self._log_connections(listener)
         if not self._is_direct:
             logger.warning(
@@ -165,13 +171,15 @@ class Worker:
         # Where the session has its limits already; setting them for each claim would take half as long again.
         limit = db.deadline(connection, 2 * CLAIM_SECONDS) if self._is_direct else db.limited(connection, CLAIM_SECONDS)
         with limit:
-            return jobs.claim(connection, self.name, self._is_direct, is_idle=not self._crew)
+            database_id = self._database_ids.get(connection)
+            return jobs.claim(connection, self.name, self._is_direct, not self._crew, database_id)
 
     def _connect_for_work(self) -> Connection:
         connection = self._connect("work")
         if self._is_direct:
             with db.translated():
                 connection.limit_statements(CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
+                self._database_ids[connection] = database_identity.of(connection)
         return connection
 
     def _patience_seconds(self) -> float:

@@ -30,7 +30,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"importer", "reverter", "received", "attempt"},
     ],
     "domain": [
-        {"jobs", "job_counts", "reverts", "tally", "leases", "live_workers", "retention", "wakeups"},
+        {"jobs", "job_counts", "reverts", "tally", "leases", "live_workers", "retention"}
+        | {"wakeups", "database_identity"},
         {"rejects", "rejects_file"},
         {"merge"},
     ],
