@@ -68,7 +68,7 @@ def value(connection: Connection, name: str, **parameters: object) -> Any:
 def connect(url: str, role: str, **parameters: Any) -> Connection:
     """A connection in autocommit mode whose `application_name` is `role`; the caller closes it.
 
-    Session settings are SET after connecting, because transaction poolers refuse start-up options.
+    Session settings are SET after connecting, because poolers refuse start-up options; see `session` for what of them.
 
     :raises DatabaseUnavailable: when there is no server, or it refuses.
     :raises DatabaseOutdated: when it is too old.

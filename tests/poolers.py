@@ -60,10 +60,14 @@ class _Line:
 
 
 class TransactionPooler:
-    """Lends each of `size` server connections for a transaction, and never resets one."""
+    """Lends each of `size` server connections for a transaction, and never resets one.
 
-    def __init__(self, url: str, size: int) -> None:
+    The process id that it gives is any but one that exists, unless it is to be `process_id`.
+    """
+
+    def __init__(self, url: str, size: int, process_id: int | None = None) -> None:
         self._target = url
+        self._process_id = process_id
         known = conninfo_to_dict(url)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = (
@@ -115,7 +119,8 @@ class TransactionPooler:
         answer = _made(b"R", struct.pack("!I", 0))
         for name, value in values.items():
             answer += _made(b"S", f"{name}\0{value}\0".encode())
-        answer += _made(b"K", struct.pack("!II", random.randrange(2**30, 2**31), 0)) + _made(b"Z", b"I")
+        process_id = random.randrange(2**30, 2**31) if self._process_id is None else self._process_id
+        answer += _made(b"K", struct.pack("!II", process_id, 0)) + _made(b"Z", b"I")
         client.socket.sendall(answer)
         return True
 

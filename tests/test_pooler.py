@@ -74,6 +74,14 @@ def test_a_pooler_is_known_by_the_process_id_that_it_makes_up(pooled: db.Connect
     assert (pooled.is_pooled, connection.is_pooled) == (True, False)
 
 
+def test_a_pooler_that_gives_no_process_id_is_known_for_one(server: str) -> None:
+    with (
+        TransactionPooler(server, POOL_SIZE, process_id=0) as pooler,
+        db.connect(pooler.url, "dataflow/test") as session,
+    ):
+        assert session.is_pooled
+
+
 def test_nothing_of_whole_imports_stays_in_the_poolers_sessions_and_health_knows_their_worker(
     pooled_url: str,
     database: str,
