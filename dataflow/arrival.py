@@ -32,7 +32,7 @@ class Arrival:
     charset: str | None = None  #: declared beside the media type, as Python names it
     request_id: str | None = None
     has_left: Callable[[], bool] = lambda: False  #: whether the sender has hung up; for when nothing is being read
-    stop: Stop = field(default_factory=Stop)  #: set when it is to end, also while nothing is being read
+    stop: Stop = field(default_factory=Stop)  #: set when the process ends, also while nothing is being read
 
     @property
     def source(self) -> str | None:

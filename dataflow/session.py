@@ -4,9 +4,10 @@ A direct session is ours until it is closed: it is configured once. A pooler giv
 process is free and keeps what the one before has SET there for the next client: so behind one, nothing is set but for
 the transaction that is open, every statement has a transaction, and nothing is listened for.
 
-A pooler answers for the server when somebody connects and makes up the process id that it gives (PgBouncer 1.18, pgcat
-and Supavisor do): one that is not that of the process which runs the first statement, or none at all, tells it. So does
-a pooler in session mode, which could do more; what is safe in transaction mode is safe there, too.
+A pooler answers for the server when somebody connects, and makes up the process id that it gives (measured with
+PgBouncer 1.18). An id that is not that of the process which runs the first statement, or none, tells it. In session
+mode it does so as well, and could do more; what is safe in transaction mode is safe there, too. One that did not would
+still be told by a worker, which would not hear itself (`wakeups`).
 """
 
 from collections.abc import Iterator

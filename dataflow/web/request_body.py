@@ -14,7 +14,6 @@ from flask import Request
 
 from dataflow.errors import ClientVanished, RequestError, StorageError
 from dataflow.formats import PIECE_BYTES
-from dataflow.storage import Stop
 from dataflow.web.client_socket import MeteredSocket, has_left
 from dataflow.web.transfers import FREE_BYTES, Transfers
 
@@ -32,8 +31,8 @@ class RawBody:
     def __init__(self, request: Request, transfers: Transfers, send_seconds: float) -> None:
         self._request = request
         self._transfers = transfers
-        self.stop = Stop()  #: set when it has to end, whatever is waited for
-        self._transfer = transfers.begin(self.stop.set)
+        self._transfer = transfers.begin()
+        self.stop = self._transfer.stop
         self._send_seconds = send_seconds
         self._socket: socket.socket | None = request.environ.get("gunicorn.socket")
         self._metered: MeteredSocket | None = None
@@ -48,7 +47,7 @@ class RawBody:
 
         :raises TooManyUploads: when there is none.
         :raises ClientVanished: when the client leaves meanwhile.
-        :raises UploadDisplaced, UploadCut: when it had to end while the storage was waited for.
+        :raises UploadCut: when the process ends while the storage is waited for.
         """
         try:
             # Of a body that does not say its length, once it shows that it is a large one.
