@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from dataflow import cli, database_identity, db, jobs, leases, retention
+from dataflow import cli, database_identity, db, job_counts, jobs, leases, retention, wakeups
 from dataflow.config import Config
 from dataflow.embedded import binary
 from dataflow.errors import ObjectForgotten
@@ -139,14 +139,23 @@ def test_a_restored_dump_leaves_the_original_all_of_its_jobs_and_files(
     assert all_jobs(copied) == before
     assert sorted(stored_files()) == files
     assert copied.execute("SELECT FROM contacts").fetchone() is None
+    assert wakeups.seconds_until_due(copied) is None
+    with copied.transaction():
+        assert job_counts.totals(copied)["queue_oldest_seconds"] == 0
     process(database)
     assert states(connection, originals)["queued"] == "succeeded"
 
 
 def test_what_the_copy_imports_is_its_own(
-    copy: str, copied: db.Connection, storage: Storage, process: Callable[[str], None]
+    originals: dict[str, UUID], copy: str, copied: db.Connection, storage: Storage, process: Callable[[str], None]
 ) -> None:
     own = make(copied, storage, "queued")
+    # Were it not held, no busy worker would take another job now: this one has to run alone.
+    suspect = "UPDATE jobs SET losses = 2, run_at = now() - INTERVAL '10 seconds' WHERE id = %s"
+    copied.execute(suspect, [originals["queued"]])
+    job = jobs.claim(copied, "w", is_idle=False)
+    assert job is not None
+    jobs.requeue(copied, job, delay_seconds=0, charge=0, error=None)
     process(copy)
     assert states(copied, {"own": own}) == {"own": "succeeded"}
 
@@ -165,10 +174,16 @@ def test_over_http_a_copy_tells_what_is_held_and_keeps_its_hands_off(
     assert (retried.status_code, retried.json()["code"]) == (409, "job_held")
     assert web.post(f"/jobs/{originals['queued']}/cancel").json()["state"] == "cancelled"
     assert web.request("DELETE", f"/jobs/{originals['cancelled']}").status_code == 204
-    assert web.post(f"/jobs/{originals['succeeded']}/revert").status_code == 202
+    revert = web.post(f"/jobs/{originals['succeeded']}/revert").json()["jobId"]
     assert sorted(stored_files()) == files
     told = copied.execute("SELECT DISTINCT health FROM job_status WHERE kind = 'import'").fetchall()
     assert told == [{"health": "held: made in another database, see dataflow adopt"}]
+    # A revert concerns the database alone, also one that came with it.
+    copied.execute("UPDATE jobs SET state = 'failed', database_id = 'original' WHERE id = %s", [revert])
+    assert web.post(f"/jobs/{revert}/retry").status_code == 202
+    job = jobs.claim(copied, "w")
+    assert job is not None
+    assert str(job.id) == revert
 
 
 def test_adopted_the_jobs_go_on_where_they_are(
