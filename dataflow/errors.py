@@ -12,7 +12,8 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |                     SheetNotFound, NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
-    |-- DatabaseError     DatabaseUnavailable, DatabaseOutdated, StatementCancelled, ContactsMoved, MigrationFailed
+    |-- DatabaseError     DatabaseUnavailable (TooManyConnections), DatabaseOutdated, StatementCancelled, ContactsMoved,
+    |                     MigrationFailed
     `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, RejectsGone,
                           UploadTaken, LeaseLost, ImportStalled, ImportStopped
 """
@@ -274,6 +275,12 @@ class DatabaseUnavailable(DatabaseError):
 
     code = "database_unavailable"
     retryable = True
+
+
+class TooManyConnections(DatabaseUnavailable):
+    """The server, a pooler or a node of a distributed database has no connection left for us (SQLSTATE 53300)."""
+
+    code = "too_many_connections"
 
 
 class DatabaseOutdated(DatabaseError):

@@ -1,0 +1,173 @@
+"""A server, a role or a database that has no connection left: named, waited for, and lived with on what there is."""
+
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from dataflow import db
+from dataflow.embedded import EmbeddedPostgres
+from dataflow.errors import TooManyConnections
+from tests.conftest import on_server
+from tests.processes import eventually
+
+CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}, "data": b"name,email\nAnn,ann@example.com\n"}
+_numbers = itertools.count(1)
+
+
+class Role:
+    """A role that may do what the tests' own may, but for the number of its connections."""
+
+    def __init__(self, server: str) -> None:
+        self.name = f"dataflow_limited_{os.getpid()}_{next(_numbers)}"
+        self._server = server
+        on_server(server, f"CREATE ROLE {{name}} LOGIN PASSWORD '{urlsplit(server).password or ''}'", self.name)
+        with psycopg.connect(server, autocommit=True) as connection:
+            owner = connection.info.user
+        on_server(server, "GRANT {owner} TO {name}", self.name, owner=owner)
+
+    def url(self, database: str) -> str:
+        password = urlsplit(self._server).password or "none"
+        return re.sub(r"//[^@/]*@|//(?=/)", f"//{self.name}:{password}@", database)
+
+    def limit(self, connections: int) -> None:
+        """From now on; those that are there stay."""
+        on_server(self._server, f"ALTER ROLE {{name}} CONNECTION LIMIT {connections}", self.name)
+
+    def drop(self) -> None:
+        on_server(self._server, "DROP ROLE {name}", self.name)
+
+
+@pytest.fixture
+def role(server: str) -> Iterator[Role]:
+    made = Role(server)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def limited(role: Role, database: str) -> str:
+    """URL of the test's database for the role."""
+    return role.url(database)
+
+
+# What it is called.
+
+
+def test_a_role_that_has_no_connection_left_is_named(role: Role, limited: str) -> None:
+    role.limit(1)
+    with db.connect(limited, "t"), pytest.raises(TooManyConnections) as caught:
+        db.connect(limited, "t")
+    assert (caught.value.code, caught.value.status, caught.value.retryable) == ("too_many_connections", 503, True)
+    expected = "The database has too many connections: the CONNECTION LIMIT of the role is reached. Raise it, or lower"
+    assert caught.value.message.startswith(expected)
+
+
+def test_a_database_that_has_no_connection_left_is_named(role: Role, server: str, limited: str, database: str) -> None:
+    name = urlsplit(database).path[1:]
+    on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT 0", name)
+    try:
+        with pytest.raises(TooManyConnections, match="the CONNECTION LIMIT of the database is reached"):
+            db.connect(limited, "t")
+    finally:
+        on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT -1", name)
+
+
+@pytest.fixture(scope="module")
+def small_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server with twelve connections: nine for everybody, two are reserved and one is for superusers."""
+    limits = {"max_connections": "12", "reserved_connections": "2", "superuser_reserved_connections": "1"}
+    settings = {"fsync": "off", "max_wal_senders": "0", **limits}
+    with EmbeddedPostgres(tmp_path_factory.mktemp("small"), settings) as postgres:
+        db.migrate(postgres.url)
+        yield postgres
+
+
+@pytest.fixture
+def small_server(small_postgres: EmbeddedPostgres) -> str:
+    """Its URL."""
+    return small_postgres.url
+
+
+def test_a_server_that_has_no_connection_left_is_named(small_server: str) -> None:
+    role = Role(small_server)
+    with ExitStack() as opened:
+        reserved = fill(role.url(small_server), opened)
+        too_many = fill(small_server, opened)
+    # Two texts of the server's: who may have none of the last ones is told that they are reserved.
+    assert {"max_connections of the server is reached" in error.message for error in (reserved, too_many)} == {True}
+    assert str(reserved.__cause__) != str(too_many.__cause__)
+    eventually(lambda: can_connect(small_server))
+    role.drop()
+
+
+def fill(url: str, opened: ExitStack) -> TooManyConnections:
+    """Open connections until one is refused; why it is."""
+    while True:
+        try:
+            opened.enter_context(db.connect(url, "dataflow/test/other"))
+        except TooManyConnections as error:
+            return error
+
+
+def can_connect(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no more connections allowed (max_client_conn)",
+        "client connections exceeded (max_db_client_connections)",
+        "MaxClientsInSessionMode: max clients reached - in Session mode max clients are limited to pool_size",
+        "Max client connections reached",
+        "odyssey: c9f28a: too many tcp connections (global client_max 100)",
+    ],
+)
+def test_a_pooler_that_has_no_connection_left_is_named(said: str) -> None:
+    error = psycopg.OperationalError(f'connection to server at "10.0.0.1", port 6543 failed: FATAL:  {said}')
+    limit = "a limit" if said.startswith("odyssey") else "the number of clients of the pooler"
+    assert f"too many connections: {limit} is reached. " in db.translate(error).message
+
+
+NODE = "connection to the remote node n2:5432 failed with the following error: FATAL:  sorry, too many clients already"
+RESERVED = "remaining connection slots are reserved for non-replication superuser connections"
+
+
+def raising(sqlstate: str, message: str, detail: str = "none") -> str:
+    """A statement."""
+    return f"DO $$ BEGIN RAISE '{message}' USING ERRCODE = '{sqlstate}', DETAIL = '{detail}'; END $$"
+
+
+@pytest.mark.parametrize(
+    ("statement", "limit"),
+    [
+        (raising("53300", "somebody is in the way"), "a limit"),
+        (raising("53300", RESERVED), "max_connections of the server"),
+        (raising("08006", NODE), "max_connections of the server"),
+        (raising("08001", "could not connect to server n2", f"FATAL:  {RESERVED}"), "max_connections of the server"),
+        (raising("XX000", "FATAL:  too many connections for role app"), "the CONNECTION LIMIT of the role"),
+    ],
+)
+def test_a_node_that_has_no_connection_left_is_named(connection: db.Connection, statement: str, limit: str) -> None:
+    with pytest.raises(TooManyConnections) as caught, db.translated():
+        connection.execute(statement.encode())
+    assert f"too many connections: {limit} is reached (" in caught.value.message
+
+
+@pytest.mark.parametrize("sqlstate", ["P0001", "23514", "08006"])
+def test_what_is_not_about_connections_is_not_taken_for_it(connection: db.Connection, sqlstate: str) -> None:
+    message = "no such host" if sqlstate == "08006" else NODE
+    with pytest.raises(db.DatabaseError) as caught, db.translated():
+        connection.execute(raising(sqlstate, message).encode())
+    assert not isinstance(caught.value, TooManyConnections)
