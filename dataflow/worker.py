@@ -9,12 +9,10 @@ import gc
 import logging
 import os
 import secrets
-import select
 import signal
 import socket
 import time
 from types import FrameType
-from typing import Any
 
 import psycopg
 
@@ -29,6 +27,7 @@ from dataflow.jobs import Job
 from dataflow.orphaned_uploads import OrphanedUploads
 from dataflow.outage import Outage
 from dataflow.recovery import Recovery
+from dataflow.self_pipe import SelfPipe
 from dataflow.slot import Slot
 from dataflow.storage import Storage
 from dataflow.sweep import Sweep
@@ -59,18 +58,16 @@ class Worker:
         self.name = worker_name(config)
         self._config = config
         slot = Slot(config, storage, self._role("settle"))
-        self._crew = Crew(config.worker_concurrency, slot, self._connect_for_work, self._wake)
+        self._pipe = SelfPipe()
+        self._crew = Crew(config.worker_concurrency, slot, self._connect_for_work, self._pipe.wake)
         self._is_direct = False  #: proved anew for each listening session
         self._stop_signals = 0
         self._stopped_at: float | None = None  #: when the first of them came
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_reader, False)
-        os.set_blocking(self._wake_writer, False)
         url = config.database_url
         self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
         self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
-        self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._wake)
+        self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._pipe.wake)
         self._watchdog = Watchdog(self._crew.running, config)
 
     def run(self, once: bool = False) -> int:
@@ -171,25 +168,14 @@ class Worker:
     def _wait(self, listeners: list[Connection], seconds: float) -> None:
         """Wait until something may have become due; takes in whatever the listener was told."""
         self._watchdog.tick()
-        sources: list[Any] = [*listeners, self._wake_reader]
-        readable, _, _ = select.select(sources, [], [], seconds)
-        if self._wake_reader in readable:
-            os.read(self._wake_reader, 4096)
-        for listener in listeners:
-            if listener in readable:
-                # One round is enough: the claims that follow work off whatever the notifications were about.
-                list(listener.notifies(timeout=0))
-
-    def _wake(self) -> None:
-        try:
-            os.write(self._wake_writer, b"\0")
-        except BlockingIOError:
-            logger.debug("wake-up pending already")
+        for listener in self._pipe.wait(listeners, seconds):
+            # One round is enough: the claims that follow work off whatever the notifications were about.
+            list(listener.notifies(timeout=0))
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_signals += 1
         self._stopped_at = self._stopped_at or time.monotonic()
-        self._wake()
+        self._pipe.wake()
 
     def _shut_down(self) -> None:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""

@@ -21,7 +21,10 @@ LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
     "processes": [
         {"web"},
-        {"worker", "crew", "slot", "heartbeat", "outage", "recovery", "orphaned_uploads", "sweep", "watchdog"},
+        {
+            *{"worker", "crew", "slot", "heartbeat", "outage", "recovery", "orphaned_uploads", "sweep", "watchdog"},
+            "self_pipe",
+        },
         {"client"},
         {"psql"},
     ],
