@@ -5,6 +5,7 @@ What the statements mean is left to `jobs` and to whoever is handed a connection
 
 import logging
 import os
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -124,6 +125,25 @@ def cut(connection: psycopg.Connection[Any]) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
+def answers(connection: Connection) -> bool | None:
+    """Whether it is of use: False when it is broken, None when nothing comes back within CHECK_SECONDS."""
+    began = time.monotonic()
+    try:
+        with deadline(connection, CHECK_SECONDS):
+            connection.execute(b"")
+    except psycopg.Error:
+        return None if time.monotonic() - began >= CHECK_SECONDS else False
+    return True
+
+
+def has_spoken(connection: Connection) -> bool:
+    """Whether the server has sent what nobody has read yet.
+
+    On a connection that waits for nothing that is nearly always its end; so is True for one that is closed.
+    """
+    return connection.closed or bool(select.select([connection.fileno()], [], [], 0)[0])
+
+
 @dataclass(frozen=True, slots=True)
 class _Server:
     """The server of a pool, to which it goes by the name of `role`."""
@@ -135,13 +155,7 @@ class _Server:
         return connect(self.url, self.role)
 
     def answers(self, connection: Connection) -> bool | None:
-        began = time.monotonic()
-        try:
-            with deadline(connection, CHECK_SECONDS):
-                connection.execute(b"")
-        except psycopg.Error:
-            return None if time.monotonic() - began >= CHECK_SECONDS else False
-        return True
+        return answers(connection)
 
     def is_starting(self, error: DatabaseError) -> bool:
         # Of SQLSTATE 57P03 libpq passes on nothing but the text; in another language the request is refused.

@@ -14,6 +14,7 @@ from dataflow import db, jobs
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
 from dataflow.errors import DatabaseError, LeaseLost
+from dataflow.kept_connection import KeptConnection
 from dataflow.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -25,12 +26,10 @@ class Heartbeat:
     """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot."""
 
     def __init__(self, url: str, role: str, attempts: Callable[[], Iterable[Attempt]], interval_seconds: float) -> None:
-        self._url = url
-        self._role = role
+        self.connection = KeptConnection(url, role)
         self._attempts = attempts
         self._interval_seconds = interval_seconds
         self._stopping = threading.Event()
-        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -49,29 +48,33 @@ class Heartbeat:
                 self._beat_all()
                 pause_seconds = max(self._interval_seconds - (time.monotonic() - began), 0.0)
             except DatabaseError as error:
-                # One missed round is nothing; the next one, which is soon, connects again.
+                # One missed round is nothing; the next one, which is soon, connects again if it has to.
                 pause_seconds = min(outage.next_pause_seconds(), self._interval_seconds)
                 if outage.is_news():
                     logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
-                self._disconnect()
             except Exception:
                 # Whatever it is: without beats every import of this worker would be given up.
                 logger.exception("heartbeat broke")
                 pause_seconds = self._interval_seconds
-                self._disconnect()
-        self._disconnect()
+        self.connection.close()
 
     def _beat_all(self) -> None:
-        for attempt in self._attempts():
-            if self._connection is None:
-                self._connection = db.connect(self._url, self._role)
+        attempts = list(self._attempts())
+        if not attempts:
+            return
+        self.connection.open()
+        with self.connection.use() as connection:
+            self._beat_each(connection, attempts)
+
+    def _beat_each(self, connection: Connection, attempts: Iterable[Attempt]) -> None:
+        for attempt in attempts:
             try:
-                self._beat(self._connection, attempt)
+                self._beat(connection, attempt)
             except LeaseLost as error:
                 if not attempt.is_settling:
                     attempt.cut(error)
             except DatabaseError as error:
-                if self._connection.broken:
+                if connection.broken:
                     raise
                 log = {"job_id": str(attempt.job.id), "code": error.code, "error": error.message}
                 logger.warning("heartbeat of a job missed", extra=log)
@@ -99,8 +102,3 @@ class Heartbeat:
         attempt.waits_for = waits_for
         if found and found["is_at_work"] and attempt.merging_pid is not None:
             attempt.merge_looks += 1
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

@@ -1,6 +1,6 @@
 """Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention, counts.
 
-A thread of every worker that stays, connected only while it works; two that remove the same do no harm. What is over is
+A thread of every worker that stays, with a connection of its own; two that remove the same do no harm. What is over is
 decided by `retention`. A storage that fails is asked again in the next round.
 """
 
@@ -13,6 +13,7 @@ from dataflow import db, job_counts, retention
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError
+from dataflow.kept_connection import KeptConnection
 from dataflow.outage import Outage
 from dataflow.retention import Leftover
 from dataflow.storage import Storage
@@ -32,7 +33,7 @@ class Sweep:
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config
         self._storage = storage
-        self._role = role
+        self.connection = KeptConnection(config.database_url, role)
         self._silent_seconds = config.upload_stall_seconds + UPLOAD_SLACK_SECONDS
         days = [config.object_retention_days, config.job_retention_days or config.object_retention_days]
         self._kept_seconds = min(days) * DAY_SECONDS
@@ -70,7 +71,7 @@ class Sweep:
 
         :raises DatabaseError: when the database does not let it finish.
         """
-        with db.translated(), db.connect(self._config.database_url, self._role) as connection:
+        with db.translated(), self.connection.use() as connection:
             with db.limited(connection, STATEMENT_SECONDS):
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
             for job_id in abandoned:
@@ -88,7 +89,7 @@ class Sweep:
 
         :raises DatabaseError: when the database does not let it finish.
         """
-        with db.translated(), db.connect(self._config.database_url, self._role) as connection:
+        with db.translated(), self.connection.use() as connection:
             self._fold_counts(connection)
 
     def _fold_counts(self, connection: Connection) -> None:

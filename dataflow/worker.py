@@ -69,6 +69,9 @@ class Worker:
         self._sweep = Sweep(config, storage, self._role("sweep"))
         self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._pipe.wake)
         self._watchdog = Watchdog(self._crew.running, config)
+        #: Opened before any slot, so that a server which is full by then cannot stop what they are for.
+        own = (self._heartbeat, self._recovery, self._sweep, slot, self._orphaned_uploads)
+        self._own_connections = [user.connection for user in own]
 
     def run(self, once: bool = False) -> int:
         """Work until SIGTERM or SIGINT, or with `once` until nothing is due and nothing runs; return the exit code.
@@ -108,7 +111,7 @@ class Worker:
                 if once:
                     raise
                 self._crew.drop_idle()
-                self._recovery.close()
+                self._recovery.hasten()
                 pause_seconds = outage.next_pause_seconds()
                 if outage.is_news():
                     cause = connection_failure(error) or getattr(error, "message", type(error).__name__)
@@ -119,7 +122,9 @@ class Worker:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
         with db.translated():
             migrations.require(listener)
-        with db.translated(), self._connect("prove") as sender:
+        for own in self._own_connections:
+            own.open()
+        with db.translated(), self._recovery.connection.use() as sender:
             wakeups.listen(listener)
             self._is_direct = wakeups.hears(listener, sender, HEARING_SECONDS)
         self._log_connections(listener)
@@ -194,7 +199,8 @@ class Worker:
         self._heartbeat.stop()
         self._watchdog.stop()
         self._crew.drop_idle()
-        self._recovery.close()
+        for own in self._own_connections:
+            own.close()
         logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
 
     def _await_imports(self, seconds: float, signals: int | None = None) -> None:

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import pytest
 from dataflow import db
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import TooManyConnections
+from dataflow.kept_connection import KeptConnection
 from tests.conftest import on_server
 from tests.processes import eventually
 
@@ -171,3 +173,64 @@ def test_what_is_not_about_connections_is_not_taken_for_it(connection: db.Connec
     with pytest.raises(db.DatabaseError) as caught, db.translated():
         connection.execute(raising(sqlstate, message).encode())
     assert not isinstance(caught.value, TooManyConnections)
+
+
+# Slots, and connections that stay.
+
+
+@pytest.fixture
+def kept(limited: str) -> Iterator[KeptConnection]:
+    made = KeptConnection(limited, "dataflow/test/own")
+    yield made
+    made.close()
+
+
+def pid_of(kept: KeptConnection) -> int:
+    with kept.use() as connection:
+        return connection.info.backend_pid
+
+
+def test_a_connection_of_its_own_stays_until_it_breaks(
+    kept: KeptConnection, role: Role, connection: db.Connection
+) -> None:
+    kept.open()
+    role.limit(0)
+    before = pid_of(kept)
+    kept.open()
+    assert pid_of(kept) == before
+    connection.execute("SELECT pg_terminate_backend(%s)", [before])
+    with pytest.raises(TooManyConnections):
+        eventually(lambda: pid_of(kept) != before)
+    role.limit(-1)
+    after = pid_of(kept)
+    connection.execute("SELECT pg_terminate_backend(%s)", [after])
+
+    def is_replaced() -> bool:
+        kept.open()
+        return pid_of(kept) not in (before, after)
+
+    eventually(is_replaced)
+
+
+def test_a_connection_of_its_own_serves_one_thread_at_a_time_and_keeps_nobody_from_opening_it(
+    kept: KeptConnection,
+) -> None:
+    kept.open()
+    with ThreadPoolExecutor(1) as other:
+        with kept.use() as connection:
+            kept.open()
+            waiting = other.submit(pid_of, kept)
+            assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+            assert not waiting.done()
+        assert waiting.result(5) == pid_of(kept)
+
+
+def test_what_is_not_opened_or_closed_again_has_a_connection_only_while_it_is_used(kept: KeptConnection) -> None:
+    with kept.use() as connection:
+        assert not connection.closed
+    assert connection.closed
+    kept.open()
+    with kept.use() as connection:
+        kept.close()
+        assert not connection.closed
+    assert connection.closed
