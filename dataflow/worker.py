@@ -21,7 +21,7 @@ from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
 from dataflow.db import Connection
-from dataflow.errors import DatabaseError, ImportStopped
+from dataflow.errors import DatabaseError, ImportStopped, TooManyConnections
 from dataflow.heartbeat import Heartbeat
 from dataflow.jobs import Job
 from dataflow.orphaned_uploads import OrphanedUploads
@@ -32,6 +32,7 @@ from dataflow.slot import Slot
 from dataflow.storage import Storage
 from dataflow.sweep import Sweep
 from dataflow.watchdog import Watchdog
+from dataflow.work_connections import WorkConnections
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class Worker:
         self._config = config
         slot = Slot(config, storage, self._role("settle"))
         self._pipe = SelfPipe()
-        self._crew = Crew(config.worker_concurrency, slot, self._connect_for_work, self._pipe.wake)
+        self._work_connections = WorkConnections(config.worker_concurrency, self._connect_for_work)
+        self._crew = Crew(self._work_connections, slot, self._pipe.wake)
         self._is_direct = False  #: proved anew for each listening session
         self._stop_signals = 0
         self._stopped_at: float | None = None  #: when the first of them came
@@ -110,12 +112,15 @@ class Worker:
                 # Also what does not look as if it would pass: a worker that ends would only be started again.
                 if once:
                     raise
-                self._crew.drop_idle()
+                # Those of the slots make room for our own.
+                self._work_connections.close_idle()
                 self._recovery.hasten()
-                pause_seconds = outage.next_pause_seconds()
+                is_full = isinstance(error, TooManyConnections)
+                pause_seconds = outage.next_pause_seconds(is_full)
                 if outage.is_news():
                     cause = connection_failure(error) or getattr(error, "message", type(error).__name__)
-                    logger.warning("database lost", extra={"error": cause, "retry_seconds": round(pause_seconds, 2)})
+                    facts = {"error": cause, "retry_seconds": round(pause_seconds, 2)}
+                    logger.warning("too many connections" if is_full else "database lost", extra=facts)
                 self._wait([], pause_seconds)
 
     def _listen(self, listener: Connection) -> None:
@@ -141,11 +146,21 @@ class Worker:
         while not self._stop_signals:
             self._watchdog.tick()
             self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
-            if self._crew.has_room() and self._crew.take(self._claim):
+            self._work_connections.grow()
+            if self._crew.has_room() and self._take(once):
                 continue
             if once and not self._crew and not self._orphaned_uploads:
                 return
             self._wait([listener], self._patience_seconds())
+
+    def _take(self, once: bool) -> bool:
+        """Whether an import has begun; a server without room for a single one is no reason to give up our own."""
+        try:
+            return self._crew.take(self._claim)
+        except TooManyConnections:
+            if once:
+                raise
+            return False
 
     def _claim(self, connection: Connection) -> Job | None:
         with db.deadline(connection, 2 * CLAIM_SECONDS):
@@ -160,8 +175,8 @@ class Worker:
         return connection
 
     def _patience_seconds(self) -> float:
-        """Until the next poll, or until the back-off of a job is over: nobody notifies of that."""
-        seconds = self._config.poll_seconds
+        """Until the next poll, or until the back-off of a job or of the slots is over: nobody notifies of that."""
+        seconds = min(self._config.poll_seconds, self._work_connections.seconds_until_growth())
         if seconds > SELDOM_SECONDS and (due := self._recovery.seconds_until_due()) is not None:
             # A job that is due and was not claimed waits for something else than its time.
             seconds = min(seconds, due) if due > 0 else min(seconds, SELDOM_SECONDS)
@@ -198,7 +213,7 @@ class Worker:
         self._await_imports(STOPPING_SECONDS[1])
         self._heartbeat.stop()
         self._watchdog.stop()
-        self._crew.drop_idle()
+        self._work_connections.close_idle()
         for own in self._own_connections:
             own.close()
         logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
@@ -219,8 +234,8 @@ class Worker:
 
     def _log_connections(self, connection: Connection) -> None:
         """Say how many connections our processes may open, and whether the server has room for them."""
-        # Besides the slots: listen, beat, recover, sweep, complete.
-        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 5
+        # Besides the slots: listen, beat, recover, sweep, settle, complete.
+        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 6
         free = db.value(connection, "max_connections")
         level = logging.WARNING if web + work > free else logging.INFO
         logger.log(level, "connections planned", extra={"web": web, "worker": work, "server_allows": free})

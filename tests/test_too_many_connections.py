@@ -15,6 +15,7 @@ from dataflow import db
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import TooManyConnections
 from dataflow.kept_connection import KeptConnection
+from dataflow.work_connections import GROWTH_SECONDS, WorkConnections
 from tests.conftest import on_server
 from tests.processes import eventually
 
@@ -176,6 +177,105 @@ def test_what_is_not_about_connections_is_not_taken_for_it(connection: db.Connec
 
 
 # Slots, and connections that stay.
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    """Seconds, to be set."""
+    return [0.0]
+
+
+@pytest.fixture
+def work(limited: str, clock: list[float]) -> Iterator[WorkConnections]:
+    """At most four connections of the role."""
+    made = WorkConnections(4, lambda: db.connect(limited, "dataflow/test/work"), clock=lambda: clock[0])
+    yield made
+    made.close_idle()
+
+
+def take(work: WorkConnections) -> db.Connection:
+    connection = work.take()
+    assert connection is not None
+    return connection
+
+
+def test_slots_shrink_to_the_connections_that_are_there_and_say_so_once(
+    role: Role, work: WorkConnections, caplog: pytest.LogCaptureFixture
+) -> None:
+    role.limit(2)
+    taken = [take(work), take(work)]
+    for _ in range(3):
+        assert work.take() is None
+    (told,) = [vars(record) for record in caplog.records if record.message == "slots reduced"]
+    assert (told["slots"], told["of"], told["code"]) == (2, 4, "too_many_connections")
+    pids = {connection.info.backend_pid for connection in taken}
+    for connection in taken:
+        work.give_back(connection)
+    # None is given up, for who knows whether there will be another.
+    again = [take(work), take(work)]
+    assert {connection.info.backend_pid for connection in again} == pids
+    for connection in again:
+        work.give_back(connection)
+
+
+def test_slots_grow_by_one_a_minute_until_all_are_back(
+    role: Role, work: WorkConnections, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    role.limit(1)
+    taken = [take(work)]
+    assert work.take() is None
+    work.grow()
+    clock[0] += GROWTH_SECONDS
+    work.grow()
+    assert (work.slots, work.seconds_until_growth()) == (1, GROWTH_SECONDS), "the server is still full"
+    role.limit(-1)
+    slots = []
+    with caplog.at_level("INFO"):
+        for _ in range(4):
+            clock[0] += GROWTH_SECONDS - 1
+            work.grow()
+            clock[0] += 1
+            work.grow()
+            slots.append(work.slots)
+    assert slots == [2, 3, 4, 4]
+    assert caplog.messages.count("all slots are back") == 1
+    taken += [take(work) for _ in range(3)]
+    for connection in taken:
+        work.give_back(connection)
+    assert [connection.closed for connection in taken].count(False) == 1, "as before, one is kept"
+
+
+def test_without_a_single_connection_it_is_tried_again_soon_and_then_more_seldom(
+    role: Role, work: WorkConnections, clock: list[float]
+) -> None:
+    role.limit(0)
+    with pytest.raises(TooManyConnections):
+        work.take()
+    pauses = []
+    for _ in range(12):
+        pauses.append(work.seconds_until_growth())
+        clock[0] += pauses[-1]
+        work.grow()
+        assert work.slots == 0
+    assert pauses[0] <= 0.1
+    assert 2.5 <= pauses[-1] <= 5
+    role.limit(-1)
+    clock[0] += work.seconds_until_growth()
+    work.grow()
+    work.give_back(take(work))
+    assert work.slots == 1
+
+
+def test_a_connection_that_the_server_has_ended_meanwhile_is_replaced(
+    work: WorkConnections, connection: db.Connection
+) -> None:
+    ended = take(work)
+    work.give_back(ended)
+    connection.execute("SELECT pg_terminate_backend(%s)", [ended.info.backend_pid])
+    eventually(lambda: db.has_spoken(ended))
+    fresh = take(work)
+    assert fresh.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+    work.give_back(fresh)
 
 
 @pytest.fixture
