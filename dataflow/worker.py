@@ -16,7 +16,7 @@ from types import FrameType
 
 import psycopg
 
-from dataflow import db, heartbeat, jobs, leases, migrations, wakeups
+from dataflow import connection_plan, db, heartbeat, jobs, leases, migrations, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
@@ -132,7 +132,8 @@ class Worker:
         with db.translated(), self._recovery.connection.use() as sender:
             wakeups.listen(listener)
             self._is_direct = wakeups.hears(listener, sender, HEARING_SECONDS)
-        self._log_connections(listener)
+        with db.translated():
+            connection_plan.log(listener, self._config)
         if not self._is_direct:
             logger.warning(
                 "no notifications: DATABASE_URL seems to lead to a transaction pooler; jobs are found by polling, and "
@@ -231,11 +232,3 @@ class Worker:
 
     def _role(self, role: str) -> str:
         return f"dataflow/{self.name}/{role}"
-
-    def _log_connections(self, connection: Connection) -> None:
-        """Say how many connections our processes may open, and whether the server has room for them."""
-        # Besides the slots: listen, beat, recover, sweep, settle, complete.
-        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 6
-        free = db.value(connection, "max_connections")
-        level = logging.WARNING if web + work > free else logging.INFO
-        logger.log(level, "connections planned", extra={"web": web, "worker": work, "server_allows": free})

@@ -23,7 +23,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"web"},
         {
             *{"worker", "crew", "slot", "heartbeat", "outage", "recovery", "orphaned_uploads", "sweep", "watchdog"},
-            *{"kept_connection", "self_pipe", "work_connections"},
+            *{"connection_plan", "kept_connection", "self_pipe", "work_connections"},
         },
         {"client"},
         {"psql"},

@@ -3,15 +3,18 @@
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from dataflow import db
+from dataflow import connection_plan, db
+from dataflow.config import Config
+from dataflow.connection_plan import ConnectionPlan
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import TooManyConnections
 from dataflow.kept_connection import KeptConnection
@@ -174,6 +177,63 @@ def test_what_is_not_about_connections_is_not_taken_for_it(connection: db.Connec
     with pytest.raises(db.DatabaseError) as caught, db.translated():
         connection.execute(raising(sqlstate, message).encode())
     assert not isinstance(caught.value, TooManyConnections)
+
+
+# What is planned and what is allowed.
+
+
+def planned(caplog: pytest.LogCaptureFixture, url: str, config: Config) -> dict[str, Any]:
+    caplog.clear()
+    with caplog.at_level("INFO"), db.connect(url, "t") as connection:
+        connection_plan.log(connection, config)
+    (record,) = [record for record in caplog.records if record.message == "connections planned"]
+    return {**vars(record), "level": record.levelname}
+
+
+def test_the_plan_is_compared_with_the_smallest_limit_and_names_it(
+    role: Role, limited: str, database: str, server: str, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    server_limits = "SELECT current_setting('max_connections')::int AS all_of_them,"
+    server_limits += " current_setting('superuser_reserved_connections')::int AS reserved"
+    with db.connect(server, "t") as connection:
+        found = connection.execute(server_limits.encode()).fetchone()
+    assert found is not None
+    name = urlsplit(database).path[1:]
+
+    def allowed(url: str) -> tuple[int, str, str]:
+        facts = planned(caplog, url, config)
+        return facts["allowed"], facts["allowed_by"], facts["level"]
+
+    server_limit = "max_connections of the server"
+    assert allowed(database) == (found["all_of_them"], server_limit, "INFO")
+    assert allowed(limited) == (found["all_of_them"] - found["reserved"], server_limit, "INFO")
+    role.limit(36)
+    assert allowed(limited) == (36, "CONNECTION LIMIT of the role", "INFO")
+    on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT 35", name)
+    try:
+        assert allowed(limited) == (35, "CONNECTION LIMIT of the database", "WARNING")
+        assert allowed(database)[1] == server_limit, "a superuser is not bound by it"
+    finally:
+        on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT -1", name)
+
+
+def test_connections_that_are_reserved_count_for_those_who_may_use_them(
+    small_server: str, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = Role(small_server)
+    try:
+        assert planned(caplog, role.url(small_server), config)["allowed"] == 9
+        on_server(small_server, "GRANT pg_use_reserved_connections TO {name}", role.name)
+        assert planned(caplog, role.url(small_server), config)["allowed"] == 11
+        assert planned(caplog, small_server, config)["allowed"] == 12
+    finally:
+        role.drop()
+
+
+def test_the_plan_says_what_each_process_takes(make_config: Callable[..., Config]) -> None:
+    plan = ConnectionPlan.of(make_config(WEB_CONCURRENCY=3, WORKER_CONCURRENCY=4))
+    assert (plan.web_processes, plan.each_web, plan.worker, plan.total) == (3, 10, 10, 40)
+    assert ConnectionPlan.of(make_config(ENABLE_METRICS="false")).each_web == 9
 
 
 # Slots, and connections that stay.
