@@ -22,7 +22,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from dataflow.db import Connection, limited, query
+from dataflow.db import Connection, limited, query, value
 from dataflow.errors import JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 from dataflow.storable import storable_json
 from dataflow.tally import Tally
@@ -31,6 +31,8 @@ FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
 #: Waits before another attempt: the first, doubled for each failure up to the last, half to one and a half of it.
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0
+#: A job that finds no connection is not charged for so long, and waits at most about so long for the next attempt.
+UNCHARGED_SECONDS, CONNECTIONS_RETRY_MAX_SECONDS = 1800.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,19 @@ def end(connection: Connection, job: Job, tally: Tally, state: str, error: str) 
 def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
     """Hand the job on, `charge` (0 or 1) added to its failures, not before `delay_seconds` from now."""
     fenced(connection, "requeue_job", job, delay_seconds=delay_seconds, charge=charge, error=error)
+
+
+def requeue_uncharged(connection: Connection, job: Job, error: str) -> float | None:
+    """Hand on, without a charge, a job whose attempt failed because there were too many connections.
+
+    It waits the longer the more often that happens, and is not charged for UNCHARGED_SECONDS since the first time.
+
+    :returns: how many seconds it waits; None when that time is over, or the job no longer this attempt's.
+    """
+    values = {"id": job.id, "attempt": job.attempt, "error": error, "uncharged_seconds": UNCHARGED_SECONDS}
+    delays = {"least_seconds": RETRY_BASE_SECONDS, "most_seconds": CONNECTIONS_RETRY_MAX_SECONDS}
+    seconds: float | None = value(connection, "requeue_uncharged", **values, **delays)
+    return seconds
 
 
 def _findings(tally: Tally) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.database_errors import translate
 from dataflow.db import Connection, query
-from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled
+from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled, TooManyConnections
 from dataflow.jobs import Job
 from dataflow.kept_connection import KeptConnection
 from dataflow.storable import storable
@@ -139,6 +139,10 @@ class Slot:
         if isinstance(error, StatementCancelled):
             self._end(connection, attempt, "cancelled", error, spoiler)
             return "cancelled in the database", {}
+        if isinstance(error, TooManyConnections):
+            waits = jobs.requeue_uncharged(connection, job, explain(error))
+            if waits is not None:
+                return RETRIED, {"delay_seconds": round(waits, 1), "is_charged": False}
         if error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
             jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from dataflow import connection_plan, db
+from dataflow import connection_plan, db, jobs
 from dataflow.config import Config
 from dataflow.connection_plan import ConnectionPlan
 from dataflow.embedded import EmbeddedPostgres
@@ -20,7 +20,8 @@ from dataflow.errors import TooManyConnections
 from dataflow.kept_connection import KeptConnection
 from dataflow.work_connections import GROWTH_SECONDS, WorkConnections
 from tests.conftest import on_server
-from tests.processes import eventually
+from tests.processes import Web, eventually
+from tests.test_job_states import claimed, row
 
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}, "data": b"name,email\nAnn,ann@example.com\n"}
 _numbers = itertools.count(1)
@@ -394,3 +395,89 @@ def test_what_is_not_opened_or_closed_again_has_a_connection_only_while_it_is_us
         kept.close()
         assert not connection.closed
     assert connection.closed
+
+
+# Jobs.
+
+
+def fail_with(connection: db.Connection, sqlstate: str, message: str) -> None:
+    """Have the server refuse every contact."""
+    body = f"BEGIN RAISE '{message}' USING ERRCODE = '{sqlstate}'; END"
+    connection.execute(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$".encode())
+    connection.execute("CREATE TRIGGER refuse BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION refuse()")
+
+
+def pass_time(connection: db.Connection, job_id: str, seconds: float) -> None:
+    """As if the first attempt were so much longer ago; and the next one is due."""
+    shift = "uncharged_since = uncharged_since - make_interval(secs => %s::float), run_at = clock_timestamp()"
+    connection.execute(f"UPDATE jobs SET {shift} WHERE id = %s".encode(), [seconds, job_id])
+
+
+@pytest.mark.parametrize(("sqlstate", "message"), [("53300", RESERVED), ("08006", NODE)])
+def test_a_job_is_not_charged_for_half_an_hour_in_which_it_finds_no_connection_and_then_it_is(
+    sqlstate: str,
+    message: str,
+    web: Web,
+    work_off: Callable[[], int],
+    connection: db.Connection,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fail_with(connection, sqlstate, message)
+    job_id = web.post(**CSV).json()["jobId"]
+
+    def attempt() -> dict[str, Any]:
+        assert work_off() == 0
+        return row(connection, job_id)
+
+    first = attempt()
+    assert (first["state"], first["failures"]) == ("queued", 0)
+    assert first["error"].startswith("too_many_connections: The database has too many connections: ")
+    retried = vars(next(record for record in caplog.records if record.message == "import will be retried"))
+    assert (retried["code"], retried["is_charged"]) == ("too_many_connections", False)
+    pass_time(connection, job_id, 29 * 60)
+    second = attempt()
+    assert (second["state"], second["failures"]) == ("queued", 0)
+    pass_time(connection, job_id, 61)
+    third = attempt()
+    assert (third["state"], third["failures"]) == ("queued", 1)
+    assert third["error"].startswith("too_many_connections: ")
+    connection.execute("DROP FUNCTION refuse CASCADE")
+    pass_time(connection, job_id, 0)
+    assert attempt()["state"] == "succeeded"
+
+
+def test_a_job_that_has_spent_its_budget_and_the_half_hour_fails_and_has_both_again_when_it_is_retried(
+    web: Web, work_off: Callable[[], int], connection: db.Connection
+) -> None:
+    fail_with(connection, "53300", "full")
+    job_id = web.post(**CSV).json()["jobId"]
+    connection.execute("UPDATE jobs SET failures = max_failures - 1")
+    assert work_off() == 0
+    pass_time(connection, job_id, 31 * 60)
+    assert work_off() == 1
+    assert row(connection, job_id)["state"] == "failed"
+    assert web.post(f"/jobs/{job_id}/retry").status_code == 202
+    assert (row(connection, job_id)["failures"], row(connection, job_id)["uncharged_since"]) == (0, None)
+    assert work_off() == 0
+    assert row(connection, job_id)["failures"] == 0
+
+
+@pytest.mark.parametrize(("minutes", "least", "most"), [(0, 2.5, 7.5), (0.5, 15, 45), (20, 30, 90)])
+def test_the_longer_a_job_finds_no_connection_the_longer_it_waits_up_to_a_minute(
+    minutes: float, least: float, most: float, connection: db.Connection
+) -> None:
+    waits = []
+    for _ in range(20):
+        job = claimed(connection)
+        statement = "UPDATE jobs SET uncharged_since = clock_timestamp() - make_interval(secs => %s) WHERE id = %s"
+        connection.execute(statement, [60.0 * minutes, job.id])
+        waits.append(jobs.requeue_uncharged(connection, job, "too_many_connections: x") or 0.0)
+        connection.execute("DELETE FROM jobs")
+    assert least * 0.98 <= min(waits) < max(waits) <= most * 1.02
+
+
+def test_an_attempt_that_is_no_longer_the_current_one_requeues_nothing(connection: db.Connection) -> None:
+    job = claimed(connection)
+    connection.execute("UPDATE jobs SET attempt = attempt + 1")
+    assert jobs.requeue_uncharged(connection, job, "too_many_connections: x") is None
+    assert row(connection, job.id)["state"] == "running"
