@@ -1,11 +1,15 @@
 """A server, a role or a database that has no connection left: named, waited for, and lived with on what there is."""
 
+import hashlib
 import itertools
+import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,14 +18,18 @@ import pytest
 
 from dataflow import connection_plan, db, jobs
 from dataflow.config import Config
-from dataflow.connection_plan import ConnectionPlan
+from dataflow.connection_plan import OWN_CONNECTIONS, ConnectionPlan
 from dataflow.embedded import EmbeddedPostgres
 from dataflow.errors import TooManyConnections
+from dataflow.ids import uuid7
 from dataflow.kept_connection import KeptConnection
+from dataflow.storage import Storage
 from dataflow.work_connections import GROWTH_SECONDS, WorkConnections
+from dataflow.worker import Worker
 from tests.conftest import on_server
-from tests.processes import Web, eventually
-from tests.test_job_states import claimed, row
+from tests.objects import store
+from tests.processes import ChildProcess, Web, WorkerProcess, eventually
+from tests.test_job_states import COMPLETE, UPLOAD, claimed, row
 
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}, "data": b"name,email\nAnn,ann@example.com\n"}
 _numbers = itertools.count(1)
@@ -481,3 +489,175 @@ def test_an_attempt_that_is_no_longer_the_current_one_requeues_nothing(connectio
     connection.execute("UPDATE jobs SET attempt = attempt + 1")
     assert jobs.requeue_uncharged(connection, job, "too_many_connections: x") is None
     assert row(connection, job.id)["state"] == "running"
+
+
+# Processes.
+
+#: Imports wait until nobody else has the lock.
+GATE = """
+CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN new; END $$;
+CREATE TRIGGER wait_at_gate BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION wait_at_gate()
+"""
+OWN_SESSIONS = """
+SELECT split_part(application_name, '/', 3) AS purpose, pid, backend_start FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'dataflow/%/%'
+"""
+
+
+def sessions(connection: db.Connection) -> dict[str, int]:
+    """The process of each session of the worker's own."""
+    found = connection.execute(OWN_SESSIONS.encode()).fetchall()
+    return {row["purpose"]: row["pid"] for row in found if row["purpose"] != "work"}
+
+
+def count(connection: db.Connection, rows: str) -> int:
+    found = connection.execute(f"SELECT count(*) FROM {rows}".encode()).fetchone()
+    assert found is not None
+    return int(found["count"])
+
+
+def running(connection: db.Connection) -> int:
+    return count(connection, "jobs WHERE state = 'running'")
+
+
+def test_imports_go_on_in_the_slots_that_a_role_has_room_for_and_the_workers_own_connections_stay(
+    web: Web, start_worker: Callable[..., WorkerProcess], role: Role, limited: str, connection: db.Connection
+) -> None:
+    role.limit(OWN_CONNECTIONS + 2)
+    worker = start_worker(DATABASE_URL=limited, WORKER_CONCURRENCY=4)
+    connection.execute(GATE.encode())
+    opened = eventually(lambda: (found := sessions(connection)) and len(found) == OWN_CONNECTIONS and found)
+    assert set(opened) == {"listen", "beat", "recover", "sweep", "settle", "complete"}
+    connection.execute("SELECT pg_advisory_lock(7)")
+    ids = [web.post(**CSV).json()["jobId"] for _ in range(10)]
+    eventually(lambda: "slots reduced" in worker.log())
+    assert running(connection) == 2
+    connection.execute("SELECT pg_advisory_unlock(7)")
+    assert [web.finished_job(job_id)["state"] for job_id in ids] == ["succeeded"] * 10
+    assert sessions(connection) == opened
+    log = [json.loads(line) for line in worker.log().splitlines()]
+    (reduced,) = [line for line in log if line["message"] == "slots reduced"]
+    assert (reduced["slots"], reduced["of"], reduced["code"]) == (2, 4, "too_many_connections")
+    assert not [line for line in log if line["message"] in ("database lost", "heartbeat missed")]
+    assert max(web.job(job_id)["failures"] for job_id in ids) == 0
+    started = connection.execute(OWN_SESSIONS.encode()).fetchall()
+    first_slot = min(row["backend_start"] for row in started if row["purpose"] == "work")
+    assert max(row["backend_start"] for row in started if row["purpose"] != "work") < first_slot
+
+
+def test_a_full_server_stops_neither_imports_nor_their_settling_and_whoever_lost_all_slots_works_again(
+    web: Web, start_worker: Callable[..., WorkerProcess], role: Role, limited: str, connection: db.Connection
+) -> None:
+    worker = start_worker(DATABASE_URL=limited, WORKER_CONCURRENCY=4)
+    connection.execute(GATE.encode())
+    assert web.finished_job(web.post(**CSV).json()["jobId"])["state"] == "succeeded"
+    role.limit(0)
+    opened = sessions(connection)
+    assert web.finished_job(web.post(**CSV).json()["jobId"])["state"] == "succeeded"
+    connection.execute("SELECT pg_advisory_lock(7)")
+    job_id = web.post(**CSV).json()["jobId"]
+    eventually(lambda: running(connection) == 1)
+    connection.execute("SELECT pg_terminate_backend(backend_pid) FROM jobs WHERE state = 'running'")
+    eventually(lambda: web.job(job_id)["failures"] == 1)
+    connection.execute("SELECT pg_advisory_unlock(7); UPDATE jobs SET run_at = now() WHERE state = 'queued'")
+    eventually(lambda: '"slots": 0' in worker.log())
+    assert sessions(connection) == opened
+    role.limit(-1)
+    assert web.finished_job(job_id)["state"] == "succeeded"
+    assert sessions(connection) == opened
+
+
+def test_a_worker_that_finds_no_room_for_its_own_connections_waits_for_it_and_says_so(
+    role: Role, limited: str, state_folder: Path, children: list[ChildProcess]
+) -> None:
+    role.limit(OWN_CONNECTIONS - 1)
+    worker = WorkerProcess({"DATABASE_URL": limited, "DATA_DIR": state_folder, "LOG_FORMAT": "json"})
+    children.append(worker)
+    eventually(lambda: "too many connections" in worker.log())
+    assert "worker ready" not in worker.log()
+    role.limit(OWN_CONNECTIONS)
+    eventually(lambda: "worker ready" in worker.log())
+
+
+def test_a_single_run_that_finds_no_room_for_its_slots_is_an_error(
+    make_config: Callable[..., Config], storage: Storage, role: Role, limited: str
+) -> None:
+    role.limit(OWN_CONNECTIONS)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with pytest.raises(TooManyConnections):
+        Worker(make_config(DATABASE_URL=limited), storage).run(once=True)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_web_process_without_a_connection_says_why_and_with_a_single_one_serves_all(
+    start_web: Callable[..., Web], role: Role, limited: str
+) -> None:
+    role.limit(0)
+    web = start_web(DATABASE_URL=limited)
+    health = web.get("/health")
+    assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+    named = "The database has too many connections: the CONNECTION LIMIT of the role is reached."
+    assert health.json()["checks"]["database"]["error"].startswith(named)
+    refused = web.post(**CSV)
+    assert (refused.status_code, refused.json()["code"]) == (503, "too_many_connections")
+    assert refused.headers["Retry-After"] == web.post(**CSV).headers["Retry-After"] != ""
+    assert '"code": "too_many_connections"' in web.log()
+    role.limit(1)
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda _: web.post(**CSV).status_code, range(32)))
+    assert set(answers) == {200}
+    role.limit(0)
+    assert web.post(**CSV).status_code == 200
+    assert web.get("/health").status_code == 200
+
+
+def enqueue_file(connection: db.Connection, storage: Storage) -> None:
+    job_id, content = uuid7(), CSV["data"]
+    jobs.insert_upload(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
+    stored = store(storage, f"{job_id}.csv", [content])
+    digests = [[len(content), hashlib.sha256(content).hexdigest()]]
+    facts = {"bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
+    jobs.queue_upload(connection, job_id, {**COMPLETE, **facts})
+
+
+def test_on_a_server_that_is_full_of_others_imports_go_on_in_a_single_slot(
+    small_server: str, storage: Storage, state_folder: Path, children: list[ChildProcess]
+) -> None:
+    settings = {"DATABASE_URL": small_server, "DATA_DIR": state_folder, "WORKER_CONCURRENCY": 4}
+    worker = WorkerProcess.start(settings)
+    children.append(worker)
+    with ExitStack() as others:
+        connection = others.enter_context(db.connect(small_server, "dataflow/test"))
+        eventually(lambda: count(connection, "pg_stat_activity WHERE application_name LIKE '%/work'") == 1)
+        fill(small_server, others)
+        connection.execute(GATE.encode())
+        connection.execute("SELECT pg_advisory_lock(7)")
+        for _ in range(6):
+            enqueue_file(connection, storage)
+        eventually(lambda: "slots reduced" in worker.log())
+        assert "max_connections of the server is reached" in worker.log()
+        assert running(connection) == 1
+        connection.execute("SELECT pg_advisory_unlock(7)")
+        eventually(lambda: count(connection, "jobs WHERE state = 'succeeded' AND failures = 0") == 6)
+
+
+def test_after_a_restart_the_connections_of_its_own_come_before_those_of_slots(
+    small_postgres: EmbeddedPostgres, storage: Storage, state_folder: Path, children: list[ChildProcess]
+) -> None:
+    role = Role(small_postgres.url)
+    role.limit(OWN_CONNECTIONS)
+    settings = {"DATABASE_URL": role.url(small_postgres.url), "DATA_DIR": state_folder, "WORKER_CONCURRENCY": 4}
+    worker = WorkerProcess.start(settings)
+    children.append(worker)
+    small_postgres.stop()
+    small_postgres.start()
+    with db.connect(small_postgres.url, "dataflow/test") as connection:
+        enqueue_file(connection, storage)
+        eventually(lambda: len(sessions(connection)) == OWN_CONNECTIONS)
+        assert count(connection, "jobs WHERE state = 'queued'") == 1
+        role.limit(OWN_CONNECTIONS + 1)
+        eventually(lambda: count(connection, "jobs WHERE state = 'queued'") == 0)
+    worker.stop()
+    role.drop()
