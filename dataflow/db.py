@@ -137,11 +137,13 @@ def answers(connection: Connection) -> bool | None:
 
 
 def has_spoken(connection: Connection) -> bool:
-    """Whether the server has sent what nobody has read yet.
-
-    On a connection that waits for nothing that is nearly always its end; so is True for one that is closed.
-    """
+    """Whether the server has sent what nobody has read yet; True as well when the connection is closed."""
     return connection.closed or bool(select.select([connection.fileno()], [], [], 0)[0])
+
+
+def has_ended(connection: Connection) -> bool:
+    """Whether one that lay idle is of no more use. It is asked only when it has said something, mostly goodbye."""
+    return has_spoken(connection) and not answers(connection)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ class KeptConnection:
         self._is_kept = True
         if self._lock.acquire(blocking=False):
             try:
-                if self._connection is not None and db.has_spoken(self._connection):
-                    self._check(self._connection)
+                if self._connection is not None and db.has_ended(self._connection):
+                    self._drop()
                 self._connected()
             finally:
                 self._lock.release()
@@ -44,8 +44,8 @@ class KeptConnection:
         :raises DatabaseError: when there is none, and the server refuses one.
         """
         with self._lock:
-            if self._connection is not None:
-                self._check(self._connection)
+            if self._connection is not None and not db.answers(self._connection):
+                self._drop()
             try:
                 yield self._connected()
             finally:
@@ -66,10 +66,6 @@ class KeptConnection:
             self._connection = db.connect(self._url, self._role)
             self.opened_at = time.monotonic()
         return self._connection
-
-    def _check(self, connection: Connection) -> None:
-        if not db.answers(connection):
-            self._drop()
 
     def _drop(self) -> None:
         if self._connection is not None:

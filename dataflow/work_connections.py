@@ -102,7 +102,7 @@ class WorkConnections:
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
-            if connection is None or not db.has_spoken(connection):
+            if connection is None or not db.has_ended(connection):
                 return connection
             connection.close()
 
