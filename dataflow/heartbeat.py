@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataflow import db, jobs
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
-from dataflow.errors import DatabaseError, LeaseLost
+from dataflow.errors import DatabaseError, LeaseLost, TooManyConnections
 from dataflow.kept_connection import KeptConnection
 from dataflow.outage import Outage
 
@@ -49,7 +49,8 @@ class Heartbeat:
                 pause_seconds = max(self._interval_seconds - (time.monotonic() - began), 0.0)
             except DatabaseError as error:
                 # One missed round is nothing; the next one, which is soon, connects again if it has to.
-                pause_seconds = min(outage.next_pause_seconds(), self._interval_seconds)
+                pause_seconds = outage.next_pause_seconds(isinstance(error, TooManyConnections))
+                pause_seconds = min(pause_seconds, self._interval_seconds)
                 if outage.is_news():
                     logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
             except Exception:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataflow import db, job_counts, retention
 from dataflow.config import Config
 from dataflow.db import Connection
-from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError
+from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError, TooManyConnections
 from dataflow.kept_connection import KeptConnection
 from dataflow.outage import Outage
 from dataflow.retention import Leftover
@@ -48,17 +48,17 @@ class Sweep:
         self._stopping.set()
 
     def _run(self) -> None:
-        outage, is_away = Outage(), False
+        outage, is_away, is_full = Outage(), False, False
         while True:
             # Spread, because all workers start together after a deployment.
             every_seconds = EVERY_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - guards nothing
-            if self._stopping.wait(outage.next_pause_seconds() if is_away else every_seconds):
+            if self._stopping.wait(outage.next_pause_seconds(is_full) if is_away else every_seconds):
                 return
             is_away = False
             try:
                 self.sweep()
             except DataFlowError as error:
-                is_away = isinstance(error, DatabaseUnavailable)
+                is_away, is_full = isinstance(error, DatabaseUnavailable), isinstance(error, TooManyConnections)
                 if is_away and not outage.is_news():
                     continue
                 logger.warning("sweep ended early", extra={"code": error.code, "error": error.message})
