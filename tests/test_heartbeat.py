@@ -178,7 +178,7 @@ def test_beats_write_the_time_and_the_progress_again_and_again(
     assert second["heartbeat_at"] > first["heartbeat_at"]
 
 
-def test_no_connection_is_held_by_a_worker_that_has_never_had_anything_to_do(
+def test_beats_need_no_connection_before_there_is_something_to_beat_for(
     connection: db.Connection, beat: Callable[..., Heartbeat], role: str
 ) -> None:
     attempts: list[Attempt] = []
