@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns
-from dataflow.formats import matching
+from dataflow.formats import email_columns, matching, name_columns
 from dataflow.formats.full_names import Place, together
 from dataflow.formats.headers import Index
 from dataflow.formats.matching import shown
@@ -85,7 +85,7 @@ def find(header: Sequence[str], mapping: Mapping | None = None, is_table: bool =
             places.append((tuple(matching.mapped(index, field, column) for column in mapping[field]),))
             reasons.append("as given in mapping")
         else:
-            search, other = (matching.names, "email") if field == "name" else (matching.emails, "name")
+            search, other = (name_columns.find, "email") if field == "name" else (email_columns.find, "name")
             found = search(index, is_table, other in mapping)
             places.append(found.places)
             reasons.append(matching.reason(header, field, found))
