@@ -95,7 +95,7 @@ def test_the_missing_column_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [b"name,email,Name", b"EMAIL,email,name", b"name,name,email,email", b"Name;Mail;E-Mail-Address"]
+    "header", [b"name,email,Name", b"EMAIL,email,name", b"name,name,email,email", b"Name;Mail;mail"]
 )
 def test_a_column_given_twice_is_refused(header: bytes) -> None:
     assert "columns could be the" in refused(AmbiguousColumns, header + b"\na,b,c,d\n")
@@ -596,7 +596,7 @@ def test_looking_ahead_refuses_only_what_can_have_no_header_any_more() -> None:
     with pytest.raises(MissingColumns):
         look_ahead(b"Ada,a@x\n", Reading(LIMIT))
     with pytest.raises(AmbiguousColumns):
-        ahead(b"name,mail,primary email\n" + b"Ada,a@x,b@x\n" * 30)
+        ahead(b"name,mail,Mail\n" + b"Ada,a@x,b@x\n" * 30)
 
 
 def test_looking_ahead_does_not_judge_by_an_encoding_that_more_content_may_change() -> None:

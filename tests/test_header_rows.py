@@ -406,6 +406,10 @@ def test_a_column_of_something_elses_is_no_name(header: str) -> None:
         ("Name,Home Secondary Email,Personal Email,Work Email", ((2,), (3,), (1,))),
         ("Name,E-mail (work),Work - Email 2", ((1,), (2,))),
         ("Name,Email,Work Email", ((1,),)),
+        ("Name,Mail,E-mail", ((2,), (1,))),
+        ("Name,E-mail,Mail", ((1,), (2,))),
+        ("Name,Mail,Primary Email,Secondary Email", ((1,), (2,), (3,))),
+        ("Name,Email address,Email", ((2,), (1,))),
         ("Name,E-mail,Billing Email", ((1,),)),
         ("Name,Billing Email,Contact Email", ((1,), (2,))),
         ("Full Name,Contact: Email,user_email", ((1,), (2,))),
@@ -452,7 +456,7 @@ def test_the_name_is_that_of_the_person_with_the_email(header: str, names: tuple
         "Customer First Name,Customer Last Name,Attendee First Name,Attendee Last Name,Email",
         "Name,Vorname,E-Mail",
         "Naam,Voornaam,E-mailadres",
-        "Name,E-mail,Mail",
+        "Name,Mail,mail",
     ],
 )
 def test_more_than_one_candidate_stays_ambiguous(header: str) -> None:

@@ -1,29 +1,39 @@
 """Which columns of a header are those of the e-mail: by their usual names, by those of other languages, or qualified.
 
 Each is looked for only where the ones before are not there, so that a column which is called exactly so always wins.
-What could be taken in two ways is refused, not guessed: also which of several persons a row is about.
+Several rank by their order. What could be taken in two ways is refused, not guessed: also which of several persons a
+row is about.
 """
 
 from dataflow.formats import headers
 from dataflow.formats.headers import LISTED, NAME_ALIASES, Index
-from dataflow.formats.matching import Found, positions, single
+from dataflow.formats.matching import Found, ambiguous, positions, single
 
 
 def find(index: Index, is_table: bool, is_named: bool) -> Found:
-    """The columns of the e-mail; several qualified ones in their order.
+    """The columns of the e-mail, best first.
 
     :param is_table: without, a member that is called `email` wins alone.
     :param is_named: the name is given, so that no header can say whose it is.
-    :raises AmbiguousColumns: when several of the usual names are there.
+    :raises AmbiguousColumns: when several are called the same.
     """
     if not is_table and "email" in index.folded:
         return Found((single(index, "email", ("email",)),))
-    first = single(index, "email", headers.EMAILS)
-    usual = [first] if first else [(at,) for at in positions(index, LISTED["email"])]
-    if not usual:
-        return qualified(index, is_named)
-    later = (at for alias in (*headers.MORE_EMAILS, *LISTED["email2"]) for at in index.plain.get(alias, ()))
-    return Found(tuple(dict.fromkeys([*usual, *((at,) for at in later)])))
+    if usual := _usual(index):
+        later = (at for alias in (*headers.MORE_EMAILS, *LISTED["email2"]) for at in index.plain.get(alias, ()))
+        return Found(tuple((at,) for at in dict.fromkeys([*usual, *later])))
+    return qualified(index, is_named)
+
+
+def _usual(index: Index) -> list[int]:
+    """Those with the usual names: the one that is called exactly so, then the others in their order."""
+    exact = single(index, "email", headers.EMAILS[:1])
+    for aliases in (headers.EMAILS, LISTED["email"]):
+        if found := positions(index, aliases):
+            if not exact and any(len(index.plain.get(alias, ())) > 1 for alias in aliases):
+                raise ambiguous(index.header, found, f"{len(found)} columns could be the email", "email")
+            return [*exact, *(at for at in found if at not in exact)]
+    return []
 
 
 def qualified(index: Index, is_named: bool) -> Found:
