@@ -22,7 +22,8 @@ def find(index: Index, is_table: bool, is_named: bool) -> Found:
     if usual := _usual(index):
         later = (at for alias in (*headers.MORE_EMAILS, *LISTED["email2"]) for at in index.plain.get(alias, ()))
         return Found(tuple((at,) for at in dict.fromkeys([*usual, *later])))
-    return qualified(index, is_named)
+    found = qualified(index, is_named)
+    return found if found.places else Found(tuple((at,) for at in positions(index, LISTED["signin"])))
 
 
 def _usual(index: Index) -> list[int]:

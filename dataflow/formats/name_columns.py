@@ -15,6 +15,8 @@ from dataflow.formats.matching import Found, ambiguous, positions, shown, single
 
 #: Roles whose column is all of a name when it is alone.
 _WHOLES_ALONE: Final = ("nom", "nombre", "naam")
+#: Roles that only `header_names` has.
+_PARTS: Final = ("nom", "nombre", "ad", "apelido", "infix", "last2", "visa")
 
 
 @dataclass(slots=True)
@@ -48,14 +50,25 @@ def find(index: Index, is_table: bool, is_addressed: bool) -> Found:
 
 
 def _usual_parts(index: Index) -> _Parts:
-    wholes = [place for alias in headers.NAMES if (place := single(index, "name", (alias,)))]
-    if not wholes:
-        wholes = [place for alias in LISTED["whole"] if (place := single(index, "name", (alias,)))]
-    halves = {role: single(index, "name", LISTED[role]) for role in ("nom", "nombre", "ad", "apelido")}
+    halves = {role: single(index, "name", LISTED[role]) for role in _PARTS}
     halves["naam"] = single(index, "name", ("naam",))
     for role, aliases in (("first", headers.FIRST_NAMES), ("last", headers.LAST_NAMES)):
         halves[role] = single(index, "name", aliases) or single(index, "name", LISTED[role])
+    wholes = _usual_wholes(index, bool(halves["first"] and halves["last"]))
+    if not wholes and halves["first"] and halves["last"] and halves["visa"]:
+        wholes = [halves["visa"]]
     return _Parts(wholes, halves, positions(index, headers.WHOLES_OR_HALVES))
+
+
+def _usual_wholes(index: Index, has_halves: bool) -> list[Place]:
+    """All of a name, best first."""
+    names = headers.NAMES[1:] if index.is_of_orders else headers.NAMES
+    if wholes := [place for alias in names if (place := single(index, "name", (alias,)))]:
+        return wholes
+    if has_halves:
+        # Thunderbird in Czech and Finnish calls two columns the same: the name that it shows, and the screen name.
+        return [tuple(at[:1]) for alias in LISTED["whole"] if (at := index.plain.get(alias))]
+    return [place for alias in LISTED["whole"] if (place := single(index, "name", (alias,)))]
 
 
 def _qualified_parts(index: Index, persons: Container[str]) -> _Parts:
@@ -82,6 +95,8 @@ def _put_together(index: Index, parts: _Parts, is_table: bool) -> tuple[Place, .
         _check_half(index, first, last, parts.rivals, bool(wholes))
     if not (wholes or first or last):
         wholes = [place for role in _WHOLES_ALONE if (place := halves.get(role))]
+    if last:
+        last = (*halves.get("infix", ()), *last, *halves.get("last2", ()))
     return (*wholes, first_and_last(index.header, first, last)) if first or last else tuple(wholes)
 
 
