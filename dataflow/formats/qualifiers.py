@@ -74,7 +74,7 @@ _PERSONS: Final = {
 _NAMELESS: Final = frozenset({"user", "lead", "profile"})
 _PLAIN_NAMES: Final = frozenset({"name", "nom", "nombre", "nome", "naam", "navn", "namn"})
 #: What may be said twice, as in `Name - First Name` or `Name (Original Name)`.
-_TWICE: Final = ("name", "fullname", "displayname", "originalname", "firstandlast", "firstlast")
+_TWICE: Final = ("name", "fullname", "displayname", "originalname", "firstandlast", "firstlast", "lastfirst")
 #: A mail program, and whether somebody gets mails.
 _NO_EMAILS: Final = frozenset({"emailclient", "emailsubscriber", "emailprofile"})
 #: Longer headers are prose.
@@ -128,7 +128,11 @@ def _is_short(name: str) -> bool:
 
 
 def _any_of(words: Iterable[str]) -> str:
-    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+    """Any of the words, the longest first; by their first letter, as each alternative is tried in turn."""
+    by_letter: dict[str, list[str]] = {}
+    for word in sorted(words, key=len, reverse=True):
+        by_letter.setdefault(word[0], []).append(re.escape(word[1:]))
+    return "|".join(f"{re.escape(letter)}(?:{'|'.join(rests)})" for letter, rests in by_letter.items())
 
 
 def _pattern(names: Iterable[str], words: Iterable[str]) -> Callable[[str], re.Match[str] | None]:
