@@ -136,7 +136,9 @@ EMAILS: Final = listed(
     "Correo institucional|E-mail institucional|Mail pro|Email de l'adhérent|E-mail di contatto|E-mail do aluno|"
     "E-mail des Teilnehmers|Pracovní e-mail|Arbejdsmail|Личная почта|Email участника|Kişisel e-posta|"
     "参加者メールアドレス|申請者のメールアドレス|个人邮箱|联系人邮箱|개인 이메일|Adresse electronique|"
-    "Correo Electronico|Adresse e-mail (privee)"
+    "Correo Electronico|Adresse e-mail (privee)|Email (e.g. ann@example.com)|E-mail (me@example.com)|"
+    "Email (as on your ticket)|Email [please use your work address]|E-Mail (bitte leserlich)|"
+    "Correo (ej: ana@example.com)"
 )
 NAMES: Final = listed(
     "Customer Name|Contact Name|Billing Name|Attendee Name|Full Name (required)|Your name|Name*|Client Name|"
@@ -146,6 +148,8 @@ NAMES: Final = listed(
     "Name des Kunden|Nom du client|Nombre del cliente|Nome do cliente|Naam klant|Subscriber Name|Donor Name|"
     "Name - Full|Full name (First and Last)|Name (First and Last)|First and Last Name|Name (First Last)|"
     "Primary Contact Name|Patient Name|Candidate Name|properties.name|Name/Nom|Name / Nom"
+    "|Name (as per passport)|Full Name (as it appears on your ID)|Name (Last, First)|Nombre completo (como en el DNI)|"
+    "氏名（漢字）|お名前（フルネーム）|Your full name (as on the certificate):|Name of Participant (please print)"
 )
 #: Columns that are nobody's e-mail, or somebody else's.
 NO_EMAILS: Final = listed(
@@ -182,7 +186,8 @@ NO_EMAILS: Final = listed(
     "CC Email|Owner's Email|Company Email|Preferred contact email?|Preferred email?|Primary Email Source|"
     "Primary Email Catch-all Status|Primary Email Last Verified At|Email Confidence|Company Name for Emails|"
     "Non Primary E-mails|Emails received (6mo)|Email Lists|Alternate Email 1|Group Email [Required]|User Name|"
-    "email1_is_bad|Receive Review/Abandoned Cart Emails?|Do you have an email?|Can we email you?|Email Domain (main)"
+    "email1_is_bad|Email (ex-husband)|Email (manager, e.g. boss@example.net)|Email (as a backup)|Email (assistant)|"
+    "Receive Review/Abandoned Cart Emails?|Do you have an email?|Can we email you?|Email Domain (main)"
 )
 #: Columns that are nobody's name, or somebody else's, or something else's.
 NO_NAMES: Final = listed(

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Final
 
 from dataflow.formats import header_names
-from dataflow.formats.comparison import compared, normalise
+from dataflow.formats.comparison import compared, normalise, without_asides
 from dataflow.formats.qualifiers import Qualified, Qualifiers
 from dataflow.formats.reading import Mapping
 
@@ -93,17 +93,23 @@ class Index:
     def qualified(self) -> list[tuple[int, Qualified]]:
         """The columns that have one of the usual names beside what qualifies it, in their order."""
         nothing = ("", "name") if self.is_of_orders else ("",)
-        known = {name: found for name in {*self._names} if name not in nothing and (found := _QUALIFIERS.read(name))}
-        at = [(position, known[name]) for position, name in enumerate(self._names) if name in known]
+        text = without_asides(self._text)
+        names = self._names if text == self._text else compared(text).split("\n")
+        known = {name: found for name in {*names} if name not in nothing and (found := _QUALIFIERS.read(name))}
+        at = [(position, known[name]) for position, name in enumerate(names) if name in known]
         return [(position, each.asked() if "?" in self.header[position] else each) for position, each in at]
 
     @cached_property
     def _names(self) -> list[str]:
-        # All as one text: a call for each would take ten times as long.
+        return compared(self._text).split("\n")
+
+    @cached_property
+    def _text(self) -> str:
+        """All on a line each, as one text: a call for each would take ten times as long."""
         text = "\n".join(self.header)
         if text.count("\n") >= len(self.header):
             text = "\n".join([cell.replace("\n", " ") for cell in self.header])
-        return compared(text).split("\n")
+        return text
 
     @cached_property
     def _stripped(self) -> list[str]:
