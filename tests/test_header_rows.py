@@ -149,7 +149,10 @@ NAMES: Final = listed(
     "Name - Full|Full name (First and Last)|Name (First and Last)|First and Last Name|Name (First Last)|"
     "Primary Contact Name|Patient Name|Candidate Name|properties.name|Name/Nom|Name / Nom"
     "|Name (as per passport)|Full Name (as it appears on your ID)|Name (Last, First)|Nombre completo (como en el DNI)|"
-    "氏名（漢字）|お名前（フルネーム）|Your full name (as on the certificate):|Name of Participant (please print)"
+    "氏名（漢字）|お名前（フルネーム）|Your full name (as on the certificate):|Name of Participant (please print)|"
+    "Name Surname|Name & Surname (required)|Surname, Name|Last Name, First Name|First Last|Full Legal Name|Real Name|"
+    "Vor-/Nachname|Vorname & Nachname|Nome do participante|Nome Sobrenome|Nombre y apellidos del alumno|Ваше имя|"
+    "ФИО полностью|Adınız ve soyadınız|Imię i nazwisko uczestnika|参加者氏名|您的姓名|联系人姓名|신청자 성명|고객명"
 )
 #: Columns that are nobody's e-mail, or somebody else's.
 NO_EMAILS: Final = listed(

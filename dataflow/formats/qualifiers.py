@@ -28,7 +28,7 @@ _MARKS: Final = _words(
     "obligatoire requis facultatif votre obligatorio obligatoria opcional requerido obbligatorio facoltativo "
     "obrigatório verplicht optioneel wymagane opcjonalne povinné povinne nepovinné obligatorisk obligatoriskt "
     "valgfri valgfritt pakollinen valinnainen обязательно обязательное zorunlu 必須 必填 选填 選填 任意 필수 선택 of "
-    "ofthe de del dela du des della di da der van の 的"
+    "ofthe de del dela du des della di da der van の 的 您 你 ваш ваша ваше полностью"
 )
 #: Kinds of addresses that one person has.
 _KINDS: Final = _words(
@@ -58,8 +58,9 @@ _PERSONS: Final = {
         "medlem asiakas jäsen zákazník zákazníka člen клиента покупателя контакта müşteri üye お客様 会員 고객 회원 "
         "客户 客戶 会员 會員 联系人 聯絡人",
         "attendee": "attendee participant registrant invitee guest delegate ticketholder teilnehmer teilnehmers gast "
-        "invité inscrit participante partecipante iscritto inscrito asistente deelnemer uczestnik uczestnika "
-        "účastník účastníka deltagare deltager deltaker osallistuja участника katılımcı 参加者 参会人 參加者 참가자",
+        "invité inscrit participante doparticipante partecipante iscritto inscrito asistente deelnemer uczestnik "
+        "uczestnika účastník účastníka deltagare deltager deltaker osallistuja участника katılımcı 参加者 参会人 "
+        "參加者 참가자",
         "respondent": "respondent applicant candidate volunteer patient tenant resident player alumni passenger "
         "bewerber candidat candidato 申込者 申請者 回答者 応募者 신청자",
         "student": "student learner pupil schüler étudiant élève alumno alumna aluno aluna doaluno estudiante "
@@ -136,5 +137,6 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 def _pattern(names: Iterable[str], words: Iterable[str]) -> Callable[[str], re.Match[str] | None]:
-    around = f"((?:{_any_of(words)}){{0,4}})"
-    return re.compile(f"{around}({_any_of(names)}){around}").fullmatch
+    around = f"(?:{_any_of(words)})"
+    # As little as can be before it: `Name Surname` is one name, and no surname.
+    return re.compile(f"({around}{{0,4}}?)({_any_of(names)})({around}{{0,4}})").fullmatch
