@@ -183,7 +183,7 @@ def test_the_header_that_is_shown_is_the_most_likely_line() -> None:
 
 
 def test_columns_that_could_be_the_same_are_refused() -> None:
-    assert "could be the email" in refused(AmbiguousColumns, "name;mail;primary email\nA;a@x;b@x\n")
+    assert "could be the email" in refused(AmbiguousColumns, "name;mail;Mail\nA;a@x;b@x\n")
 
 
 @pytest.mark.parametrize("header", ["name,email,x,x", "name,email,,", ",,name,,email", "x,x,,name,email,"])
