@@ -113,10 +113,10 @@ def check_above(header_line: int, width: int, rows: Iterable[tuple[int, Sequence
     """Refuse contacts above the header row, which has `width` cells: as a preamble they would vanish.
 
     :param rows: the first ones, each with its line.
-    :raises AmbiguousColumns: when one above the header is as wide and has an address.
+    :raises AmbiguousColumns: when one above the header is as wide, or wider, and has an address.
     """
     for line, cells in rows:
-        if line < header_line and len(cells) == width and any(is_address(cell.strip()) for cell in cells):
+        if line < header_line and len(cells) >= width and any(is_address(cell.strip()) for cell in cells):
             raise AmbiguousColumns(
                 f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
                 f"say skipRows={header_line - 1} to leave out all lines above it."

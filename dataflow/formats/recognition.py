@@ -25,7 +25,7 @@ _JSON = re.compile(
 )
 _CARD = re.compile(rb"BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE)
 #: In what is called a file of cards BEGIN may come later, or be damaged.
-_CARD_LINE = re.compile(rb"^(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|FN:)", re.IGNORECASE | re.MULTILINE)
+_CARD_LINE = re.compile(rb"^[ \t]*(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|FN:)", re.IGNORECASE | re.MULTILINE)
 #: How many lines may come before the first object.
 MAX_BAD_LINES = 20
 #: No text has these but by mistake. Others are in use: ESC in ISO-2022-JP, VT and FF within cells.
