@@ -17,6 +17,8 @@ from dataflow.formats.reading import Mapping
 from dataflow.formats.rows import ABSENT
 
 FIELDS: Final = ("name", "email")
+#: A report's head may have a label beside an address, which are fewer cells than these.
+_MIN_CELLS: Final = 3
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
 REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
 #: How much of a header row a message or a job shows.
@@ -113,10 +115,10 @@ def check_above(header_line: int, width: int, rows: Iterable[tuple[int, Sequence
     """Refuse contacts above the header row, which has `width` cells: as a preamble they would vanish.
 
     :param rows: the first ones, each with its line.
-    :raises AmbiguousColumns: when one above the header is as wide, or wider, and has an address.
+    :raises AmbiguousColumns: when one above the header has an address and is as wide, or three cells at least.
     """
     for line, cells in rows:
-        if line < header_line and len(cells) >= width and any(is_address(cell.strip()) for cell in cells):
+        if line < header_line and len(cells) >= min(width, _MIN_CELLS) and any(is_address(cell.strip()) for cell in cells):
             raise AmbiguousColumns(
                 f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
                 f"say skipRows={header_line - 1} to leave out all lines above it."

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate, repeat
 from typing import Final
 
-from dataflow.formats.columns import Columns
+from dataflow.formats.columns import Columns, is_address
 from dataflow.formats.full_names import FirstAndLast, Place, together
 from dataflow.formats.rows import WRONG_COLUMN_COUNT, Malformed
 
 #: What a spreadsheet can have, the last one is XFD; of a row with more cells only so many are kept.
 MAX_COLUMNS: Final = 16_384
+_DELIMITERS: Final = ",;\t|"
+_HOLDS_ROWS: Final = Malformed("A quoted cell holds lines that look like rows. Is the quote missing that closes it?")
 
 
 class Refused(list[str]):
@@ -46,10 +48,20 @@ class Run:
     def row(self, index: int) -> list[str]:
         return self._kept[index]
 
+    def _holding_rows(self, width: int) -> list[int]:
+        if self.line_count <= len(self.rows):
+            return []
+        return [at for at, row in enumerate(self.rows) if type(row) is not Refused and _holds_rows(row, width)]
+
     def as_columns(self, width: int, columns: Columns) -> tuple[Sequence[object], Sequence[object]]:
         """Names and e-mails, without blank rows; the header row has `width` cells."""
-        self._kept = rows = self.rows
-        if width > 1 and set(map(len, rows)) == {width}:
+        rows = self.rows
+        if holding := self._holding_rows(width):
+            self.rows = rows = rows.copy()
+            for at in holding:
+                rows[at] = Refused(rows[at], _HOLDS_ROWS, height(rows[at]))
+        self._kept = rows
+        if width > 1 and not holding and set(map(len, rows)) == {width}:
             emails = _column(rows, columns.emails)
             # Only where there is no e-mail may a row be blank.
             if all(map(str.strip, emails)) or not any(
@@ -85,6 +97,20 @@ def is_blank(cells: list[str]) -> bool:
 
 def _is_blank(row: list[str]) -> bool:
     return not isinstance(row, Refused) and is_blank(row)
+
+
+def _holds_rows(row: list[str], width: int) -> bool:
+    """Whether a cell goes on over lines with as many cells as the header row, an address among them."""
+    return any(
+        is_address(cell.strip())
+        for text in row
+        if "@" in text and ("\n" in text or "\r" in text)
+        for line in text.splitlines()[1:]
+        if "@" in line
+        for delimiter in _DELIMITERS
+        if line.count(delimiter) == width - 1 > 0
+        for cell in line.split(delimiter)
+    )
 
 
 def _without_blank(rows: list[list[str]]) -> list[list[str]]:
