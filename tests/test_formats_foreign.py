@@ -53,6 +53,8 @@ def told(content: bytes, name: str = "contacts.csv", media_type: str = "") -> st
         (b"MZ\x90\x00\x03\x00\x00", "a program"),
         (b'\xef\xbb\xbf{"url": "https://docs.google.com/open?id=1", "doc_id": "1", "email": "a@x.co"}', "Google Docs"),
         (b'[["vcard", [["fn", {}, "text", "Ann"]]]]', "jCard"),
+        (b"{'name': 5}", "a value as Python or JavaScript writes it"),
+        (b'{name: "Ann", email: "ann@example.com"}\n', "a value as Python or JavaScript writes it"),
         (b"\xef\xbb\xbf\r\n<!-- saved --><HTML><BODY>", "a web page (HTML)"),
         (b"<tr><td>Name</td><td>Email</td></tr>\n<tr><td>Ann</td><td>ann@example.com</td></tr>", "a web page (HTML)"),
         (b"<pre>\nnot found\n</pre>", "a web page (HTML)"),

@@ -194,9 +194,7 @@ def _rest(head: str, before: str, line: str) -> str:
     return f" {line.strip(BLANKS)}"
 
 
-def split(
-    texts: Iterable[str], max_row_bytes: int, is_beginning: bool, indent: str = ""
-) -> Iterator[Card | Stray]:
+def split(texts: Iterable[str], max_row_bytes: int, is_beginning: bool, indent: str = "") -> Iterator[Card | Stray]:
     """The cards of a text that comes in pieces, and what is not blank between them; lines lose their `indent`.
 
     A card within which the next one begins is not complete, nor is the last one if it never ends. Of a beginning, which

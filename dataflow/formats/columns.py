@@ -118,7 +118,11 @@ def check_above(header_line: int, width: int, rows: Iterable[tuple[int, Sequence
     :raises AmbiguousColumns: when one above the header has an address and is as wide, or three cells at least.
     """
     for line, cells in rows:
-        if line < header_line and len(cells) >= min(width, _MIN_CELLS) and any(is_address(cell.strip()) for cell in cells):
+        if (
+            line < header_line
+            and len(cells) >= min(width, _MIN_CELLS)
+            and any(is_address(cell.strip()) for cell in cells)
+        ):
             raise AmbiguousColumns(
                 f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
                 f"say skipRows={header_line - 1} to leave out all lines above it."

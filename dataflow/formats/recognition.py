@@ -25,7 +25,9 @@ _JSON = re.compile(
 )
 _CARD = re.compile(rb"BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE)
 #: In what is called a file of cards BEGIN may come later, or be damaged.
-_CARD_LINE = re.compile(rb"^[ \t]*(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|FN:)", re.IGNORECASE | re.MULTILINE)
+_CARD_LINE = re.compile(
+    rb"(?:\A|[\r\n])[ \t]*(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|(?:FN|N|EMAIL)[;:])", re.IGNORECASE
+)
 #: How many lines may come before the first object.
 MAX_BAD_LINES = 20
 #: No text has these but by mistake. Others are in use: ESC in ISO-2022-JP, VT and FF within cells.
@@ -109,9 +111,16 @@ def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:
         # Not complete on its line: pretty-printed or cut JSON, unless it is declared to be a (bad) NDJSON line, or the
         # next one is an object of its own.
         return declared == "ndjson" or (declared is None and _is_json(rest.partition(b"\n")[0], dict))
-    if "data" in first and declared != "ndjson" and not first.keys() & {"name", "email"}:
-        return False
+    if declared != "ndjson" and not first.keys() & {"name", "email"}:
+        # Rows under another name are no row, either.
+        is_alone = not rest.strip() and any(_has_rows(value) for value in first.values())
+        if "data" in first or is_alone:
+            return False
     return bool(newline) or declared != "json"
+
+
+def _has_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _has_lines_of_json(text: bytes) -> bool:
