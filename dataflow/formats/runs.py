@@ -51,7 +51,11 @@ class Run:
     def _holding_rows(self, width: int) -> list[int]:
         if self.line_count <= len(self.rows):
             return []
-        return [at for at, row in enumerate(self.rows) if type(row) is not Refused and _holds_rows(row, width)]
+        # In one go, because nearly none has both in a cell.
+        suspects = [row for row in self.rows for text in row if "@" in text and ("\n" in text or "\r" in text)]
+        if not any(_holds_rows(row, width) for row in suspects):
+            return []
+        return [at for at, row in enumerate(self.rows) if _holds_rows(row, width)]
 
     def as_columns(self, width: int, columns: Columns) -> tuple[Sequence[object], Sequence[object]]:
         """Names and e-mails, without blank rows; the header row has `width` cells."""
@@ -101,10 +105,9 @@ def _is_blank(row: list[str]) -> bool:
 
 def _holds_rows(row: list[str], width: int) -> bool:
     """Whether a cell goes on over lines with as many cells as the header row, an address among them."""
-    return any(
+    return type(row) is not Refused and any(
         is_address(cell.strip())
         for text in row
-        if "@" in text and ("\n" in text or "\r" in text)
         for line in text.splitlines()[1:]
         if "@" in line
         for delimiter in _DELIMITERS
