@@ -48,7 +48,7 @@ CERTAIN: Final = signatures(
     (rb"\x00\x01\x00\x00\x00\x02\x00\x01\x00\x05", "a FileMaker database", QUERY),
     (rb"PAR1[\x00-\x08\x0e-\x1f]", "a Parquet file", QUERY),
     (rb"Obj\x01", "an Avro file", QUERY),
-    (rb"ORC[\x00-\x09\x0e-\x1f]", "an ORC file", QUERY),
+    (rb"ORC[\x00-\x1f][\x00-\x09\x0b\x0c\x0e-\x1f]", "an ORC file", QUERY),
     (rb".{8}DUCK.\x00{7}", "a DuckDB database", QUERY),
     (rb"\x89HDF\r\n", "an HDF5 file", QUERY),
     (rb"\$FL[23]@\(#\)|<stata_dta>|RD[AX][23]\n|.{12}\xc2\xea\x81\x60|MATLAB 5\.0 MAT",
