@@ -17,7 +17,7 @@ from dataflow.formats.reading import Mapping
 from dataflow.formats.rows import ABSENT
 
 FIELDS: Final = ("name", "email")
-#: A report's head may have a label beside an address, which are fewer cells than these.
+#: More than a label and an address.
 _MIN_CELLS: Final = 3
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
 REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
@@ -115,18 +115,23 @@ def check_above(header_line: int, width: int, rows: Iterable[tuple[int, Sequence
     """Refuse contacts above the header row, which has `width` cells: as a preamble they would vanish.
 
     :param rows: the first ones, each with its line.
-    :raises AmbiguousColumns: when one above the header has an address and is as wide, or three cells at least.
+    :raises AmbiguousColumns: when one above the header has an address and is as wide, or no report's head.
     """
     for line, cells in rows:
-        if (
-            line < header_line
-            and len(cells) >= min(width, _MIN_CELLS)
-            and any(is_address(cell.strip()) for cell in cells)
-        ):
+        if line < header_line and _looks_like_contact(cells, width):
             raise AmbiguousColumns(
                 f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
                 f"say skipRows={header_line - 1} to leave out all lines above it."
             )
+
+
+def _looks_like_contact(cells: Sequence[str], width: int) -> bool:
+    labels = ("", *cells)
+    found = [label.strip() for label, cell in zip(labels, cells, strict=False) if is_address(cell.strip())]
+    if len(cells) == width:
+        return bool(found)
+    # A report's head has a label before each value: few cells, or labels with a colon.
+    return len(cells) >= min(width, _MIN_CELLS) and any(not label.endswith(":") for label in found)
 
 
 def check_header(line: int, header: Sequence[str]) -> None:

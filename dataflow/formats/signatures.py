@@ -14,11 +14,12 @@ _ROWS: Final = 'Write each contact as {"name": "Ann Lee", "email": "ann@example.
 
 _DECRYPT: Final = "Decrypt it first."
 
+#: How a content begins, what it is, and what to do about it.
 Signature = tuple[re.Pattern[bytes], str, str]
 
 
-#: How a content begins, what it is, what to do about it.
 def signatures(*rows: tuple[bytes, str, str]) -> tuple[Signature, ...]:
+    """A table of them, compared in any case; `.` stands for any byte."""
     return tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), what, advice) for pattern, what, advice in rows)
 
 

@@ -114,7 +114,8 @@ TEXTS: Final = signatures(
     (rb"-----begin (?:pgp|certificate|encrypted|rsa|openssh|private)", "encrypted, or a key", "Decrypt it first."),
     (rb"version https://git-lfs", "a pointer of Git LFS instead of its file", "Fetch the file: git lfs pull."),
     (rb"[\w./-]{0,200}/annex/objects/", "a pointer of git-annex instead of its file", "Fetch the file: git annex get."),
-    (rb"begin [0-7]{3} \S|=ybegin |data:[\w/.+-]*[;,]|[a-z\d+/_-]{40}[a-z\d+/_=\s-]*+\Z|"
+    (rb"begin [0-7]{3} \S|=ybegin |data:[\w/.+-]*[;,]|(?=\S{0,200}\d)[\da-f]{40}[\da-f\s]*+\Z|"
+     rb"(?-i:(?=\S{0,200}\d)(?=\S{0,200}[A-Z])(?=\S{0,200}[a-z])[A-Za-z\d+/_-]{40}[A-Za-z\d+/_=\s-]*+\Z)|"
      rb"[^\s%]{0,500}%(?:2c|3b|09)\S*%0[ad]\S*\s*\Z",
      "a file encoded as text (base64 or the like)", "Decode it first."),
     (rb"[\w.%+-]{1,80}=[^\s&=]*&[\w.%+-]{1,80}=", "the fields of a web form", "Send them as JSON or CSV."),
