@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-#: What is neither text nor a card: byte order marks, and the end of a file as DOS has it.
-BLANKS: Final = " \t\v\f\r\n\xa0\x1a\ufeff"
+#: What is neither text nor a card: byte order marks, the end of a file as DOS has it, and what fills up its last block.
+BLANKS: Final = " \t\v\f\r\n\xa0\0\x1a\ufeff"
 _BEGIN, _END = r"BEGIN[ \t]*:[ \t]*VCARD", r"END[ \t]*:[ \t]*VCARD"
 _MARK: Final = re.compile(f"(?:(?P<begin>{_BEGIN})|{_END})", re.IGNORECASE)
 #: A mark of either kind stands at the beginning of a line; behind other text only these do not belong to it.

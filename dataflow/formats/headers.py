@@ -53,7 +53,8 @@ _QUALIFIERS: Final = Qualifiers(_ROLES)
 #: All that a column may be called, normalised, if nothing qualifies it.
 ALIASES: Final = frozenset({*_ROLES, *MORE_EMAILS, *LISTED["email2"], *WHOLES_OR_HALVES})
 
-#: The same of names alone.
+#: The same of e-mails alone, and of names.
+EMAIL_ALIASES: Final = frozenset({*EMAILS, *LISTED["email"]})
 NAME_ALIASES: Final = frozenset({*WHOLES_OR_HALVES, *(name for name, role in _ROLES.items() if role != "email")})
 
 
@@ -85,7 +86,12 @@ class Index:
 
     @property
     def has_usual_email(self) -> bool:
-        return not self.plain.keys().isdisjoint((*EMAILS, *LISTED["email"]))
+        return not EMAIL_ALIASES.isdisjoint(self._names)
+
+    @property
+    def has_email(self) -> bool:
+        """Whether a column is an e-mail, qualified or not."""
+        return self.has_usual_email or any(each.role == "email" for _, each in self.qualified)
 
     @cached_property
     def qualified(self) -> list[tuple[int, Qualified]]:

@@ -41,7 +41,8 @@ def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
     """
     if head.startswith(_ZIP):
         return "xlsx"
-    text = as_utf8(head, encoding).lstrip(b" \t\r\n")
+    # What fills up the last block of a file says nothing, nor does what begins each row of a JSON text sequence.
+    text = as_utf8(head, encoding).lstrip(b" \t\r\n\x1e").rstrip(b"\0\x1a")
     foreign.refuse_certain(head, text)
     is_document = text.startswith(b"{") and _goes_over_lines(text, is_cut=len(head) >= LOOK_BYTES)
     if not is_document and (
