@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts
-from dataflow.formats.dialect import MAX_RECORDS, find, settle
+from dataflow.formats.dialect import find, settle
 from dataflow.formats.reading import Reading
+from dataflow.formats.tables import MAX_RECORDS
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -240,6 +241,8 @@ def test_lines_are_numbered_from_where_the_beginning_stands() -> None:
         'name,email,"city\nAnn,a@x.org,Bern\nBob,b@x.org","Rome"\n',
         "name,email,note [a@x.org,Ann\n",
         "name,email,note 2: citya@x.org,Ann\n",
+        'name,email,="Ann",="a@x.org"\n',
+        "'name','email','Ann','a@x.org'\n",
     ],
 )
 def test_a_header_that_has_swallowed_a_contact_is_refused(text: str) -> None:
