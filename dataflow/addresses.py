@@ -4,10 +4,13 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
+from dataflow.formats.table_wrapping import NULL_WORDS
+from dataflow.formats.wrapping import bare
+
 #: What str.strip() takes away, and what it leaves though nobody sees it: soft hyphens, zero-width characters, byte
-#: order marks, and the marks of direction that come along when an address is copied out of a telephone's contacts.
+#: order marks, Ctrl-Z, and the marks of direction that come along when an address is copied out of a telephone.
 _BLANK: Final = (
-    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\t\n\v\f\r\x1a\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
@@ -30,13 +33,14 @@ _ENTRIES = re.compile(r"[^@]*(?:@[^;,]*|$)").findall
 
 
 def clean(text: str) -> str:
-    """The primary address in a cell, without white space, `mailto:`, a name around it, and quotes.
+    """The primary address in a cell, without white space, `mailto:`, a name around it, and quotes or `="..."`.
 
+    Nothing for what databases write for nothing.
     What is none of that comes back as it is, trimmed; never half of anything, which would be a guess.
     """
-    text = text.strip(_BLANK)
+    text = bare(text).strip(_BLANK)
     if _ADDRESS(text) or "@" not in text:
-        return text
+        return "" if text in NULL_WORDS else text
     value = _primary(text)
     found = _unwrapped(value) or _first_of_several(value)
     return text if found is None else found

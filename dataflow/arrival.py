@@ -8,6 +8,7 @@ from typing import Any
 from dataflow.errors import ClientVanished, InvalidRequest, Issue, MalformedInput, NoContacts
 from dataflow.formats import compression
 from dataflow.options import Options
+from dataflow.storage import Stop
 
 #: How long something may be looked at before it is looked up whether anybody still waits for the outcome.
 LOOK_UP_SECONDS = 1.0
@@ -31,6 +32,7 @@ class Arrival:
     charset: str | None = None  #: declared beside the media type, as Python names it
     request_id: str | None = None
     has_left: Callable[[], bool] = lambda: False  #: whether the sender has hung up; for when nothing is being read
+    stop: Stop = field(default_factory=Stop)  #: set when the process ends, also while nothing is being read
 
     @property
     def source(self) -> str | None:

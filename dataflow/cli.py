@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     worker = command("worker", _worker, "the listener that imports what was uploaded")
     worker.add_argument("--once", action="store_true", help="work off what is due; exit 1 if a job failed")
     command("migrate", _migrate, "bring the database up to date and make the bucket; safe to run at any time")
+    adopt = command("adopt", _adopt, "release the jobs that came with a dump: this database takes its original's place")
+    adopt.add_argument("--as-copy", action="store_true", help="have them fail instead, and leave their files alone")
     upload = command("import", _import, "upload a file over HTTP and wait for its contacts")
     upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON, CSV, vCard or XLSX, also gzipped")
     upload.add_argument("--source", required=True, help="where the contacts come from, at most 100 characters")
@@ -147,6 +149,22 @@ def _migrate(_: argparse.Namespace) -> int:
     applied = db.migrate(config.database_url)
     print(f"{len(applied)} migrations applied." if applied else "The database is up to date.")
     print(open_storage(config).prepare())
+    return 0
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    from dataflow import database_identity, db, migrations
+
+    config = Config.from_env()
+    with db.translated(), db.connect(config.database_url, "dataflow/adopt") as connection:
+        migrations.require(connection)
+        if arguments.as_copy:
+            count = database_identity.adopt_as_copy(connection)
+            done = "Jobs given up: {}. Unfinished ones have failed as database_copied; their files are left alone."
+        else:
+            count = database_identity.adopt(connection)
+            done = "Jobs released: {}. They and their files are this database's own now."
+    print(done.format(count) if count else "Nothing held: all jobs are this database's own.")
     return 0
 
 

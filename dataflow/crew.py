@@ -12,19 +12,18 @@ from dataflow.db import Connection
 from dataflow.errors import DatabaseError, DataFlowError
 from dataflow.jobs import Job
 from dataflow.slot import Slot
+from dataflow.work_connections import WorkConnections
 
 
 class Crew:
-    """At most `size` imports at a time. `wake` is called in the thread of each that has ended."""
+    """As many imports at a time as there are `connections`. `wake` is called in the thread of each that has ended."""
 
-    def __init__(self, size: int, slot: Slot, connect: Callable[[], Connection], wake: Callable[[], None]) -> None:
+    def __init__(self, connections: WorkConnections, slot: Slot, wake: Callable[[], None]) -> None:
         self.failed_jobs = 0
-        self._size = size
+        self._connections = connections
         self._slot = slot
-        self._connect = connect
         self._wake = wake
         self._attempts: dict[threading.Thread, Attempt] = {}
-        self._idle: list[Connection] = []  #: connected ahead, at most one, so that a claim need not wait for it
 
     def __len__(self) -> int:
         """How many threads have not ended."""
@@ -36,22 +35,25 @@ class Crew:
 
     def has_room(self) -> bool:
         """Whether another job may run here, beside those that do."""
-        return len(self) < self._size and not any(attempt.job.runs_alone for attempt in self.running())
+        slots = self._connections.slots
+        return len(self) < slots and not any(attempt.job.runs_alone for attempt in self.running())
 
     def take(self, claim: Callable[[Connection], Job | None]) -> bool:
-        """Start on the job that `claim` gets; False when it gets none.
+        """Start on the job that `claim` gets; False when it gets none, or the server has no room for a connection.
 
         :raises DatabaseError: when nothing can be claimed just now.
         """
-        connection = self._idle.pop() if self._idle else self._connect()
+        connection = self._connections.take()
+        if connection is None:
+            return False
         try:
             with db.translated():
                 job = claim(connection)
         except DatabaseError:
-            connection.close()
+            self._connections.give_back(connection, is_reusable=False)
             raise
         if job is None:
-            self._idle.append(connection)
+            self._connections.give_back(connection)
             return False
         self._start(Attempt(job, connection), connection)
         return True
@@ -67,11 +69,6 @@ class Crew:
         for attempt in self.running():
             attempt.cut(reason)
 
-    def drop_idle(self) -> None:
-        """Close what is connected and not at work."""
-        while self._idle:
-            self._idle.pop().close()
-
     def _start(self, attempt: Attempt, connection: Connection) -> None:
         # Daemons, because a thread that hangs in a dead connection must not keep the process from ending.
         thread = threading.Thread(target=self._work, args=(connection, attempt), daemon=True)
@@ -81,7 +78,7 @@ class Crew:
         except RuntimeError:
             # No more threads: without its connection, the job is any worker's to take.
             del self._attempts[thread]
-            connection.close()
+            self._connections.give_back(connection, is_reusable=False)
             raise
 
     def _work(self, connection: Connection, attempt: Attempt) -> None:
@@ -95,9 +92,6 @@ class Crew:
             attempt.release()
             attempt.rejects.close()
             # Before the attempt goes from the list: whoever finds that empty closes what is idle.
-            if self._idle or not is_reusable:
-                connection.close()
-            else:
-                self._idle.append(connection)
+            self._connections.give_back(connection, is_reusable)
             del self._attempts[threading.current_thread()]
             self._wake()

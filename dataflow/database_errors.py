@@ -9,7 +9,7 @@ import re
 
 import psycopg
 
-from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
+from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled, TooManyConnections
 
 #: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources but for configured
 #: limits (53400), operator intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's
@@ -18,6 +18,18 @@ _RESOURCES = ("53000", "53100", "53200", "53300")
 _PASSING = ("08", "40", *_RESOURCES, "57P", "25006", "25P03", "25P04", "55P03", "58030", "42P01")
 #: Somebody has cancelled the statement (57014, query_canceled).
 _CANCELLED = "57014"
+#: What is said when there is no connection left, and the limit that is reached. Of an attempt to connect libpq passes
+#: on nothing but the text; a node's may come as the text of a connection that failed, and so do a pooler's own.
+_TOO_MANY = {
+    r"too many connections for role": "the CONNECTION LIMIT of the role",
+    r"too many connections for database": "the CONNECTION LIMIT of the database",
+    r"too many clients already|remaining connection slots are reserved": "max_connections of the server",
+    r"max_(?:db_|user_)?client_conn|max client(?: connection)?s reached": "the number of clients of the pooler",
+    r"too many (?:\w+ )?connections": "a limit",
+}
+#: Where such a text means what it says: connections that failed, internal and system errors.
+_FAILED_TO_CONNECT = ("08", "58000", "XX000")
+_FULL = "53300"
 #: The innermost function of a call stack: `PL/pgSQL function check_it() line 3 at RAISE`.
 _FUNCTION = re.compile(r'PL/[^\n"]*?([\w.]+)\(')
 #: Where functions raise on purpose (pl_exec.c, plpy_elog.c, plperl.c): the names are then what their author likes.
@@ -28,6 +40,8 @@ _NAME = re.compile(r"[\w.$-]{1,127}")
 
 def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError:
     """Our error for a vendor error; the SQLSTATE `passing` is one that passes here."""
+    if full := _too_many_connections(error):
+        return full
     if error.sqlstate is None:
         if isinstance(error, psycopg.OperationalError):
             return DatabaseUnavailable("The database cannot be reached, or the connection to it broke.")
@@ -38,6 +52,24 @@ def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError
     if error.sqlstate == passing or error.sqlstate.startswith(_PASSING):
         return DatabaseUnavailable(f"The database gave up for now: {text}.")
     return DatabaseError(f"The database refused: {text}.")
+
+
+def _too_many_connections(error: psycopg.Error) -> TooManyConnections | None:
+    """Ours when `error` says that there is no connection left: for us, or for a node that works for us."""
+    said, where = str(error), ""
+    if error.sqlstate is not None:
+        if not error.sqlstate.startswith((_FULL, *_FAILED_TO_CONNECT)):
+            return None
+        said, where = f"{error.diag.message_primary} {error.diag.message_detail}", f" ({_described(error)})"
+    limits = [limit for pattern, limit in _TOO_MANY.items() if re.search(pattern, said, re.IGNORECASE)]
+    if error.sqlstate == _FULL:
+        limits.append("a limit")
+    if not limits:
+        return None
+    reached = f"{limits[0]} is reached{where}"
+    return TooManyConnections(
+        f"The database has too many connections: {reached}. Raise it, or lower WEB_CONCURRENCY or WORKER_CONCURRENCY."
+    )
 
 
 def connection_failure(error: BaseException) -> str | None:

@@ -5,18 +5,19 @@ What the statements mean is left to `jobs` and to whoever is handed a connection
 
 import logging
 import os
+import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.rows import DictRow, dict_row
 
+from dataflow import session, statements
 from dataflow.database_errors import translate
 from dataflow.deadlines import Deadlines
 from dataflow.errors import (
@@ -28,7 +29,7 @@ from dataflow.errors import (
 )
 from dataflow.pool import ConnectionPool
 
-Connection = psycopg.Connection[DictRow]
+Connection = session.Connection
 Pool = ConnectionPool[Connection]
 
 logger = logging.getLogger(__name__)
@@ -47,10 +48,6 @@ SILENCE_SECONDS = 2.0
 #: body is read.
 POOL_CONNECTIONS = 8
 _ARGUMENTS: dict[str, Any] = {
-    "autocommit": True,
-    "row_factory": dict_row,
-    # Server-side prepared statements do not survive a transaction pooler.
-    "prepare_threshold": None,
     "connect_timeout": CONNECT_TIMEOUT_SECONDS,
     # An ordinary network cut is noticed after about 11 s instead of two hours, an unanswered statement after 10 s.
     "keepalives_idle": 5,
@@ -59,16 +56,8 @@ _ARGUMENTS: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
 }
 _DEADLINES = Deadlines()
-
-_PACKAGE = Path(__file__).parent
-#: Inside the package in a wheel, beside it in a checkout and an editable install.
-SQL = next(folder for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if folder.is_dir())
-
-
-@cache
-def query(name: str) -> bytes:
-    """The statement in `sql/queries/<name>.sql`."""
-    return (SQL / "queries" / f"{name}.sql").read_bytes()
+#: Looked for here by whoever runs them on a connection from here.
+SQL, query = statements.SQL, statements.query
 
 
 def value(connection: Connection, name: str, **parameters: object) -> Any:
@@ -80,35 +69,28 @@ def value(connection: Connection, name: str, **parameters: object) -> Any:
 def connect(url: str, role: str, **parameters: Any) -> Connection:
     """A connection in autocommit mode whose `application_name` is `role`; the caller closes it.
 
-    Session settings are SET after connecting, because transaction poolers refuse start-up options.
+    Session settings are SET after connecting, because poolers refuse start-up options; see `session` for what of them.
 
     :raises DatabaseUnavailable: when there is no server, or it refuses.
     :raises DatabaseOutdated: when it is too old.
     """
     with translated():
-        connection = psycopg.connect(url, **{**_ARGUMENTS, "application_name": role, **parameters})
+        connection = Connection.open(url, **{**_ARGUMENTS, "application_name": role, **parameters})
         try:
             _check_version(connection)
             with deadline(connection, CONNECT_TIMEOUT_SECONDS):
-                _configure(connection)
+                connection.configure()
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _check_version(connection: psycopg.Connection[Any]) -> None:
+def _check_version(connection: Connection) -> None:
     """Before the first statement: an old server does not know the settings."""
     major, minor = divmod(connection.info.server_version, 10_000)
     if 0 < major < OLDEST_SERVER:
         raise DatabaseOutdated(f"The server is Postgres {major}.{minor}: DataFlow needs {OLDEST_SERVER} or newer.")
-
-
-def _configure(connection: psycopg.Connection[Any]) -> None:
-    # Said at every BEGIN: behind a pooler, a session's default may be another's.
-    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-    connection.execute(query("configure_session"))
-    connection.execute(query("notice_dead_client"))
 
 
 def cut(connection: psycopg.Connection[Any]) -> None:
@@ -124,6 +106,28 @@ def cut(connection: psycopg.Connection[Any]) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
+def answers(connection: Connection) -> bool | None:
+    """Whether it is of use: False when it is broken, None when nothing comes back within CHECK_SECONDS."""
+    began = time.monotonic()
+    try:
+        with deadline(connection, CHECK_SECONDS):
+            # By a cursor, as behind a pooler it would get a transaction.
+            connection.cursor().execute(b"")
+    except psycopg.Error:
+        return None if time.monotonic() - began >= CHECK_SECONDS else False
+    return True
+
+
+def has_spoken(connection: Connection) -> bool:
+    """Whether the server has sent what nobody has read yet; True as well when the connection is closed."""
+    return connection.closed or bool(select.select([connection.fileno()], [], [], 0)[0])
+
+
+def has_ended(connection: Connection) -> bool:
+    """Whether one that lay idle is of no more use. It is asked only when it has said something, mostly goodbye."""
+    return has_spoken(connection) and not answers(connection)
+
+
 @dataclass(frozen=True, slots=True)
 class _Server:
     """The server of a pool, to which it goes by the name of `role`."""
@@ -135,13 +139,7 @@ class _Server:
         return connect(self.url, self.role)
 
     def answers(self, connection: Connection) -> bool | None:
-        began = time.monotonic()
-        try:
-            with deadline(connection, CHECK_SECONDS):
-                connection.execute(b"")
-        except psycopg.Error:
-            return None if time.monotonic() - began >= CHECK_SECONDS else False
-        return True
+        return answers(connection)
 
     def is_starting(self, error: DatabaseError) -> bool:
         # Of SQLSTATE 57P03 libpq passes on nothing but the text; in another language the request is refused.
@@ -170,17 +168,8 @@ def borrowed(pool: Pool) -> Iterator[Connection]:
 @contextmanager
 def _request(connection: Connection) -> Iterator[None]:
     with deadline(connection, REQUEST_SECONDS + SILENCE_SECONDS), connection.transaction():
-        limit_statements(connection, REQUEST_SECONDS, REQUEST_LOCK_SECONDS)
+        connection.limit_statements(REQUEST_SECONDS, REQUEST_LOCK_SECONDS)
         yield
-
-
-def limit_statements(connection: Connection, seconds: float, lock_seconds: float, in_session: bool = False) -> None:
-    """Have what takes longer in the open transaction given up.
-
-    With `in_session` also after it; not behind a pooler, where the session would be somebody else's next.
-    """
-    limits = {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
-    connection.execute(query("limit_statements"), {**limits, "is_local": not in_session})
 
 
 @contextmanager
@@ -192,7 +181,7 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
     """
     with deadline(connection, 2 * seconds), connection.transaction():
         # A lock's time is over first, so that waiting for one is told from being cancelled.
-        limit_statements(connection, seconds, 0.8 * seconds)
+        connection.limit_statements(seconds, 0.8 * seconds)
         yield
 
 

@@ -12,9 +12,10 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |                     SheetNotFound, NoContacts, InvalidContacts, TooManyRejects
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost,
     |                     DigestMismatch
-    |-- DatabaseError     DatabaseUnavailable, DatabaseOutdated, StatementCancelled, ContactsMoved, MigrationFailed
-    `-- JobError          JobNotFound, JobFinished, JobUnfinished, NotRevertible, ObjectForgotten, RejectsGone,
-                          UploadTaken, LeaseLost, ImportStalled, ImportStopped
+    |-- DatabaseError     DatabaseUnavailable (TooManyConnections), DatabaseOutdated, StatementCancelled, ContactsMoved,
+    |                     MigrationFailed
+    `-- JobError          JobNotFound, JobFinished, JobUnfinished, JobHeld, NotRevertible, ObjectForgotten, RejectsGone,
+                          UploadTaken, LeaseLost, ImportStalled, ImportStopped, DatabaseCopied
 """
 
 from collections.abc import Sequence
@@ -276,6 +277,12 @@ class DatabaseUnavailable(DatabaseError):
     retryable = True
 
 
+class TooManyConnections(DatabaseUnavailable):
+    """The server, a pooler or a node of a distributed database has no connection left for us (SQLSTATE 53300)."""
+
+    code = "too_many_connections"
+
+
 class DatabaseOutdated(DatabaseError):
     """The server is too old, or its schema is: somebody has to see to that."""
 
@@ -327,6 +334,12 @@ class JobUnfinished(JobError):
     code = "job_unfinished"
 
 
+class JobHeld(JobError):
+    """The job was made in another database, which may need its file: see `dataflow adopt`."""
+
+    code = "job_held"
+
+
 class NotRevertible(JobError):
     """There is nothing to undo: the job is no import, was a dry run, or has not succeeded."""
 
@@ -370,3 +383,9 @@ class ImportStopped(JobError):
 
     code = "worker_stopping"
     retryable = True
+
+
+class DatabaseCopied(JobError):
+    """The job came with a copy of the database, and is its original's."""
+
+    code = "database_copied"

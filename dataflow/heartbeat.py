@@ -1,4 +1,4 @@
-"""Signs of life for the imports of one worker, on a connection and in a thread of their own.
+"""Signs of life for the imports of one worker, and for itself behind a pooler: a connection and a thread of their own.
 
 A thread, because an import that keeps the interpreter busy must not look dead; a connection, because nothing else
 may run on that of a COPY. An attempt whose job is no longer its own is ended here; one whose beats have gone
@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from dataflow import db, jobs
+from dataflow import db, jobs, live_workers
 from dataflow.attempt import Attempt
 from dataflow.db import Connection, query
-from dataflow.errors import DatabaseError, LeaseLost
+from dataflow.errors import DatabaseError, LeaseLost, TooManyConnections
+from dataflow.kept_connection import KeptConnection
 from dataflow.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -22,15 +23,17 @@ INTERVAL_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot."""
+    """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot.
+
+    `pooled_worker`, when set, is the name of a worker behind a pooler, which beats as a whole, busy or not.
+    """
 
     def __init__(self, url: str, role: str, attempts: Callable[[], Iterable[Attempt]], interval_seconds: float) -> None:
-        self._url = url
-        self._role = role
+        self.connection = KeptConnection(url, role)
         self._attempts = attempts
         self._interval_seconds = interval_seconds
+        self.pooled_worker: str | None = None
         self._stopping = threading.Event()
-        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -49,32 +52,40 @@ class Heartbeat:
                 self._beat_all()
                 pause_seconds = max(self._interval_seconds - (time.monotonic() - began), 0.0)
             except DatabaseError as error:
-                # One missed round is nothing; the next one, which is soon, connects again.
-                pause_seconds = min(outage.next_pause_seconds(), self._interval_seconds)
+                # One missed round is nothing; the next one, which is soon, connects again if it has to.
+                pause_seconds = outage.next_pause_seconds(isinstance(error, TooManyConnections))
+                pause_seconds = min(pause_seconds, self._interval_seconds)
                 if outage.is_news():
                     logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
-                self._disconnect()
             except Exception:
                 # Whatever it is: without beats every import of this worker would be given up.
                 logger.exception("heartbeat broke")
                 pause_seconds = self._interval_seconds
-                self._disconnect()
-        self._disconnect()
+        self.connection.close()
 
     def _beat_all(self) -> None:
-        for attempt in self._attempts():
-            if self._connection is None:
-                self._connection = db.connect(self._url, self._role)
+        attempts = list(self._attempts())
+        if attempts or self.pooled_worker is not None:
+            self.connection.open()
+            with self.connection.use() as connection:
+                self._beat_each(connection, attempts)
+
+    def _beat_each(self, connection: Connection, attempts: Iterable[Attempt]) -> None:
+        for attempt in attempts:
             try:
-                self._beat(self._connection, attempt)
+                self._beat(connection, attempt)
             except LeaseLost as error:
                 if not attempt.is_settling:
                     attempt.cut(error)
             except DatabaseError as error:
-                if self._connection.broken:
+                if connection.broken:
                     raise
                 log = {"job_id": str(attempt.job.id), "code": error.code, "error": error.message}
                 logger.warning("heartbeat of a job missed", extra=log)
+        # Last: whether its jobs are ours matters more than whether /health knows of us.
+        if self.pooled_worker is not None:
+            with db.translated(), db.limited(connection, self._interval_seconds):
+                live_workers.beat(connection, self.pooled_worker)
 
     def _beat(self, connection: Connection, attempt: Attempt) -> None:
         asked_at = time.monotonic()
@@ -99,8 +110,3 @@ class Heartbeat:
         attempt.waits_for = waits_for
         if found and found["is_at_work"] and attempt.merging_pid is not None:
             attempt.merge_looks += 1
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

@@ -5,7 +5,6 @@ would wait for the COPY and the COPY for its rows, for ever. What a row is worth
 those that are there already to `merge`, and what to do about an error to `slot`.
 """
 
-import select
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -15,7 +14,7 @@ import psycopg
 from dataflow import contacts, jobs, merge, verdicts
 from dataflow.attempt import Attempt
 from dataflow.config import Config
-from dataflow.db import Connection, query, value
+from dataflow.db import Connection, has_spoken, query, value
 from dataflow.errors import (
     ContactsMoved,
     DatabaseUnavailable,
@@ -175,8 +174,8 @@ def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], sta
                     # What is only staged may never be a contact.
                     tally.rows_imported += 0 if source is None else len(verdict.names)
                 attempt.check()
-                if _has_spoken(connection):
-                    # Waiting for the end of the file to hear it may take an hour.
+                if has_spoken(connection):
+                    # During COPY only to refuse, as notices are turned off: the end of the file may be an hour away.
                     break
             else:
                 is_complete = True
@@ -186,11 +185,6 @@ def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], sta
         raise DatabaseUnavailable("The server interrupted the COPY without naming an error.")
     tally.first_contact_id, tally.last_contact_id = ids.first, ids.last
     return copied
-
-
-def _has_spoken(connection: Connection) -> bool:
-    """Whether the server has sent something: during COPY IN it speaks only to refuse, as notices are turned off."""
-    return bool(select.select([connection.fileno()], [], [], 0)[0])
 
 
 def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Config) -> Iterator[Verdict]:

@@ -51,7 +51,9 @@ class Intake:
             jobs.insert_upload(connection, receipt.first_values())
         logger.info("upload started", extra={"job_id": str(receipt.job_id), "type": arrival.media_type})
         try:
-            stored = self._storage.put(receipt.key, receipt.pieces(), receipt.describe, receipt.note_begin)
+            stored = self._storage.put(
+                receipt.key, receipt.pieces(), receipt.describe, receipt.note_begin, arrival.stop
+            )
         except BaseException as error:
             self._give_up(receipt, error)
             raise
@@ -121,7 +123,7 @@ class Intake:
         if not receipt.may_be_stored:
             return True
         try:
-            self._storage.discard(receipt.key, receipt.upload_url)
+            self._storage.discard(receipt.key, receipt.upload_url, receipt.is_hurried)
         except StorageError as error:
             log = {"job_id": str(receipt.job_id), "object": receipt.key, "code": error.code, "error": error.message}
             logger.warning("upload not removed from the storage", extra=log)

@@ -22,8 +22,8 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from dataflow.db import Connection, limited, query
-from dataflow.errors import JobFinished, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
+from dataflow.db import Connection, limited, query, value
+from dataflow.errors import JobFinished, JobHeld, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
 from dataflow.storable import storable_json
 from dataflow.tally import Tally
 
@@ -31,6 +31,8 @@ FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
 #: Waits before another attempt: the first, doubled for each failure up to the last, half to one and a half of it.
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0
+#: A job that finds no connection is not charged for so long, and waits at most about so long for the next attempt.
+UNCHARGED_SECONDS, CONNECTIONS_RETRY_MAX_SECONDS = 1800.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,20 @@ def guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, A
         raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")
 
 
-def claim(connection: Connection, worker: str, is_direct: bool = True, is_idle: bool = True) -> Job | None:
+def claim(
+    connection: Connection,
+    worker: str,
+    is_direct: bool = True,
+    is_idle: bool = True,
+    database_id: str | None = None,
+) -> Job | None:
     """The job that has been due longest, now `running` for `worker`; None when none is due.
 
     Call it on the connection that will do the work, and commit at once. `is_direct`:
     no pooler is between us and the server, so that the backend may be recorded. `is_idle`: nothing else runs in this
-    worker, so that it may have a job that must run alone.
+    worker, so that it may have a job that must run alone. `database_id`: where the connection leads, if that is known.
     """
-    values = {"worker": worker, "is_direct": is_direct, "is_idle": is_idle}
+    values = {"worker": worker, "is_direct": is_direct, "is_idle": is_idle, "database_id": database_id}
     row = connection.execute(query("claim_job"), values).fetchone()
     return Job(**{name: row[name] for name in _JOB_FIELDS}) if row else None
 
@@ -175,6 +183,19 @@ def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int,
     fenced(connection, "requeue_job", job, delay_seconds=delay_seconds, charge=charge, error=error)
 
 
+def requeue_uncharged(connection: Connection, job: Job, error: str) -> float | None:
+    """Hand on, without a charge, a job whose attempt failed because there were too many connections.
+
+    It waits the longer the more often that happens, and is not charged for UNCHARGED_SECONDS since the first time.
+
+    :returns: how many seconds it waits; None when that time is over, or the job no longer this attempt's.
+    """
+    values = {"id": job.id, "attempt": job.attempt, "error": error, "uncharged_seconds": UNCHARGED_SECONDS}
+    delays = {"least_seconds": RETRY_BASE_SECONDS, "most_seconds": CONNECTIONS_RETRY_MAX_SECONDS}
+    seconds: float | None = value(connection, "requeue_uncharged", **values, **delays)
+    return seconds
+
+
 def _findings(tally: Tally) -> dict[str, Any]:
     return {
         "rows_read": tally.rows_read,
@@ -210,6 +231,7 @@ def retry(connection: Connection, job_id: UUID) -> None:
 
     :raises JobNotFound: when there is none.
     :raises JobFinished, JobUnfinished: when it has succeeded; when it, or another revert of its import, is unfinished.
+    :raises JobHeld: when it is an import that was made in another database.
     :raises ObjectForgotten: when its file is no longer kept, or was never received as a whole.
     """
     try:
@@ -222,6 +244,8 @@ def retry(connection: Connection, job_id: UUID) -> None:
         raise JobFinished(f"Job {job_id} has succeeded; there is nothing to try again.")
     if found["state"] not in FINAL_STATES:
         raise JobUnfinished(f"Job {job_id} is {found['state']}; only a failed or cancelled one can be tried again.")
+    if value(connection, "is_held", id=job_id):
+        raise JobHeld(f"Job {job_id} was made in another database, which may need its file: see `dataflow adopt`.")
     reason = "was never received as a whole" if found["bytes_total"] is None else "is no longer kept"
     raise ObjectForgotten(f"The file of job {job_id} {reason}; send it again.")
 

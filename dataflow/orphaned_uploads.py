@@ -1,6 +1,6 @@
 """Takes over uploads that the storage has received whole and whose web process is gone before they were objects.
 
-A thread of every worker, connected only while it works. Waiting for the objects is left to `completion`.
+A thread of every worker, with a connection of its own. Waiting for the objects is left to `completion`.
 """
 
 import logging
@@ -13,6 +13,7 @@ from dataflow.completion import Completions, Received
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import DataFlowError, StorageError, UploadLost, UploadTaken
+from dataflow.kept_connection import KeptConnection
 from dataflow.storage import Storage, StoredObject
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ EVERY_SECONDS = 20.0
 #: A web process that lives beats every few seconds.
 SILENT_SECONDS = 60.0
 STATEMENT_SECONDS = 10.0
-#: Each has a connection to the storage, and a moment of one to the database at each beat.
+#: Each has a connection to the storage, and a moment of ours to the database at each beat.
 MAX_HELD = 4
 
 
@@ -29,11 +30,10 @@ class OrphanedUploads:
     """Looks at its start, then every EVERY_SECONDS; with `once` at its start alone. `wake` is called at each end."""
 
     def __init__(self, config: Config, storage: Storage, role: str, wake: Callable[[], None]) -> None:
-        self._config = config
+        self.connection = KeptConnection(config.database_url, role)
         self._storage = storage
-        self._role = role
         self._wake = wake
-        self._completions = Completions(self._connect, MAX_HELD)
+        self._completions = Completions(self._use, MAX_HELD)
         self._stopping = threading.Event()
         self._is_looking = False
 
@@ -74,7 +74,7 @@ class OrphanedUploads:
         :raises DatabaseError: when the database does not answer.
         """
         while self._completions.has_room() and not self._stopping.is_set():
-            with self._connect() as connection:
+            with self._use() as connection:
                 received = completion.claim_orphan(connection, SILENT_SECONDS)
             if received is None:
                 return
@@ -99,10 +99,6 @@ class OrphanedUploads:
                 self._completions.start(received, found, self._wake)
 
     @contextmanager
-    def _connect(self) -> Iterator[Connection]:
-        with (
-            db.translated(),
-            db.connect(self._config.database_url, self._role) as connection,
-            db.limited(connection, STATEMENT_SECONDS),
-        ):
+    def _use(self) -> Iterator[Connection]:
+        with db.translated(), self.connection.use() as connection, db.limited(connection, STATEMENT_SECONDS):
             yield connection

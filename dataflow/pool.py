@@ -1,8 +1,9 @@
 """The connections of one web process: a bounded number, shared by its requests, there again as soon as the server is.
 
-Whoever finds none free has one tried, whatever failed before. (psycopg_pool doubles the pauses between its attempts up
-to minutes, has a request wait out its time when the server refuses, and sleeps a second for each stale connection.)
-What a connection is, how one is made and whether it still answers is left to `db`.
+Whoever finds none free has one tried, whatever failed before; only a server that is full is given a rest, while
+requests share the connections that there are. (psycopg_pool doubles the pauses between its attempts up to minutes, has
+a request wait out its time when the server refuses, and sleeps a second for each stale connection.) What a connection
+is, how one is made and whether it still answers is left to `db`.
 """
 
 import threading
@@ -14,7 +15,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from dataflow.errors import DatabaseError, DatabaseUnavailable
+from dataflow.errors import DatabaseError, DatabaseUnavailable, TooManyConnections
 
 
 class Closable(Protocol):
@@ -49,6 +50,8 @@ class Server(Protocol[C]):
 NEXT_ATTEMPT_SECONDS = 0.5
 #: After an attempt that failed: a server that is down is not asked a thousand times a second.
 PAUSE_SECONDS = 0.1
+#: After one that a full server refused, while others serve.
+FULL_PAUSE_SECONDS = 5.0
 #: When all have been in use for this long they may hang, and one more shows whether the server does.
 HANGING_SECONDS = 1.0
 #: One that nobody has needed for so long is closed; so is one of this age behind its use: a proxy may want to move it.
@@ -78,7 +81,8 @@ class ConnectionPool(Generic[C]):
         self._attempts: dict[int, float] = {}  #: those under way: number and beginning
         self._attempt_count = 0
         self._failed: tuple[int, DatabaseError] | None = None  #: the latest that failed for good, and how
-        self._pause_ends = 0.0
+        self._failed_at = float("-inf")
+        self._full: TooManyConnections | None = None  #: why there are no more, when the latest attempt was refused so
         self._is_closed = False
 
     @contextmanager
@@ -130,16 +134,24 @@ class ConnectionPool(Generic[C]):
 
     def _check_hope(self, attempts_before: int, deadline: float) -> None:
         """Raise when an attempt has failed that began after the request came, or its time is over."""
-        if self._failed and self._failed[0] > attempts_before and self._all_hang():
+        full = self._full_beside_ours()
+        if self._failed and self._failed[0] > attempts_before and self._all_hang() and not full:
             error = self._failed[1]
-            raise copy(error) from error.__cause__
-        if self._clock() >= deadline:
-            raise DatabaseUnavailable(f"No database connection within {self._timeout_seconds:g} s.")
+        elif self._clock() >= deadline:
+            error = full or DatabaseUnavailable(f"No database connection within {self._timeout_seconds:g} s.")
+        else:
+            return
+        raise copy(error) from error.__cause__
+
+    def _full_beside_ours(self) -> TooManyConnections | None:
+        """Why there are no more than those in use, for one of which requests then wait."""
+        return self._full if self._in_use else None
 
     def _attempt_if_due(self) -> None:
         now = self._clock()
         one_has_begun = any(now - began < NEXT_ATTEMPT_SECONDS for began in self._attempts.values())
-        if one_has_begun or now < self._pause_ends or not self._has_room():
+        pause_seconds = FULL_PAUSE_SECONDS if self._full_beside_ours() else PAUSE_SECONDS
+        if one_has_begun or now < self._failed_at + pause_seconds or not self._has_room():
             return
         number = self._attempt_count + 1
         threading.Thread(target=self._attempt, args=[number], name="connect", daemon=True).start()
@@ -168,8 +180,9 @@ class ConnectionPool(Generic[C]):
         with self._changed:
             del self._attempts[number]
             now = self._clock()
+            self._full = outcome if isinstance(outcome, TooManyConnections) else None
             if isinstance(outcome, DatabaseError):
-                self._pause_ends = now + PAUSE_SECONDS
+                self._failed_at = now
                 is_latest = self._failed is None or number > self._failed[0]
                 if is_latest and not self._server.is_starting(outcome):
                     self._failed = number, outcome
@@ -183,7 +196,9 @@ class ConnectionPool(Generic[C]):
         now = self._clock()
         with self._changed:
             is_wanted = len(self._in_use) + len(self._idle) <= self._size and not self._is_closed
-            if is_wanted and not pooled.connection.closed and now - pooled.made_at < MAX_AGE_SECONDS:
+            # What is given up while the server is full, somebody else will have.
+            is_fit = now - pooled.made_at < MAX_AGE_SECONDS or self._full
+            if is_wanted and is_fit and not pooled.connection.closed:
                 pooled.since = now
                 self._in_use.remove(pooled)
                 self._idle.append(pooled)

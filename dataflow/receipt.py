@@ -52,6 +52,11 @@ class Receipt:
         self.is_in_doubt = False  #: a request whose answer was lost may store the object later than we remove it
         self.upload_url: str | None = None
 
+    @property
+    def is_hurried(self) -> bool:
+        """Whether there is little time left for whatever the upload has left behind."""
+        return self._arrival.stop.is_set()
+
     def pieces(self) -> Iterator[bytes]:
         """The body for the storage; raises at its end what can only be known there."""
         for piece in self._recognised(self._alive(self._arrival.pieces)):

@@ -11,6 +11,7 @@ from uuid import UUID
 from dataflow import db, heartbeat, leases, wakeups
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError
+from dataflow.kept_connection import KeptConnection
 from dataflow.leases import LostJob, Sight
 
 logger = logging.getLogger(__name__)
@@ -25,67 +26,48 @@ class Recovery:
     """Looks for lost jobs, at most once in `every_seconds`. `worker` is the name of ours."""
 
     def __init__(self, url: str, role: str, worker: str, every_seconds: float) -> None:
-        self._url = url
-        self._role = role
+        self.connection = KeptConnection(url, role)
         self._worker = worker
         self._every_seconds = every_seconds
-        self._connection: Connection | None = None
-        self._connected_at = self._due_at = 0.0
+        self._due_at = 0.0
         self._overdue: dict[tuple[UUID, int], float] = {}  #: since when we have seen (job, attempt) without a beat
 
     def look(self, own: list[UUID], is_direct: bool) -> None:
         """Reclaim what is lost, if it is time to; `own` jobs are running here.
 
-        :raises DatabaseError: when that cannot be told; the next call connects again.
+        :raises DatabaseError: when that cannot be told.
         """
         if time.monotonic() < self._due_at:
             return
-        connection = self._connected()
-        try:
+        self.connection.open()
+        with self.connection.use() as connection:
             with db.translated(), db.limited(connection, LOOK_SECONDS):
                 lost = leases.reclaim(connection, self._sight(connection, own, is_direct))
-        except DatabaseError:
-            self.close()
-            raise
-        self._due_at = time.monotonic() + self._every_seconds
-        for job in lost:
-            self._report(job)
-            if is_direct and job.is_expired and job.backend_pid is not None:
-                self._terminate(connection, job)
+            self._due_at = time.monotonic() + self._every_seconds
+            for job in lost:
+                self._report(job)
+                if is_direct and job.is_expired and job.backend_pid is not None:
+                    self._terminate(connection, job)
 
     def seconds_until_due(self) -> float | None:
         """When the next queued job is due; None when none is queued.
 
-        :raises DatabaseError: when that cannot be told; the next call connects again.
+        :raises DatabaseError: when that cannot be told.
         """
-        connection = self._connected()
-        try:
-            with db.translated(), db.limited(connection, LOOK_SECONDS):
-                return wakeups.seconds_until_due(connection)
-        except DatabaseError:
-            self.close()
-            raise
+        with self.connection.use() as connection, db.translated(), db.limited(connection, LOOK_SECONDS):
+            return wakeups.seconds_until_due(connection)
 
     def _sight(self, connection: Connection, own: list[UUID], is_direct: bool) -> Sight:
         now, watched_seconds = time.monotonic(), 1.2 * heartbeat.INTERVAL_SECONDS
         late = leases.overdue(connection, own, leases.LEASE_SECONDS - watched_seconds)
         self._overdue = {key: self._overdue.get(key, now) for key in late}
         overdue = [job_id for (job_id, _), since in self._overdue.items() if now - since >= watched_seconds]
-        is_settled = now - self._connected_at >= SETTLING_SECONDS
+        is_settled = now - self.connection.opened_at >= SETTLING_SECONDS
         return Sight(self._worker, own, overdue, is_direct, is_settled)
 
-    def close(self) -> None:
-        """Give the connection up."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def hasten(self) -> None:
+        """Have the next look be due: while the database was away, nobody could see what was lost."""
         self._due_at = 0.0
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = db.connect(self._url, self._role)
-            self._connected_at = time.monotonic()
-        return self._connection
 
     def _report(self, job: LostJob) -> None:
         log = {"job_id": str(job.id), "attempt": job.attempt, "request_id": job.request_id}

@@ -6,6 +6,8 @@ leaves its sums behind. Removing the file itself is left to whoever calls this.
 
 A job gives its file up before that is removed: once this is committed nobody can queue the job again, also when the
 removal's answer is lost. One that is given up and not marked as deleted is removed once more.
+
+Files of jobs that were made in another database are never over here: see `database_identity`.
 """
 
 from dataclasses import dataclass
@@ -71,7 +73,8 @@ def give_up_file(connection: Connection, leftover: Leftover) -> File | None:
 def forget(connection: Connection, job_id: UUID) -> File | None:
     """Clear what a finished job keeps of people: the name of its file, and what was said of its rows.
 
-    The rows themselves go next, by `forget_rejects`, and the file once this is committed; None when it is gone already.
+    The rows themselves go next, by `forget_rejects`, and the file once this is committed; None when it is gone already,
+    or is not to go because the job is held.
 
     :raises JobNotFound: when there is no such job.
     :raises JobUnfinished: when it has not ended.

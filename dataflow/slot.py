@@ -18,8 +18,9 @@ from dataflow.attempt import Attempt
 from dataflow.config import Config
 from dataflow.database_errors import translate
 from dataflow.db import Connection, query
-from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled
+from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled, TooManyConnections
 from dataflow.jobs import Job
+from dataflow.kept_connection import KeptConnection
 from dataflow.storable import storable
 from dataflow.storage import Storage
 
@@ -44,12 +45,12 @@ RETRIED, FAILED = "will be retried", "failed"
 
 
 class Slot:
-    """Runs attempts, one a thread; holds nothing between them."""
+    """Runs attempts, one a thread; between them it holds the `connection` for those whose own is of no more use."""
 
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config
         self._storage = storage
-        self._role = role
+        self.connection = KeptConnection(config.database_url, role)
         self._hurrying = threading.Event()
 
     def hurry(self) -> None:
@@ -138,6 +139,10 @@ class Slot:
         if isinstance(error, StatementCancelled):
             self._end(connection, attempt, "cancelled", error, spoiler)
             return "cancelled in the database", {}
+        if isinstance(error, TooManyConnections):
+            waits = jobs.requeue_uncharged(connection, job, explain(error))
+            if waits is not None:
+                return RETRIED, {"delay_seconds": round(waits, 1), "is_charged": False}
         if error.retryable and job.failures + 1 < job.max_failures:
             delay = retry_delay_seconds(job.failures)
             jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
@@ -166,12 +171,12 @@ class Slot:
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:
-        """The connection, or a new one for a moment when it broke."""
+        """The connection, or that of all slots for a moment when it broke."""
         if not (connection.broken or attempt.is_cut):
             yield connection
             return
-        with db.connect(self._config.database_url, self._role) as fresh:
-            yield fresh
+        with self.connection.use() as shared:
+            yield shared
 
     def _delete_object(self, connection: Connection, attempt: Attempt, log: dict[str, Any]) -> None:
         """The contacts are committed; whatever happens here does not change that."""

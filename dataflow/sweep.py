@@ -1,6 +1,6 @@
-"""Removes what is over: uploads that nobody feeds, files that nothing can need, jobs past their retention, counts.
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs, counts, rows of dead workers.
 
-A thread of every worker that stays, connected only while it works; two that remove the same do no harm. What is over is
+A thread of every worker that stays, with a connection of its own; two that remove the same do no harm. What is over is
 decided by `retention`. A storage that fails is asked again in the next round.
 """
 
@@ -9,10 +9,11 @@ import random
 import threading
 from collections.abc import Iterator
 
-from dataflow import db, job_counts, retention
+from dataflow import db, job_counts, live_workers, retention
 from dataflow.config import Config
 from dataflow.db import Connection
-from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError
+from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError, TooManyConnections
+from dataflow.kept_connection import KeptConnection
 from dataflow.outage import Outage
 from dataflow.retention import Leftover
 from dataflow.storage import Storage
@@ -32,7 +33,7 @@ class Sweep:
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config
         self._storage = storage
-        self._role = role
+        self.connection = KeptConnection(config.database_url, role)
         self._silent_seconds = config.upload_stall_seconds + UPLOAD_SLACK_SECONDS
         days = [config.object_retention_days, config.job_retention_days or config.object_retention_days]
         self._kept_seconds = min(days) * DAY_SECONDS
@@ -47,17 +48,17 @@ class Sweep:
         self._stopping.set()
 
     def _run(self) -> None:
-        outage, is_away = Outage(), False
+        outage, is_away, is_full = Outage(), False, False
         while True:
             # Spread, because all workers start together after a deployment.
             every_seconds = EVERY_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - guards nothing
-            if self._stopping.wait(outage.next_pause_seconds() if is_away else every_seconds):
+            if self._stopping.wait(outage.next_pause_seconds(is_full) if is_away else every_seconds):
                 return
             is_away = False
             try:
                 self.sweep()
             except DataFlowError as error:
-                is_away = isinstance(error, DatabaseUnavailable)
+                is_away, is_full = isinstance(error, DatabaseUnavailable), isinstance(error, TooManyConnections)
                 if is_away and not outage.is_news():
                     continue
                 logger.warning("sweep ended early", extra={"code": error.code, "error": error.message})
@@ -70,8 +71,9 @@ class Sweep:
 
         :raises DatabaseError: when the database does not let it finish.
         """
-        with db.translated(), db.connect(self._config.database_url, self._role) as connection:
+        with db.translated(), self.connection.use() as connection:
             with db.limited(connection, STATEMENT_SECONDS):
+                live_workers.forget_silent(connection)
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
             for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})
@@ -88,7 +90,7 @@ class Sweep:
 
         :raises DatabaseError: when the database does not let it finish.
         """
-        with db.translated(), db.connect(self._config.database_url, self._role) as connection:
+        with db.translated(), self.connection.use() as connection:
             self._fold_counts(connection)
 
     def _fold_counts(self, connection: Connection) -> None:

@@ -17,6 +17,8 @@ from dataflow.addresses import clean
 from dataflow.contacts import MAX_NAME_CHARACTERS, ContactSchema
 from dataflow.errors import Issue
 from dataflow.formats.rows import ABSENT, Block, Malformed
+from dataflow.formats.signs import MARKS
+from dataflow.formats.wrapping import bare, may_be_wrapped
 from dataflow.storable import MARK
 
 WRONG_TYPE = "wrong_type"
@@ -30,6 +32,7 @@ _PLAIN_EMAIL = re.compile(
 ).fullmatch
 _MAX_PLAIN_EMAIL = 64
 _FIELDS = ContactSchema().fields
+_MARK = re.compile(f"[{MARKS}]").search
 _UNSTORABLE = re.compile(f"[\0\ud800-\udfff{MARK}]").search
 
 
@@ -75,6 +78,8 @@ def judge(block: Block) -> Verdict:
         return Verdict(names, emails)
     names, emails, refusals = list(names), list(emails), []
     for index in suspects:
+        if isinstance(names[index], str):
+            names[index] = bare(names[index])
         if isinstance(emails[index], str):
             emails[index] = clean(emails[index])
     still = _suspects([names[index] for index in suspects], [emails[index] for index in suspects])
@@ -94,8 +99,11 @@ def _suspects(names: Sequence[object], emails: Sequence[object]) -> list[int]:
         found += [index for index, address in enumerate(addresses) if len(address) > _MAX_PLAIN_EMAIL]
     if max(map(len, texts), default=0) > MAX_NAME_CHARACTERS:
         found += [index for index, text in enumerate(texts) if len(text) > MAX_NAME_CHARACTERS]
-    if not (joined := "".join(texts)).isprintable() and _UNSTORABLE(joined):
+    is_odd = not (joined := "".join(texts)).isprintable()
+    if is_odd and _UNSTORABLE(joined):
         found += [index for index, text in enumerate(texts) if _UNSTORABLE(text)]
+    if may_be_wrapped(joined) or (is_odd and _MARK(joined)):
+        found += [index for index, text in enumerate(texts) if bare(text) != text]
     return sorted({*found})
 
 

@@ -22,8 +22,9 @@ def listen(connection: Connection) -> None:
 def hears(listener: Connection, sender: Connection, seconds: float) -> bool:
     """Whether `listener`, which listens, is told within `seconds` what another connection sends.
 
-    Behind a transaction pooler it is not: its LISTEN went to a server process that now serves others. The other
-    connection matters: a pooler does pass on what the listener sends to itself in one and the same statement.
+    Behind a transaction pooler that is not known for one it is not: its LISTEN went to a server process that now
+    serves others. The other connection matters: a pooler does pass on what the listener sends to itself in one and the
+    same statement.
     """
     token = token_hex(8)
     sender.execute(query("notify"), {"channel": CHANNEL, "payload": token})
@@ -38,9 +39,3 @@ def seconds_until_due(connection: Connection) -> float | None:
     """When the next queued job is due, at most 0 when one is; None when none is queued."""
     row = connection.execute(query("next_due")).fetchone()
     return row["seconds"] if row else None
-
-
-def live_workers(connection: Connection) -> int:
-    """How many workers have their listening session open."""
-    row = connection.execute(query("live_workers")).fetchone()
-    return int(row["count"]) if row else 0

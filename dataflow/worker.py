@@ -9,36 +9,37 @@ import gc
 import logging
 import os
 import secrets
-import select
 import signal
 import socket
 import time
 from types import FrameType
-from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 
-from dataflow import db, heartbeat, jobs, leases, migrations, wakeups
+from dataflow import connection_plan, database_identity, db, heartbeat, jobs, leases, live_workers, migrations, wakeups
 from dataflow.config import Config
 from dataflow.crew import Crew
 from dataflow.database_errors import connection_failure
 from dataflow.db import Connection
-from dataflow.errors import DatabaseError, ImportStopped
+from dataflow.errors import DatabaseError, ImportStopped, TooManyConnections
 from dataflow.heartbeat import Heartbeat
 from dataflow.jobs import Job
 from dataflow.orphaned_uploads import OrphanedUploads
 from dataflow.outage import Outage
 from dataflow.recovery import Recovery
+from dataflow.self_pipe import SelfPipe
 from dataflow.slot import Slot
 from dataflow.storage import Storage
 from dataflow.sweep import Sweep
 from dataflow.watchdog import Watchdog
+from dataflow.work_connections import WorkConnections
 
 logger = logging.getLogger(__name__)
 
 #: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
 HEARING_SECONDS = 2.0
-#: A claim takes milliseconds; it is given up after this long, so that the loop can stop.
+#: A claim takes milliseconds, as does a look at the tables; it is given up after this long, so that the loop can stop.
 CLAIM_SECONDS = 3.0
 #: Who polls less often than this asks when the next job is due.
 SELDOM_SECONDS = 5.0
@@ -59,19 +60,22 @@ class Worker:
         self.name = worker_name(config)
         self._config = config
         slot = Slot(config, storage, self._role("settle"))
-        self._crew = Crew(config.worker_concurrency, slot, self._connect_for_work, self._wake)
+        self._pipe = SelfPipe()
+        self._work_connections = WorkConnections(config.worker_concurrency, self._connect_for_work)
+        self._crew = Crew(self._work_connections, slot, self._pipe.wake)
         self._is_direct = False  #: proved anew for each listening session
+        self._database_ids: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()  #: of work connections
         self._stop_signals = 0
         self._stopped_at: float | None = None  #: when the first of them came
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_reader, False)
-        os.set_blocking(self._wake_writer, False)
         url = config.database_url
         self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
         self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
-        self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._wake)
+        self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._pipe.wake)
         self._watchdog = Watchdog(self._crew.running, config)
+        #: Opened before any slot, so that a server which is full by then cannot stop what they are for.
+        own = (self._heartbeat, self._recovery, self._sweep, slot, self._orphaned_uploads)
+        self._own_connections = [user.connection for user in own]
 
     def run(self, once: bool = False) -> int:
         """Work until SIGTERM or SIGINT, or with `once` until nothing is due and nothing runs; return the exit code.
@@ -102,30 +106,48 @@ class Worker:
         outage = Outage()
         while not self._stop_signals:
             try:
-                with self._connect("listen") as listener:
+                with self._connect("poll") as listener:
                     self._listen(listener)
                     self._serve(listener, once)
+                    self._leave(listener)
                 return
             except (DatabaseError, psycopg.OperationalError) as error:
                 # Also what does not look as if it would pass: a worker that ends would only be started again.
                 if once:
                     raise
-                self._crew.drop_idle()
-                self._recovery.close()
-                pause_seconds = outage.next_pause_seconds()
+                # Those of the slots make room for our own.
+                self._work_connections.close_idle()
+                self._recovery.hasten()
+                is_full = isinstance(error, TooManyConnections)
+                pause_seconds = outage.next_pause_seconds(is_full)
                 if outage.is_news():
                     cause = connection_failure(error) or getattr(error, "message", type(error).__name__)
-                    logger.warning("database lost", extra={"error": cause, "retry_seconds": round(pause_seconds, 2)})
+                    facts = {"error": cause, "retry_seconds": round(pause_seconds, 2)}
+                    logger.warning("too many connections" if is_full else "database lost", extra=facts)
                 self._wait([], pause_seconds)
 
     def _listen(self, listener: Connection) -> None:
         """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
-        with db.translated():
+        with db.translated(), db.limited(listener, CLAIM_SECONDS):
             migrations.require(listener)
-        with db.translated(), self._connect("prove") as sender:
-            wakeups.listen(listener)
-            self._is_direct = wakeups.hears(listener, sender, HEARING_SECONDS)
-        self._log_connections(listener)
+        for own in self._own_connections:
+            own.open()
+        with db.translated():
+            self._is_direct = not listener.is_pooled and self._hears(listener)
+            if self._is_direct:
+                listener.rename(self._role("listen"))
+            else:
+                with db.limited(listener, CLAIM_SECONDS):
+                    live_workers.beat(listener, self.name)
+        self._heartbeat.pooled_worker = None if self._is_direct else self.name
+        self._say_ready(listener)
+
+    def _say_ready(self, listener: Connection) -> None:
+        with db.translated(), db.limited(listener, CLAIM_SECONDS):
+            held_jobs = database_identity.count_held(listener)
+            connection_plan.log(listener, self._config)
+        if held_jobs:
+            logger.warning(database_identity.explain(held_jobs), extra={"held_jobs": held_jobs})
         if not self._is_direct:
             logger.warning(
                 "no notifications: DATABASE_URL seems to lead to a transaction pooler; jobs are found by polling, and "
@@ -135,31 +157,56 @@ class Worker:
         slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
         logger.info("worker ready", extra={"worker": self.name, **slots})
 
+    def _hears(self, listener: Connection) -> bool:
+        with self._recovery.connection.use() as sender:
+            wakeups.listen(listener)
+            return wakeups.hears(listener, sender, HEARING_SECONDS)
+
+    def _leave(self, listener: Connection) -> None:
+        """Count no more as a worker, which closing the listening session does for a direct one."""
+        self._heartbeat.pooled_worker = None
+        if not self._is_direct:
+            with db.translated(), db.limited(listener, CLAIM_SECONDS):
+                live_workers.leave(listener, self.name)
+
     def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:
             self._watchdog.tick()
             self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
-            if self._crew.has_room() and self._crew.take(self._claim):
+            self._work_connections.grow()
+            if self._crew.has_room() and self._take(once):
                 continue
             if once and not self._crew and not self._orphaned_uploads:
                 return
             self._wait([listener], self._patience_seconds())
 
+    def _take(self, once: bool) -> bool:
+        """Whether an import has begun; a server without room for a single one is no reason to give up our own."""
+        try:
+            return self._crew.take(self._claim)
+        except TooManyConnections:
+            if once:
+                raise
+            return False
+
     def _claim(self, connection: Connection) -> Job | None:
-        with db.deadline(connection, 2 * CLAIM_SECONDS):
-            return jobs.claim(connection, self.name, self._is_direct, is_idle=not self._crew)
+        # Where the session has its limits already; setting them for each claim would take half as long again.
+        limit = db.deadline(connection, 2 * CLAIM_SECONDS) if self._is_direct else db.limited(connection, CLAIM_SECONDS)
+        with limit:
+            database_id = self._database_ids.get(connection)
+            return jobs.claim(connection, self.name, self._is_direct, not self._crew, database_id)
 
     def _connect_for_work(self) -> Connection:
         connection = self._connect("work")
         if self._is_direct:
-            # Once, and not for each claim: that would take half as long again.
             with db.translated():
-                db.limit_statements(connection, CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
+                connection.limit_statements(CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
+                self._database_ids[connection] = database_identity.of(connection)
         return connection
 
     def _patience_seconds(self) -> float:
-        """Until the next poll, or until the back-off of a job is over: nobody notifies of that."""
-        seconds = self._config.poll_seconds
+        """Until the next poll, or until the back-off of a job or of the slots is over: nobody notifies of that."""
+        seconds = min(self._config.poll_seconds, self._work_connections.seconds_until_growth())
         if seconds > SELDOM_SECONDS and (due := self._recovery.seconds_until_due()) is not None:
             # A job that is due and was not claimed waits for something else than its time.
             seconds = min(seconds, due) if due > 0 else min(seconds, SELDOM_SECONDS)
@@ -171,25 +218,14 @@ class Worker:
     def _wait(self, listeners: list[Connection], seconds: float) -> None:
         """Wait until something may have become due; takes in whatever the listener was told."""
         self._watchdog.tick()
-        sources: list[Any] = [*listeners, self._wake_reader]
-        readable, _, _ = select.select(sources, [], [], seconds)
-        if self._wake_reader in readable:
-            os.read(self._wake_reader, 4096)
-        for listener in listeners:
-            if listener in readable:
-                # One round is enough: the claims that follow work off whatever the notifications were about.
-                list(listener.notifies(timeout=0))
-
-    def _wake(self) -> None:
-        try:
-            os.write(self._wake_writer, b"\0")
-        except BlockingIOError:
-            logger.debug("wake-up pending already")
+        for listener in self._pipe.wait(listeners, seconds):
+            # One round is enough: the claims that follow work off whatever the notifications were about.
+            list(listener.notifies(timeout=0))
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_signals += 1
         self._stopped_at = self._stopped_at or time.monotonic()
-        self._wake()
+        self._pipe.wake()
 
     def _shut_down(self) -> None:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
@@ -207,8 +243,9 @@ class Worker:
         self._await_imports(STOPPING_SECONDS[1])
         self._heartbeat.stop()
         self._watchdog.stop()
-        self._crew.drop_idle()
-        self._recovery.close()
+        self._work_connections.close_idle()
+        for own in self._own_connections:
+            own.close()
         logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
 
     def _await_imports(self, seconds: float, signals: int | None = None) -> None:
@@ -224,11 +261,3 @@ class Worker:
 
     def _role(self, role: str) -> str:
         return f"dataflow/{self.name}/{role}"
-
-    def _log_connections(self, connection: Connection) -> None:
-        """Say how many connections our processes may open, and whether the server has room for them."""
-        # Besides the slots: listen, beat, recover, sweep, complete.
-        web, work = self._config.web_concurrency * (db.POOL_CONNECTIONS + 1), self._config.worker_concurrency + 5
-        free = db.value(connection, "max_connections")
-        level = logging.WARNING if web + work > free else logging.INFO
-        logger.log(level, "connections planned", extra={"web": web, "worker": work, "server_allows": free})

@@ -12,9 +12,9 @@ from dataflow.errors import ImportStopped, RowTooLarge, TakesTooLong
 from dataflow.formats import read_blocks
 from dataflow.formats.cards import MAX_CARD_LINES
 from dataflow.formats.cell_counts import MAX_CELLS, has_short_lines
+from dataflow.formats.cells import MAX_COLUMNS
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import PART_ROWS, Malformed
-from dataflow.formats.runs import MAX_COLUMNS
 from dataflow.formats.time_limit import TimeLimit
 from tests import bomb_workbooks, bombs
 from tests.bomb_shapes import FILES, WORKBOOKS

@@ -29,7 +29,7 @@ from tests.storage_double.process import StorageDouble
 Outcome = subprocess.CompletedProcess[str]
 Command = Callable[..., Outcome]
 
-COMMANDS = ("run", "web", "worker", "migrate", "import", "jobs", "psql", "demo")
+COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "jobs", "psql", "demo")
 GOOD = "name,email\nZoë,zoe@example.com\nJosé,jose@example.com\n"
 ONE_BAD = GOOD + "Nobody,nobody\n"
 

@@ -166,6 +166,15 @@ def test_an_email_that_is_no_storable_text_is_told_so(email: object, message: st
     assert faults(email=email) == {"email": [message]}
 
 
+@settings(quick)
+@given(st.text("a@\"\\=.'<> ()", max_size=12).filter(lambda text: "@" in text))
+@example('="ann@example.org')
+@example('\\"ann@example.org\\"')
+@example('=HYPERLINK("mailto:ann@example.org")')
+def test_what_has_an_at_sign_is_never_told_that_it_lacks_one(email: str) -> None:
+    assert "must have an @" not in str(faults(email=email))
+
+
 def test_the_limit_of_an_address_is_in_octets() -> None:
     address = f"{'a' * 60}@{'é' * 40}.{'é' * 40}.{'d' * 40}.com"
     assert len(address) < 254 < len(address.encode())

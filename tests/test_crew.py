@@ -13,13 +13,19 @@ from dataflow.crew import Crew
 from dataflow.deadlines import Deadlines
 from dataflow.slot import Slot
 from dataflow.storage import Storage
+from dataflow.work_connections import WorkConnections
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, row
 
 
 @pytest.fixture
-def crew(config: Config, storage: Storage, database: str) -> Crew:
-    return Crew(2, Slot(config, storage, "dataflow/test/settle"), lambda: db.connect(database, "t"), lambda: None)
+def connections(database: str) -> WorkConnections:
+    return WorkConnections(2, lambda: db.connect(database, "dataflow/test/work"))
+
+
+@pytest.fixture
+def crew(config: Config, storage: Storage, connections: WorkConnections) -> Crew:
+    return Crew(connections, Slot(config, storage, "dataflow/test/settle"), lambda: None)
 
 
 def dead_thread() -> threading.Thread:
@@ -61,9 +67,9 @@ def test_beside_a_job_that_has_lost_two_workers_there_is_no_room(
 
 
 def test_a_job_for_which_no_thread_can_be_started_is_given_up_with_its_session(
-    crew: Crew, connection: db.Connection, database: str, monkeypatch: pytest.MonkeyPatch
+    crew: Crew, connection: db.Connection, connections: WorkConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crew._idle.append(db.connect(database, "dataflow/test/work"))
+    connections.give_back(connections._connect())
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

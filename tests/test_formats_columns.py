@@ -8,8 +8,8 @@ from dataflow.errors import AmbiguousColumns, InputError, MissingColumns
 from dataflow.formats.columns import find, require
 from dataflow.formats.comparison import normalise
 from dataflow.formats.delimited import look_ahead, read_blocks
-from dataflow.formats.dialect import MAX_RECORDS
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.tables import MAX_RECORDS
 from dataflow.formats.text import HEAD_BYTES
 from tests import effort
 

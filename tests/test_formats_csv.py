@@ -11,6 +11,7 @@ from dataflow.formats.columns import joined
 from dataflow.formats.delimited import look_ahead, read_blocks
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import BLOCK_ROWS, PIECE_BYTES, Malformed
+from dataflow.formats.tables import MAX_RECORDS
 
 pytestmark = pytest.mark.unit
 
@@ -95,7 +96,7 @@ def test_the_missing_column_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [b"name,email,Name", b"EMAIL,email,name", b"name,name,email,email", b"Name;Mail;E-Mail-Address"]
+    "header", [b"name,email,Name", b"EMAIL,email,name", b"name,name,email,email", b"Name;Mail;mail"]
 )
 def test_a_column_given_twice_is_refused(header: bytes) -> None:
     assert "columns could be the" in refused(AmbiguousColumns, header + b"\na,b,c,d\n")
@@ -589,14 +590,14 @@ def test_looking_ahead_never_takes_a_cut_row_for_the_header() -> None:
 
 
 def test_looking_ahead_refuses_only_what_can_have_no_header_any_more() -> None:
-    for count in (1, 29):
+    for count in (1, MAX_RECORDS - 1):
         assert ahead(b"Ada,a@x\n" * count) is None
     with pytest.raises(MissingColumns):
-        ahead(b"Ada,a@x\n" * 30)
+        ahead(b"Ada,a@x\n" * MAX_RECORDS)
     with pytest.raises(MissingColumns):
         look_ahead(b"Ada,a@x\n", Reading(LIMIT))
     with pytest.raises(AmbiguousColumns):
-        ahead(b"name,mail,primary email\n" + b"Ada,a@x,b@x\n" * 30)
+        ahead(b"name,mail,Mail\n" + b"Ada,a@x,b@x\n" * MAX_RECORDS)
 
 
 def test_looking_ahead_does_not_judge_by_an_encoding_that_more_content_may_change() -> None:

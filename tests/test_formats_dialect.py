@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts
-from dataflow.formats.dialect import MAX_RECORDS, find, settle
+from dataflow.formats.dialect import find, settle
 from dataflow.formats.reading import Reading
+from dataflow.formats.tables import MAX_RECORDS
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -112,6 +113,7 @@ def test_any_preamble_is_skipped(preamble: str, line: int) -> None:
     ("above", "line"),
     [
         ("Ann,ann@x.com\n", 1),
+        ("Ann,ann@x.com,\n", 2),  # the first is wider, and refused as a row
         ("x\n\nAnn,<ann@x.com>\n", 3),
         ('Ann, "Ann Lee" <ann@x.com>\n', 1),
         ('"an open quote\nAnn,ann@x.com\n', 2),
@@ -127,7 +129,7 @@ def test_contacts_above_the_header_are_no_preamble(above: str, line: int, delimi
     assert at(text, skip_rows=header_line - 1) == (delimiter, header_line)
 
 
-@pytest.mark.parametrize("above", ["Exported by ann@x.com", "Ann,ann@x.com,1", "ann@x.com", "Exported, by ann@x.com"])
+@pytest.mark.parametrize("above", ["Exported by ann@x.com", "ann@x.com", "Exported, by ann@x.com"])
 def test_prose_with_an_address_above_the_header_is_a_preamble(above: str) -> None:
     assert at(f"{above}\nname,email\nCi,ci@x.com\n") == (",", 2)
 
@@ -183,7 +185,7 @@ def test_the_header_that_is_shown_is_the_most_likely_line() -> None:
 
 
 def test_columns_that_could_be_the_same_are_refused() -> None:
-    assert "could be the email" in refused(AmbiguousColumns, "name;mail;primary email\nA;a@x;b@x\n")
+    assert "could be the email" in refused(AmbiguousColumns, "name;mail;Mail\nA;a@x;b@x\n")
 
 
 @pytest.mark.parametrize("header", ["name,email,x,x", "name,email,,", ",,name,,email", "x,x,,name,email,"])
@@ -240,6 +242,8 @@ def test_lines_are_numbered_from_where_the_beginning_stands() -> None:
         'name,email,"city\nAnn,a@x.org,Bern\nBob,b@x.org","Rome"\n',
         "name,email,note [a@x.org,Ann\n",
         "name,email,note 2: citya@x.org,Ann\n",
+        'name,email,="Ann",="a@x.org"\n',
+        "'name','email','Ann','a@x.org'\n",
     ],
 )
 def test_a_header_that_has_swallowed_a_contact_is_refused(text: str) -> None:

@@ -271,12 +271,12 @@ def test_members_are_found_by_what_they_are_called(row: dict[str, object], expec
 
 
 def test_a_row_in_which_two_members_could_be_the_email_is_one_bad_row():
-    document = [{"name": "a", "mail": "x"}, {"name": "a", "e-mail": "x", "Mail": "y"}, {"name": "a", "mail": "x"}] * 300
+    document = [{"name": "a", "mail": "x"}, {"name": "a", "mail": "x", "Mail": "y"}, {"name": "a", "mail": "x"}] * 300
     found = rows(json.dumps(document).encode())
     problem, same = found[1]
     assert isinstance(problem, Malformed)
     assert problem == same
-    assert "e-mail (column 2), Mail (column 3)" in problem.message
+    assert "mail (column 2), Mail (column 3)" in problem.message
     assert found == [("a", "x"), (problem, problem), ("a", "x")] * 300
 
 
@@ -465,7 +465,7 @@ def test_a_document_that_is_cut_anywhere_is_refused(document: bytes):
         b"null",
         b"nul",
         b"\\",
-        b"\x00",
+        b"\x00]",
         b"\xff",
         b"\xc3",
         b'"',

@@ -85,6 +85,11 @@ def test_a_sheet_that_is_not_there_is_refused_with_those_that_are(sheet: str) ->
     )
 
 
+def test_apostrophes_are_the_same_however_they_are_written() -> None:
+    sheets = [SheetEntry("O'Brien & Co", "1.xml", True), SheetEntry("x", "2.xml", True)]
+    assert choose(sheets, "o\N{RIGHT SINGLE QUOTATION MARK}brien & co") is sheets[0]
+
+
 def test_names_that_differ_in_case_alone_are_told_apart_by_how_they_are_written() -> None:
     sheets = [SheetEntry(title, f"{number}.xml", True) for number, title in enumerate(["Leads", "LEADS", "x", "x"])]
     assert choose(sheets, "LEADS") is sheets[1]

@@ -158,7 +158,8 @@ def test_the_header_may_stand_below_a_preamble_and_blank_rows() -> None:
 def test_skipped_rows_are_not_looked_at() -> None:
     content = saved(["name", "email"], [], ["First", "Last", "Mail"], ["Ada", "Love", "a@x.org"])
     assert rows(content, Reading(LIMIT, skip_rows=1)) == [("Ada Love", "a@x.org")]
-    assert rows(content, Reading(LIMIT, skip_rows=0)) == [("First", "Last"), ("Ada", "Love")]
+    found = rows(content, Reading(LIMIT, skip_rows=0))
+    assert [type(name) for name, _ in found] == [Malformed] * 2
 
 
 def test_a_mapping_names_the_columns() -> None:
@@ -170,7 +171,7 @@ def test_a_mapping_names_the_columns() -> None:
 
 def test_a_sheet_without_a_header_row_is_refused_and_its_widest_row_shown() -> None:
     assert "It has: Nome, Posta." in refused(MissingColumns, saved(["Contatti"], ["Nome", "Posta"], ["Ada", "a@x.org"]))
-    assert "2 columns" in refused(AmbiguousColumns, saved(["Name", "E-Mail", "Mail"], ["Ada", "a@x.org", "b@x.org"]))
+    assert "2 columns" in refused(AmbiguousColumns, saved(["Name", "Mail", "mail"], ["Ada", "a@x.org", "b@x.org"]))
 
 
 def test_an_empty_sheet_has_no_contacts() -> None:

@@ -178,7 +178,7 @@ def test_beats_write_the_time_and_the_progress_again_and_again(
     assert second["heartbeat_at"] > first["heartbeat_at"]
 
 
-def test_no_connection_is_held_by_a_worker_that_has_never_had_anything_to_do(
+def test_beats_need_no_connection_before_there_is_something_to_beat_for(
     connection: db.Connection, beat: Callable[..., Heartbeat], role: str
 ) -> None:
     attempts: list[Attempt] = []
@@ -262,7 +262,7 @@ def test_an_attempt_that_is_writing_its_outcome_is_left_to_the_fence(
 
 
 def test_beats_go_on_after_their_session_was_terminated(
-    connection: db.Connection, beat: Callable[..., Heartbeat], role: str, caplog: pytest.LogCaptureFixture
+    connection: db.Connection, beat: Callable[..., Heartbeat], role: str
 ) -> None:
     attempt = Attempt(claimed(connection))
     beat([attempt])
@@ -272,7 +272,6 @@ def test_beats_go_on_after_their_session_was_terminated(
     has_beaten(attempt, 3)
     assert connection.execute(FIND, [role]).fetchone() != before
     assert attempt.stopped is None
-    assert "heartbeat missed" in caplog.messages
 
 
 def test_an_error_that_is_about_one_row_neither_ends_the_session_nor_the_other_beats(

@@ -21,7 +21,10 @@ LAYERS: dict[str, list[set[str]]] = {
     "entry": [{"cli", "__main__", "gunicorn_conf", "supervisor", "child", "demo"}],
     "processes": [
         {"web"},
-        {"worker", "crew", "slot", "heartbeat", "outage", "recovery", "orphaned_uploads", "sweep", "watchdog"},
+        {
+            *{"worker", "crew", "slot", "heartbeat", "outage", "recovery", "orphaned_uploads", "sweep", "watchdog"},
+            *{"connection_plan", "kept_connection", "self_pipe", "work_connections"},
+        },
         {"client"},
         {"psql"},
     ],
@@ -30,14 +33,15 @@ LAYERS: dict[str, list[set[str]]] = {
         {"importer", "reverter", "received", "attempt"},
     ],
     "domain": [
-        {"jobs", "job_counts", "reverts", "tally", "leases", "retention", "wakeups"},
+        {"jobs", "job_counts", "reverts", "tally", "leases", "live_workers", "retention"}
+        | {"wakeups", "database_identity"},
         {"rejects", "rejects_file"},
         {"merge"},
     ],
     "rules": [{"contacts", "verdicts", "addresses", "options"}],
     "adapters": [
         {"storage"},
-        {"db", "database_errors", "migrations", "pool"},
+        {"db", "database_errors", "migrations", "pool", "session", "statements"},
         {"metrics"},
         {"logs"},
         {"embedded", "account"},
@@ -55,7 +59,7 @@ LIBRARIES = {
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
     "urllib3": {"storage.supabase"},
-    "psycopg": {"db", "database_errors", "jobs", "wakeups", "importer", "psql", "worker", "slot"},
+    "psycopg": {"db", "session", "database_errors", "jobs", "wakeups", "importer", "psql", "worker", "slot"},
     "ijson": {"formats.json_events"},
     "openpyxl": {"formats.workbook"},
 }

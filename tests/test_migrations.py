@@ -110,7 +110,7 @@ def supabase_roles(server: str) -> Iterator[None]:
         on_server(server, "DROP ROLE {name}", name)
 
 
-TABLES = ("contacts", "jobs", "job_counts", "rejects", "dataflow_migrations")
+TABLES = ("contacts", "jobs", "job_counts", "rejects", "worker_beats", "dataflow_migrations")
 
 
 @pytest.mark.usefixtures("supabase_roles")
@@ -120,7 +120,7 @@ def test_on_supabase_the_browser_roles_can_read_nothing_of_ours(empty_database: 
     db.migrate(empty_database)
     secured = run(empty_database, "SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY relname")
     assert secured == [(table,) for table in sorted(TABLES)]
-    for table in (*TABLES, "job_status"):
+    for table in (*TABLES, "job_status", "held_jobs"):
         for role in ("anon", "authenticated"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 run(empty_database, f"SET ROLE {role}; SELECT * FROM {table}")

@@ -27,6 +27,16 @@ def test_pauses_stay_below_a_second_however_long_the_outage_lasts(outage_seconds
     assert len(pauses) <= 4 * outage_seconds + 5, "nor is an absent server asked without a break"
 
 
+def test_a_server_that_is_full_is_soon_asked_every_few_seconds_only() -> None:
+    clock = Clock()
+    outage, pauses = Outage(clock), []
+    for _ in range(30):
+        pauses.append(outage.next_pause_seconds(is_full=True))
+        clock.now += pauses[-1]
+    assert pauses[0] <= 0.1
+    assert 2.5 <= min(pauses[10:]) <= max(pauses) <= 5
+
+
 def test_the_first_pause_of_every_outage_is_short() -> None:
     clock = Clock()
     outage = Outage(clock)

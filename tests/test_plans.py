@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dataflow import db, job_counts, jobs
+from dataflow import database_identity, db, job_counts, jobs
 from dataflow.ids import uuid7
 from tests.conftest import on_server, url_of
 from tests.many_jobs import fill
@@ -17,15 +17,29 @@ ENDED, QUEUED = 20_000, 4_000
 #: What the statements are given, but for what a test is about.
 VALUES: dict[str, Any] = {
     **{"own": [], "overdue": [], "worker": "w", "is_direct": True, "is_settled": True, "is_idle": False},
-    **{"silent_seconds": 150.0, "lease_seconds": 30.0, "retry_base_seconds": 5.0, "retry_max_seconds": 600.0},
+    **{
+        "silent_seconds": 150.0,
+        "lease_seconds": 30.0,
+        "retry_base_seconds": 5.0,
+        "retry_max_seconds": 600.0,
+        "database_id": None,
+    },
     **{"kept_seconds": 86_400.0 * 7, "settled_seconds": 150.0, "days": 1, "limit": 50, "after": None, "after_id": None},
     **{"id": uuid7(), "of_job": uuid7(), "job_id": uuid7(), "attempt": 1, "finished_at": datetime.now(UTC)},
-    **{"rows_read": 1, "rows_imported": 1, "rows_rejected": 0, "bytes_done": 1, "rows": 1, "is_done": False},
+    **{
+        "rows_read": 1,
+        "rows_imported": 1,
+        "rows_rejected": 0,
+        "bytes_done": 1,
+        "rows": 1,
+        "is_done": False,
+        "error": "",
+    },
 }
 STATEMENTS = (
     *("abandon_uploads", "beat_job", "cancel_job", "claim_job", "count_rejects", "count_reverted", "delete_old_jobs"),
     *("find_revert", "forget_job", "get_job", "give_up_file", "leftovers", "list_rejects", "lock_job"),
-    *("mark_object_deleted", "next_due", "overdue_jobs", "reclaim_jobs", "retry_job"),
+    *("mark_object_deleted", "next_due", "overdue_jobs", "reclaim_jobs", "retry_job", "is_held"),
 )
 VIEWS = (
     "SELECT * FROM job_status LIMIT 4",
@@ -57,6 +71,15 @@ def test_the_queue_is_counted_by_index_before_autovacuum_has_been_there(old_data
         old_database.execute("UPDATE jobs SET bytes_done = 0 WHERE state = 'queued'")
         job_counts.totals(old_database)
         plan = plan_of(old_database, db.query("job_totals"), {})
+    assert "Seq Scan on jobs " not in plan, plan
+
+
+@pytest.mark.parametrize("name", ["count_held", "release_held", "give_up_held"])
+def test_what_is_held_is_found_by_where_it_was_made(old_database: db.Connection, name: str) -> None:
+    with old_database.transaction(force_rollback=True):
+        database_identity.count_held(old_database)
+        plan = plan_of(old_database, db.query(name), VALUES)
+    assert plan.count("using jobs_holdable on jobs") == 2, plan
     assert "Seq Scan on jobs " not in plan, plan
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from dataflow import pool
-from dataflow.errors import DatabaseError, DatabaseUnavailable
+from dataflow.errors import DatabaseError, DatabaseUnavailable, TooManyConnections
 from dataflow.pool import ConnectionPool
 from tests.processes import eventually
 
@@ -42,6 +42,8 @@ class Server:
         self.attempts += 1
         if self.state == "silent":
             assert self.healed.wait(20)
+        if self.state == "full":
+            raise TooManyConnections("too many connections")
         if self.state != "up":
             raise DatabaseUnavailable(self.state)
         self.made.append(Connection(self.life))
@@ -50,7 +52,7 @@ class Server:
     def answers(self, connection: Connection) -> bool | None:
         if self.state == "silent":
             return None
-        return self.state == "up" and connection.life == self.life
+        return self.state in ("up", "full") and connection.life == self.life
 
     def is_starting(self, error: DatabaseError) -> bool:
         return error.message == "starting"
@@ -269,3 +271,66 @@ def test_a_broken_connection_is_not_given_again(connections: ConnectionPool[Conn
         raise ValueError("on its way")
     with connections.connection() as another:
         assert another is not connection
+
+
+# A server that has no room for a further connection.
+
+
+def test_requests_share_the_connections_that_a_full_server_has_left_them(
+    connections: ConnectionPool[Connection], server: Server
+) -> None:
+    hold_all(connections, 2).close()
+    server.state = "full"
+    with ThreadPoolExecutor(20) as clients:
+        waited = list(clients.map(lambda _: use(connections), range(200)))
+    assert max(waited) < TIMEOUT_SECONDS
+    assert len(server.open()) == 2
+
+
+def test_a_full_server_is_asked_again_after_a_while_and_not_for_each_request(server: Server) -> None:
+    now = [0.0]
+    connections = ConnectionPool(server, SIZE, 0.3, clock=lambda: now[0] + time.monotonic())
+    with hold_all(connections, 1):
+        server.state = "full"
+        for _ in range(3):
+            with pytest.raises(TooManyConnections):
+                use(connections)
+        assert server.attempts == 2, "the one that was made, and the one that was refused"
+        now[0] += pool.FULL_PAUSE_SECONDS
+        server.state = "up"
+        use(connections)
+        assert server.attempts == 3
+
+
+def test_whoever_waits_out_his_time_at_a_full_server_is_told_why(server: Server) -> None:
+    connections = ConnectionPool(server, SIZE, 1.2 * pool.HANGING_SECONDS)
+    with hold_all(connections, 1):
+        server.state = "full"
+        began = time.monotonic()
+        with pytest.raises(TooManyConnections, match="too many connections"):
+            use(connections)
+        assert time.monotonic() - began > pool.HANGING_SECONDS, "others may still be done in time"
+
+
+def test_without_a_single_connection_a_full_server_is_a_refusal_at_once_and_no_longer_than_it_is_full(
+    connections: ConnectionPool[Connection], server: Server
+) -> None:
+    server.state = "full"
+    began = time.monotonic()
+    with pytest.raises(TooManyConnections):
+        use(connections)
+    server.state = "up"
+    use(connections)
+    assert time.monotonic() - began < TIMEOUT_SECONDS / 2
+
+
+def test_an_old_connection_is_kept_while_the_server_would_give_no_other(server: Server) -> None:
+    now = [0.0]
+    connections = ConnectionPool(server, SIZE, 0.1, clock=lambda: now[0] + time.monotonic())
+    with hold_all(connections, 1):
+        server.state = "full"
+        with pytest.raises(TooManyConnections):
+            use(connections)
+        now[0] += 2 * pool.MAX_AGE_SECONDS
+    use(connections)
+    assert len(server.made) == 1

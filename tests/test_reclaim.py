@@ -126,7 +126,7 @@ def recovery(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
     yield make
     for one in made:
-        one.close()
+        one.connection.close()
 
 
 def look_until_taken(recovery: Recovery, connection: db.Connection, job: Job, is_direct: bool = True) -> None:
@@ -316,7 +316,7 @@ def test_recovery_looks_no_more_often_than_it_was_told_and_again_after_an_error(
     job = lose()
     seldom.look([], True)
     assert row(connection, job.id)["state"] == "running"
-    seldom.close()
+    seldom.hasten()
     connection.execute("ALTER TABLE jobs RENAME TO gone")
     try:
         with pytest.raises(DatabaseUnavailable):
@@ -334,7 +334,7 @@ def test_recovery_gives_others_time_to_be_back_after_it_had_to_connect(
     job, began = lose(), time.monotonic()
     early = Recovery(database, "dataflow/rescuer/recover", "rescuer", 0.0)
     look_until_taken(early, connection, job)
-    early.close()
+    early.connection.close()
     assert time.monotonic() - began >= 0.5
 
 
@@ -629,7 +629,7 @@ def test_the_statements_of_every_poll_and_sweep_use_the_indexes_that_were_made_f
     connection: db.Connection,
 ) -> None:
     fill(connection, queued=2_000, finished=20_000)
-    claim = {"worker": "w", "is_direct": True}
+    claim = {"worker": "w", "is_direct": True, "database_id": None}
     assert "jobs_due" in indexes_used(connection, "claim_job", {**claim, "is_idle": True})
     assert {"jobs_due", "jobs_due_alone"} <= indexes_used(connection, "claim_job", {**claim, "is_idle": False})
     assert "jobs_unfinished" in indexes_used(connection, "reclaim_jobs", RECLAIM_VALUES)

@@ -11,6 +11,7 @@ from dataflow.addresses import clean
 from dataflow.contacts import ContactSchema
 from dataflow.errors import Issue
 from dataflow.formats.rows import ABSENT, BAD_ENCODING, MALFORMED_ROW, WRONG_COLUMN_COUNT, Block, Malformed
+from dataflow.formats.wrapping import bare
 from dataflow.verdicts import Problem, Refusal, Verdict, judge
 from tests import effort
 
@@ -46,7 +47,8 @@ def problems(name: object = "Ada", email: object = "ada@example.org") -> tuple[P
 
 
 def by_the_rule(name: object, email: object) -> dict[str, str]:
-    """What the schema says about a row once its e-mail is clean."""
+    """What the schema says about a row once its e-mail is clean, and its name bare."""
+    name = bare(name) if isinstance(name, str) else name
     members = {"name": name, "email": clean(email) if isinstance(email, str) else email}
     found = SCHEMA.validate({key: value for key, value in members.items() if value is not ABSENT})
     return {key: str(texts[0]) for key, texts in found.items()}
@@ -207,6 +209,7 @@ anything = st.one_of(
     st.sampled_from(
         ["A <a@b.co>", "mailto:a@b.co", "a@b.co;c@d.org", '"a;b"@c.de', "a" * 65 + "@b.co", "tab\tnew\nline"]
     ),
+    st.sampled_from(['="Ada"', '="a@b.co"', "\\N", "\ufeffAda", "Ada\x1a", '="Ada', "\\", "NULL"]),
     st.sampled_from([ABSENT, None, 5, 1.5, False, dict, list]),
 )
 ordinary = st.tuples(st.just("Ada"), st.just("ada@example.org"))
@@ -233,7 +236,7 @@ def test_a_verdict_agrees_with_the_rule_row_by_row(rows: list[tuple[object, obje
             assert [(problem.field, problem.message) for problem in refused[index].problems] == list(expected.items())
         else:
             assert index not in refused
-            good.append((name, clean(str(email))))
+            good.append((bare(str(name)), clean(str(email))))
     assert list(zip(verdict.names, verdict.emails, strict=True)) == good
 
 

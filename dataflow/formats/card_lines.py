@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-#: What is neither text nor a card: byte order marks, and the end of a file as DOS has it.
-BLANKS: Final = " \t\v\f\r\n\xa0\x1a\ufeff"
+#: What is neither text nor a card: byte order marks, the end of a file as DOS has it, and what fills up its last block.
+BLANKS: Final = " \t\v\f\r\n\xa0\0\x1a\ufeff"
 _BEGIN, _END = r"BEGIN[ \t]*:[ \t]*VCARD", r"END[ \t]*:[ \t]*VCARD"
 _MARK: Final = re.compile(f"(?:(?P<begin>{_BEGIN})|{_END})", re.IGNORECASE)
 #: A mark of either kind stands at the beginning of a line; behind other text only these do not belong to it.
@@ -23,6 +23,11 @@ _INDENTS: Final = (" ", "\t")
 TEXT, BEGIN, END = range(3)
 #: The parts of the lines that nearly all marks stand on.
 PLAIN: Final = {"BEGIN:VCARD": [(BEGIN, "BEGIN:VCARD")], "END:VCARD": [(END, "END:VCARD")]}
+
+#: The first BEGIN, and how far what stands below it is indented: it is a property, and BEGIN has no folds.
+_INDENTED: Final = re.compile(
+    rf"{_BEGIN}[ \t]*(?:[\r\n]{{1,2}}([ \t]+)(?:VERSION|PRODID|UID|N|FN|EMAIL)[ \t]*[;:])?".encode(), re.IGNORECASE
+).search
 
 #: Folds after a byte that may begin a character, and what may be the rest of it. Control characters, blanks and most
 #: punctuation are not, in any encoding that contacts are exported in.
@@ -66,6 +71,12 @@ def parts(line: str, is_in_card: bool, is_broken_softly: bool) -> Iterator[tuple
         yield TEXT, line
     elif line[at:].strip(BLANKS):
         yield TEXT, line[at:].lstrip()
+
+
+def indent_of(head: bytes) -> str:
+    """How far the lines of all cards are indented in a content that begins with `head` (in UTF-8)."""
+    first = _INDENTED(head)
+    return first[1].decode() if first and first[1] else ""
 
 
 def lines_of(texts: Iterable[str], max_characters: int) -> Iterator[str]:

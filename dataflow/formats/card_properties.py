@@ -29,6 +29,12 @@ _ESCAPED: Final = re.compile(r"\\([\\,;:\"nN])")
 _CODECS: Final = {*aliases, *(module.name for module in iter_modules(encodings.__path__))} - {
     *("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined")
 }
+#: What some programs write for QUOTED-PRINTABLE.
+_QUOTED_PRINTABLE: Final = frozenset(("QUOTED-PRINTABLE", "QUOTED_PRINTABLE", "QUOTEDPRINTABLE", "QUOTED", "QP", "Q"))
+#: The same without a word about it, as it is left behind when a card is made one of 3.0: no name has `=C3`.
+_QUOTED: Final = re.compile("(?:[^=]|=[0-9A-F]{2})*=[89A-F][0-9A-F](?:[^=]|=[0-9A-F]{2})*").fullmatch
+#: Addresses of these kinds are none that mail of the internet reaches.
+_OTHER_MAIL: Final = frozenset(("X400", "X500", "EX", "TLX"))
 #: No bytes of another encoding are in these.
 _WIDE: Final = ("utf-16", "utf-32")
 
@@ -78,10 +84,14 @@ def _decoded(value: str, parameters: dict[str, list[str]], encoding: str, readin
     how = {*parameters.get("ENCODING", ()), *parameters.get("TYPE", ())}
     charset = _codec(parameters["CHARSET"][0]) if "CHARSET" in parameters else None
     own = "utf-8" if encoding.startswith(_WIDE) else encoding
-    if "QUOTED-PRINTABLE" in how:
+    if not how.isdisjoint(_QUOTED_PRINTABLE):
         content = a2b_qp(value.encode(own, "surrogateescape"))
     elif not how.isdisjoint(("B", "BASE64")):
         content = a2b_base64("".join(value.split()), strict_mode=True)
+    elif "=" in value and _QUOTED(value):
+        with suppress(UnicodeDecodeError):
+            return a2b_qp(value.encode(own, "surrogateescape")).decode(charset or "utf-8")
+        return value
     elif charset and not value.isascii() and not encoding.startswith(_WIDE):
         return value.encode(own, "surrogateescape").decode(charset, KEEP_BYTES)
     else:
@@ -105,6 +115,8 @@ def _codec(name: str) -> str:
 
 def _preference(parameters: dict[str, list[str]]) -> int:
     """4.0 numbers them, earlier versions name one."""
+    if not _OTHER_MAIL.isdisjoint(parameters.get("TYPE", ())):
+        return 999
     number = "1" if "PREF" in parameters.get("TYPE", ()) else "".join(parameters.get("PREF", ()))
     return int(number) if number.isdecimal() and len(number) <= 3 else 101
 

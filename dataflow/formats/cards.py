@@ -25,11 +25,13 @@ _NAMED: Final = re.compile(
     rf"(?:[\w-]+\.)?(?:(PHOTO|LOGO|SOUND|KEY)|{_KNOWN}|X-[\w-]+|(?-i:[A-Z\d_-]+))[ \t]*[;:]", re.ASCII | re.IGNORECASE
 ).match
 #: Those of which no part may be missing, and those of them that a line without a mark may go on with a word.
-_COUNTS: Final = re.compile(r"(?:[\w-]+\.)?(?:(FN|N|ORG)|EMAIL)[;:]", re.IGNORECASE).match
+_COUNTS: Final = re.compile(r"(?:[\w-]+\.)?(?:(FN|N|ORG)|EMAIL)[ \t]*[;:]", re.IGNORECASE).match
 #: A card inside of a card (2.1) follows a property without a value; anywhere else, BEGIN means that END is missing.
 _AGENT: Final = re.compile(r"(?:[\w-]+\.)?AGENT\b[^:]*:[ \t]*$", re.IGNORECASE).match
 #: An END that no line end precedes is known as one when nothing else of the card follows.
 _LATE_END: Final = re.compile(r"END[ \t]*:[ \t]*VCARD[ \t]*\Z", re.IGNORECASE).search
+#: One that is indented, or behind something else than the last value.
+_END_WITHIN: Final = re.compile(r"[^\n]END[ \t]*:[ \t]*VCARD", re.IGNORECASE).search
 #: Of a card, without its pictures: each takes fifty bytes besides its own.
 MAX_CARD_LINES: Final = 16_384
 #: What is kept of text outside of cards: more than is shown of it.
@@ -69,7 +71,7 @@ class Stray:
 class Card:
     """One card: its lines as they came, and the physical line on which it begins."""
 
-    problem: Final = "Invalid vCard: END:VCARD is missing"
+    problem = "Invalid vCard: END:VCARD is missing"
 
     def __init__(self, first_line: int, begin: str, max_row_bytes: int) -> None:
         self.first_line = first_line
@@ -130,6 +132,8 @@ class Card:
         if late and not self._is_dropping and self._joints[-1] != _INNER:
             self._lines[-1] = self._lines[-1][: late.start()]
             self.is_complete = True
+        elif _END_WITHIN(self.text):
+            self.problem = "Invalid vCard: END:VCARD does not begin a line"
 
     def add(self, line: str) -> None:
         """Collect the next line.
@@ -190,8 +194,8 @@ def _rest(head: str, before: str, line: str) -> str:
     return f" {line.strip(BLANKS)}"
 
 
-def split(texts: Iterable[str], max_row_bytes: int, is_beginning: bool) -> Iterator[Card | Stray]:
-    """The cards of a text that comes in pieces, and what is not blank between them.
+def split(texts: Iterable[str], max_row_bytes: int, is_beginning: bool, indent: str = "") -> Iterator[Card | Stray]:
+    """The cards of a text that comes in pieces, and what is not blank between them; lines lose their `indent`.
 
     A card within which the next one begins is not complete, nor is the last one if it never ends. Of a beginning, which
     may be cut, the last one is left out.
@@ -199,7 +203,10 @@ def split(texts: Iterable[str], max_row_bytes: int, is_beginning: bool) -> Itera
     :raises RowTooLarge: when a card, without its pictures, is larger than `max_row_bytes`.
     """
     found: Card | Stray | None = None
-    for number, line in enumerate(lines_of(texts, max_row_bytes), 1):
+    lines = lines_of(texts, max_row_bytes)
+    if indent:
+        lines = (line.removeprefix(indent) for line in lines)
+    for number, line in enumerate(lines, 1):
         if found and ":VCARD" not in line and line[:2] not in MARKED:
             found.add(line)
             continue

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from dataflow.formats.runs import MAX_COLUMNS
+from dataflow.formats.cells import MAX_COLUMNS
 
 #: Rows of more cells are not even split. Up to here a row with too many is one bad row.
 MAX_CELLS: Final = 4 * MAX_COLUMNS

@@ -11,14 +11,17 @@ from itertools import chain
 from typing import Final
 
 from dataflow.errors import MalformedInput, MissingColumns
-from dataflow.formats import columns, dialect, drawn, no_table
-from dataflow.formats.dialect import Dialect
+from dataflow.formats import columns, dialect, drawn, no_table, quoting
+from dataflow.formats.cells import count_lines, height
+from dataflow.formats.layout import Dialect
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.records import after_lines
-from dataflow.formats.rows import PIECE_BYTES, Block, cut, peeked
-from dataflow.formats.runs import count_lines, height
+from dataflow.formats.rows import PIECE_BYTES, Block, cut, packed, peeked
+from dataflow.formats.signs import without_end
 from dataflow.formats.splitting import Splitter
+from dataflow.formats.tables import TablesBelow, refused_above
 from dataflow.formats.text import HEAD_BYTES, beginning_of, decoded, detect, read_text
+from dataflow.formats.wrapping import bare
 from dataflow.storable import UNSTORABLE
 
 #: How the header row of a rejects file ends, and how far to look for it.
@@ -40,6 +43,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
         texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
         if rule := drawn.rule_of(beginning_of(beginning, reading.encoding, reading.charset)):
             texts = drawn.plain(texts, rule)
+        texts = without_end(texts, "")
         head, first_line, found = _settle(texts, reading)
     if found is None:
         return
@@ -47,10 +51,14 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     line = found.header_line + height(found.header)
     rest = after_lines(head, line - first_line)
     del head
-    record = 0
+    record = len(found.above)
+    yield from packed(refused_above(found.header_line, found.above))
+    below = TablesBelow(found.columns, reading.mapping)
     # Cut as what follows, so that blocks end as early.
     for run in Splitter(chain(cut(rest), texts), reading, found, line).runs():
-        names, emails = run.as_columns(len(found.header), found.columns)
+        if found.wrapping:
+            found.wrapping.take_off(run.rows)
+        names, emails = run.as_columns(len(found.header), found.columns, below)
         if names:
             yield Block(record, names, emails, run)
             record += len(names)
@@ -105,15 +113,18 @@ def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect |
             blank_lines, head = _without_blank_lines(head)
             line += blank_lines
         if len(head) >= HEAD_BYTES:
-            return head, line, dialect.settle(head, reading, is_whole=False, first_line=line)
+            settled = dialect.settle(head, reading, is_whole=False, first_line=line)
+            return head, line, quoting.settled(head[:HEAD_BYTES], line, settled, reading, is_whole=False)
         if len(head) >= enough:
             # Of a length that does not depend on how the content is cut, so that neither does the outcome.
             if found := dialect.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
-                return head, line, found
+                return head, line, quoting.settled(head[:PIECE_BYTES], line, found, reading, is_whole=False)
             enough = HEAD_BYTES
     if reading.is_beginning and not head.strip():
         return head, line, None
-    return head, line, dialect.settle(head, reading, is_whole=not reading.is_beginning, first_line=line)
+    is_whole = not reading.is_beginning
+    settled = dialect.settle(head, reading, is_whole, first_line=line)
+    return head, line, quoting.settled(head, line, settled, reading, is_whole)
 
 
 def _without_blank_lines(text: str) -> tuple[int, str]:
@@ -125,8 +136,10 @@ def _without_blank_lines(text: str) -> tuple[int, str]:
 
 
 def _note(found: Dialect, findings: Findings) -> None:
-    header = [UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", cell) for cell in found.header]
+    header = [UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", bare(cell)) for cell in found.header]
     findings.facts["delimiter"] = found.delimiter
+    if found.quote != '"':
+        findings.facts["quote"] = found.quote
     if found.skip_initial_space:
         findings.facts["skipInitialSpace"] = True
     if found.header_line > 1:

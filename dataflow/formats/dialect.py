@@ -7,35 +7,29 @@ header is the first one that has a name and an e-mail; whatever stands before it
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import chain, islice
+from math import inf
 from typing import Final
 
-from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns, NoContacts, RowTooLarge
+from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns, NoContacts
 from dataflow.formats import columns
-from dataflow.formats.columns import Columns
+from dataflow.formats.cells import MAX_COLUMNS, height
+from dataflow.formats.layout import Dialect, row_too_large, unclosed_quote
 from dataflow.formats.reading import Reading
 from dataflow.formats.records import Record, after_lines, common_width, lines_of, records_of
-from dataflow.formats.runs import MAX_COLUMNS, height
+from dataflow.formats.signs import plain_lines
+from dataflow.formats.tables import MAX_RECORDS, begins_contacts, contacts_above
 
 DELIMITERS: Final = (",", ";", "\t", "|")
-#: How many records may be looked at for the header; blank ones do not count.
-MAX_RECORDS: Final = 30
 #: How many cells that seem to begin with blanks and a quote are looked for in the text, which takes a while for each.
 MAX_SPACED_CELLS: Final = 10
 #: A first line that names the delimiter, as spreadsheets write and read it.
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\w\r\n])"?[ \t]*(?:[\r\n]|\Z)', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a delimited text is to be read from its header row on."""
-
-    delimiter: str
-    header_line: int  #: physical line on which the header row begins, from 1
-    header: list[str]
-    columns: Columns
-    skip_initial_space: bool = False  #: blanks between a delimiter and a quote belong to neither cell
+#: The byte order mark of UTF-8, taken for cp1252 by the program that saved the text once more.
+_GARBLED_MARK: Final = "ï»¿"
 
 
 def find(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Dialect | None:
@@ -67,12 +61,13 @@ class _Beginning:
         self._reading = reading
         self._is_whole = is_whole
         skipped_lines = max((reading.skip_rows or 0) - (first_line - 1), 0)
-        self._text = after_lines(text, skipped_lines)
+        self._text = plain_lines(after_lines(text, skipped_lines)).removeprefix(_GARBLED_MARK)
         self._first_line = first_line + skipped_lines
         fixed = reading.delimiter or (separator and separator[1])
         self._delimiters = (fixed,) if fixed else DELIMITERS
         self._wanted = MAX_RECORDS if reading.skip_rows is None else 1
         self._found: Dialect | None = None
+        self._last_line = inf  #: of those on which a header may begin
         self._records: dict[str, list[Record]] = {}  #: by delimiter, as far as `find` had to look
         self._single: dict[str, list[Record]] = {}  #: by delimiter, each line alone
         self._open: dict[str, Record] = {}  #: of the delimiters by which the text ends within a quoted cell
@@ -84,7 +79,7 @@ class _Beginning:
         if not self._records:
             end = len(self._text) if self._is_whole else max(self._text.rfind("\n"), self._text.rfind("\r")) + 1
             text = self._text[:end]
-            self._found = self._best([self._header(each, text) for each in self._delimiters], self._records)
+            self._found = self._best((self._header(each, text) for each in self._delimiters), self._records)
         return self._found
 
     def is_enough(self) -> bool:
@@ -131,6 +126,10 @@ class _Beginning:
     ) -> Dialect | None:
         qualified: Dialect | None = None
         for record in records:
+            if record.line > self._last_line or (qualified and begins_contacts(record.cells, qualified.columns)):
+                break
+            if not columns.may_be_header(record.cells, self._reading.mapping):
+                continue
             try:
                 found = columns.find(record.cells, self._reading.mapping)
             except MissingColumns:
@@ -149,15 +148,20 @@ class _Beginning:
 
     def _find_by_line(self) -> Dialect | None:
         """The header when each line is taken alone: a stray quote above it has swallowed it."""
-        return self._best([self._first_header(each, self._lines(each)) for each in self._delimiters], self._single)
+        return self._best((self._first_header(each, self._lines(each)) for each in self._delimiters), self._single)
 
-    def _best(self, found: list[Dialect | None], records: dict[str, list[Record]]) -> Dialect | None:
-        best = min(filter(None, found), key=_order, default=None)
-        if best:
-            columns.check_header(best.header_line, best.header)
-            above = ((record.line, record.cells) for record in records[best.delimiter])
-            columns.check_above(best.header_line, len(best.header), above)
-        return best
+    def _best(self, found: Iterable[Dialect | None], records: dict[str, list[Record]]) -> Dialect | None:
+        best: Dialect | None = None
+        for header in found:
+            if header and (not best or _order(header) < _order(best)):
+                best = header
+                # By other delimiters, what comes later need not be looked at.
+                self._last_line = inf if best.columns.is_qualified else best.header_line
+        if not best:
+            return None
+        columns.check_header(best.header_line, best.header)
+        rows = ((record.line, record.cells) for record in records[best.delimiter])
+        return replace(best, above=tuple(contacts_above(best.header_line, len(best.header), rows)))
 
     def _split(self, text: str, delimiter: str, skip_initial_space: bool = False) -> Iterator[Record]:
         """The first records that are complete, without blank ones."""
@@ -215,11 +219,3 @@ class _Beginning:
 def _order(found: Dialect) -> tuple[bool, int, int]:
     """What comes first is the header, but for labels of a report's head that are called nearly so."""
     return found.columns.is_qualified, found.header_line, -len(found.header)
-
-
-def unclosed_quote(line: int) -> MalformedInput:
-    return MalformedInput(f"The quote that opens a cell on line {line} is never closed: the rest of the file is in it.")
-
-
-def row_too_large(max_row_bytes: int) -> RowTooLarge:
-    return RowTooLarge(f"A row is larger than {max_row_bytes} bytes (MAX_ROW_BYTES). Is a quote left open?")

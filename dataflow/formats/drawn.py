@@ -14,6 +14,8 @@ _RULE: Final = r"[ \t]*+[|+]?(?:[ \t]*+:?-{3,}:?[ \t]*+[|+])+(?:[ \t]*+:?-{3,}:?
 _BEGINNING: Final = re.compile(
     rf"(?:(?P<above>\+{_RULE})\r?\n[ \t]*\||[^\n|]*\|[^\n]*\n(?P<below>{_RULE})\r?(?:\n|\Z))"
 )
+#: What may stand above it, such as a title; no longer than the header row is looked for.
+_ABOVE: Final = re.compile(r"(?:[^\n|]*\n){0,29}+(?=[^\n]*\|)")
 #: What stands below the rows.
 _COUNT: Final = re.compile(r"\(\d+ rows?\)|\d+ rows? in set(?:, \d+ warnings?)?(?: \([\w. ]{1,40}\))?")
 #: A line that is longer is no row of such a table.
@@ -22,7 +24,9 @@ _MAX_LINE_CHARACTERS: Final = 1024 * 1024
 
 def rule_of(beginning: str) -> str | None:
     """The line that is drawn between rows of the table that a text begins with, None when it is not drawn."""
-    found = _BEGINNING.match(beginning.lstrip())
+    text = beginning.lstrip()
+    above = _ABOVE.match(text)
+    found = _BEGINNING.match(text) or (_BEGINNING.match(text, above.end()) if above else None)
     return (found["above"] or found["below"]).strip() if found else None
 
 

@@ -1,202 +1,45 @@
-"""What programs call the columns of names and e-mails, in each language: one table, each line with its source.
+"""What programs call the columns of names and e-mails in each language: read from the table beside this module.
 
-Facts only, as the programs write them; `normalise` makes them comparable. English names, and what has been known for
-longer, stand in `headers`: these are looked at where none of those is there.
+English names, and what has been known for longer, stand in `headers`: these are looked at where none of those is there.
+
+Roles: `whole` is all of a name, `first` and `last` are its halves, `infix` and `last2` what stands before and behind
+a last name. `email2` comes after the others, never alone; `signin` may be an address, where nothing else is. Alone,
+`nom` and `nombre` are all of a name. Beside a first name `nom` is the last, beside a last name `nombre` and `ad` are
+the first one; `apelido` is the last name where nothing else is, and `visa` all of it beside both halves.
 """
 
-# ruff: noqa: RUF001 - the letters of other alphabets are meant
-
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from dataflow.formats.comparison import normalise
-
-_ROUNDCUBE: Final = "roundcube's csv2vcard localization, of Outlook's and Thunderbird's exports"
-_THUNDERBIRD: Final = "Thunderbird's importMsgs.properties"
-_SEEN: Final = "an export of Outlook in a public repository"
-#: Of no file that was at hand: to be replaced by one that says so.
-_RECALLED: Final = "recalled, of Outlook, Thunderbird, Google's contacts or forms"
-
-#: Role, names, language, source. Alone, `nom` and `nombre` are all of a name. Beside a first name `nom` is the last,
-#: beside a last name `nombre` and `ad` are the first one; `apelido` is the last name where nothing else is.
-TABLE: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("email", "E-Mail-Adresse", "German", _ROUNDCUBE),
-    ("email", "Mailadresse|Mail-Adresse|E-Mail Adresse", "German", _RECALLED),
-    ("email", "Primäre E-Mail-Adresse", "German", _ROUNDCUBE),
-    ("email", "Primäre E-Mail", "German", _RECALLED),
-    ("email2", "E-Mail 2: Adresse|E-Mail 3: Adresse|Sekundäre E-Mail-Adresse", "German", _ROUNDCUBE),
-    ("email2", "Zweite E-Mail-Adresse", "German", _RECALLED),
-    ("whole", "Anzeigename", "German", _ROUNDCUBE),
-    ("whole", "Vollständiger Name|Vor- und Nachname|Vor- und Zuname", "German", _RECALLED),
-    ("last", "Zuname", "German", _RECALLED),
-    ("email", "Adresse de messagerie", "French", _ROUNDCUBE),
-    ("email", "Adresse e-mail|Adresse mail|Adresse courriel", "French", _RECALLED),
-    ("email", "Adresse électronique|E-mail principal", "French", _RECALLED),
-    ("email", "Adresse électronique principale", "French", _ROUNDCUBE),
-    ("email2", "Adresse de messagerie 2|Adresse de messagerie 3|Adresse e-mail 2", "French", _RECALLED),
-    ("email2", "Adresse e-mail 3", "French", _RECALLED),
-    ("email2", "Adresse électronique secondaire", "French", _ROUNDCUBE),
-    ("email2", "Adresse électronique supplémentaire", "French", _RECALLED),
-    ("nom", "Nom", "French", _ROUNDCUBE),
-    ("whole", "Nom complet|Nom et prénom|Prénom et nom|Nom affiché", "French", _RECALLED),
-    ("whole", "Nom à afficher", "French", _ROUNDCUBE),
-    ("email", "Dirección de correo electrónico|Correo|Dirección de correo|Dirección de email", "Spanish", _RECALLED),
-    ("email", "Dirección de correo electrónico principal", "Spanish", _ROUNDCUBE),
-    ("email", "Correo electrónico principal", "Spanish", _RECALLED),
-    ("email2", "Dirección de correo electrónico 2", "Spanish", _ROUNDCUBE),
-    ("email2", "Dirección del correo electrónico 2", "Spanish", _RECALLED),
-    ("email2", "Dirección de correo electrónico 3", "Spanish", _RECALLED),
-    ("email2", "Dirección del correo electrónico 3", "Spanish", _ROUNDCUBE),
-    ("email2", "Dirección de correo electrónico secundaria", "Spanish", _ROUNDCUBE),
-    ("email2", "Correo electrónico secundario", "Spanish", _RECALLED),
-    ("nombre", "Nombre", "Spanish", _ROUNDCUBE),
-    ("first", "Primer nombre|Nombre de pila", "Spanish", _RECALLED),
-    ("last", "Primer apellido", "Spanish", _RECALLED),
-    ("whole", "Nombre completo|Nombre y apellidos|Nombre y apellido|Apellidos y nombre", "Spanish", _RECALLED),
-    ("whole", "Nombre en pantalla", "Spanish", _ROUNDCUBE),
-    ("whole", "Nombre para mostrar", "Spanish", _RECALLED),
-    ("email", "Indirizzo e-mail", "Italian", _ROUNDCUBE),
-    ("email", "Indirizzo posta elettronica|Indirizzo di posta elettronica", "Italian", _RECALLED),
-    ("email", "E-mail primaria", "Italian", _THUNDERBIRD),
-    ("email", "Email principale", "Italian", _ROUNDCUBE),
-    ("email", "E-mail principale", "Italian", _RECALLED),
-    ("email2", "Indirizzo e-mail 2|Indirizzo e-mail 3", "Italian", _ROUNDCUBE),
-    ("email2", "Indirizzo posta elettronica 2", "Italian", _RECALLED),
-    ("email2", "E-mail secondaria", "Italian", _THUNDERBIRD),
-    ("email2", "Email secondaria", "Italian", _ROUNDCUBE),
-    ("nombre", "Nome", "Italian, Portuguese", _ROUNDCUBE),
-    ("whole", "Nome visualizzato", "Italian", _ROUNDCUBE),
-    ("whole", "Nome completo|Nome e cognome|Cognome e nome|Nominativo", "Italian, Portuguese", _RECALLED),
-    ("email", "Endereço de e-mail", "Portuguese", _ROUNDCUBE),
-    ("email", "Endereço de correio eletrónico|Correio eletrónico", "Portuguese", _RECALLED),
-    ("email", "Endereço de correio electrónico|Correio electrónico|Correio eletrônico", "Portuguese", _RECALLED),
-    ("email", "E-mail primário", "Portuguese", _ROUNDCUBE),
-    ("email", "E-mail principal", "Portuguese", _RECALLED),
-    ("email2", "Endereço de e-mail 2|Endereço de e-mail 3|E-mail secundário", "Portuguese", _ROUNDCUBE),
-    ("email2", "Endereço de correio eletrónico 2|Endereço de correio eletrónico 3", "Portuguese", _RECALLED),
-    ("first", "Nome próprio", "Portuguese", _RECALLED),
-    ("first", "Primeiro nome", "Portuguese", _ROUNDCUBE),
-    ("last", "Último nome", "Portuguese", _ROUNDCUBE),
-    ("last", "Nome de família", "Portuguese", _RECALLED),
-    # A nickname in Brazil, where the last name is Sobrenome.
-    ("apelido", "Apelido", "Portuguese of Portugal", _RECALLED),
-    ("whole", "Apresentar como", "Portuguese", _THUNDERBIRD),
-    ("whole", "Mostrar nome", "Portuguese", _ROUNDCUBE),
-    ("whole", "Nome a apresentar|Nome de exibição|Nome e apelido", "Portuguese", _RECALLED),
-    ("email", "E-mailadres|Mailadres", "Dutch", _RECALLED),
-    ("email", "Primair e-mailadres|Primaire e-mail", "Dutch", _RECALLED),
-    ("email2", "E-mailadres 2|E-mailadres 3|Secundair e-mailadres|Tweede e-mailadres", "Dutch", _RECALLED),
-    ("first", "Roepnaam", "Dutch", _RECALLED),
-    ("last", "Familienaam", "Dutch", _RECALLED),
-    ("whole", "Weergavenaam|Volledige naam|Voor- en achternaam", "Dutch", _RECALLED),
-    ("email", "Adres e-mail", "Polish", _ROUNDCUBE),
-    ("email", "Adres email|Adres poczty elektronicznej", "Polish", _RECALLED),
-    ("email", "Podstawowy e-mail", "Polish", _THUNDERBIRD),
-    ("email2", "Adres e-mail 2|Adres e-mail 3|Adres e-mail: 2", "Polish", _RECALLED),
-    ("email2", "Dodatkowy e-mail", "Polish", _THUNDERBIRD),
-    ("first", "Imię", "Polish", _ROUNDCUBE),
-    ("last", "Nazwisko", "Polish", _ROUNDCUBE),
-    ("whole", "Imię i nazwisko|Nazwisko i imię|Nazwa wyświetlana", "Polish", _RECALLED),
-    ("whole", "Wyświetlana nazwa", "Polish", _THUNDERBIRD),
-    ("email", "E-mailová adresa|Adresa elektronické pošty|Adresa e-mailu", "Czech", _RECALLED),
-    ("email", "První e-mail", "Czech", _THUNDERBIRD),
-    ("email", "E-mailová adresa 1|Primární e-mail", "Czech", _RECALLED),
-    ("email2", "E-mailová adresa 2|E-mailová adresa 3|Adresa elektronické pošty 2", "Czech", _RECALLED),
-    ("email2", "Druhý e-mail", "Czech", _THUNDERBIRD),
-    ("first", "Jméno", "Czech", _RECALLED),
-    ("first", "Křestní jméno", "Czech", _THUNDERBIRD),
-    ("last", "Příjmení", "Czech", _THUNDERBIRD),
-    ("whole", "Jméno a příjmení|Příjmení a jméno|Celé jméno", "Czech", _RECALLED),
-    ("whole", "Zobrazené jméno", "Czech", _THUNDERBIRD),
-    ("email", "E-postadress|Epostadress|Mejladress|Mailadress", "Swedish", _RECALLED),
-    ("email", "E-post", "Swedish", _THUNDERBIRD),
-    ("email", "Primär e-postadress|Primär e-post", "Swedish", _RECALLED),
-    ("email2", "E-postadress 2|E-postadress 3|E-post 2, adress|E-post 3, adress", "Swedish", _RECALLED),
-    ("email2", "Ytterligare e-post", "Swedish", _THUNDERBIRD),
-    ("email2", "Sekundär e-postadress", "Swedish", _RECALLED),
-    ("first", "Förnamn", "Swedish", _THUNDERBIRD),
-    ("last", "Efternamn", "Swedish", _THUNDERBIRD),
-    ("whole", "Namn|Fullständigt namn|För- och efternamn|Visningsnamn", "Swedish", _RECALLED),
-    ("email", "E-mailadresse|Mailadresse|E-mail-adresse", "Danish", _RECALLED),
-    ("email", "Primær e-mail|Primær e-mailadresse|Primær mailadresse", "Danish", _RECALLED),
-    ("email2", "E-mail 2-adresse|E-mail 3-adresse|Sekundær e-mail|Sekundær e-mailadresse", "Danish", _RECALLED),
-    ("first", "Fornavn", "Danish, Norwegian", _RECALLED),
-    ("last", "Efternavn", "Danish", _RECALLED),
-    ("whole", "Navn|Fulde navn|Fuldt navn|Vist navn|Visningsnavn", "Danish, Norwegian", _RECALLED),
-    ("email", "E-postadresse|Epostadresse|Primær e-postadresse|Primær e-post", "Norwegian", _RECALLED),
-    ("email2", "E-postadresse 2|E-postadresse 3|E-post 2 - adresse|Sekundær e-postadresse", "Norwegian", _RECALLED),
-    ("last", "Etternavn", "Norwegian", _RECALLED),
-    ("whole", "Fullt navn|For- og etternavn", "Norwegian", _RECALLED),
-    ("email", "Sähköpostiosoite|Sähköposti", "Finnish", _RECALLED),
-    ("email", "Ensisijainen sähköposti", "Finnish", _ROUNDCUBE),
-    ("email2", "Sähköpostiosoite 2|Sähköpostiosoite 3", "Finnish", _RECALLED),
-    ("email2", "Toissijainen sähköposti", "Finnish", _ROUNDCUBE),
-    ("first", "Etunimi", "Finnish", _ROUNDCUBE),
-    ("last", "Sukunimi", "Finnish", _ROUNDCUBE),
-    ("whole", "Nimi|Koko nimi|Etu- ja sukunimi", "Finnish", _RECALLED),
-    ("whole", "Näyttönimi|Näytettävä nimi", "Finnish", _ROUNDCUBE),
-    ("email", "Адрес электронной почты", "Russian", _ROUNDCUBE),
-    ("email", "Электронная почта|Адрес эл. почты|Эл. почта", "Russian", _RECALLED),
-    ("email", "Почта|Основной адрес электронной почты", "Russian", _RECALLED),
-    ("email2", "Адрес 2 эл. почты|Адрес 3 эл. почты|Адрес электронной почты 2", "Russian", _RECALLED),
-    ("email2", "Альтернативный адрес электронной почты", "Russian", _ROUNDCUBE),
-    ("first", "Имя", "Russian", _ROUNDCUBE),
-    ("last", "Фамилия", "Russian", _ROUNDCUBE),
-    ("whole", "ФИО|Ф.И.О.|Полное имя|Имя и фамилия|Фамилия и имя|Фамилия Имя", "Russian", _RECALLED),
-    ("whole", "Отображаемое имя", "Russian", _ROUNDCUBE),
-    ("whole", "Фамилия, имя, отчество|Фамилия Имя Отчество", "Russian", _RECALLED),
-    ("email", "E-posta Adresi|E-posta|Elektronik posta|Eposta", "Turkish", _RECALLED),
-    ("email", "Birinci e-posta", "Turkish", _THUNDERBIRD),
-    ("email2", "E-posta 2 Adresi|E-posta 3 Adresi|E-posta Adresi 2", "Turkish", _RECALLED),
-    ("email2", "İkinci e-posta", "Turkish", _THUNDERBIRD),
-    # Elsewhere an advertisement.
-    ("ad", "Ad", "Turkish", _RECALLED),
-    ("first", "Adı|ADI|İsminiz|Adınız", "Turkish", _RECALLED),
-    ("first", "İsim", "Turkish", _THUNDERBIRD),
-    ("last", "Soyadı", "Turkish", _THUNDERBIRD),
-    ("last", "Soyad|SOYADI|Soyisim|Soyadınız", "Turkish", _RECALLED),
-    ("whole", "Ad Soyad|Adı Soyadı|ADI SOYADI|Ad ve Soyad|İsim Soyisim|Adınız Soyadınız", "Turkish", _RECALLED),
-    ("whole", "Tam Adı", "Turkish", _RECALLED),
-    ("whole", "Görüntülenecek isim", "Turkish", _THUNDERBIRD),
-    ("whole", "Görünen ad", "Turkish", _RECALLED),
-    ("email", "メールアドレス", "Japanese", _THUNDERBIRD),
-    ("email", "電子メール アドレス|電子メール|Eメール|Eメールアドレス|メール", "Japanese", _RECALLED),
-    ("email2", "別のメールアドレス", "Japanese", _THUNDERBIRD),
-    ("email2", "電子メール 2 アドレス|電子メール 3 アドレス|予備のメールアドレス", "Japanese", _RECALLED),
-    ("first", "名", "Japanese, Chinese", _THUNDERBIRD),
-    ("last", "姓", "Japanese, Chinese", _THUNDERBIRD),
-    ("last", "苗字", "Japanese", _RECALLED),
-    ("whole", "氏名|お名前|名前|フルネーム", "Japanese", _RECALLED),
-    ("whole", "表示名", "Japanese", _THUNDERBIRD),
-    ("email", "电子邮件地址|邮箱|主要邮箱", "Chinese, simplified", _ROUNDCUBE),
-    ("email", "电子邮件|电子邮箱|邮箱地址|邮件地址", "Chinese, simplified", _RECALLED),
-    ("email2", "电子邮件地址2|电子邮件地址3|备用邮箱", "Chinese, simplified", _ROUNDCUBE),
-    ("email2", "电子邮件 2 地址|电子邮件 3 地址", "Chinese, simplified", _SEEN),
-    ("first", "名字", "Chinese", _ROUNDCUBE),
-    ("last", "姓氏", "Chinese", _ROUNDCUBE),
-    ("whole", "姓名|全名", "Chinese", _RECALLED),
-    ("whole", "显示名称", "Chinese", _ROUNDCUBE),
-    ("email", "電子郵件地址|電子郵件|電子郵件信箱|電子信箱|電郵|電郵地址", "Chinese, traditional", _RECALLED),
-    ("email", "主要 Email", "Chinese, traditional", _THUNDERBIRD),
-    ("email2", "電子郵件 2 地址|電子郵件 3 地址", "Chinese, traditional", _RECALLED),
-    ("email2", "次要 Email", "Chinese, traditional", _THUNDERBIRD),
-    ("whole", "顯示名稱", "Chinese, traditional", _THUNDERBIRD),
-    ("email", "이메일|이메일 주소|전자 메일 주소|전자메일|전자우편|메일|메일 주소", "Korean", _RECALLED),
-    ("email", "기본 메일", "Korean", _THUNDERBIRD),
-    ("email2", "전자 메일 2 주소|전자 메일 3 주소|이메일 2", "Korean", _RECALLED),
-    ("email2", "추가 메일", "Korean", _THUNDERBIRD),
-    ("first", "이름", "Korean", _THUNDERBIRD),
-    ("last", "성", "Korean", _THUNDERBIRD),
-    ("whole", "성명|성함|전체 이름|표시 이름", "Korean", _RECALLED),
-    ("whole", "표시명", "Korean", _THUNDERBIRD),
-    ("email", "Email ID|Mail ID|Email 1|Email 1 Address|Emails", "English", "forms in India, Wix, flattened JSON"),
-    ("whole", "Name (Full)|First and Last Name|First Name and Last Name", "English", "Google's forms"),
-    ("whole", "First & Last Name", "English", "Google's forms"),
-    ("first", "Name (First)|Name - First Name|Full Name - First Name", "English", "Gravity Forms, WPForms, Jotform"),
-    ("last", "Name (Last)|Name - Last Name|Full Name - Last Name", "English", "Gravity Forms, WPForms, Jotform"),
-)
+from dataflow.formats.comparison import normalise, without_accents
 
 
-def called(*roles: str) -> tuple[str, ...]:
-    """All that columns with one of these roles are called, as headers are compared, in the order of the table."""
-    names = (name for role, listed, *_ in TABLE if role in roles for name in listed.split("|"))
-    return tuple(dict.fromkeys(map(normalise, names)))
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table."""
+
+    role: str
+    language: str
+    source: str
+    names: tuple[str, ...]
+
+
+def _lines() -> Iterator[Line]:
+    for line in Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            role, language, source, names = line.split("\t")
+            yield Line(role, language, source, tuple(names.split("|")))
+
+
+TABLE: Final = tuple(_lines())
+
+
+def called(role: str) -> tuple[str, ...]:
+    """All that columns with this role are called, as headers are compared, in the order of the table.
+
+    Also without accents, which many programs lose.
+    """
+    names = [normalise(name) for line in TABLE if line.role == role for name in line.names]
+    return tuple(dict.fromkeys([*names, *filter(None, map(without_accents, names))]))

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Final
 
 from dataflow.formats import header_names
-from dataflow.formats.comparison import compared, normalise
+from dataflow.formats.comparison import compared, normalise, without_asides
 from dataflow.formats.qualifiers import Qualified, Qualifiers
 from dataflow.formats.reading import Mapping
 
@@ -38,12 +38,9 @@ LAST_NAMES: Final = (
 #: Beside only the first or the last name such a column may be the other one: `Name;Vorname`.
 WHOLES_OR_HALVES: Final = ("name", "nom", "nombre", "nome", "naam")
 #: What `header_names` has of each role.
-LISTED: Final = {
-    role: header_names.called(role)
-    for role in ("email", "email2", "whole", "first", "last", "nom", "nombre", "ad", "apelido")
-}
+LISTED: Final = {role: header_names.called(role) for role in sorted({line.role for line in header_names.TABLE})}
 _ROLES: Final = {
-    **{name: role for role, names in LISTED.items() for name in names if role != "email2"},
+    **{name: role for role, names in LISTED.items() for name in names if role not in ("email2", "signin", "visa")},
     **dict.fromkeys(EMAILS, "email"),
     **dict.fromkeys((*NAMES, "naam"), "whole"),
     **dict.fromkeys(FIRST_NAMES, "first"),
@@ -51,9 +48,10 @@ _ROLES: Final = {
 }
 _QUALIFIERS: Final = Qualifiers(_ROLES)
 #: All that a column may be called, normalised, if nothing qualifies it.
-ALIASES: Final = frozenset({*_ROLES, *MORE_EMAILS, *LISTED["email2"], *WHOLES_OR_HALVES})
+ALIASES: Final = frozenset({*_ROLES, *MORE_EMAILS, *WHOLES_OR_HALVES, *(n for names in LISTED.values() for n in names)})
 
-#: The same of names alone.
+#: The same of e-mails alone, and of names.
+EMAIL_ALIASES: Final = frozenset({*EMAILS, *LISTED["email"]})
 NAME_ALIASES: Final = frozenset({*WHOLES_OR_HALVES, *(name for name, role in _ROLES.items() if role != "email")})
 
 
@@ -85,21 +83,40 @@ class Index:
 
     @property
     def has_usual_email(self) -> bool:
-        return not self.plain.keys().isdisjoint((*EMAILS, *LISTED["email"]))
+        return not EMAIL_ALIASES.isdisjoint(self._names)
+
+    @property
+    def has_email(self) -> bool:
+        """Whether a column is an e-mail, qualified or not, or what people sign in with."""
+        is_called_so = self.has_usual_email or any(name in self._names for name in LISTED["signin"])
+        return is_called_so or any(each.role == "email" for _, each in self.qualified)
+
+    @property
+    def is_of_orders(self) -> bool:
+        """Whether `Name` is what an order is called, as in Shopify's list of them: `#1001`."""
+        return "lineitemname" in self._names
 
     @cached_property
     def qualified(self) -> list[tuple[int, Qualified]]:
         """The columns that have one of the usual names beside what qualifies it, in their order."""
-        known = {name: found for name in {*self._names} if name and (found := _QUALIFIERS.read(name))}
-        return [(position, known[name]) for position, name in enumerate(self._names) if name in known]
+        nothing = ("", "name") if self.is_of_orders else ("",)
+        text = without_asides(self._text)
+        names = self._names if text == self._text else compared(text).split("\n")
+        known = {name: found for name in {*names} if name not in nothing and (found := _QUALIFIERS.read(name))}
+        at = [(position, known[name]) for position, name in enumerate(names) if name in known]
+        return [(position, each.asked() if "?" in self.header[position] else each) for position, each in at]
 
     @cached_property
     def _names(self) -> list[str]:
-        # All as one text: a call for each would take ten times as long.
+        return compared(self._text).split("\n")
+
+    @cached_property
+    def _text(self) -> str:
+        """All on a line each, as one text: a call for each would take ten times as long."""
         text = "\n".join(self.header)
         if text.count("\n") >= len(self.header):
             text = "\n".join([cell.replace("\n", " ") for cell in self.header])
-        return compared(text).split("\n")
+        return text
 
     @cached_property
     def _stripped(self) -> list[str]:

@@ -43,7 +43,11 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     elif walker.data_type is None:
         return
     if walker.data_type is not list:
-        raise MalformedInput("Invalid JSON format: the object has no array named data.")
+        others = f" It has: {', '.join(walker.others)}." if walker.others else ""
+        raise MalformedInput(
+            f"Invalid JSON format: the object has no array named data.{others} Send the array of contacts alone, or as "
+            "data."
+        )
 
 
 class JsonWalker:
@@ -76,6 +80,11 @@ class JsonWalker:
     def data_type(self) -> type | None:
         """List for rows, another type for a wrong `data`, None for none."""
         return self._frame.data_type
+
+    @property
+    def others(self) -> list[str]:
+        """What the first members are called that mean nothing here."""
+        return self._frame.others
 
     @property
     def is_bare(self) -> bool:

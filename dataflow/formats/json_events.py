@@ -14,6 +14,7 @@ from dataflow.formats.escapes import EscapeCheck
 from dataflow.formats.reading import Findings
 from dataflow.formats.rows import cut
 from dataflow.formats.shapes import Event
+from dataflow.formats.signs import EndSigns
 
 
 class _EventList(list[Event]):
@@ -36,6 +37,7 @@ class EventReader:
         self._max_row_bytes = max_row_bytes
         self._head: bytes | None = b""  #: the first bytes while they may be a byte order mark, then None
         self._escapes = EscapeCheck()
+        self._end = EndSigns(b"")
         self._events = _EventList()
         self._parser = yajl2_c.basic_parse_coro(self._events, use_float=True)
         self._silent_bytes = 0
@@ -46,6 +48,7 @@ class EventReader:
         :raises MalformedInput: when the document is no JSON, or holds half a surrogate pair.
         :raises RowTooLarge: when `max_row_bytes` pass without an event.
         """
+        piece = self._end.feed(piece)
         if self._head is not None:
             piece = self._head + piece
             if len(piece) < len(BOM_UTF8):

@@ -10,6 +10,8 @@ QUERY_ONLY: Final = ("mapping", "encoding", "delimiter", "skipRows")
 MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "onConflict", "dryRun", *QUERY_ONLY)
 #: The events with which values begin that hold others.
 NESTED: Final = {"start_map": dict, "start_array": list}
+#: How much of the names of other members a message shows.
+_MAX_SHOWN, _MAX_SHOWN_CHARACTERS = 5, 40
 #: What may stand beside the rows, as a multiple of what may stand in one: it is walked event by event, 0.7 s for
 #: every MB of small ones, and a gzip stream may hold ten thousand times its size.
 _BESIDE_ROWS: Final = 16
@@ -21,6 +23,7 @@ class Frame:
     def __init__(self, max_row_bytes: int) -> None:
         self.members: dict[str, object] = {}  #: those of MEMBERS without `data`; a nested value as its type
         self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
+        self.others: list[str] = []  #: the first other members
         self._max_row_bytes = max_row_bytes
         self._member = ""  #: whose value comes next, where it means something
         self._size = 0
@@ -51,6 +54,8 @@ class Frame:
         if is_known and (name in self.members or (name == "data" and self.data_type)):
             raise MalformedInput(f"Invalid JSON format: {name} is given twice.")
         self._member = name if is_known else ""
+        if not is_known and len(self.others) < _MAX_SHOWN:
+            self.others.append(name[:_MAX_SHOWN_CHARACTERS])
 
     def keep(self, value: object) -> None:
         """The value of the member that has begun, or its type."""

@@ -9,13 +9,13 @@ from itertools import count
 from typing import Any, Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
+from dataflow.formats.cells import MAX_COLUMNS
 from dataflow.formats.columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored, joined
-from dataflow.formats.comparison import normalise
+from dataflow.formats.comparison import normalise, without_asides
 from dataflow.formats.full_names import FirstAndLast, Place
 from dataflow.formats.headers import could_be
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.rows import ABSENT, Malformed
-from dataflow.formats.runs import MAX_COLUMNS
 
 #: Of a row, at whatever depth: each takes two hundred bytes while names are looked for.
 MAX_VALUES: Final = MAX_COLUMNS
@@ -80,7 +80,8 @@ class Members:
         known = self._meaning.get(key)
         if known is None:
             plain = normalise(key)
-            known = could_be(plain) or plain in self._named or key.strip() in self._named
+            known = could_be(plain) or could_be(normalise(without_asides(key)))
+            known = known or plain in self._named or key.strip() in self._named
             self._make_room((key,))
             self._meaning[key] = known
         return known

@@ -15,8 +15,12 @@ from dataflow.errors import RowTooLarge
 from dataflow.formats.members import MAX_VALUES, TOO_MANY_VALUES, Members, column_of
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import BAD_ENCODING, Block, Malformed
+from dataflow.formats.signs import without_end
 
-_BOM = "\ufeff"
+#: A byte order mark, and what stands before each row of a JSON text sequence (RFC 7464).
+_BEGINNINGS: Final = "\ufeff\x1e"
+#: Of lines that are none: the end of a file as DOS has it, among others.
+_BLANKS: Final = b" \t\n\r\v\f\0\x1a\x1e"
 #: Texts, and what stands before each value but the first: none is skipped in more than one way, so it takes one pass.
 _MARK: Final = re.compile(rb'"[^"]*"?|,|[\[{](?!\s*[\]}])')
 #: A line with too many values has twice as many bytes, and so one of these blocks without a line end.
@@ -46,7 +50,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     members = Members(reading, findings)
     findings.facts.setdefault("encoding", "utf-8")
     record, line = 0, 1
-    for complete in _whole_lines(pieces, reading):
+    for complete in _whole_lines(without_end(pieces, b""), reading):
         lines = complete.removeprefix(BOM_UTF8) if line == 1 else complete
         if len(lines) < len(complete):
             findings.facts.setdefault("hasByteOrderMark", True)
@@ -80,7 +84,9 @@ class LineOrigin:
             self._cut = self._lines.split(b"\n")
             # Nearly always as many lines as rows, so that none is blank and none has to be looked at.
             is_flat = len(self._cut) == self._rows
-            self._places = range(self._rows) if is_flat else [at for at, line in enumerate(self._cut) if line.strip()]
+            self._places = (
+                range(self._rows) if is_flat else [at for at, line in enumerate(self._cut) if line.strip(_BLANKS)]
+            )
         place = self._places[index]
         return self._first_line + place, self._cut[place]
 
@@ -117,7 +123,7 @@ def _columns(lines: bytes, max_row_bytes: int, members: Members) -> tuple[list[o
         return *_columns_of_objects(_values(texts), members), len(texts)
     except (ValueError, TypeError, RecursionError):
         found = lines.split(b"\n")
-        rows = [_row(line) for line in found if line.strip()]
+        rows = [_row(line) for line in found if line.strip(_BLANKS)]
         names, emails = map(iter, _columns_of_objects([row for row in rows if isinstance(row, dict)], members))
         return (
             [row if isinstance(row, Malformed) else next(names) for row in rows],
@@ -189,7 +195,7 @@ def _row(line: bytes) -> dict[str, object] | Malformed:
     if _has_too_many_values(line):
         return TOO_MANY_VALUES
     try:
-        row = _decoder.decode(line.decode().removeprefix(_BOM))
+        row = _decoder.decode(line.decode().lstrip(_BEGINNINGS))
     except UnicodeDecodeError as error:
         return Malformed(f"Invalid UTF-8 at byte {error.start} of the line", BAD_ENCODING)
     except RecursionError:

@@ -23,6 +23,10 @@ _LOOK_BYTES: Final = 64 * 1024
 _MIN_LINES: Final = 3
 _MAX_LINES: Final = 30
 _DELIMITERS: Final = ",;\t|"
+_ADDRESS_WITHIN: Final = re.compile(r".*?[^\s@<>,;|]@[^\s@<>,;|]+\.\w").match
+#: No header row does.
+_ENDS_OF_SENTENCES: Final = (".", "!")
+_MIN_ROWS: Final = 2
 #: Of the lines from the first that has as many cells as most, so many must have them in a table.
 _TABLE_SHARE: Final = 2 / 3
 
@@ -52,11 +56,17 @@ def _better(error: DataFlowError, head: bytes, reading: Reading) -> DataFlowErro
             "These are e-mail addresses without a header row. Put each on a line of its own, a line that says email "
             'above them, and send them with mapping={"name": "email"}.'
         )
+    if lines and not _is_table(beginning) and all(map(_ADDRESS_WITHIN, lines)):
+        return MissingColumns(
+            "Each line has an e-mail address, but nothing (, ; | or tab) stands between that and the name. It has: "
+            f"{shown([lines[0]])}. Write each contact as name,email below a line that says so."
+        )
     if lines and any(map(is_address, _cells(lines[0]))):
         return MissingColumns(
             f"{error.message} Line 1 looks like a contact: is there no header row? Put one above, such as name,email."
         )
-    if not lines or reading.mapping or normalise(lines[0]) in headers.ALIASES or _is_table(beginning):
+    is_table = _is_table(beginning) and not (len(lines) < _MIN_LINES and lines[0].rstrip().endswith(_ENDS_OF_SENTENCES))
+    if not lines or reading.mapping or normalise(lines[0]) in headers.ALIASES or is_table:
         return None
     return MissingColumns(
         "This is no table: nothing (, ; | or tab) divides its lines into the same columns. It has: "
@@ -69,7 +79,8 @@ def _cells(line: str) -> list[str]:
 
 
 def _has_only_addresses(line: str) -> bool:
-    return all(map(is_address, _cells(line)))
+    words = line.split()
+    return all(map(is_address, _cells(line))) or (len(words) > 1 and all(map(is_address, words)))
 
 
 def _is_table(text: str) -> bool:
@@ -87,4 +98,6 @@ def _has_columns(text: str, delimiter: str) -> bool:
     if not several:
         return False
     [(width, count)] = several.most_common(1)
-    return len(widths) < _MIN_LINES or count >= _TABLE_SHARE * (len(widths) - widths.index(width))
+    if len(widths) < _MIN_LINES:
+        return True
+    return count >= max(_MIN_ROWS, _TABLE_SHARE * (len(widths) - widths.index(width)))

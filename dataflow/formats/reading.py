@@ -34,8 +34,8 @@ class Findings:
     """What is known of a file; written by its format while it is read, kept on the job as `detected`.
 
     `facts`, as far as they apply: compression, encoding, encodingIsGuessed (true, or not there), hasByteOrderMark,
-    delimiter, preambleLines, headerLine, mapping ({"name": {"columns": [...], "reason": "..."}, ...}),
-    skipInitialSpace, sheet, version, dryRun.
+    delimiter, quote (where it is not "), preambleLines, headerLine, mapping ({"name": {"columns": [...], "reason":
+    "..."}, ...}), skipInitialSpace, sheet, version, dryRun.
     """
 
     facts: dict[str, object] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import re
 
 from dataflow.errors import MalformedInput, RowTooLarge, UnsupportedMediaType
 from dataflow.formats import foreign
+from dataflow.formats.compression import is_gzip
 from dataflow.formats.json_events import EventReader
 from dataflow.formats.reading import Findings
 from dataflow.formats.text import as_utf8
@@ -25,7 +26,9 @@ _JSON = re.compile(
 )
 _CARD = re.compile(rb"BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE)
 #: In what is called a file of cards BEGIN may come later, or be damaged.
-_CARD_LINE = re.compile(rb"^(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|FN:)", re.IGNORECASE | re.MULTILINE)
+_CARD_LINE = re.compile(
+    rb"(?:\A|[\r\n])[ \t]*(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|(?:FN|N|EMAIL)[;:])", re.IGNORECASE
+)
 #: How many lines may come before the first object.
 MAX_BAD_LINES = 20
 #: No text has these but by mistake. Others are in use: ESC in ISO-2022-JP, VT and FF within cells.
@@ -41,7 +44,10 @@ def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
     """
     if head.startswith(_ZIP):
         return "xlsx"
-    text = as_utf8(head, encoding).lstrip(b" \t\r\n")
+    # What fills up the last block of a file says nothing, nor does what begins each row of a JSON text sequence.
+    text = as_utf8(head, encoding).lstrip(b" \t\r\n\x1e").rstrip(b"\0\x1a")
+    if is_gzip(head) or (b"\0" in head and not text):
+        raise _binary(head)
     foreign.refuse_certain(head, text)
     is_document = text.startswith(b"{") and _goes_over_lines(text, is_cut=len(head) >= LOOK_BYTES)
     if not is_document and (
@@ -109,9 +115,16 @@ def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:
         # Not complete on its line: pretty-printed or cut JSON, unless it is declared to be a (bad) NDJSON line, or the
         # next one is an object of its own.
         return declared == "ndjson" or (declared is None and _is_json(rest.partition(b"\n")[0], dict))
-    if "data" in first and declared != "ndjson" and not first.keys() & {"name", "email"}:
-        return False
+    if declared != "ndjson" and not first.keys() & {"name", "email"}:
+        # Rows under another name are no row, either.
+        is_alone = not rest.strip() and any(_has_rows(value) for value in first.values())
+        if "data" in first or is_alone:
+            return False
     return bool(newline) or declared != "json"
+
+
+def _has_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _has_lines_of_json(text: bytes) -> bool:

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from uuid import uuid4
 
 from dataflow.formats.cell_counts import end_of_cells
-from dataflow.formats.runs import height, is_blank
+from dataflow.formats.cells import height, is_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,19 @@ def lines_of(text: str) -> Iterator[str]:
 
 
 def records_of(
-    lines: Iterable[str], delimiter: str, first_line: int, skip_initial_space: bool = False
+    lines: Iterable[str], delimiter: str, first_line: int, skip_initial_space: bool = False, quote: str = '"'
 ) -> Iterator[Record]:
     """The records that are not blank; the last one is open when the lines end within a quoted cell."""
     # Swallowed by a cell that is still open, otherwise a record of its own. No delimiter is a letter or a digit.
     end = [uuid4().hex] * 2
     # What is cut off makes no header of a row that is too wide for one.
     narrow = (line[: end_of_cells(line, delimiter, skip_initial_space)] for line in lines)
-    reader = csv.reader(chain(narrow, [delimiter.join(end)]), delimiter=delimiter, skipinitialspace=skip_initial_space)
+    reader = csv.reader(
+        chain(narrow, [delimiter.join(end)]),
+        delimiter=delimiter,
+        quotechar=quote,
+        skipinitialspace=skip_initial_space,
+    )
     line = first_line
     try:
         for cells in reader:

@@ -3,25 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, repeat
-from typing import Final
+from operator import contains
 
+from dataflow.formats import swallowed_rows
+from dataflow.formats.cells import END_OF_COPY, MAX_COLUMNS, Refused, height, height_of, is_blank
 from dataflow.formats.columns import Columns
 from dataflow.formats.full_names import FirstAndLast, Place, together
 from dataflow.formats.rows import WRONG_COLUMN_COUNT, Malformed
-
-#: What a spreadsheet can have, the last one is XFD; of a row with more cells only so many are kept.
-MAX_COLUMNS: Final = 16_384
-
-
-class Refused(list[str]):
-    """A row that is none, whatever its cells: those that it may be shown by."""
-
-    __slots__ = ("height", "problem")
-
-    def __init__(self, cells: list[str], problem: Malformed, height: int) -> None:
-        super().__init__(cells)
-        self.problem = problem
-        self.height = height  #: how many physical lines it takes, cells that are left out included
+from dataflow.formats.tables import TablesBelow
+from dataflow.formats.wrapping import bare, may_be_wrapped
 
 
 @dataclass(slots=True)
@@ -46,41 +36,23 @@ class Run:
     def row(self, index: int) -> list[str]:
         return self._kept[index]
 
-    def as_columns(self, width: int, columns: Columns) -> tuple[Sequence[object], Sequence[object]]:
+    def as_columns(self, width: int, columns: Columns, below: TablesBelow) -> tuple[Sequence[object], Sequence[object]]:
         """Names and e-mails, without blank rows; the header row has `width` cells."""
-        self._kept = rows = self.rows
-        if width > 1 and set(map(len, rows)) == {width}:
+        has_high_rows = self.line_count > len(self.rows)
+        swallowing = swallowed_rows.places(self.rows, width) if has_high_rows else []
+        self.rows = rows = swallowed_rows.refused(self.rows, swallowing)
+        self._kept = rows
+        if width > 1 and not swallowing and not below.is_other and set(map(len, rows)) == {width}:
             emails = _column(rows, columns.emails)
-            # Only where there is no e-mail may a row be blank.
-            if all(map(str.strip, emails)) or not any(
-                _is_blank(row) for row, email in zip(rows, emails, strict=True) if not email or email.isspace()
-            ):
+            # Only where there is no address may a row be blank, or the header of another table.
+            odd = () if all(map(contains, emails, repeat("@"))) else list(below.odd(rows))
+            if not any(map(_is_blank, odd)) and not below.begins_in(odd):
                 return _column(rows, columns.names), emails
+        below.refuse(rows)
         if max(map(len, rows), default=0) > MAX_COLUMNS:
             self.rows = rows = [_narrowed(row, width) if len(row) > MAX_COLUMNS else row for row in rows]
         self._kept = _without_blank(rows)
         return _ragged_columns(self._kept, width, columns)
-
-
-def count_lines(text: str) -> int:
-    """How many line ends there are, whichever kind each of them is."""
-    return text.count("\n") + text.count("\r") - text.count("\r\n")
-
-
-def height(cells: list[str]) -> int:
-    """How many physical lines a record takes."""
-    text = "|".join(cells)  # a CR at the end of one cell and an LF at the beginning of the next are two line ends
-    return 1 + count_lines(text) if "\n" in text or "\r" in text else 1
-
-
-def height_of(row: list[str]) -> int:
-    """The same for a row as the reader gives it, or one that is refused."""
-    return row.height if isinstance(row, Refused) else height(row)
-
-
-def is_blank(cells: list[str]) -> bool:
-    """Whether a record is none: nothing but white space, in however many cells."""
-    return not any(map(str.strip, cells))
 
 
 def _is_blank(row: list[str]) -> bool:
@@ -89,6 +61,8 @@ def _is_blank(row: list[str]) -> bool:
 
 def _without_blank(rows: list[list[str]]) -> list[list[str]]:
     """The rows that are not `_is_blank`, in a fifth of the time."""
+    if END_OF_COPY in rows:
+        rows = [row for row in rows if row != END_OF_COPY]
     return [row for row in rows if type(row) is Refused or (any(row) and (row[0].strip() or not is_blank(row)))]
 
 
@@ -126,6 +100,8 @@ def _column(rows: list[list[str]], places: tuple[Place, ...]) -> list[str]:
     """What `columns.joined` gives for each row, all at once."""
     merged = _place(rows, places[0])
     for place in places[1:]:
+        if may_be_wrapped("".join(merged)):
+            merged = list(map(bare, merged))
         if all(map(str.strip, merged)):
             break
         other = _place(rows, place)

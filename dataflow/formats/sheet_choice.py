@@ -54,7 +54,8 @@ def others(sheets: Iterable[SheetEntry], chosen: SheetEntry) -> str:
 
 
 def _compared(title: str) -> str:
-    return unicodedata.normalize("NFKC", title).strip().casefold()
+    # Phones write apostrophes in another way than Excel.
+    return unicodedata.normalize("NFKC", title).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").strip().casefold()
 
 
 def _quoted(sheets: Sequence[SheetEntry]) -> str:

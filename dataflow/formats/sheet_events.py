@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dataflow.errors import MalformedInput
+from dataflow.formats.cells import MAX_COLUMNS
 from dataflow.formats.contents import MAIN
 from dataflow.formats.package import Part
 from dataflow.formats.rows import emptied
-from dataflow.formats.runs import MAX_COLUMNS
 from dataflow.formats.xml_events import MAX_DEPTH, Attributes, Enough, Events, parsed, too_deep
 
 #: The last that Excel knows.

@@ -6,16 +6,18 @@ is missing or one too many: lenient, it would make one row of several, and lose 
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.cell_counts import MAX_CELLS, end_of_cells, has_short_lines
-from dataflow.formats.dialect import Dialect, row_too_large, unclosed_quote
+from dataflow.formats.cells import MAX_COLUMNS, Refused, count_lines, height, height_of
+from dataflow.formats.layout import Dialect, row_too_large, unclosed_quote
 from dataflow.formats.reading import Reading
+from dataflow.formats.repair import Repair
 from dataflow.formats.rows import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
-from dataflow.formats.runs import MAX_COLUMNS, Refused, Run, count_lines, height, height_of
+from dataflow.formats.runs import Run
+from dataflow.formats.signs import plain_lines
 
 
 class Splitter:
@@ -32,9 +34,13 @@ class Splitter:
         self._block_characters = 0  #: read since the last block
         self._located = (0, first_line)  #: how many of `_rows`, and the line on which the next one begins
         self._trail = _Trail()
-        self._repaired = _Repair(found)
+        self._repaired = Repair(found)
         self._reader = csv.reader(
-            self._lines(), delimiter=found.delimiter, strict=True, skipinitialspace=found.skip_initial_space
+            self._lines(),
+            delimiter=found.delimiter,
+            quotechar=found.quote,
+            strict=True,
+            skipinitialspace=found.skip_initial_space,
         )
 
     def runs(self) -> Iterator[Run]:
@@ -75,7 +81,7 @@ class Splitter:
             newline = rest.rfind("\n")
             cut = max(newline, rest.rfind("\r", newline + 1, -1)) + 1
             before = self._read + len(self._rows)
-            lines, rest = rest[:cut], rest[cut:]
+            lines, rest = plain_lines(rest[:cut]), rest[cut:]
             yield from self._followed(lines)
             is_silent = self._read + len(self._rows) == before
             silent_bytes = silent_bytes + _utf8_bytes(lines) if is_silent else 0
@@ -84,7 +90,7 @@ class Splitter:
             if not is_silent:
                 self._trail.forget()
         if not self._reading.is_beginning or rest.endswith("\r"):
-            yield from self._followed(rest)
+            yield from self._followed(plain_lines(rest))
 
     def _followed(self, lines: str) -> Iterable[str]:
         """The lines of a text, which are kept for the case that a record of it has to be looked at once more."""
@@ -131,7 +137,8 @@ class Splitter:
 
     def _unclosed_quote(self, text: str, line: int) -> MalformedInput:
         """Names the line of the quote, which need not be the one on which its record begins."""
-        [*cells, _] = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._found.delimiter), [""])
+        found, lines = self._found, io.StringIO(text, newline="")
+        [*cells, _] = next(csv.reader(lines, delimiter=found.delimiter, quotechar=found.quote), [""])
         return unclosed_quote(line + height(cells) - 1)
 
 
@@ -165,32 +172,6 @@ class _Trail:
         self._at = start + sum(map(len, islice(self._lines, end - line)))
         self._line = end
         return self._joined[start : self._at]
-
-
-class _Repair:
-    """Reads records with blanks between a closing quote and the delimiter, which the strict reader does not have."""
-
-    def __init__(self, found: Dialect) -> None:
-        delimiter, blanks = re.escape(found.delimiter), " \t".replace(found.delimiter, "")
-        # Nothing here can be matched in two ways, so that a megabyte that fails does so in one pass; possessive
-        # quantifiers would say that, but are wrong in the first releases of Python 3.11.
-        before = " *(?! )" if found.skip_initial_space else ""
-        self._cell = re.compile(
-            rf'{before}(?:"([^"]*(?:""[^"]*)*)"[{blanks}]*|((?!")[^{delimiter}\r\n]*))({delimiter}|\r?\n?\Z)'
-        )
-
-    def cells(self, text: str) -> list[str] | None:
-        """The cells of a record, None when there is more amiss."""
-        found: list[str] = []
-        at, is_more = 0, True
-        while is_more:
-            match = self._cell.match(text, at)
-            if not match or len(found) == MAX_COLUMNS:
-                return None
-            quoted, plain, end = match.groups()
-            found.append(plain if quoted is None else quoted.replace('""', '"'))
-            at, is_more = match.end(), end not in ("", "\n", "\r", "\r\n")
-        return found
 
 
 def _utf8_bytes(text: str) -> int:

@@ -7,14 +7,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from errno import EINVAL
-from itertools import chain, islice
+from itertools import chain
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
 from dataflow.errors import (
-    AmbiguousColumns,
     ExpandsTooFar,
     MalformedInput,
     MissingColumns,
@@ -25,12 +24,15 @@ from dataflow.formats import columns
 from dataflow.formats.columns import Columns
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import Block, Kept, Malformed, packed
+from dataflow.formats.sheet_table import SheetTable, size_of, table_of
+from dataflow.formats.tables import TablesBelow, refused_above
+from dataflow.formats.wrapping import bare
 from dataflow.storable import MARK
 
 #: Of the temporary file. A full sheet of 1,048,576 contacts has 32 MB, without pictures.
 MAX_WORKBOOK_BYTES: Final = 256 * 1024**2
-#: How many rows may be looked at for the header.
-MAX_HEADER_ROWS: Final = 30
+#: What is looked at for zero bytes at once, and what the end of a ZIP archive takes, which may end with some.
+_PADDING_BYTES, _END_BYTES = 32 * 1024, 22
 _UNSTORED: Final = Malformed("The result of a formula is not stored in the file. Open it in Excel and save it.")
 #: Rows up to this are put together to see whether a cell may have no value.
 _JOINED_CHARACTERS: Final = 4096
@@ -41,8 +43,6 @@ _DAMAGE: Final = (
     BadZipFile, zlib.error, ExpatError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
     RuntimeError, EOFError, OSError,
 )  # fmt: skip
-
-Row = tuple[int, list[str]]
 
 
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -70,6 +70,18 @@ def _spool(pieces: Iterable[bytes], file: IO[bytes]) -> None:
         if size > MAX_WORKBOOK_BYTES:
             raise ExpandsTooFar(f"The workbook is larger than {MAX_WORKBOOK_BYTES} bytes. Save the sheet as CSV.")
         file.write(piece)
+    _cut_padding(file, size)
+
+
+def _cut_padding(file: IO[bytes], size: int) -> None:
+    """Cut off zero bytes behind the workbook, but for some: its end is looked for in the last 64 KiB."""
+    end = size
+    while end > 0:
+        file.seek(max(0, end - _PADDING_BYTES))
+        if file.read(min(end, _PADDING_BYTES)).strip(b"\0"):
+            break
+        end -= _PADDING_BYTES
+    file.truncate(min(size, max(0, end) + _END_BYTES))
 
 
 @contextmanager
@@ -102,58 +114,32 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
     findings.elsewhere = f" {sheet.told()}"
     rows = sheet.rows()
     try:
-        header, found, rows = _find_header(rows, reading)
+        table = table_of(rows, reading)
     except (MissingColumns, NoContacts) as error:
         raise type(error)(f"{error.message}{findings.elsewhere}") from error
-    findings.facts["headerLine"] = header[0]
-    findings.facts["mapping"] = found.describe(header[1])
-    findings.columns = header[1]
-    findings.ignored_columns = columns.ignored(header[1], found)
-    yield from packed(_contacts(rows, len(header[1]), found))
+    header = [bare(cell) for cell in table.header]
+    findings.facts["headerLine"] = table.line
+    findings.facts["mapping"] = table.columns.describe(header)
+    findings.columns = header
+    findings.ignored_columns = columns.ignored(header, table.columns)
+    yield from packed(chain(refused_above(table.line, table.above), _contacts(table, reading)))
 
 
-def _find_header(rows: Iterator[Row], reading: Reading) -> tuple[Row, Columns, Iterator[Row]]:
-    """The header row, its columns, and the rows below it."""
-    skipped = reading.skip_rows or 0
-    filled = (row for row in rows if row[0] > skipped and any(map(str.strip, row[1])))
-    first: list[Row] = []
-    ambiguous: AmbiguousColumns | None = None
-    qualified: tuple[int, Columns] | None = None
-    for row in islice(filled, MAX_HEADER_ROWS if reading.skip_rows is None else 1):
-        first.append(row)
-        try:
-            found = columns.find(row[1], reading.mapping)
-        except MissingColumns:
-            continue  # what `mapping` names is not in this one
-        except AmbiguousColumns as error:
-            ambiguous = ambiguous or error
-            continue
-        if found.is_complete and not found.is_qualified:
-            columns.check_above(row[0], len(row[1]), first)
-            return row, found, rows
-        if found.is_complete and not qualified:
-            qualified = len(first), found
-    if qualified:
-        row, below = first[qualified[0] - 1], first[qualified[0] :]
-        columns.check_above(row[0], len(row[1]), first)
-        return row, qualified[1], chain(below, rows)
-    if ambiguous:
-        raise ambiguous
-    if not first:
-        raise NoContacts("The sheet is empty: expected a header row naming name and email.")
-    # Titles above a table fill one cell or two: the message shows the row of the most cells.
-    likely = max(first, key=lambda row: sum(map(bool, row[1])))
-    return likely, columns.require(likely[1], reading.mapping), rows
-
-
-def _contacts(rows: Iterable[Row], width: int, found: Columns) -> Iterator[tuple[int, Kept | None]]:
-    for line, cells in rows:
+def _contacts(table: SheetTable, reading: Reading) -> Iterator[tuple[int, Kept | None]]:
+    width, found, below = len(table.header), table.columns, TablesBelow(table.columns, reading.mapping)
+    for line, cells in table.rows:
         is_filled = any(map(str.strip, cells))
         if is_filled and len(cells) < width:
             cells.extend([""] * (width - len(cells)))
-        # An empty cell takes memory as well, or at least time, and a row may have 16,384.
-        size = len(cells) + sum(map(len, cells))
-        yield size, (line, cells, *_pair(cells, size, found)) if is_filled else None
+        if table.wrapping:
+            table.wrapping.take_off([cells])
+        size = size_of((line, cells))
+        if not is_filled:
+            yield size, None
+        elif problem := below.look_at(cells):
+            yield size, (line, cells, problem, problem)
+        else:
+            yield size, (line, cells, *_pair(cells, size, found))
 
 
 def _pair(cells: list[Any], size: int, found: Columns) -> tuple[object, object]:

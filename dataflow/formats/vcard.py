@@ -14,16 +14,20 @@ from dataflow.formats.card_properties import value_of
 from dataflow.formats.cards import Card, Stray
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.rows import ABSENT, Block, Kept, Malformed, packed, peeked
-from dataflow.formats.text import marked, read_text
+from dataflow.formats.text import as_utf8, marked, read_text
 
 #: How far to look for CHARSET before the encoding is found out.
 _HEAD_BYTES: Final = 64 * 1024
 
 #: The properties that matter, in a text without folded lines.
-_WANTED: Final = re.compile(r"^(?:[\w-]+\.)?(N|FN|EMAIL|ORG)([;:].*)", re.ASCII | re.IGNORECASE | re.MULTILINE)
+_WANTED: Final = re.compile(r"^(?:[\w-]+\.)?(N|FN|EMAIL|ORG)[ \t]*([;:].*)", re.ASCII | re.IGNORECASE | re.MULTILINE)
 _VERSION: Final = re.compile(r"^VERSION:[ \t]*([\d.]{1,10})", re.IGNORECASE | re.MULTILINE)
 #: Of a card where the END of one and the BEGIN of the next have been lost.
-_TWO_CARDS: Final = Malformed("Invalid vCard: it has VERSION or N twice. Is an END:VCARD missing between two cards?")
+_TWO_CARDS: Final = Malformed(
+    "Invalid vCard: it has VERSION, N or FN twice. Is an END:VCARD missing between two cards?"
+)
+#: From here on cards may have several FN (RFC 6350 section 6.2.1), of which the first counts.
+_MANY_NAMES: Final = re.compile(r"^VERSION:[ \t]*4", re.IGNORECASE | re.MULTILINE).search
 
 
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -40,7 +44,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     if _has_ascii_newlines(head, wish or reading.charset):
         pieces = card_lines.with_whole_characters(pieces)
     texts = read_text(pieces, wish, findings, reading.is_beginning, reading.charset)
-    yield from packed(_contacts(cards.split(texts, reading.max_row_bytes, reading.is_beginning), reading, findings))
+    indent = card_lines.indent_of(as_utf8(head, wish))
+    found = cards.split(texts, reading.max_row_bytes, reading.is_beginning, indent)
+    yield from packed(_contacts(found, reading, findings))
 
 
 def check_mapping(mapping: Mapping | None) -> None:
@@ -83,7 +89,11 @@ def _values(properties: str, encoding: str, reading: Reading) -> tuple[object, o
         found[match[1].upper()].append(value_of(match, encoding, reading))
     # The first look is the quick one.
     has_two_versions = properties.upper().count("VERSION:") > 1 and len(_VERSION.findall(properties)) > 1
-    if has_two_versions or (len(found["N"]) > 1 and _are_different(found["N"])):
+    if (
+        has_two_versions
+        or (len(found["N"]) > 1 and _are_different(found["N"]))
+        or (len(found["FN"]) > 1 and _are_different(found["FN"]) and not _MANY_NAMES(properties))
+    ):
         return _TWO_CARDS, _TWO_CARDS
     email = _best(sorted(found["EMAIL"], key=itemgetter(0)))
     name = email if reading.mapping else _best(found["FN"] + found["N"] + found["ORG"])

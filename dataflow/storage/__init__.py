@@ -5,12 +5,14 @@ from pathlib import Path
 from dataflow.config import Config
 from dataflow.storage.base import Completion, Description, ObjectReader, Observer, Storage, StoredObject, Unobserved
 from dataflow.storage.local import LocalStorage
+from dataflow.storage.stop import Stop
 
 __all__ = [
     "Completion",
     "Description",
     "ObjectReader",
     "Observer",
+    "Stop",
     "Storage",
     "StoredObject",
     "Unobserved",

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dataflow.storage.stop import Stop
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
@@ -69,13 +71,15 @@ class Completion(Protocol):
 class Storage(Protocol):
     """Where the bytes of uploads live until their contacts are in the database."""
 
-    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject | Completion:
+    def put(
+        self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began, stop: Stop | None = None
+    ) -> StoredObject | Completion:
         """Store what `pieces` yields; a Completion when all of it is stored, but is not an object in time.
 
         `describe` is asked before the first byte leaves us, when the beginning of the content is known. `began` is
         told once something may be stored: the address of an upload that would outlive this process, or None when a
         request was sent whose effect may show later. When anything raises after that, it is for the caller to
-        `discard`; the exception goes on.
+        `discard`; the exception goes on. Once `stop` is set, it waits for the storage no longer.
 
         :raises StorageError: when the object could not be stored.
         :raises ObjectTooLarge, UnsupportedMediaType: when the backend does not take such a file.
@@ -90,10 +94,11 @@ class Storage(Protocol):
         """
         ...
 
-    def discard(self, key: str, upload: str | None) -> None:
+    def discard(self, key: str, upload: str | None, is_hurried: bool = False) -> None:
         """Remove an object, or whatever a `put` has left of it, the upload at the address `upload` included.
 
-        Not as patient as `delete`: a client may be waiting, and the sweep comes back.
+        Not as patient as `delete`: a client may be waiting, and the sweep comes back. `is_hurried`: three seconds, in
+        which the process has to have ended.
 
         :raises StorageError: when something may still be there.
         """

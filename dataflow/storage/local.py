@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from dataflow.errors import ObjectMissing, StorageUnavailable, UploadLost
 from dataflow.storage.base import Began, Describe, StoredObject
+from dataflow.storage.stop import Stop
 
 
 class LocalReader:
@@ -45,6 +46,7 @@ class LocalStorage:
         pieces: Iterable[bytes],
         describe: Describe,  # noqa: ARG002 - a file has no place for it
         began: Began,  # noqa: ARG002 - what fails is removed at once
+        stop: Stop | None = None,  # noqa: ARG002 - nobody is waited for
     ) -> StoredObject:
         self._make_directory()
         partial = self._directory / f".{key}.{uuid4().hex}.partial"
@@ -83,7 +85,12 @@ class LocalStorage:
             raise UploadLost(f"The storage has {stored.size_bytes} of {size_bytes} bytes. Send the file again.")
         return stored
 
-    def discard(self, key: str, upload: str | None) -> None:  # noqa: ARG002 - none is ever opened
+    def discard(
+        self,
+        key: str,
+        upload: str | None,  # noqa: ARG002 - none is ever opened
+        is_hurried: bool = False,  # noqa: ARG002 - nobody is waited for
+    ) -> None:
         """The parts are what a process that was killed has left; a `put` that fails leaves nothing."""
         with _wrapped("changed"):
             for partial in self._directory.glob(f".{key}.*.partial"):

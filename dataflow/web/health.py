@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from flask.typing import ResponseReturnValue
 
-from dataflow import db, migrations, wakeups
+from dataflow import database_identity, db, live_workers, migrations
 from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.web import Services
 from dataflow.web.probe import Probe, Question
@@ -22,22 +22,26 @@ def register(app: Flask) -> None:
     """Serve /health: 200 healthy, 200 degraded without a worker (its restart must not take web down), 503 unhealthy."""
     shared: Services = app.extensions["dataflow"]
 
-    def count_workers() -> int:
+    def count() -> tuple[int, int]:
+        """Live workers, and jobs that are held."""
         # On the way of an import, so that the two agree on whether there is a database.
         # Cut when nobody waits for it any more: one that hangs would speak for those asked after it.
         with db.borrowed(shared.pool) as connection, db.deadline(connection, DEADLINE_SECONDS):
             migrations.require(connection)
             if db.value(connection, "is_read_only"):
                 raise DatabaseUnavailable("The database takes no changes: it is read-only.")
-            return wakeups.live_workers(connection)
+            return live_workers.count(connection), database_identity.count_held(connection)
 
-    probes = Probe(count_workers), Probe(shared.storage.check)
+    probes = Probe(count), Probe(shared.storage.check)
     app.add_url_rule("/health", view_func=lambda: _show(*probes), endpoint="health")
 
 
-def _show(count_workers: Probe[int], check_storage: Probe[None]) -> ResponseReturnValue:
-    counting, checking = count_workers.ask(), check_storage.ask()
-    workers, database = _outcome(counting)
+def _show(count: Probe[tuple[int, int]], check_storage: Probe[None]) -> ResponseReturnValue:
+    counting, checking = count.ask(), check_storage.ask()
+    counted, database = _outcome(counting)
+    workers, held = counted or (None, 0)
+    if held:
+        database |= {"heldJobs": held, "warning": database_identity.explain(held)}
     _, storage = _outcome(checking)
     worker = {"status": "ok" if workers else "none" if database["status"] == "ok" else "unknown", "live": workers}
     checks = {"database": database, "storage": storage, "worker": worker}

@@ -94,6 +94,7 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
         charset=charset_label(incoming.mimetype_params.get("charset", "")),
         request_id=logs.request_id.get(),
         has_left=body.has_left,
+        stop=body.stop,
     )
     if media_type == MULTIPART:
         arrival.pieces = _form_pieces(incoming, arrival)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from flask import Request
 
-from dataflow.errors import ClientVanished, RequestError
+from dataflow.errors import ClientVanished, RequestError, StorageError
 from dataflow.formats import PIECE_BYTES
 from dataflow.web.client_socket import MeteredSocket, has_left
 from dataflow.web.transfers import FREE_BYTES, Transfers
@@ -32,6 +32,7 @@ class RawBody:
         self._request = request
         self._transfers = transfers
         self._transfer = transfers.begin()
+        self.stop = self._transfer.stop
         self._send_seconds = send_seconds
         self._socket: socket.socket | None = request.environ.get("gunicorn.socket")
         self._metered: MeteredSocket | None = None
@@ -46,11 +47,16 @@ class RawBody:
 
         :raises TooManyUploads: when there is none.
         :raises ClientVanished: when the client leaves meanwhile.
+        :raises UploadCut: when the process ends while the storage is waited for.
         """
         try:
             # Of a body that does not say its length, once it shows that it is a large one.
             self._transfers.reserve(self._transfer, self._request.content_length or 0, self.has_left)
             yield
+        except StorageError:
+            if self.stop.is_set():
+                self._transfer.check()
+            raise
         finally:
             self._transfers.release(self._transfer)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from dataflow.errors import ClientVanished, TooManyUploads, UploadCut, UploadDisplaced
+from dataflow.storage import Stop
 from dataflow.web.pace import Clock, Pace
 
 #: A body of at most this size reserves nothing: the number of threads bounds what all of them hold.
@@ -55,11 +56,13 @@ class Transfer:
         self.budget: Budget | None = None
         self.amount = 0  #: of `budget`
         self.is_displaced = False
-        self.is_cut = False  #: because the process ends
+        self.stop = Stop()  #: set when it has to end because the process does
 
     def displace(self, for_good: bool = False) -> None:
         """Have it end, from any thread; `for_good` when the process ends."""
-        self.is_cut, self.is_displaced = for_good, True
+        if for_good:
+            self.stop.set()
+        self.is_displaced = True
         if self._hang_up:
             self._hang_up()
 
@@ -70,7 +73,7 @@ class Transfer:
         :raises UploadCut: when the process ends.
         :raises UploadStalled: when the client is too slow in any case.
         """
-        if self.is_cut:
+        if self.stop.is_set():
             raise UploadCut(
                 "The service is being restarted and could not wait for the end of this body. Send it again."
             )

@@ -1,11 +1,12 @@
 -- Rows of requests that nobody feeds any more: their web process is gone, or it could not tell what the storage kept.
 -- Guarded by the state: a request that is alive after all finds out at its next beat. A server that was down itself
 -- has not seen the beats of that time. With all of its bytes an upload is not abandoned, see claim_orphaned_upload.sql.
+-- One of another database is held.
 UPDATE jobs
 SET state = 'failed', error = coalesce(jobs.error,
     'upload_abandoned: The request stopped sending and its end was not seen; send the file again.')
 FROM (SELECT id FROM jobs
-      WHERE state = 'uploading' AND bytes_total IS NULL
+      WHERE state = 'uploading' AND bytes_total IS NULL AND database_id = (SELECT dataflow_database_id())
         AND heartbeat_at < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
         AND pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
       FOR UPDATE SKIP LOCKED) abandoned

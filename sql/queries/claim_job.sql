@@ -6,20 +6,23 @@
 -- worker gets it, and takes it before all others: it may not be idle again soon. If none is within two seconds, busy ones
 -- take nothing until they are: for 28 seconds, which is enough for small imports and short enough for whoever waits
 -- behind them. For longer ones again after a minute, for ten minutes of every hour: more would let one such job hold up
--- everything.
+-- everything. What was made in another database is held; to be told in which one we are saves a tenth of the time.
 WITH alone AS MATERIALIZED (
     SELECT id FROM jobs
-    WHERE %(is_idle)s AND state = 'queued' AND losses > 1 AND run_at <= statement_timestamp()
+    WHERE %(is_idle)s AND database_id = coalesce(%(database_id)s, dataflow_database_id())
+      AND state = 'queued' AND losses > 1 AND run_at <= statement_timestamp()
     ORDER BY run_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ), due AS MATERIALIZED (
     SELECT id FROM jobs
-    WHERE state = 'queued' AND run_at <= statement_timestamp() AND NOT EXISTS (SELECT FROM alone)
+    WHERE database_id = coalesce(%(database_id)s, dataflow_database_id()) AND state = 'queued'
+      AND run_at <= statement_timestamp() AND NOT EXISTS (SELECT FROM alone)
       AND (%(is_idle)s OR (losses < 2 AND NOT EXISTS (
                SELECT FROM (
                    SELECT extract(epoch FROM statement_timestamp() - run_at)::bigint AS seconds FROM jobs
-                   WHERE state = 'queued' AND losses > 1
+                   WHERE database_id = coalesce(%(database_id)s, dataflow_database_id())
+                     AND state = 'queued' AND losses > 1
                    ORDER BY run_at
                    LIMIT 1) waiting
                WHERE seconds BETWEEN 2 AND 29 OR seconds %% 3600 BETWEEN 60 AND 659)))

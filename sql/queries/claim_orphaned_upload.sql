@@ -1,8 +1,10 @@
 -- An upload with all of its bytes whose web process has said nothing for a while: whoever gets the row waits for its object
 -- from here on. A web process that is alive after all does no harm: both ask for the same object.
+-- One of another database is held.
 UPDATE jobs SET heartbeat_at = clock_timestamp()
 FROM (SELECT id FROM jobs
       WHERE state = 'uploading' AND bytes_total IS NOT NULL AND upload_url IS NOT NULL
+        AND database_id = (SELECT dataflow_database_id())
         AND heartbeat_at < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
       ORDER BY id
       LIMIT 1

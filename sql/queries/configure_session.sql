@@ -1,3 +1,5 @@
+-- Where the first statement is run by the process that we have connected to; a pooler, which tells another, gives no row
+-- and keeps nothing of this.
 -- Times in UTC; and no notices: a trigger that raises one for each row fills the socket during COPY, where nobody
 -- reads before the end, and both sides wait for ever (measured). Read committed whatever the database's default is: the
 -- row that settles a job has been changed by its beats since the import began. The server notices a dead client within
@@ -9,3 +11,4 @@ SELECT set_config('TimeZone', 'UTC', false), set_config('client_encoding', 'UTF8
        set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
        set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10s', false),
        set_config('idle_in_transaction_session_timeout', '60s', false), set_config('idle_session_timeout', '0', false)
+WHERE pg_backend_pid() = %(pid)s

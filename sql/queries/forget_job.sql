@@ -1,6 +1,6 @@
 -- What a finished job keeps of people, also what may be quoted of a first row that was no header, and what earlier versions
 -- have quoted of the server, or of a trigger. Its refused rows and its file are removed next; from here on the job cannot be
--- queued again, whatever becomes of that.
+-- queued again, whatever becomes of that. The file of one that is held stays, as it may be needed elsewhere.
 UPDATE jobs
 SET digests = '[]', issues = '[]', file_name = NULL,
     detected = detected - ARRAY['columns', 'ignoredColumns', 'mapping'],
@@ -8,5 +8,6 @@ SET digests = '[]', issues = '[]', file_name = NULL,
                                                     'database_unavailable', 'statement_cancelled')
                  THEN split_part(error, ':', 1) ELSE split_part(error, ' Its refused rows could not be kept', 1) END
 WHERE id = %(id)s AND finished_at IS NOT NULL
-RETURNING CASE WHEN object_deleted_at IS NULL THEN object_key END AS object_key, upload_url,
+RETURNING CASE WHEN object_deleted_at IS NULL AND database_id = (SELECT dataflow_database_id())
+               THEN object_key END AS object_key, upload_url,
           bytes_total IS NOT NULL AS is_complete

@@ -1,11 +1,12 @@
 -- Everything that /metrics publishes of the jobs, true for all dynos together and across restarts. What has ended was
--- counted as it ended, so that counters never fall; what has not is counted by index.
+-- counted as it ended, so that counters never fall; what has not is counted by index. What is held does not wait.
 SELECT jsonb_build_object('uploading', unfinished.uploading, 'queued', unfinished.queued, 'running', unfinished.running,
            'succeeded', ended.succeeded, 'failed', ended.failed, 'cancelled', ended.cancelled) AS jobs_by_state,
        ended.rows_read, ended.rows_imported, ended.rows_updated, ended.rows_skipped, ended.rows_rejected,
        ended.rows_not_imported,
        coalesce((SELECT extract(epoch FROM statement_timestamp() - min(run_at)) FROM jobs
-                 WHERE state = 'queued' AND run_at <= statement_timestamp()),
+                 WHERE database_id = (SELECT dataflow_database_id()) AND state = 'queued'
+                   AND run_at <= statement_timestamp()),
                 0)::double precision AS queue_oldest_seconds
 FROM (
     SELECT count(*) FILTER (WHERE state = 'uploading') AS uploading, count(*) FILTER (WHERE state = 'queued') AS queued,

@@ -4,7 +4,8 @@
 -- a beat: whoever held the row's lock may just have let go. Guarded, and SKIP LOCKED, so that a job in its final commit
 -- is left alone. A backend that went with the whole server is no loss of a worker, but an attempt that failed; a job
 -- whose file somebody has removed can only fail. A first loss is put down to the platform and costs nothing; a second
--- makes the file suspect, and both are charged. Where a role may not see backend_start, the pid alone has to do.
+-- makes the file suspect, and both are charged. Where a role may not see backend_start, the pid alone has to do. What is
+-- held ran in another database, where its worker may well be alive.
 WITH lost AS MATERIALIZED (
     SELECT j.id, j.worker, j.backend_pid, j.backend_start,
            j.heartbeat_at < statement_timestamp() - make_interval(secs => %(lease_seconds)s) AS is_expired,
@@ -13,7 +14,7 @@ WITH lost AS MATERIALIZED (
                 WHEN j.losses = 1 THEN 2 ELSE 1 END AS charge,
            j.kind <> 'import' OR (j.digests <> '[]' AND j.object_deleted_at IS NULL) AS has_file
     FROM jobs j
-    WHERE j.state = 'running' AND j.id <> ALL (%(own)s)
+    WHERE j.state = 'running' AND j.id <> ALL (%(own)s) AND j.database_id = (SELECT dataflow_database_id())
       AND ((j.id = ANY (%(overdue)s)
             AND j.heartbeat_at < statement_timestamp() - make_interval(secs => %(lease_seconds)s))
            OR (%(is_direct)s AND j.backend_start IS NOT NULL

@@ -1,41 +1,19 @@
 """PgBouncer in transaction mode in front of the server: nothing is heard, and no backend is anybody's."""
 
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from urllib.parse import quote
+from contextlib import AbstractContextManager
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
-from dataflow.account import Account
 from tests.drills.drill import drill
 from tests.drills.holds import let_go
 from tests.drills.rig import Rig
 from tests.drills.scenes import held_import
-from tests.processes import eventually, free_port
+from tests.poolers import no_pgbouncer, pgbouncer
+from tests.processes import eventually
 
 #: The lease, a poll, and the import.
 BAR_SECONDS = 33.0
 WARNING = '"message": "no notifications: '
-SETTINGS = """
-[databases]
-* = {target}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 6
-"""
-
-
-def no_pgbouncer() -> str:
-    return "" if shutil.which("pgbouncer") else "needs pgbouncer"
+POOL_SIZE = 6
 
 
 @drill(rounds=3, quick_rounds=0, missing=no_pgbouncer)
@@ -81,35 +59,6 @@ def pooled_freeze(rig: Rig) -> float:
     return seconds
 
 
-@contextmanager
-def _pooled(rig: Rig) -> Iterator[str]:
+def _pooled(rig: Rig) -> AbstractContextManager[str]:
     """URL of the round's database behind a PgBouncer of its own."""
-    known = {name: str(value) for name, value in conninfo_to_dict(rig.url).items()}
-    target = " ".join(f"{name}={known[name]}" for name in ("host", "port", "user", "password") if name in known)
-    port = free_port()
-    settings = rig.folder / "pgbouncer.ini"
-    settings.write_text(SETTINGS.format(target=target, port=port))
-    url = f"postgresql://{quote(known['user'])}@127.0.0.1:{port}/{known['dbname']}"
-    with (rig.folder / "pgbouncer.log").open("wb") as log:
-        process = subprocess.Popen([*_prefix(known["host"], settings), settings], stdout=log, stderr=log)
-    try:
-        eventually(lambda: _answers(url))
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _prefix(host: str, settings: Path) -> list[str | Path]:
-    """PgBouncer does not run as root; as who owns the server's socket it gets there."""
-    program = shutil.which("pgbouncer") or ""
-    socket_folder = Path(host) if host.startswith("/") else Path("/nonexistent")
-    return [*Account.for_cluster(socket_folder).prefix((Path(program), socket_folder, settings)), program]
-
-
-def _answers(url: str) -> bool:
-    try:
-        with psycopg.connect(url, connect_timeout=5):
-            return True
-    except psycopg.OperationalError:
-        return False
+    return pgbouncer(rig.url, rig.folder, POOL_SIZE)

@@ -509,7 +509,7 @@ ODD_FOR_COPY = [
     "old\rMac",
     "back\\slash",
     "ends in \\",
-    "\\N",
+    "x\\N",
     "\\.",
 ]
 ODD_FOR_FORMATS = [
@@ -521,7 +521,7 @@ ODD_FOR_FORMATS = [
     "null",
     "\\x41",
     " padded ",
-    "\ufeffmark",
+    "a \ufeffmark",
 ]
 ODD_FOR_UNICODE = [
     "e\u0301",

@@ -109,7 +109,7 @@ REFUSED: list[tuple[dict[str, Any], tuple[int, str]]] = [
     ({"query": "?skipRows=-1"}, (400, "invalid_request")),
     ({"content": b""}, (400, "no_contacts")),
     ({"content": b"a,b\n1,2\n"}, (400, "missing_columns")),
-    ({"content": b"name,mail,E-Mail Address\n1,2,3\n"}, (400, "ambiguous_columns")),
+    ({"content": b"name,mail,Mail\n1,2,3\n"}, (400, "ambiguous_columns")),
     ({"content": HEADER + b'"Ann'}, (400, "malformed_input")),
     ({"content": b"{", "headers": {"Content-Type": "application/json"}}, (400, "malformed_input")),
     ({"headers": {**CSV, "Content-Encoding": "gzip"}}, (400, "malformed_input")),

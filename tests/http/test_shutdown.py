@@ -7,9 +7,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from dataflow import db
 from tests.http.raw import Raw, wait_for_uploads
-from tests.processes import Web
+from tests.processes import Web, eventually
+from tests.storage_double.faults import Deed
+from tests.storage_double.process import StorageDouble
 
 RUNS_OVER = ("local", "supabase")
 GOOD_CSV = b"name,email\nAnn,ann@example.com\n"
@@ -62,3 +66,45 @@ def test_who_is_not_done_after_the_grace_is_told_and_leaves_nothing(
     rows = connection.execute("SELECT state, object_key FROM jobs").fetchall()
     assert [row["state"] for row in rows] == ["queued"]
     assert len(stored_files()) == len(rows)
+
+
+def test_who_waits_for_the_storage_at_the_end_of_the_grace_is_told_as_well(
+    start_web: Callable[..., Web],
+    connection: db.Connection,
+    storage_kind: str,
+    request: pytest.FixtureRequest,
+    stored_files: Callable[[], list[Path]],
+) -> None:
+    if storage_kind == "local":
+        pytest.skip("a directory is not waited for")
+    double: StorageDouble = request.getfixturevalue("fresh_double")
+    web = start_web(SHUTDOWN_GRACE_SECONDS=1, WEB_CONCURRENCY=1)
+    with ExitStack() as stack:
+
+        def waiting(deed: Deed, method: str, size_bytes: int, sent: bytes, count: int, **fields: object) -> Raw:
+            """One for whose request the storage does this instead of answering."""
+            double.clear_journal()
+            double.fault(deed, method, **fields)
+            raw = stack.enter_context(Raw(web, "text/csv", {"Content-Length": size_bytes}))
+            raw.send(sent)
+            eventually(lambda: any(entry["method"] == method for entry in double.journal()))
+            wait_for_uploads(connection, count)
+            return raw
+
+        large = GOOD_CSV + b"\n" * 7 * MIB
+        whole = waiting("stall", "POST", len(GOOD_CSV), GOOD_CSV, 1)
+        [first] = connection.execute("SELECT id, state FROM jobs").fetchall()
+        uploads = [
+            whole,
+            waiting("stall", "PATCH", 100 * MIB, large, 2),
+            waiting("answer", "PATCH", 100 * MIB, large, 3, status=503, times=99),
+        ]
+        web.process.send_signal(signal.SIGTERM)
+        for raw in uploads:
+            answer = raw.answer()
+            assert (answer.status, answer.code) == (503, "upload_cut")
+    assert web.process.wait(20) == 0
+    assert stored_files() == []
+    # What the first has asked for may be done later than it is removed: the sweep looks again.
+    [left] = connection.execute("SELECT id, state FROM jobs").fetchall()
+    assert (left, left["state"]) == (first, "uploading")

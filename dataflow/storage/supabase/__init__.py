@@ -23,7 +23,8 @@ from dataflow.storage import tus
 from dataflow.storage.base import Began, Completion, Describe, StoredObject
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retries import Retries, Schedule
-from dataflow.storage.supabase.api import Api
+from dataflow.storage.stop import Stop
+from dataflow.storage.supabase.api import Api, Lend
 from dataflow.storage.supabase.completion import SupabaseCompletion, WholeUpload, whole
 from dataflow.storage.supabase.download import SupabaseReader
 from dataflow.storage.supabase.upload import Upload, chunks
@@ -36,6 +37,8 @@ ANSWER_SECONDS = 10.0
 SINGLE_CALL_SECONDS = 3.0
 #: A PATCH that still runs is ended first, which takes the server about 3 s.
 TERMINATION_SECONDS = 5.0
+#: For a termination and for any other call when the process ends: it is killed four seconds after it was told to.
+HURRIED_SECONDS = 2.0, 0.75
 
 
 class SupabaseStorage:
@@ -47,16 +50,18 @@ class SupabaseStorage:
         self._chunk_bytes = chunk_bytes
         self._cache_seconds = cache_seconds
 
-    def put(self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began) -> StoredObject | Completion:
+    def put(
+        self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began, stop: Stop | None = None
+    ) -> StoredObject | Completion:
         upload = Upload(self._api, self._schedule, key, self._cache_seconds, began)
         try:
-            retries = upload.run(chunks(pieces, self._chunk_bytes), describe)
+            retries = upload.run(chunks(pieces, self._chunk_bytes), describe, stop)
         except ObjectTooLarge as error:
             raise self._with_limit(error, upload.whole_bytes) from error
         if upload.held is not None:
             received = WholeUpload(key, upload.path, upload.size_bytes)
             return SupabaseCompletion(self._api, self._look, received, upload.held)
-        return whole(lambda: self._info(key, retries), upload.size_bytes)
+        return whole(lambda: self._info(key, retries, stop.lend if stop else None), upload.size_bytes)
 
     def resume(self, key: str, upload: str, size_bytes: int) -> StoredObject | Completion:
         try:
@@ -69,25 +74,27 @@ class SupabaseStorage:
     def _look(self, key: str) -> StoredObject:
         return self._info(key, self._retries())
 
-    def discard(self, key: str, upload: str | None) -> None:
+    def discard(self, key: str, upload: str | None, is_hurried: bool = False) -> None:
+        patient_seconds = TERMINATION_SECONDS, SINGLE_CALL_SECONDS
+        termination_seconds, call_seconds = HURRIED_SECONDS if is_hurried else patient_seconds
         try:
             if upload is not None:
-                self._terminate(upload)
+                self._terminate(upload, termination_seconds, call_seconds)
         finally:
             # Whatever became of the upload, it may be an object by now.
-            self._delete(key, _once())
+            self._delete(key, _once(call_seconds))
 
-    def _terminate(self, upload: str) -> None:
-        answer = self._api.exchange(tus.termination(upload), TERMINATION_SECONDS)
+    def _terminate(self, upload: str, seconds: float, call_seconds: float) -> None:
+        answer = self._api.exchange(tus.termination(upload), seconds)
         if tus.is_gone(answer):
             return
         if not tus.is_complete(answer):
             raise answer.error(self._api.bucket)
         # Complete, but perhaps not registered, and then no request reaches its bytes: have it become an object.
-        found = self._api.exchange(tus.inquiry(upload), SINGLE_CALL_SECONDS)
+        found = self._api.exchange(tus.inquiry(upload), call_seconds)
         if found.is_success:
             completion = tus.completion(upload, found.headers.get("Upload-Offset", ""))
-            found = self._api.exchange(completion, SINGLE_CALL_SECONDS)
+            found = self._api.exchange(completion, call_seconds)
         if not tus.is_gone(found):
             raise found.error(self._api.bucket)
 
@@ -131,22 +138,25 @@ class SupabaseStorage:
     def _retries(self) -> Retries:
         return Retries(self._schedule, CALL_SECONDS)
 
-    def _call(self, request: Request, retries: Retries, tolerated: int | None = None) -> Answer:
+    def _call(
+        self, request: Request, retries: Retries, tolerated: int | None = None, lend: Lend | None = None
+    ) -> Answer:
         """The answer to an idempotent request, which is repeated for as long as it makes sense.
 
         :raises StorageError: when the server refuses, or does not answer.
         """
         while True:
             try:
-                answer = self._api.exchange(request, min(ANSWER_SECONDS, retries.attempt_seconds))
+                answer = self._api.exchange(request, min(ANSWER_SECONDS, retries.attempt_seconds), lend=lend)
                 if answer.is_success or answer.status == tolerated:
                     return answer
                 raise answer.error(self._api.bucket)
             except StorageUnavailable as error:
                 self._api.pause(retries, error, request.operation, request.path.rpartition("/")[2])
 
-    def _info(self, key: str, retries: Retries) -> StoredObject:
-        found = self._call(Request("info", "GET", self._api.object_path("info/authenticated", key)), retries).members
+    def _info(self, key: str, retries: Retries, lend: Lend | None = None) -> StoredObject:
+        request = Request("info", "GET", self._api.object_path("info/authenticated", key))
+        found = self._call(request, retries, lend=lend).members
         if not isinstance(found.get("size"), int):
             raise StorageUnavailable("The storage does not tell the size of the object.")
         return StoredObject(found["size"], str(found.get("etag", "")))
@@ -181,6 +191,6 @@ def _with_body(operation: str, method: str, path: str, members: dict[str, Any]) 
     return Request(operation, method, path, {"Content-Type": "application/json"}, json.dumps(members).encode())
 
 
-def _once() -> Retries:
+def _once(seconds: float = SINGLE_CALL_SECONDS) -> Retries:
     """No patience: for what is not worth it, or is asked again by others."""
-    return Retries(Schedule(()), SINGLE_CALL_SECONDS)
+    return Retries(Schedule(()), seconds)

@@ -35,6 +35,7 @@ KEPT_SECONDS = 15.0
 #: What may be sent again without a look at what became of it.
 REPEATABLE = ("GET", "HEAD", "DELETE", "OPTIONS")
 #: What reading from or writing to a server can raise: requests' own, urllib3's from a streamed body, the socket's.
+Lend = Callable[[Line | None], None]
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
 
 
@@ -78,7 +79,7 @@ class Api:
         request: Request,
         seconds: float,
         send_seconds: float | None = None,
-        lend: Callable[[Line | None], None] | None = None,
+        lend: Lend | None = None,
     ) -> Answer:
         """Send a request and read the answer, within `seconds`, of which sending may take `send_seconds`.
 
@@ -198,7 +199,7 @@ class Api:
 
 
 @contextmanager
-def _lent(line: Line, lend: Callable[[Line | None], None] | None) -> Iterator[None]:
+def _lent(line: Line, lend: Lend | None) -> Iterator[None]:
     if lend is None:
         yield
         return

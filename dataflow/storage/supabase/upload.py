@@ -8,12 +8,13 @@ import json
 import logging
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Began, Describe, Description
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retries import Retries, Schedule
+from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.api import Api, NotConnected
 from dataflow.storage.supabase.completion import HOLD_SECONDS, HeldRequest
 from dataflow.storage.tus import TusUpload, inquiry
@@ -62,6 +63,8 @@ class Upload:
         self._key = key
         self._cache_seconds = cache_seconds
         self._began = began
+        self._stop = Stop()
+        self._wait: Callable[[float], object] | None = None  #: unless it is the schedule's
         self._next_progress = time.monotonic() + PROGRESS_SECONDS
         self._is_near_end = False
         self._end_seconds = schedule.last_chunk_seconds  #: left for what is sent after the client's last byte
@@ -72,16 +75,18 @@ class Upload:
         self.path = ""  #: of a tus upload
         self._first: Retries | None = None  #: the patience with a server that no request has reached yet
 
-    def run(self, parts: Iterator[Chunk], describe: Describe) -> Retries:
+    def run(self, parts: Iterator[Chunk], describe: Describe, stop: Stop | None = None) -> Retries:
         """Send everything; return what is left of the patience after the last byte. With `held`, it is used up.
 
         :raises DataFlowError: when the server refuses, or the time is up.
         """
+        if stop is not None:
+            self._stop, self._wait = stop, stop.wait
         chunk, is_last = next(parts)
         description = describe()
         tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
         retries = self._patience(is_last, len(chunk), description.size_bytes)
-        self._first = Retries(self._schedule, FIRST_CONNECTION_SECONDS)
+        self._first = Retries(self._schedule, FIRST_CONNECTION_SECONDS, self._wait)
         if is_last and not description.is_resumable and self._send_whole(chunk, description, retries):
             return retries
         self._send_chunk(tus, chunk, is_last, retries)
@@ -100,7 +105,8 @@ class Upload:
         self.tried_bytes = self.size_bytes + chunk_bytes
         self.whole_bytes = total_bytes or self.tried_bytes
         self._is_near_end = is_last or (total_bytes is not None and total_bytes - self.tried_bytes <= chunk_bytes)
-        return Retries(self._schedule, self._end_seconds if self._is_near_end else self._schedule.chunk_seconds)
+        seconds = self._end_seconds if self._is_near_end else self._schedule.chunk_seconds
+        return Retries(self._schedule, seconds, self._wait)
 
     def _send_whole(self, chunk: memoryview, description: Description, retries: Retries) -> bool:
         """One request for a small object; False when it has to be tried by tus.
@@ -115,7 +121,7 @@ class Upload:
         }
         request = Request("upload", "POST", self._api.object_path("", self._key), headers, chunk)
         try:
-            answer = self._api.exchange(request, retries.attempt_seconds, STANDARD_SEND_SECONDS)
+            answer = self._api.exchange(request, retries.attempt_seconds, STANDARD_SEND_SECONDS, self._stop.lend)
             if not answer.is_success:
                 raise answer.error(self._api.bucket)
         except NotConnected as error:
@@ -162,8 +168,16 @@ class Upload:
         :raises StorageUnavailable: when there is none in time.
         """
         if not tus.is_ending(request):
-            return self._api.exchange(request, retries.attempt_seconds)
-        held, attempt_seconds = HeldRequest(self._api, request, HOLD_SECONDS), retries.attempt_seconds
+            return self._api.exchange(request, retries.attempt_seconds, lend=self._stop.lend)
+        held = HeldRequest(self._api, request, HOLD_SECONDS)
+        self._stop.lend(held)
+        try:
+            return self._ending(tus, held, retries)
+        finally:
+            self._stop.lend(None)
+
+    def _ending(self, tus: TusUpload, held: HeldRequest, retries: Retries) -> Answer | None:
+        attempt_seconds = retries.attempt_seconds
         if answer := held.answer(attempt_seconds):
             return answer
         # This disturbs a PATCH only as long as bytes are missing.
@@ -181,7 +195,7 @@ class Upload:
     def _has_every_byte(self, tus: TusUpload, retries: Retries) -> bool:
         seconds = min(INQUIRY_SECONDS, retries.attempt_seconds)
         try:
-            return tus.is_whole_at(self._api.exchange(inquiry(tus.path), seconds))
+            return tus.is_whole_at(self._api.exchange(inquiry(tus.path), seconds, lend=self._stop.lend))
         except StorageUnavailable:
             # As far as can be told it has not; the PATCH is sent again.
             return False

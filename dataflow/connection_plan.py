@@ -1,0 +1,48 @@
+"""How many connections our processes may open, beside what the role, the database and the server allow."""
+
+import logging
+from dataclasses import dataclass
+
+from dataflow import db
+from dataflow.config import Config
+from dataflow.db import Connection, query
+
+logger = logging.getLogger(__name__)
+
+#: What a worker opens before it takes jobs, and keeps: listen, beat, recover, sweep, settle, complete.
+OWN_CONNECTIONS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPlan:
+    """The most that each of our processes has open at a time."""
+
+    web_processes: int
+    each_web: int  #: those of its pool, one more while they hang, and one while metrics are read
+    worker: int
+
+    @classmethod
+    def of(cls, config: Config) -> "ConnectionPlan":
+        each_web = db.POOL_CONNECTIONS + 1 + config.enable_metrics
+        return cls(config.web_concurrency, each_web, config.worker_concurrency + OWN_CONNECTIONS)
+
+    @property
+    def total(self) -> int:
+        """With one worker, which is all that a process can know of."""
+        return self.web_processes * self.each_web + self.worker
+
+
+def log(connection: Connection, config: Config) -> None:
+    """Say what is planned and what is allowed, as a warning when that is less."""
+    plan = ConnectionPlan.of(config)
+    facts: dict[str, object] = {
+        "planned": plan.total,
+        "web_processes": plan.web_processes,
+        "each_web": plan.each_web,
+        "each_worker": plan.worker,
+    }
+    found = connection.execute(query("connection_limit")).fetchone()
+    is_short = found is not None and found["connections"] < plan.total
+    if found is not None:
+        facts |= {"allowed": found["connections"], "allowed_by": found["name"]}
+    logger.log(logging.WARNING if is_short else logging.INFO, "connections planned", extra=facts)
