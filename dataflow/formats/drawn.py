@@ -15,7 +15,7 @@ _BEGINNING: Final = re.compile(
     rf"(?:(?P<above>\+{_RULE})\r?\n[ \t]*\||[^\n|]*\|[^\n]*\n(?P<below>{_RULE})\r?(?:\n|\Z))"
 )
 #: What may stand above it, such as a title; no longer than the header row is looked for.
-_ABOVE: Final = re.compile(r"(?:[^\n|]*\n){0,29}+(?=[^\n]*\|)")
+_ABOVE: Final = re.compile(r"(?:[^\n|]*\n){0,29}(?=[^\n]*\|)")
 #: What stands below the rows.
 _COUNT: Final = re.compile(r"\(\d+ rows?\)|\d+ rows? in set(?:, \d+ warnings?)?(?: \([\w. ]{1,40}\))?")
 #: A line that is longer is no row of such a table.

@@ -27,8 +27,9 @@ _HEAD_LINE: Final = (
     rb"(?:(?:return-path|received|delivered-to|message-id|mime-version|date|from|to|cc|sent|subject|reply-to|x-[\w-]+|"
     rb"content-[\w-]+|dkim-signature|arc-[\w-]+|authentication-results):[^\n]*\n(?:[ \t][^\n]*\n)*)"
 )
-#: Above settings and YAML.
-_COMMENTS: Final = rb"(?:[#;][^\n]*\n\s*)*+"
+#: Above settings and YAML. Once found, they are not looked through again: repeated groups that are possessive would say
+#: so, but are wrong before Python 3.11.5 (gh-106052).
+_COMMENTS: Final = rb"(?=(?P<comments>(?:[#;][^\n]*\n\s*)*))(?P=comments)"
 _YAML: Final = _COMMENTS + (
     rb"(?:%yaml|---[ \t]*(?:#[^\n]*)?\r?\n\s*(?:-|[\w\"'-]+:)|(?:[\w-]+:[ \t]*\r?\n\s+)?-[ \t]{1,8}[\w\"' -]{1,80}:\s"
     rb"|[\w-]+:[ \t]*\r?\n[ \t]{1,8}[\w\"' -]{1,80}:\s|-[ \t]*\{|-[ \t]*\r?\n[ \t]{1,8}[\w\"']{1,80}:\s)"
@@ -86,8 +87,8 @@ TEXTS: Final = signatures(
     (rb"(?:#[^\n]*\n\s*|version:\s*1\s*\n\s*)*dn::? ?\S", "LDIF, the text of a directory (LDAP)",
      "Export the contacts as CSV or vCard: in Thunderbird, Tools, Export."),
     (rb"// <!-- <mdb:mork", "an address book of old Thunderbirds (.mab)", "Export it as CSV or vCard there."),
-    (rb"(?://[^\n]*\n\s*|/\*(?:(?!\*/).){0,2000}\*/\s*)++[\[{]\s*[\"\[{]", "JSON with comments",
-     "Leave the comments out."),
+    (rb"(?=(?P<remarks>(?://[^\n]*\n\s*|/\*(?:(?!\*/).){0,2000}\*/\s*)+))(?P=remarks)[\[{]\s*[\"\[{]",
+     "JSON with comments", "Leave the comments out."),
     (_SQL, "SQL, such as a dump of a database", QUERY),
     (rb"<\?php|[ao]:\d+:[{\"]|array\s*\(", "PHP, or what PHP writes", "Write it with fputcsv or json_encode."),
     (_SCRIPT, "JSON within JavaScript", _JSON),
@@ -97,7 +98,7 @@ TEXTS: Final = signatures(
     (rb"(?![^\n@]*+@[^\n]*+\n[^\n@]*+@)(?:[\w .-]{1,40}:[ \t][^\n]*\n\s*){2}", "a list with a line for each field",
      "Write each contact on one line, below a header row such as name,email."),
     (rb"\[internetshortcut\]|\[desktop entry\]", "a link to a web page (.url)", "Open it, and save what is there."),
-    (rb"(?:(?:https?|ftp|file|s3|gs)://\S++\s*+)++\Z", "a link, and not the file that it leads to",
+    (rb"(?:(?:https?|ftp|file|s3|gs)://\S++(?:\s++|\Z))+\Z", "a link, and not the file that it leads to",
      "Download that, and send it."),
     (rb"# abook addressbook file", "an address book of abook", "Write it with abook --convert --outformat csv."),
     (rb";+ -\*- mode|;+ file-(?:format|version):", "an address book of Emacs (BBDB)", CARDS),
