@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from dataflow import db
 from dataflow.db import Connection
 from dataflow.errors import DataFlowError
+from dataflow.import_progress import ImportProgress
 from dataflow.jobs import Job
 from dataflow.rejects import RejectSpool
 from dataflow.storage import ObjectReader
-from dataflow.tally import Tally
 
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """Its thread counts in `tally`; any other thread may `stop` or `cut` it."""
+    """Its thread counts in `progress`; any other thread may `stop` or `cut` it."""
 
     job: Job
     connection: Connection | None = None  #: what its thread may wait in; None once that must not be cut
     is_cut: bool = False  #: the connection is of no more use, though it may not know yet
-    tally: Tally = field(default_factory=Tally)
+    progress: ImportProgress = field(default_factory=ImportProgress)
     rejects: RejectSpool = field(default_factory=RejectSpool)
     reader: ObjectReader | None = None
     stopped: DataFlowError | None = None
@@ -35,9 +35,9 @@ class Attempt:
     @property
     def position(self) -> tuple[int, ...]:
         """How far it has come: two that are the same mean that it stood still between them."""
-        tally = self.tally
-        rows = (tally.rows_read, tally.rows_imported, tally.rows_rejected, tally.rows_reverted)
-        return (tally.bytes_done, self.merge_looks, *rows)
+        progress = self.progress
+        rows = (progress.rows_read, progress.rows_imported, progress.rows_rejected, progress.rows_reverted)
+        return (progress.bytes_done, self.merge_looks, *rows)
 
     def stop(self, reason: DataFlowError) -> None:
         """Have the job end with `reason` after the block it is working on, a blocked read included."""

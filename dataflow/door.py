@@ -11,8 +11,8 @@ from dataflow.formats.json_document import JsonWalker
 from dataflow.formats.json_frame import QUERY_ONLY
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.rows import in_parts
+from dataflow.import_progress import MAX_ISSUES, ImportProgress
 from dataflow.options import MAX_REJECTS_DEFAULT, OptionsSchema
-from dataflow.tally import MAX_ISSUES, Tally
 
 #: Members that take no text, whatever may be written in a query.
 _TYPES: Final[dict[str, tuple[type, str]]] = {
@@ -32,7 +32,7 @@ class JsonDoor:
     def __init__(self, reading: Reading, given: dict[str, Any]) -> None:
         self._walker = JsonWalker(reading, Findings())
         self._given = given
-        self._rows = Tally()
+        self._rows = ImportProgress()
         self._too_many: TooManyRejects | None = None
 
     def feed(self, piece: bytes) -> None:
@@ -57,7 +57,7 @@ class JsonDoor:
         """
         self._walker.close()
         if self._is_lenient():
-            self._rows, self._too_many = Tally(), None
+            self._rows, self._too_many = ImportProgress(), None
         if self._too_many:
             raise self._too_many
         options = self._options()

@@ -90,7 +90,7 @@ class Heartbeat:
     def _beat(self, connection: Connection, attempt: Attempt) -> None:
         asked_at = time.monotonic()
         with db.translated():
-            jobs.beat(connection, attempt.job, attempt.tally, self._interval_seconds)
+            jobs.beat(connection, attempt.job, attempt.progress, self._interval_seconds)
             attempt.confirmed = asked_at
             self._look_at_server(connection, attempt)
 

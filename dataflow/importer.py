@@ -26,10 +26,10 @@ from dataflow.errors import (
 from dataflow.formats import read_blocks
 from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import IdRange
+from dataflow.import_progress import ImportProgress
 from dataflow.options import Options
 from dataflow.received import verified
 from dataflow.storage import ObjectReader, Storage
-from dataflow.tally import Tally
 from dataflow.verdicts import Verdict
 
 
@@ -63,12 +63,12 @@ def _load_or_abort(connection: Connection, attempt: Attempt, options: Options, j
     for _ in judged:
         attempt.check()
     raise InvalidContacts(
-        f"{attempt.tally.rows_rejected} rows are not valid contacts, and onInvalid=abort allows none."
+        f"{attempt.progress.rows_rejected} rows are not valid contacts, and onInvalid=abort allows none."
     )
 
 
 def _load(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:
-    tally, is_staged, copied = attempt.tally, options.on_conflict != "insert", 0
+    progress, is_staged, copied = attempt.progress, options.on_conflict != "insert", 0
     good = _accepted(judged, options)
     if options.dry_run and not is_staged:
         # Before the transaction, which would only wait.
@@ -81,30 +81,30 @@ def _load(connection: Connection, attempt: Attempt, options: Options, judged: It
             _copy(connection, attempt, good, merge.COPY_STAGED, source=None)
         elif not options.dry_run:
             copied = _copy(connection, attempt, good, "copy_contacts", contacts.escape(attempt.job.source))
-        if tally.rows_read == tally.rows_rejected:
-            refused = f"all {tally.rows_rejected} rows were refused" if tally.rows_rejected else "it has no rows"
-            hint = _unmapped(attempt, options) + tally.findings.elsewhere
+        if progress.rows_read == progress.rows_rejected:
+            refused = f"all {progress.rows_rejected} rows were refused" if progress.rows_rejected else "it has no rows"
+            hint = _unmapped(attempt, options) + progress.findings.elsewhere
             raise NoContacts(f"There is not one contact in the file: {refused}.{hint}")
         attempt.rejects.write(connection, attempt.job.id)
         attempt.check()
         # Others wait for a merge until this transaction ends: nothing that takes time may follow.
         _settle_conflicts(connection, attempt, options, copied)
-        _check_ids(connection, tally)
+        _check_ids(connection, progress)
         attempt.check()
         attempt.is_settling = True
-        jobs.succeed(connection, attempt.job, tally)
+        jobs.succeed(connection, attempt.job, progress)
 
 
 def _unmapped(attempt: Attempt, options: Options) -> str:
     """What to say of a mapping that no row of JSON fits: a table without its columns is refused as a whole."""
-    is_fitting = "mapping" in attempt.tally.findings.facts or attempt.job.format not in ("json", "ndjson")
+    is_fitting = "mapping" in attempt.progress.findings.facts or attempt.job.format not in ("json", "ndjson")
     return " None has both members that mapping asks for." if options.mapping and not is_fitting else ""
 
 
 def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options, copied: int) -> None:
     """Count what became of the valid rows; those that were only staged become contacts here."""
-    tally = attempt.tally
-    valid_rows = tally.rows_read - tally.rows_rejected
+    progress = attempt.progress
+    valid_rows = progress.rows_read - progress.rows_rejected
     if options.on_conflict == "insert":
         copied = valid_rows if options.dry_run else copied
         counts = merge.Counts(copied, 0, valid_rows - copied)
@@ -115,33 +115,33 @@ def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options
             else:
                 counts = merge.merge(connection, options.on_conflict, attempt.job.source)
     if options.dry_run:
-        tally.findings.facts["dryRun"] = {
+        progress.findings.facts["dryRun"] = {
             "rowsImported": counts.rows_imported,
             "rowsUpdated": counts.rows_updated,
             "rowsSkipped": counts.rows_skipped,
         }
-        tally.rows_not_imported, counts = valid_rows, merge.Counts(0, 0, 0)
-    tally.rows_imported, tally.rows_updated = counts.rows_imported, counts.rows_updated
-    tally.rows_skipped = counts.rows_skipped
-    if not tally.rows_imported:
-        tally.first_contact_id = tally.last_contact_id = None
+        progress.rows_not_imported, counts = valid_rows, merge.Counts(0, 0, 0)
+    progress.rows_imported, progress.rows_updated = counts.rows_imported, counts.rows_updated
+    progress.rows_skipped = counts.rows_skipped
+    if not progress.rows_imported:
+        progress.first_contact_id = progress.last_contact_id = None
 
 
-def _check_ids(connection: Connection, tally: Tally) -> None:
+def _check_ids(connection: Connection, progress: ImportProgress) -> None:
     """See that the import can be reverted, which is by the range of its ids.
 
     Counting takes 0.1 us a row, so only where there is somebody who may have changed them.
 
     :raises ContactsMoved: when some of the contacts are not in it.
     """
-    if not tally.rows_imported or (triggers := value(connection, "insert_triggers")) is None:
+    if not progress.rows_imported or (triggers := value(connection, "insert_triggers")) is None:
         return
-    found = value(connection, "count_kept", first=tally.first_contact_id, last=tally.last_contact_id)
-    if found < tally.rows_imported:
+    found = value(connection, "count_kept", first=progress.first_contact_id, last=progress.last_contact_id)
+    if found < progress.rows_imported:
         raise ContactsMoved(
-            f"{tally.rows_imported - found} of {tally.rows_imported} contacts are not under the ids they were given: a "
-            f"trigger of the table contacts ({triggers}) has changed new.id or removed them again, and the import "
-            "could not be reverted. Change the trigger, and try the job again."
+            f"{progress.rows_imported - found} of {progress.rows_imported} contacts are not under the ids they were "
+            f"given: a trigger of the table contacts ({triggers}) has changed new.id or removed them again, and the "
+            "import could not be reverted. Change the trigger, and try the job again."
         )
 
 
@@ -165,14 +165,14 @@ def _accepted(judged: Iterator[Verdict], options: Options) -> Iterator[Verdict]:
 
 def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], statement: str, source: str | None) -> int:
     """How many rows the server has taken: a trigger of the table's owner may have dropped some."""
-    tally, ids, is_complete = attempt.tally, IdRange(), False
+    progress, ids, is_complete = attempt.progress, IdRange(), False
     with connection.cursor() as cursor:
         with cursor.copy(query(statement)) as copy:
             for verdict in good:
                 if verdict.names:
                     copy.write(contacts.copy_lines(verdict.names, verdict.emails, source, ids))
                     # What is only staged may never be a contact.
-                    tally.rows_imported += 0 if source is None else len(verdict.names)
+                    progress.rows_imported += 0 if source is None else len(verdict.names)
                 attempt.check()
                 if has_spoken(connection):
                     # During COPY only to refuse, as notices are turned off: the end of the file may be an hour away.
@@ -183,30 +183,30 @@ def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], sta
     if not is_complete:
         # Ending the COPY has raised what the server said. If it did not, the rest of the file is missing all the same.
         raise DatabaseUnavailable("The server interrupted the COPY without naming an error.")
-    tally.first_contact_id, tally.last_contact_id = ids.first, ids.last
+    progress.first_contact_id, progress.last_contact_id = ids.first, ids.last
     return copied
 
 
 def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Config) -> Iterator[Verdict]:
     """The object's rows, block by block; the refused ones are counted, and kept on disk."""
-    job, tally, limit = attempt.job, attempt.tally, TimeLimit()
+    job, progress, limit = attempt.job, attempt.progress, TimeLimit()
 
     def check() -> None:
         attempt.check()
         limit.check()
 
     reading = replace(options.reading(config.max_row_bytes, config.max_expanded_bytes), check=check)
-    pieces = limit.received(verified(reader, job, tally))
-    for block in read_blocks(job.format, pieces, reading, tally.findings):
+    pieces = limit.received(verified(reader, job, progress))
+    for block in read_blocks(job.format, pieces, reading, progress.findings):
         verdict = verdicts.judge(block)
-        tally.rows_read += len(block.names)
+        progress.rows_read += len(block.names)
         if verdict.refusals:
-            tally.reject(verdict.refusals)
+            progress.reject(verdict.refusals)
             attempt.rejects.add(block, verdict.refusals)
-            if tally.rows_rejected > options.max_rejects:
+            if progress.rows_rejected > options.max_rejects:
                 raise TooManyRejects(
-                    f"{tally.rows_rejected} of the first {tally.rows_read} rows are refused, and maxRejects allows "
-                    f"{options.max_rejects}: is this the file that was meant? See its rejects."
+                    f"{progress.rows_rejected} of the first {progress.rows_read} rows are refused, and maxRejects "
+                    f"allows {options.max_rejects}: is this the file that was meant? See its rejects."
                 )
         yield verdict
         limit.note_rows(len(block.names))

@@ -24,8 +24,8 @@ from psycopg.types.json import Jsonb
 
 from dataflow.db import Connection, limited, query, value
 from dataflow.errors import JobFinished, JobHeld, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
+from dataflow.progress import Progress
 from dataflow.storable import storable_json
-from dataflow.tally import Tally
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
@@ -135,7 +135,7 @@ def claim(
     return Job(**{name: row[name] for name in _JOB_FIELDS}) if row else None
 
 
-def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None:
+def beat(connection: Connection, job: Job, progress: Progress, seconds: float) -> None:
     """Write a sign of life and the progress of a running job, in a transaction of its own that may take `seconds`.
 
     A row that is locked counts as a beat: nobody can take the job before its own final commit, or whatever else holds
@@ -147,35 +147,35 @@ def beat(connection: Connection, job: Job, tally: Tally, seconds: float) -> None
                 connection,
                 "beat_job",
                 job,
-                rows_read=tally.rows_read,
-                rows_imported=tally.rows_imported,
-                rows_rejected=tally.rows_rejected,
-                bytes_done=tally.bytes_done,
+                rows_read=progress.rows_read,
+                rows_imported=progress.rows_imported,
+                rows_rejected=progress.rows_rejected,
+                bytes_done=progress.bytes_done,
             )
     except psycopg.errors.LockNotAvailable:
         return
 
 
-def succeed(connection: Connection, job: Job, tally: Tally) -> None:
+def succeed(connection: Connection, job: Job, progress: Progress) -> None:
     """Settle the job as `succeeded`: the last statement of the transaction that copied its contacts."""
     fenced(
         connection,
         "succeed_job",
         job,
-        rows_imported=tally.rows_imported,
-        rows_updated=tally.rows_updated,
-        rows_skipped=tally.rows_skipped,
-        rows_not_imported=tally.rows_not_imported,
-        first_contact_id=tally.first_contact_id,
-        last_contact_id=tally.last_contact_id,
-        **_findings(tally),
+        rows_imported=progress.rows_imported,
+        rows_updated=progress.rows_updated,
+        rows_skipped=progress.rows_skipped,
+        rows_not_imported=progress.rows_not_imported,
+        first_contact_id=progress.first_contact_id,
+        last_contact_id=progress.last_contact_id,
+        **_findings(progress),
     )
 
 
-def end(connection: Connection, job: Job, tally: Tally, state: str, error: str) -> None:
+def end(connection: Connection, job: Job, progress: Progress, state: str, error: str) -> None:
     """Settle the job as `failed`, or as `cancelled` without a charge, with what the attempt found out."""
     values = {"state": state, "charge": int(state == "failed"), "error": error}
-    fenced(connection, "settle_failed_job", job, **values, **_findings(tally))
+    fenced(connection, "settle_failed_job", job, **values, **_findings(progress))
 
 
 def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
@@ -196,13 +196,13 @@ def requeue_uncharged(connection: Connection, job: Job, error: str) -> float | N
     return seconds
 
 
-def _findings(tally: Tally) -> dict[str, Any]:
+def _findings(progress: Progress) -> dict[str, Any]:
     return {
-        "rows_read": tally.rows_read,
-        "rows_rejected": tally.rows_rejected,
-        "bytes_done": tally.bytes_done,
-        "issues": Jsonb(storable_json([issue.as_json() for issue in tally.issues])),
-        "detected": Jsonb(tally.findings.as_json()),
+        "rows_read": progress.rows_read,
+        "rows_rejected": progress.rows_rejected,
+        "bytes_done": progress.bytes_done,
+        "issues": Jsonb(storable_json([issue.as_json() for issue in progress.issues])),
+        "detected": Jsonb(progress.detected()),
     }
 
 

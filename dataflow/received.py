@@ -5,34 +5,34 @@ from collections.abc import Iterator
 
 from dataflow.errors import DigestMismatch
 from dataflow.formats.rows import PIECE_BYTES
+from dataflow.import_progress import ImportProgress
 from dataflow.jobs import Job
 from dataflow.storage import ObjectReader
-from dataflow.tally import Tally
 
 
-def verified(reader: ObjectReader, job: Job, tally: Tally) -> Iterator[bytes]:
-    """The object in pieces of at most PIECE_BYTES, counted in `tally`.
+def verified(reader: ObjectReader, job: Job, progress: ImportProgress) -> Iterator[bytes]:
+    """The object in pieces of at most PIECE_BYTES, counted in `progress`.
 
     :raises DigestMismatch: at each recorded end where size or SHA-256 differ.
     """
     digests = iter(job.digests)
     end, expected = next(digests)
     digest = hashlib.sha256()
-    tally.bytes_done = 0
+    progress.bytes_done = 0
     for piece in reader.pieces(PIECE_BYTES):
         rest = piece
-        while tally.bytes_done + len(rest) > end:
-            head, rest = rest[: end - tally.bytes_done], rest[end - tally.bytes_done :]
+        while progress.bytes_done + len(rest) > end:
+            head, rest = rest[: end - progress.bytes_done], rest[end - progress.bytes_done :]
             digest.update(head)
-            tally.bytes_done += len(head)
+            progress.bytes_done += len(head)
             _compare(job, digest.hexdigest(), expected, end)
             end, expected = next(digests, (job.bytes_total + len(piece), ""))
             digest = hashlib.sha256()
         digest.update(rest)
-        tally.bytes_done += len(rest)
+        progress.bytes_done += len(rest)
         yield piece
-    if tally.bytes_done != job.bytes_total:
-        raise DigestMismatch(f"The stored object has {tally.bytes_done} bytes, {job.bytes_total} were received.")
+    if progress.bytes_done != job.bytes_total:
+        raise DigestMismatch(f"The stored object has {progress.bytes_done} bytes, {job.bytes_total} were received.")
     _compare(job, digest.hexdigest(), expected, end)
 
 

@@ -65,7 +65,7 @@ def _step(connection: Connection, attempt: Attempt, position: UUID | None, rows:
         connection.execute(query("count_reverted"), counts)
         attempt.is_settling = is_done
         jobs.fenced(connection, "advance_revert", job, position=end, rows=deleted, is_done=is_done)
-    attempt.tally.rows_reverted += deleted
+    attempt.progress.rows_reverted += deleted
     return end, is_done
 
 

@@ -83,11 +83,11 @@ class Slot:
             logger.exception(f"{job.kind} broke", extra=log)
             return self._settle(connection, attempt, DataFlowError("An unexpected error; see the worker's log."), log)
         attempt.release()
-        tally = attempt.tally
-        counts = {name: getattr(tally, f"rows_{name}") for name in COUNTS[job.kind]}
+        progress = attempt.progress
+        counts = {name: getattr(progress, f"rows_{name}") for name in COUNTS[job.kind]}
         logger.info(
             f"{job.kind} succeeded",
-            extra={**log, **counts, "bytes": tally.bytes_done, "seconds": round(time.monotonic() - began, 3)},
+            extra={**log, **counts, "bytes": progress.bytes_done, "seconds": round(time.monotonic() - began, 3)},
         )
         if job.kind == "import":
             self._delete_object(connection, attempt, log)
@@ -148,7 +148,7 @@ class Slot:
             jobs.requeue(connection, job, delay_seconds=delay, charge=1, error=explain(error))
             return RETRIED, {"delay_seconds": round(delay, 1)}
         self._end(connection, attempt, "failed", error, spoiler)
-        return FAILED, {"read": attempt.tally.rows_read, "rejected": attempt.tally.rows_rejected}
+        return FAILED, {"read": attempt.progress.rows_read, "rejected": attempt.progress.rows_rejected}
 
     def _end(
         self,
@@ -167,7 +167,7 @@ class Slot:
             # the job's row is locked for a moment only.
             connection.execute(query("configure_import"))
             attempt.rejects.write(connection, attempt.job.id)
-        jobs.end(connection, attempt.job, attempt.tally, state, reason)
+        jobs.end(connection, attempt.job, attempt.progress, state, reason)
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:

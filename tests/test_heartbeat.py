@@ -19,7 +19,7 @@ from dataflow import db, jobs
 from dataflow.attempt import Attempt
 from dataflow.errors import LeaseLost, StatementCancelled
 from dataflow.heartbeat import Heartbeat
-from dataflow.tally import Tally
+from dataflow.progress import Progress
 from tests.conftest import on_server, url_of
 from tests.processes import eventually
 from tests.test_job_states import claimed, row, set_state
@@ -166,12 +166,12 @@ def test_beats_write_the_time_and_the_progress_again_and_again(
     connection: db.Connection, beat: Callable[..., Heartbeat]
 ) -> None:
     attempt = Attempt(claimed(connection))
-    attempt.tally.rows_imported, attempt.tally.bytes_done = 7, 99
+    attempt.progress.rows_imported, attempt.progress.bytes_done = 7, 99
     beat([attempt])
     has_beaten(attempt)
     first = row(connection, attempt.job.id)
     assert (first["rows_imported"], first["bytes_done"]) == (7, 99)
-    attempt.tally.rows_imported = 8
+    attempt.progress.rows_imported = 8
     has_beaten(attempt)
     second = row(connection, attempt.job.id)
     assert second["rows_imported"] == 8
@@ -201,9 +201,9 @@ def test_a_row_in_its_final_commit_delays_no_other_beat_and_is_not_lost(
 ) -> None:
     locked, free = Attempt(claimed(connection)), Attempt(claimed(connection))
     with db.connect(database, "committing") as other, other.transaction():
-        jobs.succeed(other, locked.job, Tally())
+        jobs.succeed(other, locked.job, Progress())
         began = time.monotonic()
-        jobs.beat(connection, locked.job, Tally(), 5.0)
+        jobs.beat(connection, locked.job, Progress(), 5.0)
         assert time.monotonic() - began < 4, "it does not wait out its 5 s"
         beat([locked, free])
         has_beaten(free)
@@ -254,7 +254,7 @@ def test_an_attempt_that_is_writing_its_outcome_is_left_to_the_fence(
 ) -> None:
     settling = Attempt(claimed(connection), connection, is_settling=True)
     other = Attempt(claimed(connection))
-    jobs.succeed(connection, settling.job, Tally())
+    jobs.succeed(connection, settling.job, Progress())
     beat([settling, other])
     has_beaten(other, 3)
     assert (settling.stopped, settling.is_cut) == (None, False)
@@ -278,7 +278,7 @@ def test_an_error_that_is_about_one_row_neither_ends_the_session_nor_the_other_b
     connection: db.Connection, beat: Callable[..., Heartbeat], role: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     refused, other = Attempt(claimed(connection)), Attempt(claimed(connection))
-    refused.tally.bytes_done = 1 << 70  # more than the column takes
+    refused.progress.bytes_done = 1 << 70  # more than the column takes
     confirmed = refused.confirmed
     beat([refused, other], interval_seconds=0.12)
     has_beaten(other)
@@ -287,7 +287,7 @@ def test_an_error_that_is_about_one_row_neither_ends_the_session_nor_the_other_b
     assert connection.execute(FIND, [role]).fetchall() == before
     assert "heartbeat of a job missed" in caplog.messages
     assert (refused.confirmed, refused.stopped) == (confirmed, None)
-    refused.tally.bytes_done = 1
+    refused.progress.bytes_done = 1
     has_beaten(refused)
 
 
@@ -361,7 +361,7 @@ def test_the_limits_of_a_beat_do_not_outlive_it(database: str, connection: db.Co
             other.execute("SELECT FROM jobs FOR UPDATE")
         elif outcome == "lost":
             set_state(connection, job.id, "cancelled")
-        jobs.beat(connection, job, Tally(), 0.5)
+        jobs.beat(connection, job, Progress(), 0.5)
     assert limits() == before
     assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
@@ -430,7 +430,7 @@ def test_a_beat_takes_no_longer_than_it_may(connection: db.Connection) -> None:
     try:
         began = time.monotonic()
         with pytest.raises(StatementCancelled), db.translated():
-            jobs.beat(connection, job, Tally(), 0.2)
+            jobs.beat(connection, job, Progress(), 0.2)
         assert time.monotonic() - began < 2
     finally:
         connection.execute("DROP FUNCTION dawdle CASCADE")

@@ -264,7 +264,7 @@ def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_
     attempt = Attempt(claim(many(200_000)))
     with pytest.raises(psycopg.errors.RaiseException, match="refused by the server"):
         importer.run(connection, attempt, storage, config)
-    assert attempt.tally.bytes_done < attempt.job.bytes_total / 2
+    assert attempt.progress.bytes_done < attempt.job.bytes_total / 2
     assert_untouched(connection, attempt.job)
 
 
@@ -348,10 +348,10 @@ def test_rows_that_wait_to_be_merged_are_no_contacts_yet_and_the_merge_can_be_wa
             running = threads.submit(importer.run, connection, attempt, storage, config)
             eventually(lambda: other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall() or running.done())
             assert attempt.merging_pid == connection.info.backend_pid
-            assert (attempt.tally.rows_read, attempt.tally.rows_imported) == (2000, 0)
+            assert (attempt.progress.rows_read, attempt.progress.rows_imported) == (2000, 0)
         running.result()
     assert attempt.merging_pid is None
-    assert (attempt.tally.rows_imported, count(connection)) == (2000, 2000)
+    assert (attempt.progress.rows_imported, count(connection)) == (2000, 2000)
 
 
 def test_an_import_that_made_no_contact_has_no_range_of_ids(

@@ -11,7 +11,7 @@ import pytest
 
 from dataflow import db, job_counts, jobs
 from dataflow.ids import uuid7
-from dataflow.tally import Tally
+from dataflow.progress import Progress
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, set_state, upload
 
@@ -143,9 +143,9 @@ def test_whatever_sessions_do_at_the_same_time_the_totals_are_what_counting_give
 def test_only_the_end_of_a_job_is_counted_not_its_claim_nor_its_beats(connection: db.Connection) -> None:
     before = rows_of_counts(connection)
     job = claimed(connection)
-    jobs.beat(connection, job, Tally(rows_read=5), 5.0)
+    jobs.beat(connection, job, Progress(rows_read=5), 5.0)
     assert rows_of_counts(connection) == before
-    jobs.succeed(connection, job, Tally(rows_read=5, rows_imported=5))
+    jobs.succeed(connection, job, Progress(rows_read=5, rows_imported=5))
     assert rows_of_counts(connection) == before + 1
     connection.execute("UPDATE jobs SET object_deleted_at = now()")
     assert rows_of_counts(connection) == before + 1

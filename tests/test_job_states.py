@@ -12,7 +12,7 @@ from dataflow import db, jobs, wakeups
 from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
-from dataflow.tally import Tally
+from dataflow.progress import Progress
 from tests.processes import eventually
 
 UPLOAD = {
@@ -102,7 +102,7 @@ def test_finished_at_is_set_exactly_in_final_states(connection: db.Connection, s
 
 def test_requeueing_by_hand_leaves_a_row_as_good_as_new(connection: db.Connection) -> None:
     job = claimed(connection)
-    jobs.end(connection, job, Tally(), "failed", "malformed_input: no")
+    jobs.end(connection, job, Progress(), "failed", "malformed_input: no")
     assert row(connection, job.id)["failures"] == 1
     set_state(connection, job.id, "queued")
     found = row(connection, job.id)
@@ -125,7 +125,7 @@ def test_a_requeue_keeps_a_run_at_that_is_given_and_the_failures_of_a_running_jo
 
 def test_a_job_that_succeeded_never_leaves_that_state(connection: db.Connection) -> None:
     job = claimed(connection)
-    jobs.succeed(connection, job, Tally())
+    jobs.succeed(connection, job, Progress())
     with pytest.raises(psycopg.errors.RaiseException, match="has succeeded"):
         set_state(connection, job.id, "queued")
 
@@ -153,7 +153,7 @@ def test_a_job_without_its_file_cannot_be_queued_again(connection: db.Connection
 
 def test_what_was_copied_but_not_committed_is_not_counted(connection: db.Connection) -> None:
     job = claimed(connection)
-    jobs.beat(connection, job, replace(Tally(), rows_imported=7), 5.0)
+    jobs.beat(connection, job, replace(Progress(), rows_imported=7), 5.0)
     set_state(connection, job.id, "cancelled")
     assert row(connection, job.id)["rows_imported"] == 0
 
@@ -168,9 +168,9 @@ def test_whoever_lost_the_job_can_settle_nothing(connection: db.Connection, sett
         connection.execute("UPDATE jobs SET attempt = attempt + 1 WHERE id = %s", [job.id])
     before = row(connection, job.id)
     calls = {
-        "beat": lambda: jobs.beat(connection, job, Tally(), 5.0),
-        "succeed": lambda: jobs.succeed(connection, job, Tally()),
-        "fail": lambda: jobs.end(connection, job, Tally(), "failed", "x: y"),
+        "beat": lambda: jobs.beat(connection, job, Progress(), 5.0),
+        "succeed": lambda: jobs.succeed(connection, job, Progress()),
+        "fail": lambda: jobs.end(connection, job, Progress(), "failed", "x: y"),
         "requeue": lambda: jobs.requeue(connection, job, 0, 0, None),
     }
     with pytest.raises(LeaseLost):
@@ -209,7 +209,7 @@ def test_becoming_queued_wakes_listeners_once_a_transaction_also_from_psql(
 def test_heartbeats_stay_heap_only_updates(connection: db.Connection) -> None:
     job = claimed(connection)
     for count in range(20):
-        jobs.beat(connection, job, replace(Tally(), rows_imported=count), 5.0)
+        jobs.beat(connection, job, replace(Progress(), rows_imported=count), 5.0)
 
     def counted() -> dict[str, Any] | None:
         statement = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'jobs'"
@@ -243,12 +243,12 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
     completing = upload(connection)
     whole = "UPDATE jobs SET upload_url = 'u', bytes_total = 5, bytes_done = 5 WHERE id = %s"
     connection.execute(whole, [completing])
-    jobs.beat(connection, running, replace(Tally(), bytes_done=5, rows_imported=7), 5.0)
+    jobs.beat(connection, running, replace(Progress(), bytes_done=5, rows_imported=7), 5.0)
     reading, dry = claimed(connection), claimed(connection)
     connection.execute("UPDATE jobs SET started_at = now() - interval '10 s' WHERE id = %s", [reading.id])
-    jobs.beat(connection, reading, Tally(rows_read=1000), 5.0)
+    jobs.beat(connection, reading, Progress(rows_read=1000), 5.0)
     connection.execute("UPDATE jobs SET options = %s WHERE id = %s", [Jsonb({"dryRun": True}), dry.id])
-    jobs.succeed(connection, dry, Tally(rows_read=2, rows_not_imported=2))
+    jobs.succeed(connection, dry, Progress(rows_read=2, rows_not_imported=2))
 
     status = {found["id"]: found for found in connection.execute("SELECT * FROM job_status").fetchall()}
     assert status[later]["health"].startswith("waiting 00:01:")
@@ -285,7 +285,7 @@ def test_a_worker_of_the_version_before_may_finish_what_it_understands_while_the
 
 def test_a_job_that_is_queued_again_has_read_nothing_yet(connection: db.Connection) -> None:
     job = claimed(connection)
-    jobs.end(connection, job, Tally(bytes_done=10), "failed", "malformed_input: It is damaged.")
+    jobs.end(connection, job, Progress(bytes_done=10), "failed", "malformed_input: It is damaged.")
     assert row(connection, job.id)["bytes_done"] == 10
     set_state(connection, job.id, "queued")
     [status] = connection.execute("SELECT percent FROM job_status").fetchall()

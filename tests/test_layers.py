@@ -33,12 +33,11 @@ LAYERS: dict[str, list[set[str]]] = {
         {"importer", "reverter", "received", "attempt"},
     ],
     "domain": [
-        {"jobs", "job_counts", "reverts", "tally", "leases", "live_workers", "retention"}
-        | {"wakeups", "database_identity"},
+        {"jobs", "job_counts", "reverts", "leases", "live_workers", "retention"} | {"wakeups", "database_identity"},
         {"rejects", "rejects_file"},
         {"merge"},
     ],
-    "rules": [{"contacts", "verdicts", "addresses", "options"}],
+    "rules": [{"contacts", "verdicts", "addresses", "import_progress", "options"}],
     "adapters": [
         {"storage"},
         {"db", "database_errors", "migrations", "pool", "session", "statements"},
@@ -47,7 +46,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"embedded", "account"},
         {"allocator"},
     ],
-    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "peers", "setting_kinds", "storable"}],
+    "core": [{"", "deadlines", "formats", "config", "errors", "ids", "peers", "progress", "setting_kinds", "storable"}],
 }
 
 #: Who may import an outside library, at all.

@@ -19,8 +19,8 @@ from dataflow.errors import DatabaseUnavailable, LeaseLost
 from dataflow.ids import uuid7
 from dataflow.jobs import Job
 from dataflow.leases import LEASE_SECONDS, LostJob, Sight
+from dataflow.progress import Progress
 from dataflow.recovery import Recovery
-from dataflow.tally import Tally
 from tests.conftest import on_server, url_of
 from tests.processes import eventually
 from tests.test_job_states import enqueue, row, set_state
@@ -99,10 +99,10 @@ def session(database: str) -> Iterator[Callable[..., db.Connection]]:
 def lose(connection: db.Connection, session: Callable[..., db.Connection]) -> Callable[..., Job]:
     """Makes a job whose worker has gone, and its backend with it."""
 
-    def make(assignments: str = "", tally: Tally | None = None, worker: str = "gone") -> Job:
+    def make(assignments: str = "", progress: Progress | None = None, worker: str = "gone") -> Job:
         work = session(worker)
         job = claimed(work, worker)
-        jobs.beat(work, job, tally or Tally(), 5.0)
+        jobs.beat(work, job, progress or Progress(), 5.0)
         if assignments:
             set_columns(connection, job, assignments)
         pid = work.info.backend_pid
@@ -155,7 +155,7 @@ def role_without_statistics(connection: db.Connection) -> Iterator[None]:
 def test_a_job_whose_backend_is_gone_is_due_again_at_once_and_says_why(
     connection: db.Connection, lose: Callable[..., Job]
 ) -> None:
-    job = lose(tally=Tally(rows_imported=7, bytes_done=99))
+    job = lose(progress=Progress(rows_imported=7, bytes_done=99))
     (lost,) = reclaim(connection)
     assert (lost.id, lost.state, lost.worker, lost.is_expired) == (job.id, "queued", "gone", False)
     assert (lost.attempt, lost.failures, lost.losses) == (1, 0, 1), "a first loss is the platform's"
@@ -216,7 +216,7 @@ def test_a_file_that_kills_every_worker_is_charged_with_all_of_them_from_the_sec
 def test_a_job_that_has_spent_its_budget_on_lost_workers_fails_and_says_why(
     connection: db.Connection, lose: Callable[..., Job]
 ) -> None:
-    job = lose("failures = 4, losses = 4", Tally(rows_imported=7))
+    job = lose("failures = 4, losses = 4", Progress(rows_imported=7))
     (lost,) = reclaim(connection)
     assert (lost.state, lost.failures, lost.losses) == ("failed", 5, 5)
     found = row(connection, job.id)
@@ -299,7 +299,7 @@ def test_recovery_takes_a_silent_job_only_after_it_has_watched_it_for_longer_tha
         watcher.look([], True)
         time.sleep(0.2)
         watcher.look([], True)
-        jobs.beat(work, job, Tally(), 5.0)
+        jobs.beat(work, job, Progress(), 5.0)
         watcher.look([], True)
     assert row(connection, job.id)["state"] == "running"
     expire(connection, job)
@@ -405,7 +405,7 @@ def test_a_job_in_its_final_commit_is_skipped_without_waiting_and_stays_what_it_
     job = claimed(work)
     expire(connection, job)
     with work.transaction():
-        jobs.succeed(work, job, Tally())
+        jobs.succeed(work, job, Progress())
         began = time.monotonic()
         assert reclaim(connection) == []
         assert time.monotonic() - began < 3
@@ -436,7 +436,7 @@ def test_between_a_success_and_a_reclaim_at_the_same_moment_exactly_one_wins(
             if number == 20:
                 begun.set()
             with suppress(LeaseLost):
-                jobs.succeed(work, job, Tally(rows_read=1, rows_imported=1))
+                jobs.succeed(work, job, Progress(rows_read=1, rows_imported=1))
                 done.append(job)
 
     finisher = threading.Thread(target=finish)

@@ -101,7 +101,7 @@ def test_all_contacts_of_the_import_are_deleted_and_no_others(
     connection.execute("INSERT INTO contacts (name, email, source) VALUES ('Own', 'own@example.com', 'own')")
     attempt = claimed(session, import_id)
     reverter.run(session, attempt)
-    assert attempt.tally.rows_reverted == rows
+    assert attempt.progress.rows_reverted == rows
     found = connection.execute("SELECT source, count(*)::int AS n FROM contacts GROUP BY 1").fetchall()
     assert {row["source"]: row["n"] for row in found} == {"before": 3, "after": 3, "own": 1}
     undone, revert = row_of(connection, import_id), row_of(connection, attempt.job.id)
@@ -154,7 +154,7 @@ def test_a_revert_that_is_stopped_keeps_what_it_has_done_and_another_attempt_goe
     jobs.requeue(session, attempt.job, delay_seconds=0, charge=0, error=None)
     again = claimed_again(session, attempt.job.id)
     reverter.run(session, again)
-    assert again.tally.rows_reverted == ROWS - kept
+    assert again.progress.rows_reverted == ROWS - kept
     assert gone(connection, import_id, attempt.job.id) == ROWS
     assert row_of(connection, import_id)["reverted_at"] is not None
 
@@ -279,7 +279,7 @@ def test_a_revert_that_moves_is_not_taken_for_stalled(connection: db.Connection,
     attempt.connection = None
     for _ in range(8):
         now += 20
-        attempt.tally.rows_reverted += 1
+        attempt.progress.rows_reverted += 1
         watchdog.look()
     assert attempt.stopped is None
     for _ in range(4):

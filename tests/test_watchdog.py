@@ -107,7 +107,7 @@ def test_an_import_that_has_not_moved_for_its_limit_is_cut_and_when_that_does_no
     watched: Watched,
 ) -> None:
     attempt = watched.watch(attempt_at_a_job())
-    attempt.tally.bytes_done = 7
+    attempt.progress.bytes_done = 7
     watched.pass_time(900, is_ticking=True)
     assert attempt.stopped is None
     watched.pass_time(2, is_ticking=True)
@@ -158,14 +158,14 @@ def test_an_import_that_moves_a_little_now_and_then_is_left_alone(watched: Watch
     attempt = watched.watch(attempt_at_a_job())
     for _ in range(4):
         watched.pass_time(890, is_ticking=True)
-        setattr(attempt.tally, counter, getattr(attempt.tally, counter) + 1)
+        setattr(attempt.progress, counter, getattr(attempt.progress, counter) + 1)
     assert (attempt.stopped, watched.left) == (None, [])
 
 
 def test_an_import_that_moves_does_not_hide_one_that_does_not(watched: Watched) -> None:
     moving, still = watched.watch(attempt_at_a_job()), watched.watch(attempt_at_a_job())
     for _ in range(3):
-        moving.tally.bytes_done += 1
+        moving.progress.bytes_done += 1
         watched.pass_time(301, is_ticking=True)
     assert isinstance(still.stopped, ImportStalled)
     assert moving.stopped is None
