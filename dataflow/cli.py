@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _hint(error: DataFlowError) -> str:
     """What the message cannot know: what the driver said, and that nobody has named a database."""
-    from dataflow.database_errors import connection_failure
+    from dataflow.db.failures import connection_failure
 
     if (reason := connection_failure(error)) is None:
         return ""
@@ -113,7 +113,7 @@ def _settings() -> Config:
 def _run(arguments: argparse.Namespace) -> int:
     from dotenv import load_dotenv
 
-    from dataflow import supervisor
+    from dataflow.local import supervisor
 
     load_dotenv(Path.cwd() / ".env")
     return supervisor.run(_settings(), reload=arguments.reload)
@@ -123,14 +123,14 @@ def _web(_: argparse.Namespace) -> int:
     # Read here already, so that a wrong setting is one line and not gunicorn's traceback.
     Config.from_env()
     command = [sys.executable, "-m", "gunicorn", "--config", "python:dataflow.gunicorn_conf"]
-    os.execve(sys.executable, [*command, "dataflow.web:create_app()"], allocator.environment(os.environ))
+    os.execve(sys.executable, [*command, "dataflow.web.app:create_app()"], allocator.environment(os.environ))
 
 
 def _worker(arguments: argparse.Namespace) -> int:
     if arguments.is_whole_process:
         allocator.begin_again()
-    from dataflow.storage import open_storage
-    from dataflow.worker import Worker
+    from dataflow.storage.registry import open_storage
+    from dataflow.worker.loop import Worker
 
     config = _settings()
     observer = None
@@ -143,7 +143,7 @@ def _worker(arguments: argparse.Namespace) -> int:
 
 def _migrate(_: argparse.Namespace) -> int:
     from dataflow import db
-    from dataflow.storage import open_storage
+    from dataflow.storage.registry import open_storage
 
     config = _settings()
     applied = db.migrate(config.database_url)
@@ -153,7 +153,9 @@ def _migrate(_: argparse.Namespace) -> int:
 
 
 def _adopt(arguments: argparse.Namespace) -> int:
-    from dataflow import database_identity, db, migrations
+    from dataflow import db
+    from dataflow.db import migrations
+    from dataflow.queue import database_identity
 
     config = Config.from_env()
     with db.translated(), db.connect(config.database_url, "dataflow/adopt") as connection:
@@ -189,7 +191,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
 
 def _psql(arguments: argparse.Namespace) -> int:
     """Become psql."""
-    from dataflow import psql
+    from dataflow.local import psql
 
     config = Config.from_env()
     program = psql.program(config.is_embedded)
@@ -198,6 +200,6 @@ def _psql(arguments: argparse.Namespace) -> int:
 
 
 def _demo(_: argparse.Namespace) -> int:
-    from dataflow import demo
+    from dataflow.local import demo
 
     return demo.run()

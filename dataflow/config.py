@@ -17,9 +17,9 @@ from urllib.parse import quote
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as typed
 
-from dataflow import peers
 from dataflow.errors import ConfigError
-from dataflow.setting_kinds import MEDIA_TYPE, matching, service_key, setting, text, url, web_url, whole
+from dataflow.settings import peers
+from dataflow.settings.kinds import MEDIA_TYPE, matching, service_key, setting, text, url, web_url, whole
 
 MIB = 1024 * 1024
 #: Of the threads of a web process, as many, but no more than a quarter, never serve bodies and rejects files.
@@ -162,7 +162,7 @@ def transfer_threads(web_threads: int) -> int:
 
 
 def socket_dir(data_dir: Path) -> Path:
-    """Where the embedded Postgres of `data_dir` has its Unix socket; made and guarded by `embedded`.
+    """Where the embedded Postgres of `data_dir` has its Unix socket; made and guarded by `local.postgres`.
 
     Inside `data_dir` where the path fits a socket address and has no comma (libpq takes what is around one for two
     hosts), otherwise a private folder of the temporary directory whose name follows from `data_dir`, so that every

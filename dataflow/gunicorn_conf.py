@@ -12,13 +12,13 @@ from typing import Any
 
 from dataflow import logs
 from dataflow.config import Config
-from dataflow.peers import socket_address
+from dataflow.settings.peers import socket_address
 
 _config = Config.from_env()
 
 bind = socket_address(_config.host or "0.0.0.0", _config.port)  # noqa: S104 - a platform's router comes from outside
 #: By name: what it imports must see PROMETHEUS_MULTIPROC_DIR, which is set below.
-worker_class = "dataflow.web.http_worker.HttpWorker"
+worker_class = "dataflow.web.server.http_worker.HttpWorker"
 workers = _config.web_concurrency
 #: Some for bodies and files, which last as long as their clients like, the others for everything else.
 threads = _config.web_threads
@@ -26,8 +26,8 @@ threads = _config.web_threads
 worker_connections = _config.max_connections
 #: Measures the main loop of a process, not requests; a thread that waits for a client does not count.
 timeout = 60
-#: Platforms kill 30 s after SIGTERM. The seconds beyond the grace are for answering the uploads that `web.http_worker`
-#: then cuts, and for removing what is stored of them.
+#: Platforms kill 30 s after SIGTERM. The seconds beyond the grace are for answering the uploads that
+#: `web.server.http_worker` then cuts, and for removing what is stored of them.
 graceful_timeout = _config.shutdown_grace_seconds + 4
 #: Longer than Heroku's router (90 s) keeps its side open, so that it never writes to a closed connection.
 keepalive = 95

@@ -1,6 +1,6 @@
 """Prometheus: what the jobs table says, true across processes, dynos and restarts; and a process's own storage calls.
 
-What one process counts of its own HTTP requests is set up by `web.metrics`; here is what it is joined with.
+What one process counts of its own HTTP requests is set up by `web.routes.metrics`; here is what it is joined with.
 """
 
 import os

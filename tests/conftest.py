@@ -16,9 +16,10 @@ from psycopg import sql
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.embedded import EmbeddedPostgres
-from dataflow.storage import Storage, open_storage
-from dataflow.worker import Worker
+from dataflow.local.postgres import EmbeddedPostgres
+from dataflow.storage.base import Storage
+from dataflow.storage.registry import open_storage
+from dataflow.worker.loop import Worker
 from tests.processes import ChildProcess, Web, WorkerProcess, stop_all
 from tests.storage_double.process import StorageDouble
 from tests.storages import empty_bucket

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from dataflow.errors import ObjectMissing
-from dataflow.storage import Description, Storage, StoredObject
+from dataflow.storage.base import Description, Storage, StoredObject
 
 
 def store(

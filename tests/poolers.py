@@ -17,7 +17,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from dataflow.account import Account
+from dataflow.local.system_user import Account
 from tests.processes import eventually, free_port
 
 _SETTINGS = """

@@ -14,17 +14,18 @@ from pathlib import Path
 PROGRAM = """
 import gc
 import sys
-from dataflow import allocator, verdicts
+from dataflow import allocator
+from dataflow.contacts import validation
 from dataflow.errors import DataFlowError
-from dataflow.formats import read_blocks
+from dataflow.formats.registry import read_blocks
 from dataflow.formats.reading import Findings, Reading
-from dataflow.storable import storable
+from dataflow.text import storable
 
 def read(kind, path):
     rows = 0
     with open(path, "rb") as file:
         for block in read_blocks(kind, iter(lambda: file.read(65536), b""), Reading(1 << 20), Findings()):
-            verdict = verdicts.judge(block)
+            verdict = validation.judge(block)
             rows += len(block.names)
             if rows > 100_000:
                 break

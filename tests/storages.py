@@ -17,9 +17,9 @@ import requests
 
 from dataflow.config import MIN_SUPABASE_CHUNK_BYTES
 from dataflow.errors import StorageUnavailable
-from dataflow.storage import ObjectReader, Observer, Storage, Unobserved
+from dataflow.storage.base import ObjectReader, Observer, Storage, Unobserved
 from dataflow.storage.local import LocalStorage
-from dataflow.storage.retries import Schedule
+from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import SupabaseStorage
 from dataflow.storage.supabase.api import Api
 from tests.storage_double.process import StorageDouble

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dataflow.addresses import clean
-from dataflow.contacts import ContactSchema
+from dataflow.contacts.emails import clean
+from dataflow.contacts.schema import ContactSchema
 from tests import effort
 
 pytestmark = pytest.mark.unit

@@ -9,13 +9,13 @@ from itertools import count
 import pytest
 
 from dataflow.errors import ImportStopped, RowTooLarge, TakesTooLong
-from dataflow.formats import read_blocks
-from dataflow.formats.cards import MAX_CARD_LINES
-from dataflow.formats.cell_counts import MAX_CELLS, has_short_lines
-from dataflow.formats.cells import MAX_COLUMNS
+from dataflow.formats.block import PART_ROWS, Malformed
+from dataflow.formats.csv.cell_counts import MAX_CELLS, has_short_lines
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import PART_ROWS, Malformed
+from dataflow.formats.registry import read_blocks
+from dataflow.formats.tables.cells import MAX_COLUMNS
 from dataflow.formats.time_limit import TimeLimit
+from dataflow.formats.vcard.cards import MAX_CARD_LINES
 from tests import bomb_workbooks, bombs
 from tests.bomb_shapes import FILES, WORKBOOKS
 from tests.reader_process import ReaderProcess, reader_process

@@ -10,11 +10,13 @@ import psycopg
 import pytest
 import requests
 
-from dataflow import client, completion, db, jobs
+from dataflow import client, db
 from dataflow.config import Config
 from dataflow.errors import ObjectForgotten
-from dataflow.storage import Storage
-from dataflow.sweep import Sweep
+from dataflow.imports import completion
+from dataflow.queue import jobs
+from dataflow.storage.base import Storage
+from dataflow.worker.sweeper import Sweep
 from tests.imports import row_of
 from tests.processes import Web, WorkerProcess, eventually
 from tests.storage_double.process import StorageDouble
@@ -188,7 +190,7 @@ def test_a_job_that_is_cancelled_while_its_upload_completes_lets_go_of_it(
     stored_files: Callable[[], list[Path]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dataflow.sweep.UPLOAD_SLACK_SECONDS", 0.0)
+    monkeypatch.setattr("dataflow.worker.sweeper.UPLOAD_SLACK_SECONDS", 0.0)
     patient.restart_with(completion_seconds=completion.BEAT_SECONDS + 3)
     try:
         job_id = accepted(web)

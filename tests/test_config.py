@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dataflow.config import MAX_SOCKET_DIR_BYTES, Config, embedded_url, socket_dir
 from dataflow.errors import ConfigError
-from dataflow.storage import Unobserved
+from dataflow.storage.base import Unobserved
 from dataflow.storage.supabase.api import Api
 
 pytestmark = pytest.mark.unit

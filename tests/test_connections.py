@@ -16,15 +16,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from dataflow import db, importer, jobs, wakeups
-from dataflow.attempt import Attempt
+from dataflow import db
 from dataflow.config import Config
-from dataflow.database_errors import connection_failure
-from dataflow.embedded import EmbeddedPostgres
+from dataflow.db.connection import _Server
+from dataflow.db.failures import connection_failure, translate
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
 from dataflow.ids import uuid7
-from dataflow.jobs import Job
-from dataflow.storage import Storage
+from dataflow.imports import load
+from dataflow.imports.attempt import Attempt
+from dataflow.local.postgres import EmbeddedPostgres
+from dataflow.queue import jobs, notify
+from dataflow.queue.jobs import Job
+from dataflow.storage.base import Storage
 from tests.drills.swallow import Swallower
 from tests.objects import store
 from tests.processes import eventually, free_port
@@ -97,8 +100,8 @@ def test_a_pool_behind_a_silent_network_refuses_in_time_and_is_of_use_as_soon_as
 
 
 def test_a_request_whose_network_falls_silent_ends(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "REQUEST_SECONDS", 0.2)
-    monkeypatch.setattr(db, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("dataflow.db.connection.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("dataflow.db.connection.SILENCE_SECONDS", 0.2)
     with (
         Swallower(server) as network,
         closing(db.open_pool(network.url, "dataflow/web")) as pool,
@@ -114,7 +117,7 @@ def test_a_server_that_is_starting_is_told_from_one_that_is_not_there(server: st
     starting.__cause__ = psycopg.OperationalError("... FATAL:  the database system is starting up")
     away = DatabaseUnavailable("x")
     away.__cause__ = psycopg.OperationalError("connection refused")
-    asked = db._Server(server, "x")
+    asked = _Server(server, "x")
     assert (asked.is_starting(starting), asked.is_starting(away)) == (True, False)
 
 
@@ -152,7 +155,8 @@ def test_both_ends_of_a_network_connection_notice_that_the_other_is_gone(network
 #: The command `worker`, with heart beats that a test need not wait for.
 BRISK_WORKER = """
 import sys
-from dataflow import cli, heartbeat
+from dataflow import cli
+from dataflow.worker import heartbeat
 heartbeat.INTERVAL_SECONDS = 0.1
 sys.exit(cli.main(["worker"]))
 """
@@ -296,7 +300,7 @@ def test_cutting_a_connection_frees_the_thread_in_it_at_once_and_the_server_ends
             for pid in pids:  # if it did not work, the threads wait for ever
                 anyone.execute("SELECT pg_terminate_backend(%s)", [pid])
         assert sleeping.broken and locked_out.broken
-    assert {type(db.translate(error)) for error in freed} == {DatabaseUnavailable}
+    assert {type(translate(error)) for error in freed} == {DatabaseUnavailable}
     anyone.execute("SELECT pg_advisory_unlock(1)")
 
 
@@ -458,7 +462,7 @@ def test_an_import_takes_as_long_as_it_takes_whatever_limits_its_role_has(
             work.execute("SELECT pg_sleep(5)")
         job: Job | None = jobs.claim(work, "w")
         assert job is not None
-        importer.run(work, Attempt(job, work), storage, config)
+        load.run(work, Attempt(job, work), storage, config)
         with pytest.raises(StatementCancelled), db.translated():
             work.execute("SELECT pg_sleep(5)")  # the limits of the role are back
     found = row(connection, job_id)
@@ -472,16 +476,16 @@ def test_an_import_takes_as_long_as_it_takes_whatever_limits_its_role_has(
 
 def test_a_listener_hears_what_another_session_sends_also_among_other_news(server: str) -> None:
     with db.connect(server, "listen") as listener, db.connect(server, "prove") as sender:
-        wakeups.listen(listener)
+        notify.listen(listener)
         for _ in range(5):
             sender.execute("SELECT pg_notify('dataflow_jobs', '')")
-        assert wakeups.hears(listener, sender, 5.0) is True
-        assert wakeups.hears(listener, sender, 5.0) is True
+        assert notify.hears(listener, sender, 5.0) is True
+        assert notify.hears(listener, sender, 5.0) is True
 
 
 def test_a_session_whose_listen_went_elsewhere_is_known_within_the_time_it_is_given(server: str) -> None:
     """So it is behind a transaction pooler; other news, which may reach it, proves nothing."""
     with db.connect(server, "listen") as listener, db.connect(server, "prove") as sender:
         began = time.monotonic()
-        assert wakeups.hears(listener, sender, 0.3) is False
+        assert notify.hears(listener, sender, 0.3) is False
         assert 0.3 <= time.monotonic() - began < 4

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from dataflow import contacts
-from dataflow.contacts import ContactSchema, copy_lines, escape
-from dataflow.formats.rows import ABSENT
+from dataflow.contacts import schema
+from dataflow.contacts.schema import ContactSchema, copy_lines, escape
+from dataflow.formats.block import ABSENT
 from dataflow.ids import IdRange
 
 pytestmark = pytest.mark.unit
@@ -201,9 +201,9 @@ def test_members_without_a_meaning_are_ignored() -> None:
 def test_halves_of_a_pair_nul_and_the_mark_of_what_was_no_text_are_what_cannot_be_stored() -> None:
     for text in ("a\0", "\ud800", "\udfff", "a\ufdd0"):
         with pytest.raises(ValidationError):
-            contacts.check_storable(text)
+            schema.check_storable(text)
     all_others = [*range(1, 0xD800), *range(0xE000, 0xFDD0), *range(0xFDD1, 0x110000)]
-    contacts.check_storable("".join(map(chr, all_others)))
+    schema.check_storable("".join(map(chr, all_others)))
 
 
 # COPY
@@ -283,10 +283,10 @@ def test_a_text_that_looks_like_null_or_the_end_of_the_data_stays_text() -> None
 @example("ann@example.org..")
 @example("ann@localhost")
 @example("a" * 61 + "@b")
-@given(st.from_regex(contacts._WITHOUT_END.__self__, fullmatch=True))
+@given(st.from_regex(schema._WITHOUT_END.__self__, fullmatch=True))
 def test_what_is_wrong_most_often_is_told_in_the_librarys_words(address: str) -> None:
-    told = contacts._usual_fault(address)
+    told = schema._usual_fault(address)
     with pytest.raises(email_validator.EmailNotValidError) as caught:
         email_validator.validate_email(address, check_deliverability=False, allow_quoted_local=True, strict=True)
     assert told in (str(caught.value), None)
-    assert told or len(address) > contacts.MAX_PLAIN_CHARACTERS
+    assert told or len(address) > schema.MAX_PLAIN_CHARACTERS

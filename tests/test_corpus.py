@@ -9,11 +9,13 @@ from typing import Any, Final
 import pytest
 import requests
 
-from dataflow import verdicts
 from dataflow.config import Config
+from dataflow.contacts import validation
 from dataflow.errors import DataFlowError, NoContacts
-from dataflow.formats import PIECE_BYTES, Findings, compression, read_blocks, recognise
-from dataflow.options import Options, OptionsSchema
+from dataflow.formats import gzip as formats_gzip
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.formats.registry import Findings, read_blocks, recognise
+from dataflow.imports.options import Options, OptionsSchema
 from tests.processes import Web
 
 Case = dict[str, Any]
@@ -87,12 +89,12 @@ def read(case: Case, piece_bytes: int) -> dict[str, tuple[Any, Any]]:
     name, error = None, None
     try:
         head = content[:PIECE_BYTES]
-        head = compression.beginning(head, PIECE_BYTES, is_whole=False) if compression.is_gzip(head) else head
+        head = formats_gzip.beginning(head, PIECE_BYTES, is_whole=False) if formats_gzip.is_gzip(head) else head
         media_type = case.get("contentType", "")
         name = recognise(head, media_type, None if media_type else case["file"], options.encoding).name
         reading = options.reading(MAX_ROW_BYTES, MAX_EXPANDED_BYTES)
         for block in read_blocks(name, cut(content, piece_bytes), reading, findings):
-            verdict = verdicts.judge(block)
+            verdict = validation.judge(block)
             contacts += map(list, zip(verdict.names, verdict.emails, strict=True))
             for refusal in verdict.refusals:
                 problem = refusal.problems[0]

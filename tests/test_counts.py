@@ -14,13 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataflow import db, job_counts, jobs
-from dataflow.attempt import Attempt
+from dataflow import db
 from dataflow.config import Config
 from dataflow.ids import uuid7
-from dataflow.options import Options
-from dataflow.slot import Slot
-from dataflow.storage import Storage
+from dataflow.imports.attempt import Attempt
+from dataflow.imports.options import Options
+from dataflow.queue import job_counts, jobs
+from dataflow.storage.base import Storage
+from dataflow.worker.runner import Slot
 from tests.objects import store
 
 COUNTS = ("imported", "updated", "skipped", "rejected", "not_imported")

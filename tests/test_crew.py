@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from dataflow import db, jobs
-from dataflow.attempt import Attempt
+from dataflow import db
 from dataflow.config import Config
-from dataflow.crew import Crew
-from dataflow.deadlines import Deadlines
-from dataflow.slot import Slot
-from dataflow.storage import Storage
-from dataflow.work_connections import WorkConnections
+from dataflow.db.deadlines import Deadlines
+from dataflow.imports.attempt import Attempt
+from dataflow.queue import jobs
+from dataflow.storage.base import Storage
+from dataflow.worker.pool import Crew
+from dataflow.worker.runner import Slot
+from dataflow.worker.work_connections import WorkConnections
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, row
 
@@ -89,7 +90,7 @@ def test_a_session_that_cannot_be_set_up_is_closed(database: str, monkeypatch: p
         raise RuntimeError("can't start new thread")
 
     # Its limits need a thread, and the one of this process may be there already.
-    monkeypatch.setattr(db, "_DEADLINES", Deadlines())
+    monkeypatch.setattr("dataflow.db.connection._DEADLINES", Deadlines())
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError):
         db.connect(database, "dataflow/test/work")

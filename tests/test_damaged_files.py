@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow import verdicts
+from dataflow.contacts import validation
 from dataflow.errors import DataFlowError
-from dataflow.formats import Findings, read_blocks, recognise
-from dataflow.options import Options, OptionsSchema
+from dataflow.formats.registry import Findings, read_blocks, recognise
+from dataflow.imports.options import Options, OptionsSchema
 
 pytestmark = pytest.mark.unit
 
@@ -61,7 +61,7 @@ def read(format_name: str, content: bytes, options: dict[str, Any]) -> tuple[lis
     told: list[str] = []
     reading = Options.of(OptionsSchema().load(options)).reading(MIB, MIB)
     for block in read_blocks(format_name, [content], reading, Findings()):
-        verdict = verdicts.judge(block)
+        verdict = validation.judge(block)
         emails += verdict.emails
         refused = {refusal.index for refusal in verdict.refusals}
         for index in range(len(block.names)):

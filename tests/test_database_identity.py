@@ -11,15 +11,17 @@ from uuid import UUID
 
 import pytest
 
-from dataflow import cli, database_identity, db, job_counts, jobs, leases, retention, wakeups
+from dataflow import cli, db
 from dataflow.config import Config
-from dataflow.embedded import binary
 from dataflow.errors import ObjectForgotten
 from dataflow.ids import uuid7
-from dataflow.leases import Sight
-from dataflow.storage import Storage, open_storage
-from dataflow.sweep import Sweep
-from dataflow.worker import Worker
+from dataflow.local.postgres import binary
+from dataflow.queue import database_identity, job_counts, jobs, leases, notify, retention
+from dataflow.queue.leases import Sight
+from dataflow.storage.base import Storage
+from dataflow.storage.registry import open_storage
+from dataflow.worker.loop import Worker
+from dataflow.worker.sweeper import Sweep
 from tests.objects import store
 from tests.processes import Web
 from tests.test_cli import dataflow
@@ -139,7 +141,7 @@ def test_a_restored_dump_leaves_the_original_all_of_its_jobs_and_files(
     assert all_jobs(copied) == before
     assert sorted(stored_files()) == files
     assert copied.execute("SELECT FROM contacts").fetchone() is None
-    assert wakeups.seconds_until_due(copied) is None
+    assert notify.seconds_until_due(copied) is None
     with copied.transaction():
         assert job_counts.totals(copied)["queue_oldest_seconds"] == 0
     process(database)

@@ -3,8 +3,9 @@
 The function and the table that say so are doubles of those of Citus, which refuse as theirs do.
 """
 
-from dataflow import db, merge
-from dataflow.merge import Counts
+from dataflow import db
+from dataflow.imports import merge
+from dataflow.imports.merge import Counts
 from tests.test_merge import merged, plain, staged
 
 DOUBLES = """

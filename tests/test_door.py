@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from dataflow.door import JsonDoor
 from dataflow.errors import InvalidContacts, Issue, MalformedInput, RowTooLarge, TooManyRejects
 from dataflow.formats.reading import Reading
+from dataflow.imports.json_check import JsonDoor
 
 pytestmark = pytest.mark.unit
 

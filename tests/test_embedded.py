@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from dataflow.config import socket_dir
-from dataflow.embedded import EmbeddedPostgres, binary
 from dataflow.errors import ConfigError, DatabaseUnavailable
+from dataflow.local.postgres import EmbeddedPostgres, binary
 
 ROOT = Path(__file__).resolve().parent.parent
 FAST = {"fsync": "off"}
@@ -27,7 +27,7 @@ NOBODY = 65534
 OWNER = """
 import os, sys
 from pathlib import Path
-from dataflow.embedded import EmbeddedPostgres
+from dataflow.local.postgres import EmbeddedPostgres
 os.umask(0)  # nothing may depend on a careful umask
 with EmbeddedPostgres(Path(sys.argv[1]), {"fsync": "off"}):
     print("ready", flush=True)

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.errors import AmbiguousColumns, InputError, MissingColumns
-from dataflow.formats.columns import find, require
-from dataflow.formats.comparison import normalise
-from dataflow.formats.delimited import look_ahead, read_blocks
+from dataflow.formats.columns.comparison import normalise
+from dataflow.formats.columns.contact_columns import find, require
+from dataflow.formats.csv.delimited import look_ahead, read_blocks
+from dataflow.formats.encoding import HEAD_BYTES
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.tables import MAX_RECORDS
-from dataflow.formats.text import HEAD_BYTES
+from dataflow.formats.tables.other_tables import MAX_RECORDS
 from tests import effort
 
 pytestmark = pytest.mark.unit

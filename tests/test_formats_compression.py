@@ -9,15 +9,8 @@ from random import Random
 import pytest
 
 from dataflow.errors import ExpandsTooFar, MalformedInput
-from dataflow.formats.compression import (
-    FREE_EXPANDED_BYTES,
-    MAX_RATIO,
-    Inflater,
-    allowed_bytes,
-    inflated,
-    is_gzip,
-)
-from dataflow.formats.rows import PIECE_BYTES
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.formats.gzip import FREE_EXPANDED_BYTES, MAX_RATIO, Inflater, allowed_bytes, inflated, is_gzip
 from tests import bombs
 
 pytestmark = pytest.mark.unit

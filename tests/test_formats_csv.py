@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts, RowTooLarge
-from dataflow.formats.columns import joined
-from dataflow.formats.delimited import look_ahead, read_blocks
+from dataflow.formats.block import BLOCK_ROWS, PIECE_BYTES, Malformed
+from dataflow.formats.columns.contact_columns import joined
+from dataflow.formats.csv.delimited import look_ahead, read_blocks
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import BLOCK_ROWS, PIECE_BYTES, Malformed
-from dataflow.formats.tables import MAX_RECORDS
+from dataflow.formats.tables.other_tables import MAX_RECORDS
 
 pytestmark = pytest.mark.unit
 

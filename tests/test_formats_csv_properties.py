@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import DataFlowError, InputError
-from dataflow.formats.delimited import look_ahead, read_blocks
-from dataflow.formats.dialect import DELIMITERS
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.formats.csv.delimited import look_ahead, read_blocks
+from dataflow.formats.csv.dialect import DELIMITERS
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import PIECE_BYTES
 from tests.test_formats_properties import (
     MAX_EXCESS_BYTES,
     MAX_PEAK_BYTES,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts
-from dataflow.formats.dialect import find, settle
+from dataflow.formats.csv.dialect import find, settle
 from dataflow.formats.reading import Reading
-from dataflow.formats.tables import MAX_RECORDS
+from dataflow.formats.tables.other_tables import MAX_RECORDS
 from tests import effort
 
 pytestmark = pytest.mark.unit

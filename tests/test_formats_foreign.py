@@ -7,8 +7,9 @@ import time
 import pytest
 
 from dataflow.errors import DataFlowError, MissingColumns, UnsupportedMediaType
-from dataflow.formats import Findings, Reading, check_header, foreign, read_blocks, recognise
-from dataflow.formats.recognition import LOOK_BYTES
+from dataflow.formats import foreign
+from dataflow.formats.detect import LOOK_BYTES
+from dataflow.formats.registry import Findings, Reading, check_header, read_blocks, recognise
 
 pytestmark = pytest.mark.unit
 

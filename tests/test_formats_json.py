@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from dataflow.errors import InputError, MalformedInput, RowTooLarge
-from dataflow.formats.json_document import MAX_DEPTH, JsonWalker, read_blocks
-from dataflow.formats.json_frame import MEMBERS
+from dataflow.formats.block import ABSENT, PIECE_BYTES, Malformed
+from dataflow.formats.json.document import MAX_DEPTH, JsonWalker, read_blocks
+from dataflow.formats.json.frame import MEMBERS
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import ABSENT, PIECE_BYTES, Malformed
 
 pytestmark = pytest.mark.unit
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from dataflow import verdicts
+from dataflow.contacts import validation
 from dataflow.errors import RowTooLarge
-from dataflow.formats.ndjson import read_blocks
+from dataflow.formats.block import ABSENT, Malformed
+from dataflow.formats.json.ndjson import read_blocks
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import ABSENT, Malformed
 
 pytestmark = pytest.mark.unit
 
@@ -150,7 +150,7 @@ def test_half_a_surrogate_pair_reaches_the_verdict_as_one_bad_row():
     [block] = read_blocks([content], Reading(LIMIT), Findings())
     assert block.names == ["\ud83dA", "\U0001f600"]
     assert block.emails == ["a@example.org", "b@example.org"]
-    verdict = verdicts.judge(block)
+    verdict = validation.judge(block)
     assert verdict.names == ["\U0001f600"]
     [refusal] = verdict.refusals
     assert [(refusal.index, problem.field, problem.code) for problem in refusal.problems] == [

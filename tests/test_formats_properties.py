@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, InputError, MalformedInput
-from dataflow.formats import FORMATS
-from dataflow.formats.columns import find, joined
+from dataflow.formats.block import PIECE_BYTES, Malformed
+from dataflow.formats.columns.contact_columns import find, joined
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import PIECE_BYTES, Malformed
+from dataflow.formats.registry import FORMATS
 
 pytestmark = pytest.mark.unit
 

@@ -11,8 +11,8 @@ import zlib
 import pytest
 
 from dataflow.errors import MalformedInput, MissingColumns, NoContacts, UnsupportedMediaType
-from dataflow.formats import FORMATS, Findings, Reading, by_media_type, read_blocks, recognise
-from dataflow.formats.recognition import LOOK_BYTES
+from dataflow.formats.detect import LOOK_BYTES
+from dataflow.formats.registry import FORMATS, Findings, Reading, by_media_type, read_blocks, recognise
 
 pytestmark = pytest.mark.unit
 

@@ -6,9 +6,9 @@ import pytest
 from openpyxl import Workbook
 
 from dataflow.errors import DataFlowError, MissingColumns, NoContacts, SheetNotFound
-from dataflow.formats import check_header, read_blocks
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.sheet_choice import SheetEntry, choose
+from dataflow.formats.registry import check_header, read_blocks
+from dataflow.formats.xlsx.sheet_choice import SheetEntry, choose
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from openpyxl import Workbook
 
-from dataflow import verdicts
+from dataflow.contacts import validation
 from dataflow.errors import (
     AmbiguousColumns,
     DataFlowError,
@@ -25,13 +25,14 @@ from dataflow.errors import (
     NoContacts,
     RowTooLarge,
 )
-from dataflow.formats import delimited, spreadsheet
-from dataflow.formats.package import MAX_DIRECTORY_BYTES, MAX_SMALL_PART_BYTES
+from dataflow.formats.block import BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
+from dataflow.formats.csv import delimited
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
-from dataflow.formats.shared_strings import SharedStrings
-from dataflow.formats.xml_events import MAX_DEPTH
-from dataflow.storable import MARK
+from dataflow.formats.xlsx import spreadsheet
+from dataflow.formats.xlsx.package import MAX_DIRECTORY_BYTES, MAX_SMALL_PART_BYTES
+from dataflow.formats.xlsx.shared_strings import SharedStrings
+from dataflow.formats.xlsx.xml_events import MAX_DEPTH
+from dataflow.text import MARK
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -211,7 +212,7 @@ def test_among_very_many_empty_rows_there_are_empty_blocks_at_which_to_stop() ->
     blank = f"<row>{'<c/>' * 1000}</row>"
     blocks, _ = read(package(parts(HEAD, blank * 600, ADA_ROW)))
     assert [(block.first_record, list(block.names)) for block in blocks] == [(0, []), (0, []), (0, ["Ada"])]
-    assert [list(verdicts.judge(block).names) for block in blocks] == [[], [], ["Ada"]]
+    assert [list(validation.judge(block).names) for block in blocks] == [[], [], ["Ada"]]
 
 
 # Cells
@@ -321,11 +322,11 @@ def test_a_row_of_errors_is_a_row_without_values() -> None:
 def test_a_row_that_is_refused_for_what_it_lacks_is_refused_again_when_it_is_sent_back(cells: list[object]) -> None:
     header = ["First name", "Last name", "Mail"]
     [block], _ = read(saved([*header], cells))
-    assert len(verdicts.judge(block).refusals) == 1
+    assert len(validation.judge(block).refusals) == 1
     text = io.StringIO()
     csv.writer(text).writerows([header, block.origin.row(0)])
     [again] = delimited.read_blocks([text.getvalue().encode()], Reading(LIMIT), Findings())
-    assert len(verdicts.judge(again).refusals) == 1
+    assert len(validation.judge(again).refusals) == 1
 
 
 # What is no workbook
@@ -560,7 +561,7 @@ def test_the_number_of_a_row_may_have_a_fraction_of_zero() -> None:
 
 @pytest.mark.parametrize("place", ["", ' r="1"'], ids=["unnumbered", "all the same"])
 def test_rows_end_where_a_sheet_does_however_they_are_numbered(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflow.formats.sheet_events.MAX_ROWS", 100)
+    monkeypatch.setattr("dataflow.formats.xlsx.sheet_events.MAX_ROWS", 100)
     assert rows(package(parts(HEAD, f"<row{place}/>" * 99))) == []
     assert "rows beyond" in refused(MalformedInput, package(parts(HEAD, f"<row{place}/>" * 100)))
 
@@ -685,7 +686,7 @@ def test_no_more_shared_strings_are_read_than_are_asked_for() -> None:
 FULL_DISK = """
 import resource, signal, sys
 from dataflow.errors import SpoolUnavailable
-from dataflow.formats import spreadsheet
+from dataflow.formats.xlsx import spreadsheet
 from dataflow.formats.reading import Findings, Reading
 
 content = sys.stdin.buffer.read()

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from dataflow import verdicts
+from dataflow.contacts import validation
 from dataflow.errors import AmbiguousColumns, MissingColumns
-from dataflow.formats import Findings, read_blocks
-from dataflow.formats.columns import find
+from dataflow.formats.block import BLOCK_ROWS, WRONG_COLUMN_COUNT, Malformed
+from dataflow.formats.columns.contact_columns import find
 from dataflow.formats.reading import Reading
-from dataflow.formats.rows import BLOCK_ROWS, WRONG_COLUMN_COUNT, Malformed
-from dataflow.formats.tables import MAX_RECORDS, TablesBelow, contacts_above
-from dataflow.rejects_file import Layout, csv_lines
+from dataflow.formats.registry import Findings, read_blocks
+from dataflow.formats.tables.other_tables import MAX_RECORDS, TablesBelow, contacts_above
+from dataflow.imports.rejects_file import Layout, csv_lines
 
 pytestmark = pytest.mark.unit
 
@@ -23,7 +23,7 @@ def outcome(content: str) -> tuple[list[tuple[str, str]], list[int | None]]:
     contacts: list[tuple[str, str]] = []
     lines: list[int | None] = []
     for block in read_blocks("csv", [content.encode()], Reading(MIB), Findings()):
-        verdict = verdicts.judge(block)
+        verdict = validation.judge(block)
         contacts += zip(verdict.names, verdict.emails, strict=True)
         lines += [block.origin.line(refusal.index) for refusal in verdict.refusals]
     return contacts, lines

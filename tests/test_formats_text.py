@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from dataflow.errors import MalformedInput
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.formats.encoding import HEAD_BYTES, Encoding, decoded, detect, read_text
 from dataflow.formats.reading import Findings
-from dataflow.formats.rows import PIECE_BYTES
-from dataflow.formats.text import HEAD_BYTES, Encoding, decoded, detect, read_text
 from tests import effort
 
 pytestmark = pytest.mark.unit

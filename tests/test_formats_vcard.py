@@ -7,9 +7,9 @@ import tracemalloc
 import pytest
 
 from dataflow.errors import MissingColumns, RowTooLarge
-from dataflow.formats import card_lines, cards, vcard
+from dataflow.formats.block import ABSENT, BAD_ENCODING, BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.rows import ABSENT, BAD_ENCODING, BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
+from dataflow.formats.vcard import card_lines, card_rows, cards
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -46,7 +46,7 @@ ADA, JORG = ("Ada Lovelace", "ada@example.org"), ("Jorg Ös", "jorg@example.org"
 
 def read(*pieces: bytes, reading: Reading | None = None) -> tuple[list[Block], Findings]:
     findings = Findings()
-    return list(vcard.read_blocks(pieces, reading or Reading(LIMIT), findings)), findings
+    return list(card_rows.read_blocks(pieces, reading or Reading(LIMIT), findings)), findings
 
 
 def rows(*pieces: bytes, reading: Reading | None = None) -> list[tuple[object, object]]:
@@ -599,7 +599,7 @@ def test_properties_that_nobody_knows_are_left_out_when_they_are_written_as_such
 
 @pytest.mark.parametrize("lines", [["VERSION:3.0"], ["version:2.1"], ["N:Lee;Ann", "N:Ray;Bob"]])
 def test_two_cards_in_one_are_one_bad_row(lines: list[str]) -> None:
-    assert problem("FN:Ann", *lines) is vcard._TWO_CARDS
+    assert problem("FN:Ann", *lines) is card_rows._TWO_CARDS
     assert one("FN:Ann", "N:Lee;Ann", "N:Lee;Ann", "N:;;;;") == ("Ann", ABSENT)
 
 

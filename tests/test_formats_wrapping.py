@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow import verdicts
-from dataflow.formats import Findings, read_blocks
-from dataflow.formats.columns import find
+from dataflow.contacts import validation
+from dataflow.formats.columns.contact_columns import find
 from dataflow.formats.reading import Reading
+from dataflow.formats.registry import Findings, read_blocks
 from dataflow.formats.signs import EndSigns, plain_lines, without_end
-from dataflow.formats.table_wrapping import Wrapping, wrapping_of
+from dataflow.formats.tables.table_wrapping import Wrapping, wrapping_of
 from dataflow.formats.wrapping import bare, is_quoted, unquoted
 from tests import effort
 from tests.test_formats_properties import quick
@@ -26,7 +26,7 @@ MIB = 1024 * 1024
 def imported(content: str | bytes, format_name: str = "csv") -> list[tuple[str, str]]:
     content = content.encode() if isinstance(content, str) else content
     blocks = read_blocks(format_name, [content], Reading(MIB), Findings())
-    judged = map(verdicts.judge, blocks)
+    judged = map(validation.judge, blocks)
     return [pair for verdict in judged for pair in zip(verdict.names, verdict.emails, strict=True)]
 
 

@@ -14,11 +14,12 @@ from typing import Final
 import pytest
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
-from dataflow.formats import Findings, headers, read_blocks
-from dataflow.formats.columns import find
-from dataflow.formats.comparison import normalise, without_accents
-from dataflow.formats.header_names import TABLE
+from dataflow.formats.columns import headers
+from dataflow.formats.columns.comparison import normalise, without_accents
+from dataflow.formats.columns.contact_columns import find
+from dataflow.formats.columns.header_names import TABLE
 from dataflow.formats.reading import Reading
+from dataflow.formats.registry import Findings, read_blocks
 
 pytestmark = pytest.mark.unit
 

@@ -15,11 +15,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dataflow import db, jobs
-from dataflow.attempt import Attempt
+from dataflow import db
 from dataflow.errors import LeaseLost, StatementCancelled
-from dataflow.heartbeat import Heartbeat
-from dataflow.progress import Progress
+from dataflow.imports.attempt import Attempt
+from dataflow.queue import jobs
+from dataflow.queue.progress import Progress
+from dataflow.worker.heartbeat import Heartbeat
 from tests.conftest import on_server, url_of
 from tests.processes import eventually
 from tests.test_job_states import claimed, row, set_state
@@ -325,7 +326,7 @@ def test_a_beat_that_gets_no_answer_is_cut_and_the_next_session_beats(
 def test_a_new_session_that_gets_no_answer_is_cut_as_well(
     database: str, connection: db.Connection, beat: Callable[..., Heartbeat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.db.CONNECT_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("dataflow.db.connection.CONNECT_TIMEOUT_SECONDS", 1)
     attempt = Attempt(claimed(connection))
     with Swallower(database) as network:
         network.swallows.set()

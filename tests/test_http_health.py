@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from dataflow import db
-from dataflow.pool import NEXT_ATTEMPT_SECONDS
+from dataflow.db.pool import NEXT_ATTEMPT_SECONDS
 from tests.conftest import on_server
 from tests.processes import Web, WorkerProcess, eventually, free_port
 

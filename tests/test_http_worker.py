@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.errors import ConfigError
-from dataflow.web.answer_socket import PIECE_BYTES, AnswerSocket
-from dataflow.web.connection import BEGUN_BYTES, Connection
-from dataflow.web.http_worker import HttpWorker
-from dataflow.web.request_head import MAX_HEAD_BYTES, ROUTES, Kind, RequestHead
-from dataflow.web.shared_places import MAX_PROCESSES, SILENT_SECONDS, SharedPlaces, free_number
-from dataflow.web.transfer_queue import WAIT_SECONDS, TransferQueue
+from dataflow.web.server.answer_socket import PIECE_BYTES, AnswerSocket
+from dataflow.web.server.connection import BEGUN_BYTES, Connection
+from dataflow.web.server.http_worker import HttpWorker
+from dataflow.web.server.request_head import MAX_HEAD_BYTES, ROUTES, Kind, RequestHead
+from dataflow.web.server.shared_places import MAX_PROCESSES, SILENT_SECONDS, SharedPlaces, free_number
+from dataflow.web.server.transfer_queue import WAIT_SECONDS, TransferQueue
 
 pytestmark = pytest.mark.unit
 
@@ -199,7 +199,7 @@ def test_requests_are_told_apart_as_the_application_will_see_their_paths(line: s
 
 def test_the_kinds_are_those_of_routes_of_the_application() -> None:
     from dataflow.config import Config
-    from dataflow.web import create_app
+    from dataflow.web.app import create_app
 
     routes = create_app(Config.from_env({})).url_map.bind("x")
     for kind, methods, path in ROUTES:

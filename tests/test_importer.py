@@ -13,8 +13,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from dataflow import db, importer, jobs
-from dataflow.attempt import Attempt
+from dataflow import db
 from dataflow.config import Config
 from dataflow.db import query
 from dataflow.errors import (
@@ -29,11 +28,14 @@ from dataflow.errors import (
     RowTooLarge,
     TakesTooLong,
 )
-from dataflow.formats.rows import PIECE_BYTES
+from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import uuid7
-from dataflow.jobs import Job
-from dataflow.storage import Storage
+from dataflow.imports import load as imports_load
+from dataflow.imports.attempt import Attempt
+from dataflow.queue import jobs
+from dataflow.queue.jobs import Job
+from dataflow.storage.base import Storage
 from tests.objects import store
 from tests.processes import eventually
 
@@ -82,7 +84,7 @@ def load(connection: db.Connection, storage: Storage, config: Config) -> Callabl
     def run(job: Job) -> Attempt:
         attempt = Attempt(job)
         with closing(attempt.rejects):
-            importer.run(connection, attempt, storage, config)
+            imports_load.run(connection, attempt, storage, config)
         return attempt
 
     return run
@@ -107,7 +109,8 @@ def assert_untouched(connection: db.Connection, job: Job) -> None:
 def test_a_file_that_takes_too_long_without_a_row_fails_its_job(
     claim: Callable[..., Job], load: Callable[[Job], Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "TimeLimit", partial(TimeLimit, 4.0, clock=partial(next, itertools.count(step=30.0))))
+    clock = partial(next, itertools.count(step=30.0))
+    monkeypatch.setattr(imports_load, "TimeLimit", partial(TimeLimit, 4.0, clock=clock))
     with pytest.raises(TakesTooLong, match="more than 4 s without a further row"):
         load(claim(many(1) + b"\n" * (5 * PIECE_BYTES) + b"Ann,ann@example.org\n"))
 
@@ -242,7 +245,7 @@ def test_a_stopped_attempt_ends_with_the_reason_it_was_given(
     attempt = Attempt(claim(many(20_000)))
     attempt.stop(ImportStopped("stop"))
     with pytest.raises(ImportStopped):
-        importer.run(connection, attempt, storage, config)
+        imports_load.run(connection, attempt, storage, config)
     assert_untouched(connection, attempt.job)
 
 
@@ -263,7 +266,7 @@ def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_
     connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % "10").encode())
     attempt = Attempt(claim(many(200_000)))
     with pytest.raises(psycopg.errors.RaiseException, match="refused by the server"):
-        importer.run(connection, attempt, storage, config)
+        imports_load.run(connection, attempt, storage, config)
     assert attempt.progress.bytes_done < attempt.job.bytes_total / 2
     assert_untouched(connection, attempt.job)
 
@@ -345,7 +348,7 @@ def test_rows_that_wait_to_be_merged_are_no_contacts_yet_and_the_merge_can_be_wa
     with ThreadPoolExecutor() as threads, closing(attempt.rejects):
         with db.connect(database, "merging") as other, other.transaction():
             other.execute(query("lock_merge"))
-            running = threads.submit(importer.run, connection, attempt, storage, config)
+            running = threads.submit(imports_load.run, connection, attempt, storage, config)
             eventually(lambda: other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall() or running.done())
             assert attempt.merging_pid == connection.info.backend_pid
             assert (attempt.progress.rows_read, attempt.progress.rows_imported) == (2000, 0)

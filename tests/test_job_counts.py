@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from dataflow import db, job_counts, jobs
+from dataflow import db
 from dataflow.ids import uuid7
-from dataflow.progress import Progress
+from dataflow.queue import job_counts, jobs
+from dataflow.queue.progress import Progress
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, set_state, upload
 
@@ -167,7 +168,7 @@ def test_jobs_that_end_at_the_same_time_do_not_wait_for_each_other_nor_for_a_fol
 def test_two_folds_at_once_count_nothing_twice_and_the_second_does_not_wait(
     database: str, connection: db.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.job_counts.FOLDED_ROWS", 4)
+    monkeypatch.setattr("dataflow.queue.job_counts.FOLDED_ROWS", 4)
     for _ in range(10):
         set_state(connection, upload(connection), "cancelled")
     connection.execute("SET lock_timeout = '2s'")

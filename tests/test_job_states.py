@@ -8,11 +8,12 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from dataflow import db, jobs, wakeups
+from dataflow import db
 from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
 from dataflow.ids import uuid7
-from dataflow.jobs import Job
-from dataflow.progress import Progress
+from dataflow.queue import jobs, notify
+from dataflow.queue.jobs import Job
+from dataflow.queue.progress import Progress
 from tests.processes import eventually
 
 UPLOAD = {
@@ -196,7 +197,7 @@ def test_becoming_queued_wakes_listeners_once_a_transaction_also_from_psql(
     database: str, connection: db.Connection
 ) -> None:
     with db.connect(database, "listener") as listener:
-        wakeups.listen(listener)
+        notify.listen(listener)
         with connection.transaction():
             enqueue(connection)
             job_id = enqueue(connection)

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from dataflow import db
-from dataflow.jobs import Job
+from dataflow.queue.jobs import Job
 from tests.processes import eventually
 from tests.test_job_states import claimed
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from dataflow import db, live_workers
-from dataflow.heartbeat import Heartbeat
+from dataflow import db
+from dataflow.queue import live_workers
+from dataflow.worker.heartbeat import Heartbeat
 from tests.processes import eventually
 
 

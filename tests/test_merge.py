@@ -10,11 +10,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from dataflow import contacts, db, merge
+from dataflow import db
+from dataflow.contacts import schema
 from dataflow.db import query
 from dataflow.errors import DatabaseUnavailable
 from dataflow.ids import IdRange
-from dataflow.merge import Counts
+from dataflow.imports import merge
+from dataflow.imports.merge import Counts
 from tests.processes import eventually
 
 Rows = Sequence[tuple[str, str]]
@@ -36,7 +38,7 @@ def staged(connection: db.Connection, rows: Rows) -> Iterator[None]:
 def copy(connection: db.Connection, statement: str, rows: Rows, source: str | None) -> None:
     names, emails = zip(*rows, strict=True)
     with connection.cursor() as cursor, cursor.copy(query(statement)) as opened:
-        opened.write(contacts.copy_lines(names, emails, source, IdRange()))
+        opened.write(schema.copy_lines(names, emails, source, IdRange()))
 
 
 def plain(connection: db.Connection, rows: Rows, source: str = "before") -> None:

@@ -6,7 +6,7 @@ import json
 import pytest
 from marshmallow import ValidationError
 
-from dataflow.options import MAX_REJECTS_DEFAULT, Options, OptionsSchema
+from dataflow.imports.options import MAX_REJECTS_DEFAULT, Options, OptionsSchema
 
 pytestmark = pytest.mark.unit
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.attempt import Attempt
 from dataflow.config import Config
-from dataflow.heartbeat import Heartbeat
-from dataflow.outage import TELL_SECONDS, Outage
-from dataflow.storage import open_storage
-from dataflow.sweep import EVERY_SECONDS, Sweep
-from dataflow.worker import Worker
+from dataflow.imports.attempt import Attempt
+from dataflow.storage.registry import open_storage
+from dataflow.worker.heartbeat import Heartbeat
+from dataflow.worker.loop import Worker
+from dataflow.worker.outage import TELL_SECONDS, Outage
+from dataflow.worker.sweeper import EVERY_SECONDS, Sweep
 from tests.test_watchdog import Clock, attempt_at_a_job
 
 pytestmark = pytest.mark.unit

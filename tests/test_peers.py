@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataflow.peers import is_among, is_loopback, is_same_place, items, name_of, socket_address
+from dataflow.settings.peers import is_among, is_loopback, is_same_place, items, name_of, socket_address
 
 pytestmark = pytest.mark.unit
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dataflow import database_identity, db, job_counts, jobs
+from dataflow import db
 from dataflow.ids import uuid7
+from dataflow.queue import database_identity, job_counts, jobs
 from tests.conftest import on_server, url_of
 from tests.many_jobs import fill
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from dataflow import pool
+from dataflow.db import pool
+from dataflow.db.pool import ConnectionPool
 from dataflow.errors import DatabaseError, DatabaseUnavailable, TooManyConnections
-from dataflow.pool import ConnectionPool
 from tests.processes import eventually
 
 pytestmark = pytest.mark.unit

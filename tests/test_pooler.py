@@ -8,9 +8,10 @@ import psycopg
 import pytest
 from psycopg.rows import tuple_row
 
-from dataflow import db, live_workers
+from dataflow import db
 from dataflow.errors import DatabaseUnavailable
-from dataflow.recovery import Recovery
+from dataflow.queue import live_workers
+from dataflow.worker.recovery import Recovery
 from tests.poolers import TransactionPooler, no_pgbouncer, pgbouncer
 from tests.processes import Web, WorkerProcess, eventually
 
@@ -123,8 +124,8 @@ def test_a_job_of_a_worker_that_was_killed_is_taken_over_by_its_lease(
     start_worker: Callable[..., WorkerProcess],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dataflow.leases.LEASE_SECONDS", 0.5)
-    monkeypatch.setattr("dataflow.heartbeat.INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("dataflow.queue.leases.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("dataflow.worker.heartbeat.INTERVAL_SECONDS", 0.1)
     worker = start_worker(DATABASE_URL=pooled_url, WORKER_POLL_INTERVAL=50)
 
     def state() -> str:
@@ -155,7 +156,7 @@ def test_a_job_of_a_worker_that_was_killed_is_taken_over_by_its_lease(
 def test_limits_hold_within_a_transaction_and_not_after_it(
     pooled_url: str, pooled: db.Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("dataflow.db.connection.REQUEST_SECONDS", 0.2)
     with (
         closing(db.open_pool(pooled_url, "dataflow/web")) as pool,
         pytest.raises(DatabaseUnavailable, match=r"longer than 0\.2 s"),

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from dataflow import preview
-from dataflow.arrival import Arrival
 from dataflow.config import Config
 from dataflow.errors import (
     AmbiguousColumns,
@@ -24,8 +22,10 @@ from dataflow.errors import (
     NoContacts,
     UnsupportedMediaType,
 )
-from dataflow.formats.rows import PIECE_BYTES
-from dataflow.preview import MAX_BYTES
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.imports import preview
+from dataflow.imports.preview import MAX_BYTES
+from dataflow.imports.upload import Arrival
 from tests.test_formats_spreadsheet import package, parts
 from tests.test_formats_spreadsheet import row as sheet_row
 
@@ -336,7 +336,7 @@ def test_a_beginning_without_a_row_is_no_error() -> None:
 def test_a_body_is_not_looked_at_for_a_client_that_has_left(
     content: bytes, is_json_body: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.arrival.LOOK_UP_SECONDS", 0.0)
+    monkeypatch.setattr("dataflow.imports.upload.LOOK_UP_SECONDS", 0.0)
     assert rows(look(content, is_json_body=is_json_body, has_left=lambda: False))
     with pytest.raises(ClientVanished, match="has left"):
         look(content, is_json_body=is_json_body, has_left=lambda: True)

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 import psutil
 import pytest
 
-from dataflow import psql
 from dataflow.errors import ConfigError, DatabaseError
+from dataflow.local import psql
 from tests.processes import eventually
 
 PASSWORD = "it's a \\ secret=%/?#@ ü"

@@ -10,7 +10,7 @@ from dataflow import db
 from dataflow.cli import _parser
 from dataflow.config import Config
 from dataflow.ids import uuid7
-from dataflow.web import create_app
+from dataflow.web.app import create_app
 
 README = (Path(__file__).parent.parent / "README.rst").read_text()
 

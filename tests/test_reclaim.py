@@ -14,13 +14,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from dataflow import db, jobs, leases, wakeups
+from dataflow import db
 from dataflow.errors import DatabaseUnavailable, LeaseLost
 from dataflow.ids import uuid7
-from dataflow.jobs import Job
-from dataflow.leases import LEASE_SECONDS, LostJob, Sight
-from dataflow.progress import Progress
-from dataflow.recovery import Recovery
+from dataflow.queue import jobs, leases, notify
+from dataflow.queue.jobs import Job
+from dataflow.queue.leases import LEASE_SECONDS, LostJob, Sight
+from dataflow.queue.progress import Progress
+from dataflow.worker.recovery import Recovery
 from tests.conftest import on_server, url_of
 from tests.processes import eventually
 from tests.test_job_states import enqueue, row, set_state
@@ -116,8 +117,8 @@ def lose(connection: db.Connection, session: Callable[..., db.Connection]) -> Ca
 @pytest.fixture
 def recovery(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recovery]]:
     """Makes recoveries that need not watch for long before they take something."""
-    monkeypatch.setattr("dataflow.heartbeat.INTERVAL_SECONDS", 0.1)
-    monkeypatch.setattr("dataflow.recovery.SETTLING_SECONDS", 0.0)
+    monkeypatch.setattr("dataflow.worker.heartbeat.INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("dataflow.worker.recovery.SETTLING_SECONDS", 0.0)
     made: list[Recovery] = []
 
     def make(every_seconds: float = 0.0) -> Recovery:
@@ -175,7 +176,7 @@ def test_a_job_that_became_due_by_a_loss_wakes_the_listeners(
 ) -> None:
     lose()
     with db.connect(database, "listener") as listener:
-        wakeups.listen(listener)
+        notify.listen(listener)
         reclaim(connection)
         assert list(listener.notifies(timeout=5, stop_after=1))
 
@@ -291,7 +292,7 @@ def test_recovery_takes_a_silent_job_only_after_it_has_watched_it_for_longer_tha
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever held the row may just have let go, and its worker's next beat be on its way; or a clock was set."""
-    monkeypatch.setattr("dataflow.heartbeat.INTERVAL_SECONDS", 0.4)
+    monkeypatch.setattr("dataflow.worker.heartbeat.INTERVAL_SECONDS", 0.4)
     work, watcher = session(), recovery()
     job = claimed(work)
     for _ in range(3):
@@ -330,7 +331,7 @@ def test_recovery_looks_no_more_often_than_it_was_told_and_again_after_an_error(
 def test_recovery_gives_others_time_to_be_back_after_it_had_to_connect(
     database: str, connection: db.Connection, lose: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.recovery.SETTLING_SECONDS", 0.5)
+    monkeypatch.setattr("dataflow.worker.recovery.SETTLING_SECONDS", 0.5)
     job, began = lose(), time.monotonic()
     early = Recovery(database, "dataflow/rescuer/recover", "rescuer", 0.0)
     look_until_taken(early, connection, job)

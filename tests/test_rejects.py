@@ -17,14 +17,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from dataflow import rejects
-from dataflow.contacts import check_storable
+from dataflow.contacts.schema import check_storable
+from dataflow.contacts.validation import Problem, Refusal, judge
 from dataflow.db import Connection
 from dataflow.errors import SpoolUnavailable
-from dataflow.formats.rows import ABSENT, Block, Malformed
-from dataflow.rejects import MAX_ORIGINAL_BYTES, MAX_VALUE_CHARACTERS, RejectSpool
-from dataflow.storable import MARK
-from dataflow.verdicts import Problem, Refusal, judge
+from dataflow.formats.block import ABSENT, Block, Malformed
+from dataflow.imports import rejects
+from dataflow.imports.rejects import MAX_ORIGINAL_BYTES, MAX_VALUE_CHARACTERS, RejectSpool
+from dataflow.text import MARK
 
 quick = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 MIB = 1024 * 1024
@@ -325,9 +325,9 @@ def test_a_row_as_text_is_truncated_when_its_name_or_its_address_is(connection: 
 FILL = """
 import resource, signal, sys
 from dataflow.errors import SpoolUnavailable
-from dataflow.formats.rows import Block
-from dataflow.rejects import RejectSpool
-from dataflow.verdicts import Problem, Refusal
+from dataflow.formats.block import Block
+from dataflow.imports.rejects import RejectSpool
+from dataflow.contacts.validation import Problem, Refusal
 
 class Same:
     def line(self, index): return None

@@ -12,11 +12,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from dataflow import db, jobs, reverter, reverts
-from dataflow.attempt import Attempt
+from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import DataFlowError, ImportStopped, LeaseLost
-from dataflow.watchdog import Watchdog
+from dataflow.imports import revert as imports_revert
+from dataflow.imports import reverts
+from dataflow.imports.attempt import Attempt
+from dataflow.queue import jobs
+from dataflow.worker.watchdog import Watchdog
 from tests.conftest import on_server, url_of
 from tests.imports import count_contacts, imported, row_of
 from tests.processes import eventually
@@ -39,8 +42,8 @@ def database(server: str, template: str) -> Iterator[str]:
 def fresh_start(connection: db.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty tables, and steps that are small."""
     connection.execute("SET lock_timeout = '10s'; TRUNCATE jobs, contacts")
-    monkeypatch.setattr("dataflow.reverter.FIRST_STEP_ROWS", STEP_ROWS)
-    monkeypatch.setattr("dataflow.reverter.MAX_STEP_ROWS", STEP_ROWS)
+    monkeypatch.setattr("dataflow.imports.revert.FIRST_STEP_ROWS", STEP_ROWS)
+    monkeypatch.setattr("dataflow.imports.revert.MAX_STEP_ROWS", STEP_ROWS)
 
 
 @pytest.fixture
@@ -72,7 +75,7 @@ def interrupted(database: str, connection: db.Connection, attempt: Attempt) -> I
     with ThreadPoolExecutor(1) as threads:
         with db.connect(database, "other") as other, other.transaction():
             other.execute("SELECT FROM contacts WHERE email = 'user250@example.com' FOR UPDATE")
-            done = threads.submit(reverter.run, attempt.connection, attempt)
+            done = threads.submit(imports_revert.run, attempt.connection, attempt)
             eventually(lambda: connection.execute(waiting, [pid]).fetchone() is not None)
             yield done
         # With an error or without, it has ended.
@@ -100,7 +103,7 @@ def test_all_contacts_of_the_import_are_deleted_and_no_others(
     after = imported(connection, 3, "after")
     connection.execute("INSERT INTO contacts (name, email, source) VALUES ('Own', 'own@example.com', 'own')")
     attempt = claimed(session, import_id)
-    reverter.run(session, attempt)
+    imports_revert.run(session, attempt)
     assert attempt.progress.rows_reverted == rows
     found = connection.execute("SELECT source, count(*)::int AS n FROM contacts GROUP BY 1").fetchall()
     assert {row["source"]: row["n"] for row in found} == {"before": 3, "after": 3, "own": 1}
@@ -119,7 +122,7 @@ def test_contacts_that_others_have_deleted_are_not_counted_and_those_they_have_c
     connection.execute("DELETE FROM contacts WHERE email = 'user7@example.com'")
     connection.execute("UPDATE contacts SET source = 'theirs', name = 'X' WHERE email = 'user8@example.com'")
     attempt = claimed(session, import_id)
-    reverter.run(session, attempt)
+    imports_revert.run(session, attempt)
     assert row_of(connection, import_id)["reverted_rows"] == ROWS - 1
     assert connection.execute("SELECT FROM contacts").fetchone() is None
 
@@ -133,7 +136,7 @@ def test_a_contact_that_is_changed_while_it_waits_to_be_deleted_is_deleted_once(
     with ThreadPoolExecutor(1) as threads:
         with db.connect(database, "other") as other, other.transaction():
             other.execute("UPDATE contacts SET name = 'New' WHERE email = 'user250@example.com'")
-            done = threads.submit(reverter.run, session, attempt)
+            done = threads.submit(imports_revert.run, session, attempt)
             eventually(lambda: connection.execute(waiting, [session.info.backend_pid]).fetchone() is not None)
         done.result()
     assert gone(connection, import_id, attempt.job.id) == ROWS
@@ -153,7 +156,7 @@ def test_a_revert_that_is_stopped_keeps_what_it_has_done_and_another_attempt_goe
     assert row_of(connection, import_id)["reverted_at"] is None
     jobs.requeue(session, attempt.job, delay_seconds=0, charge=0, error=None)
     again = claimed_again(session, attempt.job.id)
-    reverter.run(session, again)
+    imports_revert.run(session, again)
     assert again.progress.rows_reverted == ROWS - kept
     assert gone(connection, import_id, attempt.job.id) == ROWS
     assert row_of(connection, import_id)["reverted_at"] is not None
@@ -191,7 +194,7 @@ def test_a_revert_goes_on_though_the_row_of_its_import_has_been_deleted(
     import_id = imported(connection, ROWS)
     attempt = claimed(session, import_id)
     connection.execute("DELETE FROM jobs WHERE id = %s", [import_id])
-    reverter.run(session, attempt)
+    imports_revert.run(session, attempt)
     assert count_contacts(connection) == 0
     assert row_of(connection, attempt.job.id)["reverted_rows"] == ROWS
 
@@ -205,7 +208,7 @@ def test_a_gap_in_the_range_takes_no_time(connection: db.Connection, session: db
     attempt = claimed(session, import_id)
     patience = threading.Timer(10, attempt.stop, [ImportStopped("It goes through the gap step by step.")])
     patience.start()
-    reverter.run(session, attempt)
+    imports_revert.run(session, attempt)
     patience.cancel()
     assert row_of(connection, import_id)["reverted_rows"] == 12
 
@@ -222,7 +225,7 @@ def test_limits_of_the_session_do_not_end_a_step(connection: db.Connection, sess
     attempt = claimed(session, import_id)
     session.execute("SET statement_timeout = '50ms'")
     with on_delete(connection, "PERFORM pg_sleep(0.1);"):
-        reverter.run(session, attempt)
+        imports_revert.run(session, attempt)
     assert row_of(connection, import_id)["reverted_rows"] == 1
 
 
@@ -240,12 +243,12 @@ def on_delete(connection: db.Connection, commands: str) -> Iterator[None]:
 def test_steps_are_smaller_where_rows_take_long(
     connection: db.Connection, session: db.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.reverter.STEP_SECONDS", 0.02)
+    monkeypatch.setattr("dataflow.imports.revert.STEP_SECONDS", 0.02)
     import_id = imported(connection, 150)
     attempt = claimed(session, import_id)
     connection.execute("CREATE TABLE steps (number xid8)")
     with on_delete(connection, "PERFORM pg_sleep(0.001); INSERT INTO steps VALUES (pg_current_xact_id());"):
-        reverter.run(session, attempt)
+        imports_revert.run(session, attempt)
     found = connection.execute("SELECT count(*)::int AS n FROM steps GROUP BY number ORDER BY number").fetchall()
     connection.execute("DROP TABLE steps")
     first, *others = [row["n"] for row in found]
@@ -262,7 +265,7 @@ def test_the_first_step_is_small_and_none_is_many_times_the_one_before(
     attempt = claimed(session, imported(connection, 3_000))
     connection.execute("CREATE TABLE steps (number xid8)")
     with on_delete(connection, "INSERT INTO steps VALUES (pg_current_xact_id());"):
-        reverter.run(session, attempt)
+        imports_revert.run(session, attempt)
     found = connection.execute("SELECT count(*)::int AS n FROM steps GROUP BY number ORDER BY number").fetchall()
     connection.execute("DROP TABLE steps")
     rows = [row["n"] for row in found]
@@ -325,7 +328,7 @@ def test_a_refused_step_fails_the_revert_and_when_it_is_tried_again_it_goes_on_f
         jobs.retry(connection, revert_id)
         assert work_off() == 0
     assert gone(connection, import_id, revert_id) == ROWS
-    lines = [record for record in caplog.records if record.name == "dataflow.slot"]
+    lines = [record for record in caplog.records if record.name == "dataflow.worker.runner"]
     texts = ["revert started", "revert failed", "revert started", "revert succeeded"]
     assert [record.getMessage() for record in lines] == texts
     facts = lines[-1].__dict__

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dataflow.errors import ObjectMissing, StorageUnavailable, UploadLost
-from dataflow.storage import Description, Storage, StoredObject
+from dataflow.storage.base import Description, Storage, StoredObject
 from tests.objects import is_there, store
 from tests.storages import CHUNK_BYTES, conforming
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dataflow.errors import DataFlowError, DigestMismatch, ObjectMissing, StorageError, StorageUnavailable, UploadLost
-from dataflow.storage import Description, Storage
-from dataflow.storage.retries import Schedule
+from dataflow.storage.base import Description, Storage
+from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import upload
 from tests.objects import store
 from tests.processes import eventually

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import ObjectMissing, StorageUnavailable
-from dataflow.storage import LocalStorage
+from dataflow.storage.registry import LocalStorage
 from tests.objects import store
 
 pytestmark = pytest.mark.unit

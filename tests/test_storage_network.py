@@ -14,9 +14,9 @@ import pytest
 from urllib3.util import Timeout
 
 from dataflow.errors import StorageUnavailable
-from dataflow.storage import Description, Storage, Unobserved
+from dataflow.storage.base import Description, Storage, Unobserved
 from dataflow.storage.messages import Request
-from dataflow.storage.retries import Schedule
+from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import SupabaseStorage, download
 from dataflow.storage.supabase.api import MAX_IDLE_LINES, Api
 from tests.objects import store

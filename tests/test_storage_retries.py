@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import StorageError, StorageUnavailable
-from dataflow.storage.retries import SHARE_OF_ONE_ATTEMPT, Retries, Schedule
+from dataflow.storage.retry import SHARE_OF_ONE_ATTEMPT, Retries, Schedule
 from dataflow.storage.supabase.upload import chunks
 
 pytestmark = pytest.mark.unit

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataflow.storage import Stop
+from dataflow.storage.registry import Stop
 
 pytestmark = pytest.mark.unit
 

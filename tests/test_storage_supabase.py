@@ -22,8 +22,9 @@ from dataflow.errors import (
     StorageUnavailable,
     UnsupportedMediaType,
 )
-from dataflow.storage import Description, Observer, Storage, open_storage
-from dataflow.storage.retries import Schedule
+from dataflow.storage.base import Description, Observer, Storage
+from dataflow.storage.registry import open_storage
+from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import upload
 from tests.objects import read, store
 from tests.processes import free_port

@@ -23,7 +23,7 @@ from dataflow.errors import (
 )
 from dataflow.storage.base import Description
 from dataflow.storage.messages import Answer, Request
-from dataflow.storage.retries import Retries, Schedule
+from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.supabase.upload import chunks
 from dataflow.storage.tus import TusUpload, is_complete, is_gone, options, termination
 

@@ -26,7 +26,7 @@ ELSEWHERE = {"DATABASE_URL": "postgresql://db.invalid/x"}
 DRIVER = """
 import json, logging, sys
 from pathlib import Path
-from dataflow import child, supervisor
+from dataflow.local import process, supervisor
 from dataflow.config import Config
 
 class Facts(logging.Formatter):
@@ -39,9 +39,9 @@ handler.setFormatter(Facts())
 logging.basicConfig(level=logging.INFO, handlers=[handler])
 order = json.loads(sys.argv[1])
 for name, value in order["constants"].items():
-    setattr(supervisor if hasattr(supervisor, name) else child, name, value)
+    setattr(supervisor if hasattr(supervisor, name) else process, name, value)
 migrate, *children = [
-    child.Child(name, (sys.executable, "-c", order["prelude"] + program, name))
+    process.Child(name, (sys.executable, "-c", order["prelude"] + program, name))
     for name, program in order["programs"].items()
 ]
 watched = [Path(folder) for folder in order["watched"]]

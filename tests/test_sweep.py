@@ -16,17 +16,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg.types.json import Jsonb
 
-from dataflow import db, job_counts, jobs, retention
-from dataflow.arrival import Arrival
+from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import JobNotFound, JobUnfinished, ObjectForgotten, UploadTaken
 from dataflow.ids import uuid7
-from dataflow.intake import Intake
+from dataflow.imports.receive import Intake
+from dataflow.imports.upload import Arrival
 from dataflow.metrics import JobsCollector
-from dataflow.retention import Leftover
-from dataflow.storage import Storage
+from dataflow.queue import job_counts, jobs, retention
+from dataflow.queue.retention import Leftover
+from dataflow.storage.base import Storage
 from dataflow.storage.local import LocalStorage
-from dataflow.sweep import Sweep
+from dataflow.worker.sweeper import Sweep
 from tests.conftest import on_server, url_of
 from tests.objects import is_there, store
 from tests.processes import Web, eventually
@@ -78,7 +79,7 @@ def impatient(connection: db.Connection, monkeypatch: pytest.MonkeyPatch, make_c
     """An upload is abandoned after a second: the default is more than the tests' server has been up."""
     has_been_up = "SELECT WHERE pg_postmaster_start_time() < clock_timestamp() - INTERVAL '1.1 seconds'"
     eventually(lambda: connection.execute(has_been_up).fetchone() is not None)
-    monkeypatch.setattr("dataflow.sweep.UPLOAD_SLACK_SECONDS", 0.0)
+    monkeypatch.setattr("dataflow.worker.sweeper.UPLOAD_SLACK_SECONDS", 0.0)
     return make_config(UPLOAD_STALL_SECONDS=1)
 
 
@@ -336,7 +337,7 @@ def test_files_that_cannot_be_removed_do_not_starve_those_that_can(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    monkeypatch.setattr("dataflow.retention.BATCH_ROWS", 2)
+    monkeypatch.setattr("dataflow.queue.retention.BATCH_ROWS", 2)
     refused, other = [keep("failed", 200), keep("failed", 190)], keep("failed", 100)
     for job_id in refused:
         refuse_to_remove("local", state_folder, job_id, request)
@@ -432,7 +433,7 @@ def test_two_sweeps_at_once_remove_everything_and_harm_nothing(
     keep: Callable[..., UUID],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "dataflow.sweep")
+    caplog.set_level("INFO", "dataflow.worker.sweeper")
     for _ in range(12):
         keep("failed", 2 * DAY_SECONDS)
     kept = keep("failed")
@@ -567,7 +568,7 @@ def count_rejects(connection: db.Connection) -> int:
 def test_refused_rows_go_with_their_jobs_in_portions_that_end_in_time(
     connection: db.Connection, storage: Storage, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.retention.REJECTS_BATCH_ROWS", 20)
+    monkeypatch.setattr("dataflow.queue.retention.REJECTS_BATCH_ROWS", 20)
     old_rows(connection, "succeeded", 5, 31)
     old_rows(connection, "succeeded", 1, 29)
     old_rows(connection, "failed", 1, 31, is_kept=True)
@@ -637,7 +638,7 @@ def test_files_are_kept_no_longer_than_rows_may_be(
 def test_rows_are_deleted_in_batches_that_begin_with_the_oldest(
     connection: db.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.retention.BATCH_ROWS", 10)
+    monkeypatch.setattr("dataflow.queue.retention.BATCH_ROWS", 10)
     for days in (40, 30, 20):
         old_rows(connection, "succeeded", 8, days)
     assert retention.delete_old_jobs(connection, 1) == 10
@@ -652,7 +653,7 @@ def test_deleting_at_the_same_moment_waits_for_nobody_and_no_published_counter_f
 ) -> None:
     old_rows(connection, "succeeded", 30, 40)
     before = published(connection)
-    monkeypatch.setattr("dataflow.retention.BATCH_ROWS", 15)
+    monkeypatch.setattr("dataflow.queue.retention.BATCH_ROWS", 15)
     with db.connect(database, ROLE) as other, other.transaction():
         assert retention.delete_old_jobs(other, 1) == 15
         assert retention.delete_old_jobs(connection, 1) == 15
@@ -667,7 +668,7 @@ def test_deleting_at_the_same_moment_waits_for_nobody_and_no_published_counter_f
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflow.sweep.EVERY_SECONDS", 0.1)
+    monkeypatch.setattr("dataflow.worker.sweeper.EVERY_SECONDS", 0.1)
 
 
 @pytest.mark.one_storage

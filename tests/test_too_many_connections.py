@@ -16,16 +16,19 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from dataflow import connection_plan, db, jobs
+from dataflow import db
 from dataflow.config import Config
-from dataflow.connection_plan import OWN_CONNECTIONS, ConnectionPlan
-from dataflow.embedded import EmbeddedPostgres
-from dataflow.errors import TooManyConnections
+from dataflow.db.failures import translate
+from dataflow.db.kept_connection import KeptConnection
+from dataflow.errors import DatabaseError, TooManyConnections
 from dataflow.ids import uuid7
-from dataflow.kept_connection import KeptConnection
-from dataflow.storage import Storage
-from dataflow.work_connections import GROWTH_SECONDS, WorkConnections
-from dataflow.worker import Worker
+from dataflow.local.postgres import EmbeddedPostgres
+from dataflow.queue import jobs
+from dataflow.storage.base import Storage
+from dataflow.worker import connection_plan
+from dataflow.worker.connection_plan import OWN_CONNECTIONS, ConnectionPlan
+from dataflow.worker.loop import Worker
+from dataflow.worker.work_connections import GROWTH_SECONDS, WorkConnections
 from tests.conftest import on_server
 from tests.objects import store
 from tests.processes import ChildProcess, Web, WorkerProcess, eventually
@@ -152,7 +155,7 @@ def can_connect(url: str) -> bool:
 def test_a_pooler_that_has_no_connection_left_is_named(said: str) -> None:
     error = psycopg.OperationalError(f'connection to server at "10.0.0.1", port 6543 failed: FATAL:  {said}')
     limit = "a limit" if said.startswith("odyssey") else "the number of clients of the pooler"
-    assert f"too many connections: {limit} is reached. " in db.translate(error).message
+    assert f"too many connections: {limit} is reached. " in translate(error).message
 
 
 NODE = "connection to the remote node n2:5432 failed with the following error: FATAL:  sorry, too many clients already"
@@ -183,7 +186,7 @@ def test_a_node_that_has_no_connection_left_is_named(connection: db.Connection, 
 @pytest.mark.parametrize("sqlstate", ["P0001", "23514", "08006"])
 def test_what_is_not_about_connections_is_not_taken_for_it(connection: db.Connection, sqlstate: str) -> None:
     message = "no such host" if sqlstate == "08006" else NODE
-    with pytest.raises(db.DatabaseError) as caught, db.translated():
+    with pytest.raises(DatabaseError) as caught, db.translated():
         connection.execute(raising(sqlstate, message).encode())
     assert not isinstance(caught.value, TooManyConnections)
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dataflow.errors import ClientVanished, TooManyUploads, UploadDisplaced, UploadStalled
-from dataflow.web.pace import SLOW_BYTES_SECOND, Pace
-from dataflow.web.transfers import FREE_BYTES, Transfer, Transfers
+from dataflow.web.server.pace import SLOW_BYTES_SECOND, Pace
+from dataflow.web.server.transfers import FREE_BYTES, Transfer, Transfers
 from tests.processes import eventually
 
 pytestmark = pytest.mark.unit

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dataflow import verdicts
-from dataflow.addresses import clean
-from dataflow.contacts import ContactSchema
+from dataflow.contacts import validation
+from dataflow.contacts.emails import clean
+from dataflow.contacts.schema import ContactSchema
+from dataflow.contacts.validation import Problem, Refusal, Verdict, judge
 from dataflow.errors import Issue
-from dataflow.formats.rows import ABSENT, BAD_ENCODING, MALFORMED_ROW, WRONG_COLUMN_COUNT, Block, Malformed
+from dataflow.formats.block import ABSENT, BAD_ENCODING, MALFORMED_ROW, WRONG_COLUMN_COUNT, Block, Malformed
 from dataflow.formats.wrapping import bare
-from dataflow.verdicts import Problem, Refusal, Verdict, judge
 from tests import effort
 
 pytestmark = pytest.mark.unit
@@ -338,5 +338,5 @@ def test_what_the_quick_look_accepts_as_names_the_schema_accepts(names: list[str
 def test_no_address_makes_the_check_slow(address: str) -> None:
     """Without possessive matching these take time that grows with the square of their length, or worse."""
     with effort.at_most():
-        assert verdicts._PLAIN_EMAIL(address) is None
+        assert validation._PLAIN_EMAIL(address) is None
         assert problems(email=address)

@@ -11,13 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dataflow import db, leases
-from dataflow.attempt import Attempt
+from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, ImportStopped, LeaseLost
 from dataflow.ids import uuid7
-from dataflow.jobs import Job
-from dataflow.watchdog import CUT_SECONDS, EXIT_STUCK, Watchdog
+from dataflow.imports.attempt import Attempt
+from dataflow.queue import leases
+from dataflow.queue.jobs import Job
+from dataflow.worker.watchdog import CUT_SECONDS, EXIT_STUCK, Watchdog
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, row
 
@@ -236,7 +237,7 @@ def test_what_follows_an_import_on_its_connection_is_not_cut(connection: db.Conn
 
 
 def test_its_thread_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflow.watchdog.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("dataflow.worker.watchdog.LOOK_SECONDS", 0.01)
     looks: list[None] = []
 
     def attempts() -> list[Attempt]:
@@ -255,10 +256,11 @@ def test_its_thread_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 #: statements may take as long as the first argument says.
 HASTY_WORKER = """
 import sys
-from dataflow import cli, outage, recovery, watchdog, worker
+from dataflow import cli
+from dataflow.worker import outage, recovery, watchdog, loop
 watchdog.LOOP_SECONDS, watchdog.LOOK_SECONDS, watchdog.SAYING_SECONDS = 1.0, 0.05, 0.5
 outage.PAUSE_SECONDS = (0.1, 0.2)
-worker.CLAIM_SECONDS = recovery.LOOK_SECONDS = float(sys.argv[1])
+loop.CLAIM_SECONDS = recovery.LOOK_SECONDS = float(sys.argv[1])
 sys.exit(cli.main(["worker"]))
 """
 HASTY_POLL = {"WORKER_POLL_INTERVAL": "100"}

@@ -6,7 +6,7 @@ from typing import Never
 import pytest
 
 from dataflow.config import Config
-from dataflow.web import create_app
+from dataflow.web.app import create_app
 
 pytestmark = pytest.mark.unit
 

@@ -9,9 +9,10 @@ import pytest
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.slot import retry_delay_seconds
-from dataflow.storage import Storage, open_storage
-from dataflow.worker import Worker
+from dataflow.storage.base import Storage
+from dataflow.storage.registry import open_storage
+from dataflow.worker.loop import Worker
+from dataflow.worker.runner import retry_delay_seconds
 from tests.objects import is_there, read, store
 from tests.processes import Web, WorkerProcess, eventually
 from tests.test_job_states import claimed, enqueue
@@ -154,7 +155,7 @@ def test_an_import_that_cannot_finish_is_rolled_back_and_handed_on_without_a_cha
 def test_a_backlog_of_quick_jobs_does_not_keep_a_lost_one_from_being_found(
     make_config: Callable[..., Config], connection: db.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.heartbeat.INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr("dataflow.worker.heartbeat.INTERVAL_SECONDS", 0.01)
     lost = claimed(connection)
     connection.execute("UPDATE jobs SET heartbeat_at = now() - interval '1 minute', backend_start = NULL")
     for _ in range(150):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dataflow.errors import MalformedInput
-from dataflow.formats.package import Package
+from dataflow.formats.xlsx.package import Package
 
 _SAVE: Final = "Save it as .xlsx or CSV."
 _TABLE: Final = "Save the sheet or table in it as .xlsx or CSV."

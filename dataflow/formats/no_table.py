@@ -10,12 +10,13 @@ from itertools import islice
 from typing import Final
 
 from dataflow.errors import DataFlowError, MalformedInput, MissingColumns, RowTooLarge
-from dataflow.formats import foreign, headers
-from dataflow.formats.columns import is_address
-from dataflow.formats.comparison import normalise
-from dataflow.formats.matching import shown
+from dataflow.formats import foreign
+from dataflow.formats.columns import headers
+from dataflow.formats.columns.comparison import normalise
+from dataflow.formats.columns.contact_columns import is_address
+from dataflow.formats.columns.matching import shown
+from dataflow.formats.encoding import beginning_of
 from dataflow.formats.reading import Reading
-from dataflow.formats.text import beginning_of
 
 #: How much is looked at, of which the last line may be cut.
 _LOOK_BYTES: Final = 64 * 1024

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dataflow.storable import storable_json
+from dataflow.text import storable_json
 
 #: The members of `mapping` and the columns that each is made of, joined by a space when there are several.
 Mapping = dict[str, list[str]]

@@ -7,7 +7,7 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from dataflow.database_errors import connection_failure
+from dataflow.db.failures import connection_failure
 from dataflow.errors import DataFlowError, TooManyUploads, UnsupportedEncoding
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
 
 from dataflow.errors import ClientVanished, InvalidRequest
-from dataflow.formats import PIECE_BYTES
-from dataflow.setting_kinds import MEDIA_TYPE
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.settings.kinds import MEDIA_TYPE
 
 #: Bounds what werkzeug's decoder may buffer: the head of a part, or a field's value.
 MAX_FORM_MEMORY_BYTES = 4 * PIECE_BYTES

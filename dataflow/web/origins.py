@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 
 from dataflow.config import Config
 from dataflow.errors import ForeignHost, ForeignOrigin
-from dataflow.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
+from dataflow.settings.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
 
 #: How long a browser may remember what it is allowed.
 PREFLIGHT_SECONDS = 600

@@ -8,7 +8,7 @@ from flask import request
 from marshmallow import Schema, ValidationError
 
 from dataflow.errors import InvalidRequest, Issue
-from dataflow.options import OptionsSchema
+from dataflow.imports.options import OptionsSchema
 
 _HEADERS: Final = {"X-" + re.sub("([A-Z])", r"-\1", name).title(): name for name in OptionsSchema().fields}
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 
 from dataflow.config import Config
-from dataflow.peers import is_among, items
+from dataflow.settings.peers import is_among, items
 
 MAX_CHARACTERS = 200
 #: Segments that need no encoding, none of them empty or of dots alone: whatever follows must not lead to another host.

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from flask import Request
 
 from dataflow.errors import ClientVanished, RequestError, StorageError
-from dataflow.formats import PIECE_BYTES
-from dataflow.web.client_socket import MeteredSocket, has_left
-from dataflow.web.transfers import FREE_BYTES, Transfers
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.web.server.client_socket import MeteredSocket, has_left
+from dataflow.web.server.transfers import FREE_BYTES, Transfers
 
 FIRST_READ_BYTES = 1024
 SMALLEST_READ_BYTES = 64

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from dataflow.embedded import binary
 from dataflow.ids import IdRange
+from dataflow.local.postgres import binary
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import BLOCK_ROWS, LAYOUTS, PSQL

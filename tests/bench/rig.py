@@ -1,4 +1,4 @@
-"""What the benchmarks run on: a migrated database of their own, local storage, and jobs put in as `intake` does."""
+"""What the benchmarks run on: a migrated database of their own, local storage, and jobs put in as `receive` does."""
 
 import hashlib
 import os
@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from dataflow import db, jobs
+from dataflow import db
 from dataflow.config import Config
-from dataflow.embedded import EmbeddedPostgres
 from dataflow.ids import uuid7
-from dataflow.storage import Storage, open_storage
+from dataflow.local.postgres import EmbeddedPostgres
+from dataflow.queue import jobs
+from dataflow.storage.base import Storage
+from dataflow.storage.registry import open_storage
 from tests.bench.sample import LAYOUTS, SOURCE
 from tests.objects import store
 from tests.processes import eventually

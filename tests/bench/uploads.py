@@ -11,7 +11,7 @@ from dataclasses import replace
 import requests
 
 from dataflow.config import Config
-from dataflow.storage import open_storage
+from dataflow.storage.registry import open_storage
 from tests.bench.memory import run_web
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig

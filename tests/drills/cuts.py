@@ -3,7 +3,7 @@
 import time
 from urllib.parse import urlsplit, urlunsplit
 
-from dataflow.watchdog import EXIT_STUCK
+from dataflow.worker.watchdog import EXIT_STUCK
 from tests.drills import namespace
 from tests.drills.drill import drill
 from tests.drills.holds import hold, wait_until_held

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataflow import db
-from dataflow.embedded import EmbeddedPostgres
+from dataflow.local.postgres import EmbeddedPostgres
 from tests.conftest import on_server, url_of
 
 #: What a crash of the machine would lose is a drill's database; what a crash of the server would lose is not.
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A server. One that is `embedded` belongs to whoever opened the ground, who may restart it."""
+    """A server. One that is `local.postgres` belongs to whoever opened the ground, who may restart it."""
 
     url: str
     template: str

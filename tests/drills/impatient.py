@@ -7,9 +7,11 @@ reads them from its modules when it starts, and so they can be changed before th
 import argparse
 import sys
 
-from dataflow import heartbeat, leases, logs, recovery, watchdog, worker
+from dataflow import logs
 from dataflow.config import Config
-from dataflow.storage import open_storage
+from dataflow.queue import leases
+from dataflow.storage.registry import open_storage
+from dataflow.worker import heartbeat, loop, recovery, watchdog
 
 
 def main() -> int:
@@ -26,13 +28,13 @@ def main() -> int:
     watchdog.LOOP_SECONDS = given.loop_seconds
     watchdog.LOOK_SECONDS = min(watchdog.LOOK_SECONDS, given.beat_seconds / 2)
     recovery.SETTLING_SECONDS = given.settling_seconds
-    worker.HEARING_SECONDS = given.hearing_seconds
+    loop.HEARING_SECONDS = given.hearing_seconds
     if given.name:
         name: str = given.name
-        worker.worker_name = lambda config: name
+        loop.worker_name = lambda config: name
     config = Config.from_env()
     logs.configure(config.log_format)
-    return worker.Worker(config, open_storage(config)).run()
+    return loop.Worker(config, open_storage(config)).run()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import random
 import time
 from uuid import UUID
 
-from dataflow import retention
+from dataflow.queue import retention
 from tests.drills.drill import drill
 from tests.drills.holds import let_go, pace
 from tests.drills.rig import DEADLINE_SECONDS, Rig

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
 
-from dataflow import db, job_counts, jobs
+from dataflow import db
+from dataflow.queue import job_counts, jobs
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
 from tests.many_jobs import fill

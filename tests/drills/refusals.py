@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dataflow.account import Account
+from dataflow.local.system_user import Account
 from tests.drills.drill import drill
 from tests.drills.ground import open_ground
 from tests.drills.rig import Rig

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from dataflow import reverts
+from dataflow.imports import reverts
 from tests.drills.drill import drill
 from tests.drills.holds import hold, wait_until_held
 from tests.drills.rig import Rig

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dataflow import db, jobs
+from dataflow import db
 from dataflow.config import Config
-from dataflow.storage import open_storage
-from dataflow.sweep import Sweep
+from dataflow.queue import jobs
+from dataflow.storage.registry import open_storage
+from dataflow.worker.sweeper import Sweep
 from tests.drills import sending
 from tests.drills.ground import Ground
 from tests.drills.holds import let_go_if_held

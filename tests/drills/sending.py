@@ -1,14 +1,14 @@
-"""Jobs, put in as `intake` does but without web: the drills are about what happens to them afterwards."""
+"""Jobs, put in as `receive` does but without web: the drills are about what happens to them afterwards."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from dataflow import jobs
 from dataflow.db import Connection
 from dataflow.ids import uuid7
-from dataflow.storage import Storage
+from dataflow.queue import jobs
+from dataflow.storage.base import Storage
 from tests.drills.holds import MARK
 from tests.objects import store
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from dataflow.db import Connection
-from dataflow.jobs import FINAL_STATES
+from dataflow.queue.jobs import FINAL_STATES
 
 _MOVES = """
 CREATE TABLE drill_moves (job_id UUID, at DOUBLE PRECISION, state TEXT, run_at DOUBLE PRECISION);

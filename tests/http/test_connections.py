@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from dataflow import db
-from dataflow.web.pace import SLOW_SECONDS
+from dataflow.web.server.pace import SLOW_SECONDS
 from tests.processes import Web, eventually
 
 pytestmark = pytest.mark.one_storage

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 import requests
 
-from dataflow import db, jobs, retention
+from dataflow import db
 from dataflow.errors import JobUnfinished, ObjectForgotten
-from dataflow.retention import File, Leftover
-from dataflow.storage import Storage
+from dataflow.queue import jobs, retention
+from dataflow.queue.retention import File, Leftover
+from dataflow.storage.base import Storage
 from tests.objects import is_there
 from tests.processes import Web, WorkerProcess, eventually
 from tests.storage_double.process import StorageDouble

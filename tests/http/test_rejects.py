@@ -18,7 +18,7 @@ import requests
 from psycopg.types.json import Jsonb
 
 from dataflow import db
-from dataflow.storable import MARK
+from dataflow.text import MARK
 from tests.processes import Web, eventually
 
 WEB_VARIABLES = {"MAX_UPLOADS": 1, "UPLOAD_STALL_SECONDS": 1}

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dataflow import db
-from dataflow.web.client_socket import has_left
+from dataflow.web.server.client_socket import has_left
 from tests.http.raw import Raw, wait_for_uploads
 from tests.processes import Web, eventually
 from tests.storage_double.process import StorageDouble

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from dataflow import db, retention
-from dataflow.storage import Storage
+from dataflow import db
+from dataflow.queue import retention
+from dataflow.storage.base import Storage
 from tests.http.conftest import Silence
 from tests.processes import Web, WorkerProcess, eventually, free_port
 from tests.storage_double.process import StorageDouble

@@ -22,7 +22,7 @@ from dataflow.errors import (
 from dataflow.storage import tus
 from dataflow.storage.base import Began, Completion, Describe, StoredObject
 from dataflow.storage.messages import Answer, Request
-from dataflow.storage.retries import Retries, Schedule
+from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.api import Api, Lend
 from dataflow.storage.supabase.completion import SupabaseCompletion, WholeUpload, whole

@@ -21,7 +21,7 @@ from urllib3.util import Timeout
 from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Observer
 from dataflow.storage.messages import Answer, Request
-from dataflow.storage.retries import Retries
+from dataflow.storage.retry import Retries
 from dataflow.storage.supabase.line import Line
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from urllib3.util import Timeout
 
 from dataflow.errors import DigestMismatch, StorageUnavailable
 from dataflow.storage.messages import Request
-from dataflow.storage.retries import Retries, Schedule
+from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.supabase.api import NETWORK_ERRORS, Api, unreachable
 from dataflow.storage.supabase.line import CONNECT_SECONDS, Line
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Began, Describe, Description
 from dataflow.storage.messages import Answer, Request
-from dataflow.storage.retries import Retries, Schedule
+from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.api import Api, NotConnected
 from dataflow.storage.supabase.completion import HOLD_SECONDS, HeldRequest

@@ -1,0 +1,157 @@
+"""What a contact is: one marshmallow schema is the rule. Also here: the text format in which COPY takes contacts.
+
+How many rows at a time are held against the rule is left to `validation`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, Self
+
+import email_validator
+from marshmallow import EXCLUDE, Schema, ValidationError
+from marshmallow import fields as typed
+
+from dataflow.formats.block import BAD_ENCODING
+from dataflow.ids import IdRange
+from dataflow.text import MARK
+
+MAX_NAME_CHARACTERS = 255
+MAX_EMAIL_OCTETS = 254  # RFC 5321 section 4.5.3.1.3: a path of 256 octets, less its angle brackets
+MAX_SOURCE_CHARACTERS = 100
+
+#: Codes of values that break the rule; those of rows that are no rows are in `formats.block`.
+INVALID_EMAIL, TOO_LONG, BAD_CHARACTER = "invalid_email", "too_long", "bad_character"
+
+# Whether .test, .local and their like can receive mail is the importing application's business.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+
+class Fault(str):
+    """A message with its code; marshmallow keeps the object as it is raised."""
+
+    code: str
+
+    def __new__(cls, code: str, message: str) -> Self:
+        fault = super().__new__(cls, message)
+        fault.code = code
+        return fault
+
+
+def check_storable(value: str) -> None:
+    """Refuse what a Postgres text cannot hold: NUL, and half of a surrogate pair (which is not a character).
+
+    Bytes that are not text in their file's encoding come as such halves, from U+DC00 on.
+    """
+    if MARK in value:
+        raise ValidationError(Fault(BAD_ENCODING, "Contains U+FDD0, which marks what has to be written anew"))
+    if "\0" in value:
+        raise ValidationError(Fault(BAD_CHARACTER, "Contains a NUL character, which cannot be stored"))
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        unit = ord(value[error.start])
+        what = "half of a surrogate pair" if unit < 0xDC00 or unit > 0xDCFF else f"the byte 0x{unit - 0xDC00:02x}"
+        raise ValidationError(Fault(BAD_ENCODING, f"Contains {what}, which is not a character")) from error
+
+
+#: `ann@example.org.` and `ann@example`; of plain signs, and so short that no part of it can be too long.
+_WITHOUT_END: Final = re.compile(
+    r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@[a-z0-9]+(?P<end>(?:\.[a-z0-9]+)*\.\.?)?", re.ASCII | re.IGNORECASE
+).fullmatch
+MAX_PLAIN_CHARACTERS: Final = 63
+#: What the library says, and what is true where there is a sign.
+_NO_SIGN: Final = "An email address must have an @-sign."
+_QUOTED_SIGN: Final = "The @-sign stands behind a quotation mark, or within two."
+
+
+def check_not_blank(value: str) -> None:
+    if not value.strip():
+        raise ValidationError("Must not be empty")
+
+
+def check_email(value: str) -> None:
+    if len(value.encode()) > MAX_EMAIL_OCTETS:
+        raise ValidationError(Fault(TOO_LONG, f"Invalid email format: longer than {MAX_EMAIL_OCTETS} octets"))
+    if (usual := _usual_fault(value)) is not None:
+        raise ValidationError(Fault(INVALID_EMAIL, f"Invalid email format: {usual}"))
+    try:
+        email_validator.validate_email(value, check_deliverability=False, allow_quoted_local=True, strict=True)
+    except email_validator.EmailNotValidError as error:
+        # The library does not look behind a quotation mark.
+        problem = _QUOTED_SIGN if str(error) == _NO_SIGN and "@" in value else str(error)
+        raise ValidationError(Fault(INVALID_EMAIL, f"Invalid email format: {problem}")) from error
+
+
+def _usual_fault(value: str) -> str | None:
+    """What is wrong most often, in the library's words: it takes 5 us more for the first, and 20 for the others."""
+    if "@" not in value and value.isascii():
+        return _NO_SIGN
+    if len(value) <= MAX_PLAIN_CHARACTERS and (found := _WITHOUT_END(value)):
+        if found["end"]:
+            return "An email address cannot end with a period."
+        return "The part after the @-sign is not valid. It should have a period."
+    return None
+
+
+def check_length(characters: int) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if len(value) > characters:
+            raise ValidationError(Fault(TOO_LONG, f"Must contain at most {characters} characters, has {len(value)}"))
+
+    return check
+
+
+def _text(*checks: Callable[[str], None]) -> typed.String:
+    """A required text; the first check that fails speaks alone."""
+
+    def check(value: str) -> None:
+        for each in (check_storable, *checks):
+            each(value)
+
+    text = typed.String(required=True, validate=check)
+    text.error_messages |= {"required": "Required", "null": "Expected a string", "invalid": "Expected a string"}
+    return text
+
+
+def check_source_text(value: str) -> None:
+    """The rule for the source that all contacts of an import share."""
+    check_storable(value)
+    check_not_blank(value)
+    check_length(MAX_SOURCE_CHARACTERS)(value)
+
+
+class ContactSchema(Schema):
+    """The rule for one contact; members that it does not name are ignored."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    name = _text(check_not_blank, check_length(MAX_NAME_CHARACTERS))
+    email = _text(check_email)
+
+
+#: Backslash, tab and line ends separate columns and rows in COPY's text format.
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def escape(text: str) -> str:
+    """`text` as a value in COPY's text format."""
+    return text.translate(_ESCAPES)
+
+
+def copy_lines(names: Sequence[str], emails: Sequence[str], source: str | None, ids: IdRange) -> bytes:
+    """Contacts as lines for `COPY ... (id, name, email, source)`; `source` is escaped already, None leaves it out.
+
+    Escaping every text costs 0.7 us a row; asking the whole column whether it needs any, 0.02.
+    """
+    names, emails = _escape_column(names), _escape_column(emails)
+    shared_digits, digits = ids.take(len(names))
+    end = "\n" if source is None else f"\t{source}\n"
+    between = f"{end}{shared_digits}"
+    rows = between.join([f"{own}\t{name}\t{email}" for own, name, email in zip(digits, names, emails, strict=True)])
+    return f"{shared_digits}{rows}{end}".encode()
+
+
+def _escape_column(texts: Sequence[str]) -> Sequence[str]:
+    joined = "".join(texts)
+    return texts if joined.isprintable() and "\\" not in joined else list(map(escape, texts))

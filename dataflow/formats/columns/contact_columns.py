@@ -1,0 +1,166 @@
+"""Which columns of a file, or members of a row, make up the name and the e-mail of a contact.
+
+An explicit mapping wins over what `matching` finds. What could be taken in two ways is refused, not guessed.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dataflow.errors import MalformedInput, MissingColumns
+from dataflow.formats.block import ABSENT
+from dataflow.formats.columns import email_columns, matching, name_columns
+from dataflow.formats.columns.full_names import Place, together
+from dataflow.formats.columns.headers import Index
+from dataflow.formats.columns.matching import shown
+from dataflow.formats.reading import Mapping
+from dataflow.formats.wrapping import bare
+
+FIELDS: Final = ("name", "email")
+#: What a rejects file has beside the columns of its original; ignored when it is sent back.
+REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
+#: How much of a header row a message or a job shows.
+MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS = 200, 100
+
+#: A cell that is an address and nothing else, or has one in angle brackets: no prose that mentions one.
+is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
+_EXAMPLE = re.compile(
+    r"""(?: [(\[{"'] [^\s@<>()\[\]{}"']{1,64} @ [^\s@<>()\[\]{}"']+ [)\]}"']
+        | (?: \. | \b(?:as|like|eg|ex)\b )[ ][^\s@<>]{1,64} @ [^\s@<>]+ )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+#: What may stand around a value; an example stands within a text.
+_QUOTES: Final = " =\"'"
+_has_address = re.compile(r"[^\s@<>]@[^\s@<>.]+\.[^\s@<>]").search
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """For each field the places to look at, in this order; the first that is not blank counts. Empty: not found."""
+
+    names: tuple[Place, ...]
+    emails: tuple[Place, ...]
+    reasons: tuple[str, str] = ("", "")  #: why these, for the name and for the e-mail
+    is_qualified: bool = False  #: some are called so only beside what qualifies them: another header may be meant
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.names and self.emails)
+
+    @property
+    def used(self) -> frozenset[int]:
+        """Positions of all columns that are looked at."""
+        return frozenset(position for place in (*self.names, *self.emails) for position in place)
+
+    @property
+    def reach(self) -> int:
+        """How many cells a row needs, so that none that is looked at is missing."""
+        return max(self.used, default=-1) + 1
+
+    def describe(self, header: Sequence[str]) -> dict[str, dict[str, object]]:
+        """The mapping as a client sees it: the columns of each field, and why."""
+        return {
+            field: {
+                "columns": [header[at][:MAX_SHOWN_CHARACTERS] for place in places for at in place],
+                "reason": reason,
+            }
+            for field, places, reason in zip(FIELDS, (self.names, self.emails), self.reasons, strict=True)
+            if places
+        }
+
+
+def may_be_header(cells: Sequence[str], mapping: Mapping | None) -> bool:
+    """Whether a row may name an e-mail, told in a tenth of the time of `find`, for rows that are nearly all none."""
+    return bool(mapping and "email" in mapping) or Index(cells, {}).has_email
+
+
+def find(header: Sequence[str], mapping: Mapping | None = None, is_table: bool = True) -> Columns:
+    """The columns that make up name and e-mail, as far as they are there.
+
+    :param is_table: the header counts for all rows. Without, it is the keys of one row, of which one that is called as
+        the field wins alone, and others may have been left out.
+    :raises MissingColumns: when `mapping` names what is not there, or there is only half of a name.
+    :raises AmbiguousColumns: when several columns claim to be the same.
+    """
+    places: list[tuple[Place, ...]] = []
+    reasons = []
+    is_qualified = False
+    mapping = mapping or {}
+    index = Index(header, mapping)
+    for field in FIELDS:
+        if field in mapping:
+            places.append((tuple(matching.mapped(index, field, column) for column in mapping[field]),))
+            reasons.append("as given in mapping")
+        else:
+            search, other = (name_columns.find, "email") if field == "name" else (email_columns.find, "name")
+            found = search(index, is_table, other in mapping)
+            places.append(found.places)
+            reasons.append(matching.reason(header, field, found))
+            is_qualified |= found.is_qualified
+    return Columns(places[0], places[1], (reasons[0], reasons[1]), is_qualified)
+
+
+def require(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
+    """The columns of a header row, which must have both.
+
+    :raises MissingColumns: naming what was found instead.
+    :raises AmbiguousColumns: when several columns claim to be the same.
+    """
+    columns = find(header, mapping)
+    if not columns.is_complete:
+        lacking = [field for field, places in zip(FIELDS, (columns.names, columns.emails), strict=True) if not places]
+        raise MissingColumns(
+            f"The header row lacks {' and '.join(lacking)}. It has: {shown(header)}. Rename the columns, or name them "
+            'with mapping={"name": "...", "email": "..."}.'
+        )
+    return columns
+
+
+def check_header(line: int, header: Sequence[str]) -> None:
+    """Refuse a header row that a contact is in, because a line end is missing behind it or a quote is left open.
+
+    :raises MalformedInput: when it has an address that is not given as an example, as in `E-mail (me@example.com)`.
+    """
+    if any(
+        "@" in cell and (is_address(cell.strip(_QUOTES)) or _has_address(_EXAMPLE.sub("", cell))) for cell in header
+    ):
+        raise MalformedInput(
+            f"There is an e-mail address in the header row on line {line}. Is the line end behind that missing, or a "
+            "quote left open?"
+        )
+
+
+def ignored(header: Sequence[str], columns: Columns) -> list[str]:
+    """The columns that nothing is taken from, as a job names them; without those of a rejects file, and empty ones."""
+    others = (cell.strip() for position, cell in enumerate(header) if position not in columns.used)
+    named = dict.fromkeys(cell[:MAX_SHOWN_CHARACTERS] for cell in others if cell and cell not in REJECTS_COLUMNS)
+    return list(named)[:MAX_SHOWN_COLUMNS]
+
+
+def joined(values: Sequence[object], places: tuple[Place, ...]) -> object:
+    """The value of a field in one row: that of the first place which is not blank.
+
+    What is no text stays what it is, for `contacts` to refuse; ABSENT when the row has none of the columns.
+    """
+    if len(places) == 1 and len(places[0]) == 1:
+        # Nearly always: a third of what follows.
+        [[position]] = places
+        return values[position] if position < len(values) else ABSENT
+    fallback: object = ABSENT
+    for place in places:
+        found = [values[position] for position in place if position < len(values)]
+        value = found[0] if len(place) == 1 and found else _together(found, place)
+        if value is not ABSENT and not (isinstance(value, str) and not bare(value).strip()) and value is not None:
+            return value
+        fallback = value if fallback is ABSENT else fallback
+    return fallback
+
+
+def _together(found: Sequence[object], place: Place) -> object:
+    """Parts of a name as one text, without those that are empty."""
+    parts = [part for part in found if part is not ABSENT and part is not None]
+    if not parts:
+        return None if any(part is None for part in found) else ABSENT
+    odd = next((part for part in parts if not isinstance(part, str)), None)
+    return odd if odd is not None else together([str(part) for part in parts], place)

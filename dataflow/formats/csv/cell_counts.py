@@ -1,0 +1,44 @@
+"""Where the cells of a line end, told without splitting it: a megabyte of commas takes fifteen as so many cells."""
+
+import re
+from typing import Final
+
+from dataflow.formats.tables.cells import MAX_COLUMNS
+
+#: Rows of more cells are not even split. Up to here a row with too many is one bad row.
+MAX_CELLS: Final = 4 * MAX_COLUMNS
+
+
+def has_short_lines(text: str) -> bool:
+    """Whether no line of a text can have too many cells, told without counting, which takes a twentieth of reading.
+
+    One line end in the middle says so, where the text on either side of it is shorter than as many delimiters.
+    """
+    return len(text) < MAX_CELLS or text.find("\n", len(text) - MAX_CELLS, MAX_CELLS) >= 0
+
+
+def end_of_cells(line: str, delimiter: str, skip_initial_space: bool = False) -> int | None:
+    """Where the first MAX_CELLS of a line end; None when it has no more than these.
+
+    Delimiters within quotes do not count, as far as the quotes open and close on this line.
+    """
+    if line.count(delimiter) < MAX_CELLS:
+        return None
+    blanks = " *" if skip_initial_space else ""
+    find = re.compile(f'{re.escape(delimiter)}{blanks}("?)').search
+    at = _behind_quotes(line, 1) if line.startswith('"') else 0
+    for _ in range(MAX_CELLS):
+        if (match := find(line, at)) is None:
+            return None
+        at = _behind_quotes(line, match.end()) if match[1] else match.end()
+    return at
+
+
+def _behind_quotes(line: str, at: int) -> int:
+    """Where a quoted cell ends whose content begins at `at`."""
+    while (quote := line.find('"', at)) >= 0:
+        at = quote + 1
+        if not line.startswith('"', at):
+            return at
+        at += 1
+    return len(line)

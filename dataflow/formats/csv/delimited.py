@@ -1,0 +1,152 @@
+"""Delimited text with a header row: CSV in all its dialects. `dialect` finds out which; other columns are ignored.
+
+A row with too few or too many cells is one bad row, and so is one with a quote in the wrong place.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import Final
+
+from dataflow.errors import MalformedInput, MissingColumns
+from dataflow.formats import no_table
+from dataflow.formats.block import PIECE_BYTES, Block, cut, packed, peeked
+from dataflow.formats.columns import contact_columns
+from dataflow.formats.csv import dialect, drawn, quoting
+from dataflow.formats.csv.layout import Dialect
+from dataflow.formats.csv.records import after_lines
+from dataflow.formats.csv.splitting import Splitter
+from dataflow.formats.encoding import HEAD_BYTES, beginning_of, decoded, detect, read_text
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.signs import without_end
+from dataflow.formats.tables.cells import count_lines, height
+from dataflow.formats.tables.other_tables import TablesBelow, refused_above
+from dataflow.formats.wrapping import bare
+from dataflow.text import UNSTORABLE
+
+#: How the header row of a rejects file ends, and how far to look for it.
+_OUR_HEADER: Final = re.compile(rb",_record,_line,_code,_error[\r\n]")
+_OUR_HEADER_BYTES: Final = 64 * 1024
+
+
+def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
+    """The rows below the header; blank lines and rows of empty cells are no rows.
+
+    :raises NoContacts: when there is nothing but blank lines.
+    :raises MissingColumns, AmbiguousColumns: naming what was found instead.
+    :raises MalformedInput: when there is no telling the encoding, and for a quote that is never closed.
+    :raises RowTooLarge: when a row needs more than `max_row_bytes`.
+    """
+    beginning, pieces = peeked(pieces, _OUR_HEADER_BYTES)
+    reading = _as_ours(beginning, reading)
+    with no_table.told(beginning, reading):
+        texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
+        if rule := drawn.rule_of(beginning_of(beginning, reading.encoding, reading.charset)):
+            texts = drawn.plain(texts, rule)
+        texts = without_end(texts, "")
+        head, first_line, found = _settle(texts, reading)
+    if found is None:
+        return
+    _note(found, findings)
+    line = found.header_line + height(found.header)
+    rest = after_lines(head, line - first_line)
+    del head
+    record = len(found.above)
+    yield from packed(refused_above(found.header_line, found.above))
+    below = TablesBelow(found.columns, reading.mapping)
+    # Cut as what follows, so that blocks end as early.
+    for run in Splitter(chain(cut(rest), texts), reading, found, line).runs():
+        if found.wrapping:
+            found.wrapping.take_off(run.rows)
+        names, emails = run.as_columns(len(found.header), found.columns, below)
+        if names:
+            yield Block(record, names, emails, run)
+            record += len(names)
+
+
+def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
+    """How content that begins with `head` will be read, None when that cannot be told from as little.
+
+    It is refused here only when it would be refused as a whole, too; `reading.is_beginning` says that more may follow.
+
+    :raises MissingColumns, AmbiguousColumns, MalformedInput, NoContacts, RowTooLarge: as `read_blocks`.
+    """
+    is_whole = not reading.is_beginning
+    reading, encoding = _as_ours(head, reading), None
+    with no_table.told(head, reading):
+        try:
+            encoding = detect(head, reading.encoding, is_whole, reading.charset)
+            text = "".join(decoded([head], encoding))
+            if rule := drawn.rule_of(text):
+                text = "".join(drawn.plain([text], rule))
+            line, text = _without_blank_lines(text)
+            return dialect.find(text, reading, is_whole, first_line=line + 1)
+        except (MalformedInput, MissingColumns):
+            # More of the content may show another encoding, and in that a column which `mapping` names.
+            if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
+                raise
+            return None
+
+
+def is_ours(head: bytes) -> bool:
+    """Whether content that begins with `head` is a rejects file."""
+    return bool(_OUR_HEADER.search(head[:_OUR_HEADER_BYTES]))
+
+
+def _as_ours(head: bytes, reading: Reading) -> Reading:
+    """A rejects file is in our own dialect, whatever was said of the file that its rows come from."""
+    if not is_ours(head):
+        return reading
+    return replace(reading, encoding=None, delimiter=",", skip_rows=None)
+
+
+def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect | None]:
+    """The text that it took to find the dialect, from the first line that is not blank, with its number.
+
+    There is no dialect for a beginning of blank lines: what makes the file a good one may follow.
+    """
+    csv.field_size_limit(reading.max_row_bytes)
+    head, line, enough = "", 1, PIECE_BYTES
+    for text in texts:
+        head += text
+        if head[0].isspace():
+            blank_lines, head = _without_blank_lines(head)
+            line += blank_lines
+        if len(head) >= HEAD_BYTES:
+            settled = dialect.settle(head, reading, is_whole=False, first_line=line)
+            return head, line, quoting.settled(head[:HEAD_BYTES], line, settled, reading, is_whole=False)
+        if len(head) >= enough:
+            # Of a length that does not depend on how the content is cut, so that neither does the outcome.
+            if found := dialect.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
+                return head, line, quoting.settled(head[:PIECE_BYTES], line, found, reading, is_whole=False)
+            enough = HEAD_BYTES
+    if reading.is_beginning and not head.strip():
+        return head, line, None
+    is_whole = not reading.is_beginning
+    settled = dialect.settle(head, reading, is_whole, first_line=line)
+    return head, line, quoting.settled(head, line, settled, reading, is_whole)
+
+
+def _without_blank_lines(text: str) -> tuple[int, str]:
+    """How many blank lines a text begins with, and what follows them."""
+    blank = text[: len(text) - len(text.lstrip())]
+    # A lone CR at the very end may be the first half of CRLF.
+    end = max(blank.rfind("\n"), blank.rfind("\r", 0, len(text) - 1)) + 1
+    return count_lines(blank[:end]), text[end:]
+
+
+def _note(found: Dialect, findings: Findings) -> None:
+    header = [UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", bare(cell)) for cell in found.header]
+    findings.facts["delimiter"] = found.delimiter
+    if found.quote != '"':
+        findings.facts["quote"] = found.quote
+    if found.skip_initial_space:
+        findings.facts["skipInitialSpace"] = True
+    if found.header_line > 1:
+        findings.facts["preambleLines"] = found.header_line - 1
+    findings.facts["headerLine"] = found.header_line
+    findings.facts["mapping"] = found.columns.describe(header)
+    findings.columns = header
+    findings.ignored_columns = contact_columns.ignored(header, found.columns)

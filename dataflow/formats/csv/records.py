@@ -1,0 +1,62 @@
+"""The first records of a delimited text, as a delimiter would have them."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from uuid import uuid4
+
+from dataflow.formats.csv.cell_counts import end_of_cells
+from dataflow.formats.tables.cells import height, is_blank
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    line: int  #: where it begins, or, when it is open, where the quote opens that nothing closes
+    cells: list[str]  #: none when one of them is over the limit
+    is_open: bool = False
+
+
+def after_lines(text: str, lines: int) -> str:
+    """What follows the first `lines` physical lines."""
+    return text[sum(map(len, islice(io.StringIO(text, newline=""), lines))) :]
+
+
+def lines_of(text: str) -> Iterator[str]:
+    return io.StringIO(text, newline="")
+
+
+def records_of(
+    lines: Iterable[str], delimiter: str, first_line: int, skip_initial_space: bool = False, quote: str = '"'
+) -> Iterator[Record]:
+    """The records that are not blank; the last one is open when the lines end within a quoted cell."""
+    # Swallowed by a cell that is still open, otherwise a record of its own. No delimiter is a letter or a digit.
+    end = [uuid4().hex] * 2
+    # What is cut off makes no header of a row that is too wide for one.
+    narrow = (line[: end_of_cells(line, delimiter, skip_initial_space)] for line in lines)
+    reader = csv.reader(
+        chain(narrow, [delimiter.join(end)]),
+        delimiter=delimiter,
+        quotechar=quote,
+        skipinitialspace=skip_initial_space,
+    )
+    line = first_line
+    try:
+        for cells in reader:
+            if cells and cells[-1].endswith(end[1]):
+                if cells != end:
+                    yield Record(line + height(cells[:-1]) - 1, cells, is_open=True)
+                return
+            if not is_blank(cells):
+                yield Record(line, cells)
+            line = first_line + reader.line_num
+    except csv.Error:
+        yield Record(line, [], is_open=True)
+
+
+def common_width(rows: list[list[str]]) -> tuple[int, bool, int]:
+    """How many rows have the most frequent number of cells over one, whether the first has, and that number."""
+    counted = Counter(len(cells) for cells in rows if len(cells) > 1)
+    return max(((count, len(rows[0]) == width, width) for width, count in counted.items()), default=(0, False, 1))

@@ -1,0 +1,159 @@
+"""Which members of JSON rows are the name and the e-mail of a contact, for documents and NDJSON alike.
+
+Asked once for all rows with the same keys. Rows that leave out what is empty come in thousands of combinations, so
+that a new one must be cheap too: only keys that could mean something are looked up, each of these combinations once.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, Final
+
+from dataflow.errors import AmbiguousColumns, MissingColumns
+from dataflow.formats.block import ABSENT, Malformed
+from dataflow.formats.columns.comparison import normalise, without_asides
+from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored, joined
+from dataflow.formats.columns.full_names import FirstAndLast, Place
+from dataflow.formats.columns.headers import could_be
+from dataflow.formats.reading import Findings, Mapping, Reading
+from dataflow.formats.tables.cells import MAX_COLUMNS
+
+#: Of a row, at whatever depth: each takes two hundred bytes while names are looked for.
+MAX_VALUES: Final = MAX_COLUMNS
+TOO_MANY_VALUES: Final = Malformed(f"A row has more than {MAX_VALUES} members, those of its members counted")
+
+#: Keys are the sender's: what is remembered of them is bounded by number and by size.
+_MAX_REMEMBERED, _MAX_REMEMBERED_BYTES = 1000, 1024 * 1024
+#: What a key costs beside its characters.
+_KEY_BYTES: Final = 64
+_MAX_MESSAGE_CHARACTERS: Final = 400
+
+
+class Members:
+    """The members to look at, told by the keys of a row."""
+
+    def __init__(self, reading: Reading, findings: Findings) -> None:
+        self.has_mapping = bool(reading.mapping)
+        self._mapping: Mapping = reading.mapping or {}
+        named = [column for columns in self._mapping.values() for column in columns]
+        self._named = {*map(str.strip, named), *map(normalise, named)}
+        self._findings = findings
+        self._known: dict[tuple[str, ...], Columns | Malformed] = {}
+        self._meaning: dict[str, bool] = {}
+        self._noted: set[str] = set()  #: keys of rows that have been looked at
+        self._remembered_bytes = 0
+
+    def of(self, keys: tuple[str, ...]) -> Columns | Malformed:
+        """The places of a row with these keys, of which no two are equal; Malformed when they are ambiguous."""
+        return self._known.get(keys) or self._learn(keys)
+
+    def pick(self, row: dict[str, object]) -> tuple[object, object]:
+        """Name and e-mail of one row."""
+        columns = self.of(tuple(row))
+        if isinstance(columns, Malformed):
+            return columns, columns
+        values = tuple(row.values())
+        return joined(values, columns.names), joined(values, columns.emails)
+
+    def note(self, rows: Sequence[dict[str, object]]) -> None:
+        """Look at the other members of rows that have both `name` and `email`."""
+        is_full = "mapping" in self._findings.facts and len(self._findings.ignored_columns) >= MAX_SHOWN_COLUMNS
+        # All keys at once, because a tuple of keys for each row costs three times as much.
+        if not is_full and not self._noted.issuperset(set[str]().union(*rows)):
+            for keys in dict.fromkeys(map(tuple, rows)):
+                self.of(keys)
+
+    def _learn(self, keys: tuple[str, ...]) -> Columns | Malformed:
+        at = [position for position, key in enumerate(keys) if self._tells(key)]
+        telling = tuple([keys[position] for position in at])
+        self._make_room(keys + telling)
+        found = self._known.get(telling)
+        if found is None:
+            found = self._known[telling] = self._find(telling)
+        if isinstance(found, Columns):
+            found = moved(found, at)
+            self._note(keys, found)
+        self._known[keys] = found
+        return found
+
+    def _tells(self, key: str) -> bool:
+        """Whether a member that is called so could be one of ours."""
+        known = self._meaning.get(key)
+        if known is None:
+            plain = normalise(key)
+            known = could_be(plain) or could_be(normalise(without_asides(key)))
+            known = known or plain in self._named or key.strip() in self._named
+            self._make_room((key,))
+            self._meaning[key] = known
+        return known
+
+    def _find(self, keys: tuple[str, ...]) -> Columns | Malformed:
+        mapping = {field: [key for key in named if _is_there(keys, key)] for field, named in self._mapping.items()}
+        # Keys are told apart by case, unlike columns: `name` itself is no rival of `Name`.
+        exact = [field for field in FIELDS if field in keys and field not in mapping]
+        rivals = {key for key in keys if key not in exact and key.strip().casefold() in exact}
+        try:
+            return find(["" if key in rivals else key for key in keys], mapping, is_table=False)
+        except AmbiguousColumns as error:
+            return Malformed(error.message[:_MAX_MESSAGE_CHARACTERS])
+
+    def _note(self, keys: tuple[str, ...], columns: Columns) -> None:
+        """Put down for the client what is new about rows with these keys."""
+        facts, shown = self._findings.facts, self._findings.ignored_columns
+        if "mapping" not in facts and any(map(len, columns.names)) and any(map(len, columns.emails)):
+            facts["mapping"] = columns.describe(keys)
+        if len(shown) < MAX_SHOWN_COLUMNS and not self._noted.issuperset(keys):
+            used = columns.used
+            new = [key for at, key in enumerate(keys) if at not in used and key not in self._noted]
+            shown += [name for name in ignored(new, Columns((), ())) if name not in shown]
+            del shown[MAX_SHOWN_COLUMNS:]
+            self._noted.update(keys)
+
+    def _make_room(self, keys: Sequence[str]) -> None:
+        """Forget everything before too much is remembered."""
+        size_bytes = sum(map(len, keys)) + _KEY_BYTES * (len(keys) + 1)
+        self._remembered_bytes += size_bytes
+        if len(self._known) >= _MAX_REMEMBERED or self._remembered_bytes > _MAX_REMEMBERED_BYTES:
+            self._known.clear()
+            self._meaning.clear()
+            self._noted.clear()
+            self._remembered_bytes = size_bytes
+
+
+def column_of(places: tuple[Place, ...], rows: int, values_at: Callable[[int], list[Any]]) -> list[object]:
+    """A field of `rows` rows at once, of which `values_at` gives all values at a position."""
+    if len(places) == 1 and len(places[0]) == 1:
+        return values_at(places[0][0])
+    columns = [values_at(position) for place in places for position in place]
+    if not columns:
+        return [ABSENT] * rows
+    if (
+        len(places) == 1
+        and type(places[0]) is not FirstAndLast
+        and {str}.issuperset(kind for column in columns for kind in map(type, column))
+    ):
+        # First and last names, nearly all of them there: 0.2 us a row where joining each takes 1.4.
+        columns = [list(map(str.strip, column)) for column in columns]
+        if all(map(all, columns)):
+            return list(map(" ".join, zip(*columns, strict=True)))
+    numbers = count()
+    places = tuple(type(place)(next(numbers) for _ in place) for place in places)
+    return [joined(values, places) for values in zip(*columns, strict=True)]
+
+
+def _is_there(keys: Sequence[str], key: str) -> bool:
+    try:
+        find(keys, {field: [key] for field in FIELDS})
+    except MissingColumns:
+        return False
+    except AmbiguousColumns:
+        return True  # more than once
+    return True
+
+
+def moved(columns: Columns, positions: Sequence[int]) -> Columns:
+    """The same columns where `positions` has them."""
+    names, emails = (
+        tuple(type(place)(positions[at] for at in place) for place in places)
+        for places in (columns.names, columns.emails)
+    )
+    return Columns(names, emails, columns.reasons)

@@ -1,0 +1,44 @@
+"""Rows of a table as lists of cells: how many lines they take, which are blank, and which are refused as a whole."""
+
+from typing import Final
+
+from dataflow.formats.block import Malformed
+
+#: What a spreadsheet can have, the last one is XFD; of a row with more cells only so many are kept.
+MAX_COLUMNS: Final = 16_384
+
+
+#: The line by which Postgres ends the rows of a COPY.
+END_OF_COPY: Final = ["\\."]
+
+
+class Refused(list[str]):
+    """A row that is none, whatever its cells: those that it may be shown by."""
+
+    __slots__ = ("height", "problem")
+
+    def __init__(self, cells: list[str], problem: Malformed, height: int) -> None:
+        super().__init__(cells)
+        self.problem = problem
+        self.height = height  #: how many physical lines it takes, cells that are left out included
+
+
+def count_lines(text: str) -> int:
+    """How many line ends there are, whichever kind each of them is."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def height(cells: list[str]) -> int:
+    """How many physical lines a record takes."""
+    text = "|".join(cells)  # a CR at the end of one cell and an LF at the beginning of the next are two line ends
+    return 1 + count_lines(text) if "\n" in text or "\r" in text else 1
+
+
+def height_of(row: list[str]) -> int:
+    """The same for a row as the reader gives it, or one that is refused."""
+    return row.height if isinstance(row, Refused) else height(row)
+
+
+def is_blank(cells: list[str]) -> bool:
+    """Whether a record is none: nothing but white space, in however many cells, or the end of a COPY."""
+    return not any(map(str.strip, cells)) or cells == END_OF_COPY

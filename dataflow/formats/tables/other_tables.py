@@ -1,0 +1,140 @@
+"""Other tables in a file, above its header row and below: none of their contacts vanishes or comes in wrong."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from dataflow.errors import AmbiguousColumns, DataFlowError
+from dataflow.formats.block import WRONG_COLUMN_COUNT, Kept, Malformed
+from dataflow.formats.columns import contact_columns, headers
+from dataflow.formats.columns.comparison import normalise
+from dataflow.formats.columns.contact_columns import Columns, is_address
+from dataflow.formats.reading import Mapping
+from dataflow.formats.tables.cells import Refused, height, is_blank
+
+#: The number of a row, or the line on which it begins, from 1, and its cells.
+Row = tuple[int, list[str]]
+
+#: How many records are looked at for the header row; blank ones do not count. A summary may stand above it.
+MAX_RECORDS: Final = 200
+#: Coded as rows of which nobody knows what stands where, so that their names are written anew in a rejects file.
+OTHER_COLUMNS: Final = Malformed(
+    "Another table with other columns begins here or above: send it as a file of its own", WRONG_COLUMN_COUNT
+)
+_DELIMITERS: Final = re.compile(r"[,;|\t]")
+#: Longer cells are no headers.
+_MAX_HEADER_CHARACTERS: Final = 80
+
+
+def contacts_above(header_line: int, width: int, rows: Iterable[Row]) -> list[Row]:
+    """The rows above the header row, which has `width` cells, that have an address: no part of the table, but no
+    preamble either.
+
+    :param rows: the first ones, each with its line.
+    :raises AmbiguousColumns: when one is as wide, so that it may be a contact of this table.
+    """
+    above = [(line, cells) for line, cells in rows if line < header_line and _has_contact(cells)]
+    for line, cells in above:
+        if len(cells) == width and any(is_address(cell.strip()) for cell in cells):
+            raise AmbiguousColumns(
+                f"Line {line} looks like a contact, but the header row is line {header_line}. Move that to the top, or "
+                f"say skipRows={header_line - 1} to leave out all lines above it."
+            )
+    return above
+
+
+def refused_above(header_line: int, rows: Iterable[Row]) -> Iterator[tuple[int, Kept]]:
+    """Such rows as refused ones, each with its size."""
+    problem = Malformed(f"This row is above the header row, which is line {header_line}", WRONG_COLUMN_COUNT)
+    for line, cells in rows:
+        yield sum(map(len, cells)), (line, list(cells), problem, problem)
+
+
+def begins_contacts(row: Sequence[str], found: Columns) -> bool:
+    """Whether a row below a header that has these columns is a contact, so that the header is none of a report."""
+    return any(at < len(row) and is_address(row[at].strip()) for place in found.emails for at in place)
+
+
+class TablesBelow:
+    """Notices header rows among the rows of a table, and refuses what stands below one that has other columns."""
+
+    def __init__(self, found: Columns, mapping: Mapping | None) -> None:
+        self._found = found
+        self._mapping = mapping
+        self._emails = tuple(at for place in found.emails for at in place)
+        self._is_below_blank = False
+        self.is_other = False  #: the rows that come next are those of another table
+
+    def odd(self, rows: Iterable[list[str]]) -> list[list[str]]:
+        """The rows that have no at-sign where the first e-mail is: all that a header row can be among."""
+        [at, *_] = self._emails
+        return [row for row in rows if len(row) <= at or "@" not in row[at]]
+
+    def begins_in(self, rows: Iterable[list[str]]) -> bool:
+        """Whether one of the rows may be the header row of a table that has other columns."""
+        return any(map(self._is_other_header, rows))
+
+    def refuse(self, rows: list[list[str]]) -> None:
+        """Put a refused row in the place of each that belongs to such a table; the first one is its header row."""
+        if not self.is_other and not self.begins_in(self.odd(rows)):
+            return
+        self._is_below_blank = False
+        for index, row in enumerate(rows):
+            problem = self.look_at(row)
+            if problem and type(row) is list and not is_blank(row):
+                rows[index] = Refused(row, problem, height(row))
+
+    def look_at(self, row: list[str]) -> Malformed | None:
+        """What is wrong with the next row when it belongs to such a table."""
+        at = self._emails[0]
+        if at < len(row) and "@" in row[at] and not self.is_other:
+            self._is_below_blank = False
+            return None
+        found = self._columns_of(row) if self.odd([row]) else None
+        # What has only an e-mail is the header of a table behind a blank line; else it may be a poor contact.
+        if found and (found.is_complete or self._is_below_blank):
+            self.is_other = not self._is_alike(found)
+        self._is_below_blank = is_blank(row)
+        return OTHER_COLUMNS if self.is_other else None
+
+    def _is_other_header(self, row: list[str]) -> bool:
+        found = self._columns_of(row)
+        return found is not None and not self._is_alike(found)
+
+    def _is_alike(self, found: Columns) -> bool:
+        return (found.names, found.emails) == (self._found.names, self._found.emails)
+
+    def _columns_of(self, row: list[str]) -> Columns | None:
+        """The columns that a header row names, among them an e-mail; None when the row is none."""
+        has_value = any(at < len(row) and row[at].strip() for at in self._emails)
+        if not has_value or type(row) is not list or not _may_name_emails(row):
+            return None
+        try:
+            found = contact_columns.find(row, self._mapping)
+        except DataFlowError:
+            # Which column is what cannot be told, or `mapping` does not fit.
+            return Columns((), ()) if any(normalise(cell) in headers.EMAIL_ALIASES for cell in row) else None
+        return found if found.emails else None
+
+
+def _has_contact(cells: Sequence[str]) -> bool:
+    """Whether a row has an address that is not what the label before it says of a report, as in `Sent by:`."""
+    return any(
+        "@" in cell and any(map(_is_quoted_address, _DELIMITERS.split(cell))) and not _is_label(before)
+        for before, cell in zip(["", *cells], cells, strict=False)
+    )
+
+
+def _is_quoted_address(text: str) -> bool:
+    return is_address(text.strip(" \"'")) is not None
+
+
+def _is_label(text: str) -> bool:
+    words = text.strip().casefold()
+    return words.endswith((":", " by")) or _may_name_emails([words])
+
+
+def _may_name_emails(row: Sequence[str]) -> bool:
+    """Whether a row has what a column of e-mails may be called, found in a tenth of the time of looking for columns."""
+    names = (normalise(cell) for cell in row if cell and len(cell) <= _MAX_HEADER_CHARACTERS)
+    return any(name in headers.EMAIL_ALIASES or "mail" in name for name in names)

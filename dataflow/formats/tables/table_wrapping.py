@@ -1,0 +1,95 @@
+"""What the values of a table's columns wear: quotes, an apostrophe that makes them text, or a word for nothing.
+
+Each may be a part of some name, and so is taken off only where the first rows prove it of a whole column.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from dataflow.formats.columns.contact_columns import Columns
+from dataflow.formats.wrapping import CLOSING, NULL, is_quoted, unquoted
+
+#: What clients of databases write for nothing. Without brackets it is also somebody's name.
+_BRACKETED: Final = frozenset({"(NULL)", "(null)", "[NULL]", "[null]", "<NULL>", "<null>"})
+NULL_WORDS: Final = _BRACKETED | {"NULL", "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapping:
+    """What each value of a table's columns wears; nothing in nearly all tables."""
+
+    quotes: dict[int, str] = field(default_factory=dict)  #: by column, what opens a quote around each value
+    apostrophes: frozenset[int] = frozenset()  #: columns whose values have one before them, which makes them text
+    nulls: frozenset[int] = frozenset()  #: columns in which NULL_WORDS are nothing
+
+    def __bool__(self) -> bool:
+        return bool(self.quotes or self.apostrophes or self.nulls)
+
+    def take_off(self, rows: Iterable[list[str]]) -> None:
+        """Change the rows; those that are refused already stay as they are."""
+        rows = [row for row in rows if type(row) is list]
+        for position, opening in self.quotes.items():
+            for row in _reaching(rows, position):
+                row[position] = unquoted(row[position], opening)
+        for position in self.apostrophes:
+            for row in _reaching(rows, position):
+                if (value := row[position].lstrip()).startswith("'"):
+                    row[position] = value[1:]
+        for position in self.nulls:
+            for row in _reaching(rows, position):
+                if row[position].strip() in NULL_WORDS:
+                    row[position] = ""
+
+
+NONE: Final = Wrapping()
+
+
+def wrapping_of(header: Sequence[str], columns: Columns, rows: Sequence[Sequence[str]]) -> Wrapping:
+    """What the values of the columns wear, told by the first rows.
+
+    One value alone says nothing, because a name may begin and end with an apostrophe, unless its header or the value
+    in another column wears the same. An apostrophe before each e-mail is enough: hardly an address has one.
+    """
+    values = {at: _values(rows, at) for at in sorted(columns.used)}
+    worn = {at: quote for at, column in values.items() if (quote := _quote_of(column))}
+    quotes = {at: quote for at, quote in worn.items() if len(worn) > 1 or len(values[at]) > 1}
+    quotes |= {at: header[at].strip()[0] for at in values if is_quoted(header[at])}
+    before = {at for at, column in values.items() if at not in worn and column and _all_begin(column)}
+    is_marked = any(at in before for place in columns.emails for at in place)
+    names = {at for place in columns.names for at in place}
+    has_null = any(_has_null(row, names) for row in rows)
+    return Wrapping(quotes, frozenset(before if is_marked else ()), frozenset(values if has_null else ()))
+
+
+def has_opening(text: str) -> bool:
+    """Whether a text has anything that a column may wear; what stands doubled within quotes counts alone."""
+    return any(quote in text for quote in CLOSING if quote != '"') or '"""' in text or "NULL" in text or "null" in text
+
+
+def _has_null(row: Sequence[str], names: set[int]) -> bool:
+    """Whether a row shows that its file writes a word for nothing: in brackets, or where no name is."""
+    words = NULL_WORDS.intersection(row)
+    return not words.isdisjoint(_BRACKETED) or any(
+        cell in words for at, cell in enumerate(row) if words and at not in names
+    )
+
+
+def _values(rows: Iterable[Sequence[str]], at: int) -> list[str]:
+    """What is not blank in a column, and not nothing."""
+    found = (row[at].strip() for row in rows if at < len(row))
+    return [value for value in found if value and value != NULL and value not in NULL_WORDS]
+
+
+def _quote_of(values: Sequence[str]) -> str | None:
+    """What opens a quote around each of the values."""
+    opening = values[0][0] if values else ""
+    return opening if opening in CLOSING and all(is_quoted(value, opening) for value in values) else None
+
+
+def _all_begin(values: Iterable[str]) -> bool:
+    return all(value.startswith("'") and len(value) > 1 for value in values)
+
+
+def _reaching(rows: Iterable[list[str]], position: int) -> Iterator[list[str]]:
+    return (row for row in rows if position < len(row))

@@ -1,0 +1,41 @@
+"""What was received is what is imported: the object's bytes, compared with what the request has recorded of them."""
+
+import hashlib
+from collections.abc import Iterator
+
+from dataflow.errors import DigestMismatch
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.imports.import_progress import ImportProgress
+from dataflow.queue.jobs import Job
+from dataflow.storage.base import ObjectReader
+
+
+def verified(reader: ObjectReader, job: Job, progress: ImportProgress) -> Iterator[bytes]:
+    """The object in pieces of at most PIECE_BYTES, counted in `progress`.
+
+    :raises DigestMismatch: at each recorded end where size or SHA-256 differ.
+    """
+    digests = iter(job.digests)
+    end, expected = next(digests)
+    digest = hashlib.sha256()
+    progress.bytes_done = 0
+    for piece in reader.pieces(PIECE_BYTES):
+        rest = piece
+        while progress.bytes_done + len(rest) > end:
+            head, rest = rest[: end - progress.bytes_done], rest[end - progress.bytes_done :]
+            digest.update(head)
+            progress.bytes_done += len(head)
+            _compare(job, digest.hexdigest(), expected, end)
+            end, expected = next(digests, (job.bytes_total + len(piece), ""))
+            digest = hashlib.sha256()
+        digest.update(rest)
+        progress.bytes_done += len(rest)
+        yield piece
+    if progress.bytes_done != job.bytes_total:
+        raise DigestMismatch(f"The stored object has {progress.bytes_done} bytes, {job.bytes_total} were received.")
+    _compare(job, digest.hexdigest(), expected, end)
+
+
+def _compare(job: Job, found: str, expected: str, end: int) -> None:
+    if found != expected:
+        raise DigestMismatch(f"The stored object {job.object_key} differs from what was received before byte {end}.")

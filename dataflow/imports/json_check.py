@@ -1,0 +1,126 @@
+"""Validates a JSON body while it passes, so that a request with a bad contact is refused as a whole."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from marshmallow import ValidationError
+
+from dataflow.contacts import validation
+from dataflow.errors import InvalidContacts, Issue, TooManyRejects
+from dataflow.formats.block import in_parts
+from dataflow.formats.json.document import JsonWalker
+from dataflow.formats.json.frame import QUERY_ONLY
+from dataflow.formats.reading import Findings, Reading
+from dataflow.imports.import_progress import MAX_ISSUES, ImportProgress
+from dataflow.imports.options import MAX_REJECTS_DEFAULT, OptionsSchema
+
+#: Members that take no text, whatever may be written in a query.
+_TYPES: Final[dict[str, tuple[type, str]]] = {
+    "useResumable": (bool, "Expected true or false"),
+    "dryRun": (bool, "Expected true or false"),
+    "maxRejects": (int, "Expected a number"),
+}
+
+
+class JsonDoor:
+    """Takes one body piece by piece; options that are `given` outside of it win over its members.
+
+    Every contact has to be valid, unless bad ones are to be skipped or it is a dry run: then the verdicts are left to
+    the worker. Members that say so may stand anywhere.
+    """
+
+    def __init__(self, reading: Reading, given: dict[str, Any]) -> None:
+        self._walker = JsonWalker(reading, Findings())
+        self._given = given
+        self._rows = ImportProgress()
+        self._too_many: TooManyRejects | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the next piece.
+
+        :raises MalformedInput, RowTooLarge: when the document is broken.
+        :raises TooManyRejects: when there is no point in looking on.
+        """
+        block = self._walker.feed(piece)
+        if block and not self._too_many and not self._is_lenient():
+            for part in in_parts(block):
+                self._rows.reject(validation.judge(part).refusals)
+            self._limit()
+        if self._too_many and self._walker.is_bare:
+            raise self._too_many
+
+    def close(self) -> dict[str, Any]:
+        """End the body; the options that are given, and those among its members.
+
+        :raises MalformedInput: when the document is not complete.
+        :raises InvalidContacts, TooManyRejects: with what is wrong with it.
+        """
+        self._walker.close()
+        if self._is_lenient():
+            self._rows, self._too_many = ImportProgress(), None
+        if self._too_many:
+            raise self._too_many
+        options = self._options()
+        issues = [*self._frame_issues(options), *self._rows.issues]
+        if issues:
+            count = len(issues) - len(self._rows.issues) + self._rows.issue_count
+            raise InvalidContacts(f"Invalid JSON format: {_summary(issues[0], count)}", issues[:MAX_ISSUES], count)
+        return options
+
+    def _members(self) -> dict[str, Any]:
+        found = self._walker.members.items()
+        return {name: value for name, value in found if value is not None or name in _TYPES}
+
+    def _options(self) -> dict[str, Any]:
+        """All that are known so far."""
+        return {**self._members(), **self._given}
+
+    def _is_lenient(self) -> bool:
+        options = self._options()
+        return options.get("onInvalid") == "skip" or options.get("dryRun") is True
+
+    def _limit(self) -> None:
+        """Stop judging beyond maxRejects. Members behind the rows may still call for leniency."""
+        limit = self._options().get("maxRejects", MAX_REJECTS_DEFAULT)
+        if type(limit) is int and self._rows.rows_rejected > max(limit, 0):
+            self._too_many = TooManyRejects(
+                f"{self._rows.rows_rejected} of the first {self._walker.row_count} contacts are invalid, and "
+                f"maxRejects allows {limit}.",
+                self._rows.issues,
+                self._rows.issue_count,
+            )
+
+    def _frame_issues(self, options: dict[str, Any]) -> Iterator[Issue]:
+        """What is wrong around the rows."""
+        if self._walker.data_type is None:
+            yield Issue(("data",), "Required")
+        elif self._walker.data_type is not list:
+            yield Issue(("data",), "Expected an array")
+        elif self._walker.row_count == 0:
+            yield Issue(("data",), "Must contain at least 1 contact")
+        # First, wherever it stands, and the one that counts: None, where there is none, is refused.
+        source = {"source": options.get("source")}
+        for name, value in {**source, **self._members(), **source}.items():
+            yield from _option_issues(name, value)
+
+
+def _option_issues(name: str, value: object) -> Iterator[Issue]:
+    if name in QUERY_ONLY:
+        yield Issue((name,), "Send it as a query parameter or a header")
+        return
+    kind, expectation = _TYPES.get(name, (str, ""))
+    if name in _TYPES and type(value) is not kind:
+        yield Issue((name,), expectation)
+        return
+    try:
+        _SCHEMA.load({name: value})
+    except ValidationError as error:
+        yield Issue((name,), " ".join(error.messages_dict[name]))
+
+
+_SCHEMA: Final = OptionsSchema()
+
+
+def _summary(first: Issue, count: int) -> str:
+    where = ".".join(map(str, first.path))
+    return f"{where}: {first.message.rstrip('.')}{f', and {count - 1} more' if count > 1 else ''}."

@@ -1,0 +1,87 @@
+"""The WSGI application: HTTP in, jobs out. One module for each resource, one error handler for all."""
+
+import atexit
+import logging
+import re
+import uuid
+
+from flask import Flask, Response, request
+from prometheus_client import CollectorRegistry
+from werkzeug.exceptions import NotFound
+
+from dataflow import db, logs
+from dataflow.config import Config
+from dataflow.errors import TooManyUploads
+from dataflow.imports.receive import Intake
+from dataflow.metrics import StorageMetrics
+from dataflow.storage.registry import open_storage
+from dataflow.web.server.transfers import Transfers
+from dataflow.web.services import Services
+
+logger = logging.getLogger(__name__)
+
+#: What a request id may look like when a router or a client sends one; anything else is replaced.
+_REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,200}", re.ASCII)
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The application for `config` (default: the environment). Connects to nothing before the first request.
+
+    :raises ConfigError: when the environment does not describe a service.
+    """
+    from dataflow.web import errors, origins, path_prefix
+    from dataflow.web.routes import health, imports, jobs, metrics, rejects
+
+    config = config or Config.from_env()
+    app = Flask("dataflow.web", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False
+    pool = db.open_pool(config.database_url, "dataflow/web")
+    # A goodbye, so that the server does not log connections that were lost.
+    atexit.register(pool.close)
+    counts = CollectorRegistry()
+    storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)
+    transfers = Transfers(
+        config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
+    )
+    app.extensions["dataflow"] = Services(config, pool, storage, Intake(config, pool, storage), transfers)
+    app.before_request(_take_request_id)
+    app.before_request(_put_off)
+    app.after_request(_give_request_id)
+    errors.register(app)
+    for prefix, name in (("", "api"), ("/v1", "api_v1")):
+        for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
+            app.register_blueprint(resource, url_prefix=prefix, name=f"{name}_{resource.name}")
+    health.register(app)
+    if config.enable_metrics:
+        metrics.register(app, counts)
+    # Last: what they refuse is counted as well.
+    app.before_request(_take_one_spelling)
+    origins.register(app, config)
+    path_prefix.register(app, config)
+    return app
+
+
+def _take_one_spelling() -> None:
+    """A path that a proxy keeps away must not come as another: werkzeug takes no notice of slashes before the first."""
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound
+
+
+def _take_request_id() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    logs.request_id.set(given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
+
+
+def _put_off() -> None:
+    """Refuse what `server.http_worker` found no thread of its kind for.
+
+    :raises TooManyUploads: then.
+    """
+    if getattr(request.environ.get("gunicorn.socket"), "is_put_off", False):
+        raise TooManyUploads("All threads of this process for uploads and downloads are busy. Try again soon.")
+
+
+def _give_request_id(response: Response) -> Response:
+    response.headers["X-Request-Id"] = logs.request_id.get() or ""
+    return response

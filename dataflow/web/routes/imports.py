@@ -1,0 +1,121 @@
+"""POST /import, /import/preview: a JSON body, a multipart form or a raw stream becomes a job, or is looked at."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Blueprint, Request, request, url_for
+from flask.typing import ResponseReturnValue
+
+from dataflow import logs
+from dataflow.errors import UnsupportedEncoding, UnsupportedMediaType
+from dataflow.formats.registry import FORMATS, by_media_type
+from dataflow.imports import preview
+from dataflow.imports.options import OptionsSchema, charset_label
+from dataflow.imports.upload import Arrival
+from dataflow.web import parameters
+from dataflow.web.form import FormFile
+from dataflow.web.request_body import RawBody
+from dataflow.web.services import services
+
+blueprint = Blueprint("imports", __name__)
+
+MULTIPART = "multipart/form-data"
+#: Content whose type says nothing, so that the content decides: text of any kind, bytes of any kind, what is to be
+#: saved, and what is packed (some call a workbook a zip). The last ones are what browsers on Windows call a .csv.
+OPAQUE = (
+    *("application/octet-stream", "application/gzip", "text/plain", "application/x-gzip", "binary/octet-stream"),
+    *("application/x-octet-stream", "application/binary", "application/unknown", "application/force-download"),
+    *("application/download", "application/x-download", "application/zip", "application/x-zip-compressed"),
+    *("application/vnd.ms-excel", "application/msexcel", "application/x-msexcel", "application/excel"),
+)
+SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, *OPAQUE[:3]])
+#: The second is an old name of the first (RFC 9110 section 8.4.1.3).
+GZIP = ("gzip", "x-gzip")
+MAX_FILE_NAME_CHARACTERS = 255
+
+_OPTIONS = OptionsSchema()
+
+
+@blueprint.post("/import")
+def receive() -> ResponseReturnValue:
+    """Store the body, queue the job, answer with its id; 202 while the storage still makes an object of it."""
+    with _arriving() as (arrival, body):
+        if not arrival.is_form and not arrival.is_json_body:
+            # A stream has no other place for it, so it need not be read.
+            arrival.require_source(
+                "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
+            )
+        with body.place():
+            taken = services().intake.receive(arrival)
+    prefix = (request.blueprint or "").removesuffix(blueprint.name)
+    location = url_for(f"{prefix}jobs.show", job_id=taken.job_id)
+    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, {"Location": location}
+
+
+@blueprint.post("/import/preview")
+def look_at() -> dict[str, Any]:
+    """How the body would be read, and its first rows, as soon as its first MiB is here; no job comes of it."""
+    with _arriving() as (arrival, body), body.place():
+        return preview.look_at(arrival, services().config)
+
+
+@contextmanager
+def _arriving() -> Iterator[tuple[Arrival, RawBody]]:
+    """The body of this request, as long as the block runs."""
+    body = RawBody(request, services().transfers, services().config.upload_stall_seconds)
+    try:
+        yield _describe(request, body), body
+    finally:
+        body.close()
+
+
+def _describe(incoming: Request, body: RawBody) -> Arrival:
+    """What is coming, from the head of the request; nothing of the body is read yet.
+
+    :raises RequestError: when it need not be read at all.
+    """
+    given = parameters.read(_OPTIONS, {**parameters.import_headers(), **parameters.query()})
+    media_type = incoming.mimetype
+    if media_type not in (MULTIPART, *OPAQUE) and by_media_type(media_type) is None:
+        raise UnsupportedMediaType(f"Unsupported content type: {media_type or 'none'}. Supported are {SUPPORTED}.")
+    encoding = incoming.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", *GZIP):
+        raise UnsupportedEncoding(f"Unsupported Content-Encoding: {encoding[:40]}. Send gzip, or nothing encoded.")
+    if encoding in GZIP and media_type == MULTIPART:
+        raise UnsupportedEncoding("The form is compressed as a whole. Compress the file in it instead.")
+    arrival = Arrival(
+        body.pieces(),
+        "" if media_type == MULTIPART else media_type,
+        # The boundaries and fields of a form count as well, and nobody says how much.
+        None if media_type == MULTIPART else incoming.content_length,
+        given,
+        is_json_body=by_media_type(media_type) is FORMATS["json"],
+        is_form=media_type == MULTIPART,
+        is_gzip=encoding in GZIP,
+        charset=charset_label(incoming.mimetype_params.get("charset", "")),
+        request_id=logs.request_id.get(),
+        has_left=body.has_left,
+        stop=body.stop,
+    )
+    if media_type == MULTIPART:
+        arrival.pieces = _form_pieces(incoming, arrival)
+    return arrival
+
+
+def _form_pieces(incoming: Request, arrival: Arrival) -> Iterator[bytes]:
+    def on_field(name: str, value: str) -> None:
+        arrival.take(parameters.read(_OPTIONS, {name: value}))
+
+    def on_file(name: str | None, media_type: str, charset: str) -> None:
+        arrival.media_type, arrival.charset = media_type, charset_label(charset)
+        arrival.file_name = name and _base_name(name)
+
+    form = FormFile(incoming.mimetype_params.get("boundary", ""), on_field, on_file)
+    return form.pieces(arrival.pieces)
+
+
+def _base_name(name: str) -> str | None:
+    """The last part of a file name, without what cannot be stored or shown; some browsers send whole paths."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable())[:MAX_FILE_NAME_CHARACTERS] or None

@@ -1,0 +1,181 @@
+"""GET /jobs/{id}/rejects: the refused rows of a job, a page of them as JSON or all of them as CSV or NDJSON.
+
+Rows are given as they came, also cells that a spreadsheet takes for formulas: what is sent back must be what was sent.
+"""
+
+import json
+import socket
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import Any, Final
+from uuid import UUID
+
+from flask import Blueprint, Response, after_this_request, request, url_for
+from marshmallow import Schema, validate
+from marshmallow import fields as typed
+from werkzeug.datastructures import MIMEAccept
+
+from dataflow.db import borrowed
+from dataflow.errors import InvalidRequest, JobUnfinished, NotAcceptable, RejectsGone
+from dataflow.formats.block import PIECE_BYTES
+from dataflow.imports import rejects_file
+from dataflow.imports.options import Number
+from dataflow.imports.rejects_file import Layout, Reject
+from dataflow.queue import jobs
+from dataflow.web import parameters
+from dataflow.web.server.client_socket import has_left
+from dataflow.web.services import services
+
+blueprint = Blueprint("rejects", __name__)
+
+#: Best first where Accept leaves a choice: media type, format.
+MEDIA_TYPES: Final = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+}
+MAX_LIMIT: Final = 1000
+
+
+class RejectsQuery(Schema):
+    """What the refused rows can be asked for."""
+
+    format = typed.String(validate=validate.OneOf([*dict.fromkeys(MEDIA_TYPES.values())], error="Expected {choices}"))
+    limit = Number(MAX_LIMIT, lowest=1)
+    cursor = Number(2**63 - 1)
+
+
+_QUERY = RejectsQuery()
+
+
+@blueprint.get("/jobs/<uuid:job_id>/rejects")
+def show(job_id: UUID) -> Response:
+    """What the job has refused, in the order of its file; known when it has ended."""
+    after_this_request(_vary)
+    wanted = parameters.read(_QUERY, parameters.query())
+    media_type = _media_type(wanted.pop("format", None))
+    form = MEDIA_TYPES[media_type]
+    if form != "json" and wanted:
+        raise InvalidRequest(f"{' and '.join(wanted)}: a rejects file is always complete; only JSON comes in pages.")
+    with borrowed(services().pool) as connection:
+        job = jobs.get(connection, job_id)
+        if job["finished_at"] is None:
+            raise JobUnfinished(f"Job {job_id} is {job['state']}; its rejects are known when it has ended.")
+        if job["rows_rejected"] and not rejects_file.page(connection, job_id, job["finished_at"], 0, 1):
+            raise RejectsGone(
+                f"{job['rows_rejected']} refused rows of job {job_id} are gone: removed by DELETE or after "
+                "JOB_RETENTION_DAYS, or never kept because the job was cancelled or lost its worker."
+            )
+    return _page(job, **wanted) if form == "json" else _file(job, form, media_type)
+
+
+def _vary(response: Response) -> Response:
+    response.vary.add("Accept")
+    return response
+
+
+def _media_type(wanted: str | None) -> str:
+    """What to answer with: `wanted`, else what Accept likes best (RFC 9110 section 12.5.1).
+
+    :raises NotAcceptable: when it likes nothing that there is.
+    """
+    if wanted:
+        return next(media_type for media_type, form in MEDIA_TYPES.items() if form == wanted)
+    # Without parameters, of which none (charset, header) would change what is answered.
+    liked = MIMEAccept((wish.partition(";")[0].strip(), quality) for wish, quality in request.accept_mimetypes)
+    found = liked.best_match(MEDIA_TYPES) if liked else "application/json"
+    if found is None:
+        raise NotAcceptable(f"There is none of what Accept asks for. There is: {', '.join(MEDIA_TYPES)}.")
+    return found
+
+
+def _page(job: dict[str, Any], limit: int = 100, cursor: int = 0) -> Response:
+    """Some as JSON; `Link: <...>; rel="next"` leads to those that follow (RFC 8288)."""
+    with borrowed(services().pool) as connection:
+        # One more than asked for shows whether there is a next page.
+        rows = rejects_file.page(connection, job["job_id"], job["finished_at"], cursor, limit + 1)
+    shown = ",".join(map(_as_json, rows[:limit]))
+    response = Response(
+        f'{{"rejects":[{shown}],"columns":{json.dumps(_columns(job))}}}\n', content_type="application/json"
+    )
+    if len(rows) > limit:
+        place = {"job_id": job["job_id"], "cursor": rows[limit - 1]["record"]}
+        following = url_for(request.endpoint or "", **{**request.args.to_dict(), **place})
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    return response
+
+
+def _as_json(reject: Reject) -> str:
+    told = json.dumps({name: reject[name] for name in ("record", "line", "field", "code", "message")})
+    # The row is put in as it is: to read and to write it again could change numbers, or fail at its depth.
+    row, truncated = _as_row(reject["original"]), json.dumps(reject["truncated"])
+    return f'{told[:-1]}, "row": {row}, "truncated": {truncated}}}'
+
+
+def _as_row(original: str) -> str:
+    """Cells as an array and a row of JSON as such, when it is one; everything else as text."""
+    try:
+        json.loads(original, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return json.dumps(original)
+    return original
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _columns(job: dict[str, Any]) -> list[str]:
+    """The header row of the job's file, if it has one."""
+    columns: list[str] = job["detected"].get("columns", [])
+    return columns
+
+
+def _file(job: dict[str, Any], form: str, media_type: str) -> Response:
+    """All of them, as a file that imports when it is corrected. Breaks off when they are removed meanwhile."""
+    rejects = rejects_file.every(services().pool, job["job_id"], job["finished_at"])
+    lines = {"csv": rejects_file.csv_lines, "ndjson": rejects_file.ndjson_lines}[form]
+    wanted = lines(Layout.of(_columns(job), job["options"].get("mapping")), rejects)
+    line = request.environ.get("gunicorn.socket")
+    if line:
+        # For each piece: a client that takes nothing would hold its thread for ever.
+        line.settimeout(services().config.upload_stall_seconds)
+    pieces = _sent(_pieces(wanted), line)
+    # Begun while an error can still be told.
+    response = Response(chain([next(pieces)], pieces), mimetype=media_type)
+    response.call_on_close(pieces.close)
+    response.headers["Content-Disposition"] = f'attachment; filename="rejects-{job["job_id"]}.{form}"'
+    return response
+
+
+def _sent(pieces: Iterable[bytes], line: socket.socket | None) -> Generator[bytes, None, None]:
+    """The same pieces; holds a place until all are taken, and is hung up on when it has to give way."""
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            if line:
+                line.shutdown(socket.SHUT_RDWR)
+
+    with services().transfers.file(hang_up, lambda: line is not None and has_left(line)) as transfer:
+        pace = transfer.pace
+        for piece in pieces:
+            pace.begin_wait()
+            yield piece
+            pace.end_wait()
+            pace.note(len(piece))
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
+    """The lines as UTF-8, about PIECE_BYTES at a time."""
+    waiting: list[str] = []
+    size = 0
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size >= PIECE_BYTES:
+            yield "".join(waiting).encode()
+            waiting.clear()
+            size = 0
+    yield "".join(waiting).encode()

@@ -1,0 +1,72 @@
+"""The threads of a web process, by kind of request, so that none waits behind those of another kind."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, Final
+
+from dataflow.config import transfer_threads
+from dataflow.web.server.connection import Connection
+from dataflow.web.server.request_head import Kind
+from dataflow.web.server.transfer_queue import TransferQueue, Transfers
+
+#: Further ones: more that compute at a time would only keep each other, and the thread that accepts, waiting.
+LIST_THREADS: Final = 3
+#: Made when they are needed: while the database hangs, each probe takes the time that it has.
+PROBE_THREADS: Final = 16
+
+
+def ordinary_pool(threads: int) -> ThreadPoolExecutor:
+    """For all that is neither transfer nor list nor probe."""
+    return ThreadPoolExecutor(threads - transfer_threads(threads), "ordinary")
+
+
+class ThreadPools:
+    """All of a process; `serve` runs in one of their threads, then `on_done` is called with what came of it.
+
+    All calls come from one thread, except that of `on_done`.
+    """
+
+    def __init__(
+        self,
+        ordinary: Executor,
+        threads: int,
+        transfers: Transfers,
+        serve: Callable[[Connection], Any],
+        on_done: Callable[[Connection, Future[Any]], None],
+    ) -> None:
+        count = transfer_threads(threads)
+        self._pools: dict[Kind, Executor] = {
+            Kind.TRANSFER: ThreadPoolExecutor(count, "transfer"),
+            Kind.LIST: ThreadPoolExecutor(LIST_THREADS, "list"),
+            Kind.PROBE: ThreadPoolExecutor(PROBE_THREADS, "probe"),
+            Kind.ORDINARY: ordinary,
+        }
+        self._serve = serve
+        self._on_done = on_done
+        self._queue = TransferQueue(count, transfers, self._submit, self._put_off)
+        self.free_places = self._queue.free_places
+        self.look_up = self._queue.look_up
+
+    def start(self, connection: Connection) -> None:
+        """Have its request answered; a transfer may have to wait, or is put off."""
+        is_transfer = connection.kind is Kind.TRANSFER
+        connection.sock.defers, connection.sock.is_put_off = not is_transfer, False
+        if is_transfer:
+            self._queue.add(connection, time.monotonic())
+        else:
+            self._submit(connection)
+
+    def end(self, connection: Connection) -> None:
+        """Its thread is free again."""
+        if connection.kind is Kind.TRANSFER:
+            self._queue.end_one()
+
+    def _put_off(self, connection: Connection) -> None:
+        """Have it refused by a thread that is no transfer's."""
+        connection.kind, connection.sock.defers, connection.sock.is_put_off = Kind.ORDINARY, True, True
+        self._submit(connection)
+
+    def _submit(self, connection: Connection) -> None:
+        done = self._pools[connection.kind].submit(self._serve, connection)
+        done.add_done_callback(lambda future: self._on_done(connection, future))

@@ -1,0 +1,215 @@
+"""The bodies in and the rejects files out of one process: what they may hold, and which of them gives way.
+
+Bodies share a budget of buffered bytes, files have places. Where there is no room, or no thread, for a newcomer, the
+slowest gives way: one that is waited for and has been slow for a while, never one that is fast.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from dataflow.errors import ClientVanished, TooManyUploads, UploadCut, UploadDisplaced
+from dataflow.storage.registry import Stop
+from dataflow.web.server.pace import Clock, Pace
+
+#: A body of at most this size reserves nothing: the number of threads bounds what all of them hold.
+FREE_BYTES: Final = 64 * 1024
+#: A burst is over sooner than this; refusing it would only make the clients come again.
+WAIT_SECONDS: Final = 2.0
+#: How often who waits looks up: whether it has to give way, or for nobody any more.
+LOOK_UP_SECONDS: Final = 0.25
+
+
+class Budget:
+    """An amount that is shared. The smallest wish is granted first, so that great ones do not keep small ones out.
+
+    The last share of `greatest`, the most that anybody takes, is for those that take less, if there are others.
+    """
+
+    def __init__(self, total: int, greatest: int) -> None:
+        self.total = total
+        self.free = total
+        self.wanted: list[int] = []  #: amounts that are being waited for
+        self._greatest = greatest
+
+    def kept_from(self, amount: int) -> int:
+        """How much has to stay free for others when `amount` is taken."""
+        return self._greatest if amount == self._greatest < self.total else 0
+
+    def fits(self, amount: int) -> bool:
+        before_it = sum(other for other in self.wanted if other < amount)
+        return before_it + amount + self.kept_from(amount) <= self.free
+
+    def is_short(self, leaving: int) -> bool:
+        """Whether what is free and what is about to be are too little for all that wait."""
+        return sum(self.wanted) + max(map(self.kept_from, self.wanted), default=0) > self.free + leaving
+
+
+class Transfer:
+    """One body or one file, as long as it needs a thread."""
+
+    def __init__(self, pace: Pace, hang_up: Callable[[], None] | None = None) -> None:
+        self.pace = pace
+        self._hang_up = hang_up  #: ends a wait that does not `check`
+        self.budget: Budget | None = None
+        self.amount = 0  #: of `budget`
+        self.is_displaced = False
+        self.stop = Stop()  #: set when it has to end because the process does
+
+    def displace(self, for_good: bool = False) -> None:
+        """Have it end, from any thread; `for_good` when the process ends."""
+        if for_good:
+            self.stop.set()
+        self.is_displaced = True
+        if self._hang_up:
+            self._hang_up()
+
+    def check(self) -> None:
+        """Called by who waits for the client, at least every LOOK_UP_SECONDS.
+
+        :raises UploadDisplaced: when it has to give way.
+        :raises UploadCut: when the process ends.
+        :raises UploadStalled: when the client is too slow in any case.
+        """
+        if self.stop.is_set():
+            raise UploadCut(
+                "The service is being restarted and could not wait for the end of this body. Send it again."
+            )
+        if self.is_displaced:
+            raise UploadDisplaced(
+                f"The body came at {self.pace.bytes_second:.0f} bytes a second, the slowest here, and gave way to "
+                "another when there was no room left. Send it again."
+            )
+        self.pace.check()
+
+
+class Transfers:
+    """Used by all threads of a process."""
+
+    def __init__(
+        self,
+        max_uploads: int,
+        chunk_bytes: int,
+        stall_seconds: float,
+        min_bytes_second: int,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._chunk_bytes = chunk_bytes
+        self._stall_seconds = stall_seconds
+        self._min_bytes_second = min_bytes_second
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._is_cut = False
+        self._under_way: set[Transfer] = set()
+        self._buffers = Budget(max_uploads * chunk_bytes, chunk_bytes)
+        self._files = Budget(max_uploads, max_uploads)
+
+    def begin(self, hang_up: Callable[[], None] | None = None) -> Transfer:
+        """A transfer that holds nothing yet; `end` it."""
+        transfer = Transfer(Pace(self._stall_seconds, self._min_bytes_second, self._clock), hang_up)
+        with self._changed:
+            self._under_way.add(transfer)
+            if self._is_cut:
+                transfer.displace(for_good=True)
+        return transfer
+
+    def end(self, transfer: Transfer) -> None:
+        """Its thread is free again, or as good as that."""
+        self.release(transfer)
+        with self._changed:
+            self._under_way.discard(transfer)
+
+    def reserve(self, transfer: Transfer, size_bytes: int | None, has_left: Callable[[], bool]) -> None:
+        """Have room for the buffer of a body of `size_bytes`; None is a body of any size that is beyond FREE_BYTES.
+
+        :raises TooManyUploads: when there is none within WAIT_SECONDS.
+        :raises ClientVanished: when `has_left` says so meanwhile.
+        """
+        amount = self._chunk_bytes if size_bytes is None else min(size_bytes, self._chunk_bytes)
+        if size_bytes is None or size_bytes > FREE_BYTES:
+            refusal = (
+                f"The bodies under way may hold {self._buffers.total} bytes (MAX_UPLOADS times UPLOAD_CHUNK_SIZE), and "
+                f"there are no {amount} left for this one. Try again soon."
+            )
+            self._take(self._buffers, amount, transfer, has_left, refusal)
+
+    def release(self, transfer: Transfer) -> None:
+        """Give back what it holds."""
+        with self._changed:
+            if transfer.budget:
+                transfer.budget.free += transfer.amount
+                transfer.budget, transfer.amount = None, 0
+                self._changed.notify_all()
+
+    @contextmanager
+    def file(self, hang_up: Callable[[], None], has_left: Callable[[], bool]) -> Iterator[Transfer]:
+        """The place of a rejects file that goes out; `hang_up` ends a send that does not come to its end.
+
+        :raises TooManyUploads: when there is none within WAIT_SECONDS.
+        :raises ClientVanished: when `has_left` says so meanwhile.
+        """
+        transfer = self.begin(hang_up)
+        try:
+            refusal = f"This process sends {self._files.total} rejects files already (MAX_UPLOADS). Try again soon."
+            self._take(self._files, 1, transfer, has_left, refusal)
+            yield transfer
+        finally:
+            self.end(transfer)
+
+    def make_room(self) -> bool:
+        """Have one more transfer give way, for a newcomer that finds no thread; False when there is none that may.
+
+        Its thread is free within a moment. To be called once for each newcomer.
+        """
+        with self._changed:
+            return self._displace_one(list(self._under_way))
+
+    def cut(self) -> None:
+        """Have all end, and all that begin: the process is about to."""
+        with self._changed:
+            self._is_cut = True
+            for transfer in self._under_way:
+                transfer.displace(for_good=True)
+
+    def free_places(self) -> int:
+        """How many more bodies of any size there is room for."""
+        with self._changed:
+            taken = sum(self._buffers.wanted) + self._buffers.kept_from(self._chunk_bytes)
+            return max(0, self._buffers.free - taken) // self._chunk_bytes
+
+    def _take(
+        self, budget: Budget, amount: int, transfer: Transfer, has_left: Callable[[], bool], refusal: str
+    ) -> None:
+        deadline = self._clock() + WAIT_SECONDS
+        with self._changed:
+            budget.wanted.append(amount)
+            try:
+                while not budget.fits(amount):
+                    self._make_room_in(budget)
+                    if (left_seconds := deadline - self._clock()) <= 0:
+                        raise TooManyUploads(refusal)
+                    self._changed.wait(min(left_seconds, LOOK_UP_SECONDS))
+                    if has_left():
+                        raise ClientVanished("The client has left while its request waited for a place.")
+                budget.free -= amount
+                transfer.budget, transfer.amount = budget, amount
+            finally:
+                budget.wanted.remove(amount)
+                self._changed.notify_all()
+
+    def _make_room_in(self, budget: Budget) -> None:
+        """Have as many give way as are needed for all that wait, as far as they may."""
+        holders = [transfer for transfer in self._under_way if transfer.budget is budget]
+        while budget.is_short(sum(transfer.amount for transfer in holders if transfer.is_displaced)):
+            if not self._displace_one(holders):
+                return
+
+    def _displace_one(self, transfers: list[Transfer]) -> bool:
+        """The slowest, if one may be displaced."""
+        slow = [transfer for transfer in transfers if not transfer.is_displaced and transfer.pace.is_slow]
+        slowest = min(slow, key=lambda transfer: transfer.pace.bytes_second, default=None)
+        if slowest:
+            slowest.displace()
+        return slowest is not None

@@ -1,0 +1,29 @@
+"""What the resources of one process share, and where a request finds it."""
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from dataflow import db
+from dataflow.config import Config
+from dataflow.imports.receive import Intake
+from dataflow.storage.base import Storage
+from dataflow.web.server.transfers import Transfers
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the resources of one process share."""
+
+    config: Config
+    pool: db.Pool
+    storage: Storage
+    intake: Intake
+    transfers: Transfers
+
+
+def services() -> Services:
+    """The services of the running application."""
+    found = current_app.extensions["dataflow"]
+    assert isinstance(found, Services)  # noqa: S101 - tells mypy what create_app put there
+    return found

@@ -1,0 +1,265 @@
+"""The listener: the loop that claims due jobs.
+
+NOTIFY is a hint, the table is the truth: the loop takes over what other workers have lost, claims until nothing is due,
+then waits for a notification, a finished import, a signal, or the poll interval, whichever comes first. Running the
+claimed jobs is left to `pool`, what keeps them ours to `heartbeat`, and what to do when something hangs to `watchdog`.
+"""
+
+import gc
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from types import FrameType
+from weakref import WeakKeyDictionary
+
+import psycopg
+
+from dataflow import db
+from dataflow.config import Config
+from dataflow.db import Connection, migrations
+from dataflow.db.failures import connection_failure
+from dataflow.errors import DatabaseError, ImportStopped, TooManyConnections
+from dataflow.queue import database_identity, jobs, leases, live_workers, notify
+from dataflow.queue.jobs import Job
+from dataflow.storage.base import Storage
+from dataflow.worker import connection_plan, heartbeat
+from dataflow.worker.heartbeat import Heartbeat
+from dataflow.worker.orphaned_uploads import OrphanedUploads
+from dataflow.worker.outage import Outage
+from dataflow.worker.pool import Crew
+from dataflow.worker.recovery import Recovery
+from dataflow.worker.runner import Slot
+from dataflow.worker.self_pipe import SelfPipe
+from dataflow.worker.sweeper import Sweep
+from dataflow.worker.watchdog import Watchdog
+from dataflow.worker.work_connections import WorkConnections
+
+logger = logging.getLogger(__name__)
+
+#: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
+HEARING_SECONDS = 2.0
+#: A claim takes milliseconds, as does a look at the tables; it is given up after this long, so that the loop can stop.
+CLAIM_SECONDS = 3.0
+#: Who polls less often than this asks when the next job is due.
+SELDOM_SECONDS = 5.0
+#: After the grace period, for imports to stop by themselves, and then for what had to be cut to hand on its job.
+STOPPING_SECONDS = (1.0, 2.5)
+
+
+def worker_name(config: Config) -> str:
+    """Host or dyno, process and boot: names come back after a restart, and a new life must not look like the old."""
+    host = config.dyno or socket.gethostname().partition(".")[0]
+    return f"{host[:24]}.{os.getpid()}.{secrets.token_hex(3)}"
+
+
+class Worker:
+    """One process's worth of imports, at most `config.worker_concurrency` at a time."""
+
+    def __init__(self, config: Config, storage: Storage) -> None:
+        self.name = worker_name(config)
+        self._config = config
+        slot = Slot(config, storage, self._role("settle"))
+        self._pipe = SelfPipe()
+        self._work_connections = WorkConnections(config.worker_concurrency, self._connect_for_work)
+        self._crew = Crew(self._work_connections, slot, self._pipe.wake)
+        self._is_direct = False  #: proved anew for each listening session
+        self._database_ids: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()  #: of work connections
+        self._stop_signals = 0
+        self._stopped_at: float | None = None  #: when the first of them came
+        url = config.database_url
+        self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
+        self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
+        self._sweep = Sweep(config, storage, self._role("sweep"))
+        self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._pipe.wake)
+        self._watchdog = Watchdog(self._crew.running, config)
+        #: Opened before any slot, so that a server which is full by then cannot stop what they are for.
+        own = (self._heartbeat, self._recovery, self._sweep, slot, self._orphaned_uploads)
+        self._own_connections = [user.connection for user in own]
+
+    def run(self, once: bool = False) -> int:
+        """Work until SIGTERM or SIGINT, or with `once` until nothing is due and nothing runs; return the exit code.
+
+        With `once` a job that failed makes it 1, and a database that cannot be reached is an error.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        # Rows are built and dropped by the hundred thousand and hold no cycles; looking for some costs 0.2 us a row.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        self._heartbeat.start()
+        self._watchdog.start()
+        self._orphaned_uploads.start(once)
+        if not once:
+            self._sweep.start()
+        try:
+            self._serve_until_stopped(once)
+            if once:
+                # Where nothing else runs, nobody else does.
+                self._sweep.fold_counts()
+        finally:
+            self._shut_down()
+        return 1 if once and self._crew.failed_jobs else 0
+
+    def _serve_until_stopped(self, once: bool) -> None:
+        """Serve, connecting again for as long as the database comes and goes; with `once` its absence is an error."""
+        outage = Outage()
+        while not self._stop_signals:
+            try:
+                with self._connect("poll") as listener:
+                    self._listen(listener)
+                    self._serve(listener, once)
+                    self._leave(listener)
+                return
+            except (DatabaseError, psycopg.OperationalError) as error:
+                # Also what does not look as if it would pass: a worker that ends would only be started again.
+                if once:
+                    raise
+                # Those of the slots make room for our own.
+                self._work_connections.close_idle()
+                self._recovery.hasten()
+                is_full = isinstance(error, TooManyConnections)
+                pause_seconds = outage.next_pause_seconds(is_full)
+                if outage.is_news():
+                    cause = connection_failure(error) or getattr(error, "message", type(error).__name__)
+                    facts = {"error": cause, "retry_seconds": round(pause_seconds, 2)}
+                    logger.warning("too many connections" if is_full else "database lost", extra=facts)
+                self._wait([], pause_seconds)
+
+    def _listen(self, listener: Connection) -> None:
+        """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
+        with db.translated(), db.limited(listener, CLAIM_SECONDS):
+            migrations.require(listener)
+        for own in self._own_connections:
+            own.open()
+        with db.translated():
+            self._is_direct = not listener.is_pooled and self._hears(listener)
+            if self._is_direct:
+                listener.rename(self._role("listen"))
+            else:
+                with db.limited(listener, CLAIM_SECONDS):
+                    live_workers.beat(listener, self.name)
+        self._heartbeat.pooled_worker = None if self._is_direct else self.name
+        self._say_ready(listener)
+
+    def _say_ready(self, listener: Connection) -> None:
+        with db.translated(), db.limited(listener, CLAIM_SECONDS):
+            held_jobs = database_identity.count_held(listener)
+            connection_plan.log(listener, self._config)
+        if held_jobs:
+            logger.warning(database_identity.explain(held_jobs), extra={"held_jobs": held_jobs})
+        if not self._is_direct:
+            logger.warning(
+                "no notifications: DATABASE_URL seems to lead to a transaction pooler; jobs are found by polling, and "
+                "those of a lost worker by their lease. Use a direct connection.",
+                extra={"poll_seconds": self._config.poll_seconds, "lease_seconds": leases.LEASE_SECONDS},
+            )
+        slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
+        logger.info("worker ready", extra={"worker": self.name, **slots})
+
+    def _hears(self, listener: Connection) -> bool:
+        with self._recovery.connection.use() as sender:
+            notify.listen(listener)
+            return notify.hears(listener, sender, HEARING_SECONDS)
+
+    def _leave(self, listener: Connection) -> None:
+        """Count no more as a worker, which closing the listening session does for a direct one."""
+        self._heartbeat.pooled_worker = None
+        if not self._is_direct:
+            with db.translated(), db.limited(listener, CLAIM_SECONDS):
+                live_workers.leave(listener, self.name)
+
+    def _serve(self, listener: Connection, once: bool) -> None:
+        while not self._stop_signals:
+            self._watchdog.tick()
+            self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
+            self._work_connections.grow()
+            if self._crew.has_room() and self._take(once):
+                continue
+            if once and not self._crew and not self._orphaned_uploads:
+                return
+            self._wait([listener], self._patience_seconds())
+
+    def _take(self, once: bool) -> bool:
+        """Whether an import has begun; a server without room for a single one is no reason to give up our own."""
+        try:
+            return self._crew.take(self._claim)
+        except TooManyConnections:
+            if once:
+                raise
+            return False
+
+    def _claim(self, connection: Connection) -> Job | None:
+        # Where the session has its limits already; setting them for each claim would take half as long again.
+        limit = db.deadline(connection, 2 * CLAIM_SECONDS) if self._is_direct else db.limited(connection, CLAIM_SECONDS)
+        with limit:
+            database_id = self._database_ids.get(connection)
+            return jobs.claim(connection, self.name, self._is_direct, not self._crew, database_id)
+
+    def _connect_for_work(self) -> Connection:
+        connection = self._connect("work")
+        if self._is_direct:
+            with db.translated():
+                connection.limit_statements(CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)
+                self._database_ids[connection] = database_identity.of(connection)
+        return connection
+
+    def _patience_seconds(self) -> float:
+        """Until the next poll, or until the back-off of a job or of the slots is over: nobody notifies of that."""
+        seconds = min(self._config.poll_seconds, self._work_connections.seconds_until_growth())
+        if seconds > SELDOM_SECONDS and (due := self._recovery.seconds_until_due()) is not None:
+            # A job that is due and was not claimed waits for something else than its time.
+            seconds = min(seconds, due) if due > 0 else min(seconds, SELDOM_SECONDS)
+        return seconds
+
+    def _connect(self, role: str) -> Connection:
+        return db.connect(self._config.database_url, self._role(role))
+
+    def _wait(self, listeners: list[Connection], seconds: float) -> None:
+        """Wait until something may have become due; takes in whatever the listener was told."""
+        self._watchdog.tick()
+        for listener in self._pipe.wait(listeners, seconds):
+            # One round is enough: the claims that follow work off whatever the notifications were about.
+            list(listener.notifies(timeout=0))
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop_signals += 1
+        self._stopped_at = self._stopped_at or time.monotonic()
+        self._pipe.wake()
+
+    def _shut_down(self) -> None:
+        """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
+        logger.info("worker stopping", extra={"worker": self.name, "running": len(self._crew)})
+        self._sweep.stop()
+        self._orphaned_uploads.stop()
+        # Counted from the signal, as the platform does.
+        since = self._stopped_at or time.monotonic()
+        self._await_imports(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
+        self._orphaned_uploads.release()
+        reason = ImportStopped("The worker is shutting down.")
+        self._crew.stop(reason)
+        self._await_imports(STOPPING_SECONDS[0])
+        self._crew.cut(reason)
+        self._await_imports(STOPPING_SECONDS[1])
+        self._heartbeat.stop()
+        self._watchdog.stop()
+        self._work_connections.close_idle()
+        for own in self._own_connections:
+            own.close()
+        logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
+
+    def _await_imports(self, seconds: float, signals: int | None = None) -> None:
+        """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come.
+
+        An upload that has been taken over is waited for likewise.
+        """
+        deadline = time.monotonic() + seconds
+        while (self._crew or self._orphaned_uploads) and (left := deadline - time.monotonic()) > 0:
+            if signals is not None and self._stop_signals > signals:
+                return
+            self._wait([], min(left, 1.0))
+
+    def _role(self, role: str) -> str:
+        return f"dataflow/{self.name}/{role}"

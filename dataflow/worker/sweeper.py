@@ -1,0 +1,136 @@
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs, counts, rows of dead workers.
+
+A thread of every worker that stays, with a connection of its own; two that remove the same do no harm. What is over is
+decided by `queue.retention`. A storage that fails is asked again in the next round.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Iterator
+
+from dataflow import db
+from dataflow.config import Config
+from dataflow.db import Connection
+from dataflow.db.kept_connection import KeptConnection
+from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError, TooManyConnections
+from dataflow.queue import job_counts, live_workers, retention
+from dataflow.queue.retention import Leftover
+from dataflow.storage.base import Storage
+from dataflow.worker.outage import Outage
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 60.0
+#: What a request may take beyond the silence of its client: the storage's longest retries, twice, and the answer.
+UPLOAD_SLACK_SECONDS = 120.0
+STATEMENT_SECONDS = 30.0
+DAY_SECONDS = 86_400.0
+
+
+class Sweep:
+    """A round after every wait of half to all of EVERY_SECONDS, the first included; without a database soon again."""
+
+    def __init__(self, config: Config, storage: Storage, role: str) -> None:
+        self._config = config
+        self._storage = storage
+        self.connection = KeptConnection(config.database_url, role)
+        self._silent_seconds = config.upload_stall_seconds + UPLOAD_SLACK_SECONDS
+        days = [config.object_retention_days, config.job_retention_days or config.object_retention_days]
+        self._kept_seconds = min(days) * DAY_SECONDS
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No further file is removed; does not wait for the one that is."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        outage, is_away, is_full = Outage(), False, False
+        while True:
+            # Spread, because all workers start together after a deployment.
+            every_seconds = EVERY_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - guards nothing
+            if self._stopping.wait(outage.next_pause_seconds(is_full) if is_away else every_seconds):
+                return
+            is_away = False
+            try:
+                self.sweep()
+            except DataFlowError as error:
+                is_away, is_full = isinstance(error, DatabaseUnavailable), isinstance(error, TooManyConnections)
+                if is_away and not outage.is_news():
+                    continue
+                logger.warning("sweep ended early", extra={"code": error.code, "error": error.message})
+            except Exception:
+                # Whatever it is, there is a next round.
+                logger.exception("sweep broke")
+
+    def sweep(self) -> None:
+        """One round.
+
+        :raises DatabaseError: when the database does not let it finish.
+        """
+        with db.translated(), self.connection.use() as connection:
+            with db.limited(connection, STATEMENT_SECONDS):
+                live_workers.forget_silent(connection)
+                abandoned = retention.abandon_uploads(connection, self._silent_seconds)
+            for job_id in abandoned:
+                logger.warning("upload abandoned", extra={"job_id": str(job_id)})
+            self._fold_counts(connection)
+            for leftover in self._leftovers(connection):
+                if self._stopping.is_set():
+                    return
+                self._remove(connection, leftover)
+            if self._config.job_retention_days:
+                self._delete_old_jobs(connection)
+
+    def fold_counts(self) -> None:
+        """Add up what ended jobs have counted; a part of each round.
+
+        :raises DatabaseError: when the database does not let it finish.
+        """
+        with db.translated(), self.connection.use() as connection:
+            self._fold_counts(connection)
+
+    def _fold_counts(self, connection: Connection) -> None:
+        are_left = True
+        while are_left and not self._stopping.is_set():
+            with db.limited(connection, STATEMENT_SECONDS):
+                are_left = job_counts.fold(connection)
+
+    def _leftovers(self, connection: Connection) -> Iterator[Leftover]:
+        last: Leftover | None = None
+        while True:
+            with db.limited(connection, STATEMENT_SECONDS):
+                page = retention.leftovers(connection, self._kept_seconds, self._silent_seconds, last)
+            yield from page
+            if not page:
+                return
+            last = page[-1]
+
+    def _remove(self, connection: Connection, leftover: Leftover) -> None:
+        with db.limited(connection, STATEMENT_SECONDS):
+            file = retention.give_up_file(connection, leftover)
+        if file is None:
+            return
+        log = {"job_id": str(leftover.id)}
+        try:
+            self._storage.discard(file.object_key, file.upload_url)
+        except StorageError as error:
+            # The others may still be removed: this file may be the only one that the storage refuses.
+            logger.warning("file not removed", extra={**log, "code": error.code, "error": error.message})
+            return
+        with db.limited(connection, STATEMENT_SECONDS):
+            retention.mark_object_deleted(connection, leftover.id)
+        logger.info("file removed", extra=log)
+
+    def _delete_old_jobs(self, connection: Connection) -> None:
+        for delete, what in ((retention.delete_old_rejects, "rejects"), (retention.delete_old_jobs, "jobs")):
+            while not self._stopping.is_set():
+                with db.limited(connection, STATEMENT_SECONDS):
+                    count = delete(connection, self._config.job_retention_days)
+                if not count:
+                    break
+                logger.info(f"old {what} deleted", extra={what: count})

@@ -1,0 +1,127 @@
+"""The connections that imports run on: one for each slot of the worker, or as many as the server has room for.
+
+A server that has no room for another is not asked for each job: the slots shrink to the connections that are there,
+which are kept from then on, and grow again by one a minute.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from dataflow import db
+from dataflow.db import Connection
+from dataflow.errors import TooManyConnections
+from dataflow.worker.outage import Outage
+
+logger = logging.getLogger(__name__)
+
+GROWTH_SECONDS = 60.0
+
+
+class WorkConnections:
+    """At most `size`, made by `connect`. One that is idle is kept, so that a claim need not wait for it.
+
+    One thread takes and grows, any thread gives back. `clock` gives seconds that never go back.
+    """
+
+    def __init__(
+        self, size: int, connect: Callable[[], Connection], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.slots = size  #: how many may be in use; fewer than `size` while the server refuses more
+        self._size = size
+        self._connect = connect
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._in_use = 0
+        self._grows_at = 0.0
+        self._outage = Outage(clock)
+
+    def take(self) -> Connection | None:
+        """One to work on; None when the server has no room for more than are in use.
+
+        :raises TooManyConnections: when it has not even room for the first.
+        :raises DatabaseError: when it cannot be reached.
+        """
+        connection = self._take_idle()
+        if connection is None:
+            try:
+                connection = self._connect()
+            except TooManyConnections as error:
+                self._shrink(error)
+                if not self.slots:
+                    raise
+                return None
+        with self._lock:
+            self._in_use += 1
+        return connection
+
+    def give_back(self, connection: Connection, is_reusable: bool = True) -> None:
+        """Keep or close one that was taken."""
+        with self._lock:
+            self._in_use -= 1
+            is_kept = is_reusable and (not self._idle or self.slots < self._size)
+            if is_kept:
+                self._idle.append(connection)
+        if not is_kept:
+            connection.close()
+
+    def grow(self) -> None:
+        """When it is time to, try whether the server has room for one slot more.
+
+        :raises DatabaseError: when it cannot be reached.
+        """
+        if self.slots >= self._size or self._clock() < self._grows_at:
+            return
+        try:
+            connection = self._connect()
+        except TooManyConnections:
+            self._put_off_growth()
+            return
+        with self._lock:
+            self._idle.append(connection)
+            self.slots += 1
+        self._put_off_growth()
+        logger.info("slot added", extra={"slots": self.slots, "of": self._size})
+        if self.slots == self._size:
+            logger.info("all slots are back", extra={"slots": self.slots})
+            self._close_idle(but=1)
+
+    def seconds_until_growth(self) -> float:
+        """When `grow` has something to do; infinitely many while nothing is missing."""
+        return max(self._grows_at - self._clock(), 0.0) if self.slots < self._size else math.inf
+
+    def close_idle(self) -> None:
+        """Close what is not in use."""
+        self._close_idle(but=0)
+
+    def _take_idle(self) -> Connection | None:
+        """An idle one that the server has not ended meanwhile."""
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None or not db.has_ended(connection):
+                return connection
+            connection.close()
+
+    def _shrink(self, error: TooManyConnections) -> None:
+        with self._lock:
+            before, self.slots = self.slots, self._in_use + len(self._idle)
+        self._put_off_growth()
+        if self.slots < before:
+            facts = {"slots": self.slots, "of": self._size, "code": error.code, "error": error.message}
+            logger.warning("slots reduced", extra=facts)
+
+    def _put_off_growth(self) -> None:
+        """For a minute; a worker that cannot work at all tries sooner, if ever more seldom."""
+        pause_seconds = GROWTH_SECONDS if self.slots else self._outage.next_pause_seconds(is_full=True)
+        self._grows_at = self._clock() + pause_seconds
+
+    def _close_idle(self, but: int) -> None:
+        with self._lock:
+            surplus = self._idle[but:]
+            del self._idle[but:]
+        for connection in surplus:
+            connection.close()
