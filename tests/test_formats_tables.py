@@ -111,6 +111,33 @@ def test_the_rows_below_a_header_as_the_first_are_taken_again() -> None:
     assert [below.look_at(row) is None for row in rows] == [True, False, False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("rows", "searches"),
+    [
+        (["Ann,my mail is none"] * 5000, 0),
+        (["name,email"] * 5000, 1),
+        (["email,name", "Ann,ann@x.org"] * 2500, 1),
+        ([f"email,name {number}" for number in range(5000)], 1000),
+    ],
+    ids=["no mail", "the same header", "another header", "ever another header"],
+)
+def test_however_many_rows_look_like_headers_few_of_them_are_searched(
+    rows: list[str], searches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[object] = []
+
+    def counting(*arguments: object) -> object:
+        searched.append(arguments)
+        return find(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("dataflow.formats.columns.contact_columns.find", counting)
+    contacts, lines = outcome("name,email\nBob,bob@x.org\n" + "".join(f"{row}\n" for row in rows))
+    assert contacts == [("Bob", "bob@x.org")]
+    assert len(lines) == 5000
+    # Once more for the first header, by each delimiter that splits it.
+    assert len(searched) <= searches + 2
+
+
 def test_what_is_refused_for_its_table_stays_refused_when_it_is_sent_back() -> None:
     header = ["First", "Last", "Email"]
     content = "First,Last,Email\nAnn,Lee,ann@x.org\nLast,First,Email\nRay,Bob,bob@x.org\n"

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from dataflow.errors import AmbiguousColumns, DataFlowError
 from dataflow.formats.block import WRONG_COLUMN_COUNT, Kept, Malformed
 from dataflow.formats.columns import contact_columns, headers
-from dataflow.formats.columns.comparison import normalise
+from dataflow.formats.columns.comparison import normalise, without_asides
 from dataflow.formats.columns.contact_columns import Columns, is_address
 from dataflow.formats.reading import Mapping
 from dataflow.formats.tables.cells import Refused, height, is_blank
@@ -24,6 +25,13 @@ OTHER_COLUMNS: Final = Malformed(
 _DELIMITERS: Final = re.compile(r"[,;|\t]")
 #: Longer cells are no headers.
 _MAX_HEADER_CHARACTERS: Final = 80
+#: How many cells, and rows of how many cells, are remembered for what they are: a file may say `no e-mail` in a million
+#: rows, and pages of a report repeat their header.
+_MAX_KNOWN_CELLS: Final = 4096
+_MAX_KNOWN_ROWS, _MAX_KNOWN_WIDTH = 16, 1024
+#: Each takes a fraction of a millisecond to find out about; after so many, any further one is that of another table, too.
+_MAX_OTHER_HEADERS: Final = 1000
+_UNKNOWN: Final = Columns((), ())
 
 
 def contacts_above(header_line: int, width: int, rows: Iterable[Row]) -> list[Row]:
@@ -62,6 +70,8 @@ class TablesBelow:
         self._found = found
         self._mapping = mapping
         self._emails = tuple(at for place in found.emails for at in place)
+        self._known: dict[tuple[str, ...], Columns | None] = {}  #: what rows that name an e-mail are as headers
+        self._other_headers = 0
         self._is_below_blank = False
         self.is_other = False  #: the rows that come next are those of another table
 
@@ -107,14 +117,29 @@ class TablesBelow:
     def _columns_of(self, row: list[str]) -> Columns | None:
         """The columns that a header row names, among them an e-mail; None when the row is none."""
         has_value = any(at < len(row) and row[at].strip() for at in self._emails)
-        if not has_value or type(row) is not list or not _may_name_emails(row):
+        if not has_value or type(row) is not list or not any(map(_names_email, row)):
             return None
+        if len(row) > _MAX_KNOWN_WIDTH:
+            return self._found_in(row)
+        if (key := tuple(row)) not in self._known:
+            if len(self._known) == _MAX_KNOWN_ROWS:
+                self._known.clear()
+            self._known[key] = self._found_in(row)
+        return self._known[key]
+
+    def _found_in(self, row: list[str]) -> Columns | None:
+        if self._other_headers == _MAX_OTHER_HEADERS:
+            return _UNKNOWN
         try:
             found = contact_columns.find(row, self._mapping)
         except DataFlowError:
             # Which column is what cannot be told, or `mapping` does not fit.
-            return Columns((), ()) if any(normalise(cell) in headers.EMAIL_ALIASES for cell in row) else None
-        return found if found.emails else None
+            found = _UNKNOWN
+            names_email = any(normalise(cell) in headers.EMAIL_ALIASES for cell in row)
+        else:
+            names_email = bool(found.emails)
+        self._other_headers += names_email and not self._is_alike(found)
+        return found if names_email else None
 
 
 def _has_contact(cells: Sequence[str]) -> bool:
@@ -131,10 +156,17 @@ def _is_quoted_address(text: str) -> bool:
 
 def _is_label(text: str) -> bool:
     words = text.strip().casefold()
-    return words.endswith((":", " by")) or _may_name_emails([words])
+    return words.endswith((":", " by")) or _may_be_email(normalise(words))
 
 
-def _may_name_emails(row: Sequence[str]) -> bool:
-    """Whether a row has what a column of e-mails may be called, found in a tenth of the time of looking for columns."""
-    names = (normalise(cell) for cell in row if cell and len(cell) <= _MAX_HEADER_CHARACTERS)
-    return any(name in headers.EMAIL_ALIASES or "mail" in name for name in names)
+def _may_be_email(name: str) -> bool:
+    return name in headers.EMAIL_ALIASES or "mail" in name
+
+
+@lru_cache(_MAX_KNOWN_CELLS)
+def _names_email(cell: str) -> bool:
+    """Whether a column of e-mails may be called so."""
+    if not cell or len(cell) > _MAX_HEADER_CHARACTERS:
+        return False
+    name = normalise(cell)
+    return _may_be_email(name) and (headers.could_be(name) or headers.could_be(normalise(without_asides(cell))))
