@@ -181,6 +181,13 @@ def test_it_takes_no_time_to_see_what_a_hostile_text_is(content: bytes) -> None:
     assert time.process_time() - began < 1.0
 
 
+@pytest.mark.parametrize("content", [b";;\n;;\n", b",\n" * 40])
+def test_lines_of_nothing_but_delimiters_are_no_addresses(content: bytes) -> None:
+    with pytest.raises(MissingColumns, match="header row lacks name and email"):
+        list(read_blocks("csv", [content], Reading(1 << 20), Findings()))
+
+
+
 def test_of_random_tables_none_is_taken_for_something_else() -> None:
     choose = random.Random(12)
     alphabet = "abcdeFGHXMLPKZ0123456789 -_.#<>():'/%&=+*"

@@ -51,7 +51,7 @@ def _better(error: DataFlowError, head: bytes, reading: Reading) -> DataFlowErro
     beginning = beginning_of(head, reading.encoding, reading.charset).lstrip()
     if (found := foreign.named(beginning.encode())) or not isinstance(error, MissingColumns):
         return found
-    lines = [line for line in beginning.splitlines() if line.strip()][:_MAX_LINES]
+    lines = [*islice(filter(_cells, beginning.splitlines()), _MAX_LINES)]
     if lines and all(map(_has_only_addresses, lines)):
         return MissingColumns(
             "These are e-mail addresses without a header row. Put each on a line of its own, a line that says email "

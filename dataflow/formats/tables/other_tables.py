@@ -29,7 +29,7 @@ _MAX_HEADER_CHARACTERS: Final = 80
 #: rows, and pages of a report repeat their header.
 _MAX_KNOWN_CELLS: Final = 4096
 _MAX_KNOWN_ROWS, _MAX_KNOWN_WIDTH = 16, 1024
-#: Each takes a fraction of a millisecond to find out about; after so many, any further one is that of another table, too.
+#: Each takes a fraction of a millisecond to find out about. After so many, any further one is another table's, too.
 _MAX_OTHER_HEADERS: Final = 1000
 _UNKNOWN: Final = Columns((), ())
 
