@@ -33,7 +33,8 @@ $$;
 COMMENT ON FUNCTION dataflow_lock_holders IS 'DataFlow: the sessions that keep this one waiting for a lock';
 
 -- Percent and time left go on between two beats at the rate so far, by ten points at most: from what is guessed there is a
--- way back, and the end is nobody's guess. An import that waits for a lock stands still.
+-- way back, and the end is nobody's guess. An import that waits for a lock stands still. Replaced in place, so that whoever
+-- was allowed to read it still is.
 CREATE OR REPLACE VIEW job_status AS
 WITH live AS (
     SELECT id, kind, state, source, failures, worker, options, error, run_at, created_at, upload_url,
