@@ -168,14 +168,9 @@ def _values(texts: list[str]) -> list[dict[str, object]]:
 
 def _columns_of_objects(rows: Sequence[dict[str, object]], members: Members) -> tuple[list[object], list[object]]:
     """:raises TypeError: when one of them is none."""
-    if not members.has_mapping or not rows:
-        try:
-            columns = list(map(_get_name, rows)), list(map(_get_email, rows))
-        except KeyError:
-            pass  # some call them otherwise, or lack one: what each row has is looked at below
-        else:
-            members.note(rows)
-            return columns
+    if (not members.has_mapping or not rows) and (usual := _usual_columns(rows)):
+        members.note(rows)
+        return usual
     if set(map(type, rows)) != {dict}:
         raise TypeError("not an object")
     keys = tuple(rows[0])
@@ -189,6 +184,17 @@ def _columns_of_objects(rows: Sequence[dict[str, object]], members: Members) -> 
         return list(map(itemgetter(keys[position]), rows))
 
     return column_of(places.names, len(rows), values_at), column_of(places.emails, len(rows), values_at)
+
+
+def _usual_columns(rows: Sequence[dict[str, object]]) -> tuple[list[object], list[object]] | None:
+    """The columns of rows that all have `name` and `email`; None when some call them otherwise, or lack one.
+
+    :raises TypeError: when one of them is no object.
+    """
+    try:
+        return list(map(_get_name, rows)), list(map(_get_email, rows))
+    except KeyError:
+        return None
 
 
 def _row(line: bytes) -> dict[str, object] | Malformed:
