@@ -25,7 +25,7 @@ from dataflow.ids import uuid7
 from dataflow.imports import load
 from dataflow.imports.attempt import Attempt
 from dataflow.local.postgres import EmbeddedPostgres
-from dataflow.queue import jobs, notify
+from dataflow.queue import jobs, notify, uploads
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
 from tests.drills.swallow import Swallower
@@ -188,11 +188,11 @@ def enqueue_file(connection: db.Connection, storage: Storage) -> Callable[[int],
     def make(rows: int) -> Any:
         job_id = uuid7()
         content = b"name,email\n" + b"".join(b"N,user%d@example.com\n" % number for number in range(rows))
-        jobs.insert_upload(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
+        uploads.insert(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
         stored = store(storage, f"{job_id}.csv", [content])
         digests = [[len(content), hashlib.sha256(content).hexdigest()]]
         facts = {"bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
-        jobs.queue_upload(connection, job_id, {**COMPLETE, **facts})
+        uploads.queue(connection, job_id, {**COMPLETE, **facts})
         return job_id
 
     return make

@@ -19,7 +19,7 @@ from dataflow.config import Config
 from dataflow.ids import uuid7
 from dataflow.imports.attempt import Attempt
 from dataflow.imports.options import Options
-from dataflow.queue import job_counts, jobs
+from dataflow.queue import job_counts, jobs, uploads
 from dataflow.storage.base import Storage
 from dataflow.worker.runner import Slot
 from tests.objects import store
@@ -58,11 +58,11 @@ def work(connection: db.Connection, config: Config, storage: Storage) -> Work:
         content, job_id = text.getvalue().encode(), uuid7()
         values: dict[str, Any] = {"source": "s", "file_name": None, "content_type": "text/csv"}
         values["options"] = Options.of(options).as_json()
-        jobs.insert_upload(connection, {"id": job_id, "object_key": f"{job_id}.csv", "request_id": None, **values})
+        uploads.insert(connection, {"id": job_id, "object_key": f"{job_id}.csv", "request_id": None, **values})
         stored = store(storage, f"{job_id}.csv", [content])
         digests = [[len(content), hashlib.sha256(content).hexdigest()]]
         complete = {"format": "csv", "bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
-        jobs.queue_upload(connection, job_id, {**values, **complete})
+        uploads.queue(connection, job_id, {**values, **complete})
         job = jobs.claim(connection, "w")
         assert job is not None
         attempt = Attempt(job)

@@ -16,7 +16,7 @@ from dataflow.config import Config
 from dataflow.errors import ObjectForgotten
 from dataflow.ids import uuid7
 from dataflow.local.postgres import binary
-from dataflow.queue import database_identity, job_counts, jobs, leases, notify, retention
+from dataflow.queue import database_identity, job_counts, jobs, leases, notify, retention, uploads
 from dataflow.queue.leases import Sight
 from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
@@ -43,12 +43,12 @@ UPDATE jobs SET heartbeat_at = heartbeat_at - INTERVAL '1 year', finished_at = f
 def make(connection: db.Connection, storage: Storage, state: str) -> UUID:
     """A job in that state, with its file; `completing` is an upload whose object is still waited for."""
     job_id = uuid7()
-    jobs.insert_upload(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
+    uploads.insert(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
     store(storage, f"{job_id}.csv", [BODY])
     if state == "completing":
-        jobs.note_received(connection, job_id, {**COMPLETE, "upload_url": "upload"})
+        uploads.note_received(connection, job_id, {**COMPLETE, "upload_url": "upload"})
     elif state != "uploading":
-        jobs.queue_upload(connection, job_id, COMPLETE)
+        uploads.queue(connection, job_id, COMPLETE)
     if state in ENDED:
         connection.execute("UPDATE jobs SET state = %s WHERE id = %s", [state, job_id])
     if state == "running":
@@ -278,7 +278,7 @@ def test_jobs_from_before_the_migration_are_at_home(empty_database: str) -> None
         connection.execute(db.query("create_migrations"))
         for version in range(1, 11):
             connection.execute(db.query("record_migration"), {"version": version, "name": ""})
-        jobs.insert_upload(connection, {**UPLOAD, "id": uuid7()})
+        uploads.insert(connection, {**UPLOAD, "id": uuid7()})
         db.migrate(empty_database)
         assert held(connection) == 0
         assert {row["database_id"] for row in all_jobs(connection)} == {database_identity.of(connection)}

@@ -187,7 +187,6 @@ def test_lines_of_nothing_but_delimiters_are_no_addresses(content: bytes) -> Non
         list(read_blocks("csv", [content], Reading(1 << 20), Findings()))
 
 
-
 def test_of_random_tables_none_is_taken_for_something_else() -> None:
     choose = random.Random(12)
     alphabet = "abcdeFGHXMLPKZ0123456789 -_.#<>():'/%&=+*"

@@ -33,7 +33,7 @@ from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import uuid7
 from dataflow.imports import load as imports_load
 from dataflow.imports.attempt import Attempt
-from dataflow.queue import jobs
+from dataflow.queue import jobs, uploads
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
 from tests.objects import store
@@ -68,10 +68,10 @@ def claim(connection: db.Connection, storage: Storage) -> Callable[..., Job]:
             "content_type": "text/csv",
             "options": {"onInvalid": "skip", **options},
         }
-        jobs.insert_upload(connection, {"id": job_id, "object_key": key, "request_id": None, **values})
+        uploads.insert(connection, {"id": job_id, "object_key": key, "request_id": None, **values})
         stored = store(storage, key, [content])
         complete = {"format": format_name, "bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
-        jobs.queue_upload(connection, job_id, {**values, **complete})
+        uploads.queue(connection, job_id, {**values, **complete})
         job = jobs.claim(connection, "w")
         assert job is not None
         return job

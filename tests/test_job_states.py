@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from dataflow import db
 from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
 from dataflow.ids import uuid7
-from dataflow.queue import jobs, notify
+from dataflow.queue import jobs, notify, uploads
 from dataflow.queue.jobs import Job
 from dataflow.queue.progress import Progress
 from tests.processes import eventually
@@ -38,13 +38,13 @@ COMPLETE = {
 
 def upload(connection: db.Connection) -> UUID:
     job_id = uuid7()
-    jobs.insert_upload(connection, {"id": job_id, **UPLOAD})
+    uploads.insert(connection, {"id": job_id, **UPLOAD})
     return job_id
 
 
 def enqueue(connection: db.Connection) -> UUID:
     job_id = upload(connection)
-    jobs.queue_upload(connection, job_id, COMPLETE)
+    uploads.queue(connection, job_id, COMPLETE)
     return job_id
 
 
@@ -181,12 +181,12 @@ def test_whoever_lost_the_job_can_settle_nothing(connection: db.Connection, sett
 
 def test_an_upload_that_was_cancelled_can_neither_beat_nor_queue_nor_vanish(connection: db.Connection) -> None:
     job_id = upload(connection)
-    jobs.beat_upload(connection, job_id, 5, None)
+    uploads.beat(connection, job_id, 5, None)
     set_state(connection, job_id, "cancelled")
     for call in (
-        lambda: jobs.beat_upload(connection, job_id, 6, None),
-        lambda: jobs.queue_upload(connection, job_id, COMPLETE),
-        lambda: jobs.discard_upload(connection, job_id),
+        lambda: uploads.beat(connection, job_id, 6, None),
+        lambda: uploads.queue(connection, job_id, COMPLETE),
+        lambda: uploads.discard(connection, job_id),
     ):
         with pytest.raises(UploadTaken):
             call()

@@ -23,7 +23,7 @@ from dataflow.ids import uuid7
 from dataflow.imports.receive import Intake
 from dataflow.imports.upload import Arrival
 from dataflow.metrics import JobsCollector
-from dataflow.queue import job_counts, jobs, retention
+from dataflow.queue import job_counts, jobs, retention, uploads
 from dataflow.queue.retention import Leftover
 from dataflow.storage.base import Storage
 from dataflow.storage.local import LocalStorage
@@ -64,9 +64,9 @@ def keep(connection: db.Connection, storage: Storage) -> Callable[..., UUID]:
     def make(state: str, ended_seconds_ago: float = 0.0) -> UUID:
         job_id = uuid7()
         key = f"{job_id}.csv"
-        jobs.insert_upload(connection, {**UPLOAD, "id": job_id, "object_key": key})
+        uploads.insert(connection, {**UPLOAD, "id": job_id, "object_key": key})
         store(storage, key, [b"name,email\n"])
-        jobs.queue_upload(connection, job_id, COMPLETE)
+        uploads.queue(connection, job_id, COMPLETE)
         set_state(connection, job_id, state)
         end_earlier(connection, job_id, ended_seconds_ago)
         return job_id
@@ -95,7 +95,7 @@ def fall_silent(connection: db.Connection, job_id: UUID, seconds: float) -> None
 
 def uploading(connection: db.Connection, source: str | None = "s") -> UUID:
     job_id = uuid7()
-    jobs.insert_upload(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv", "source": source})
+    uploads.insert(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv", "source": source})
     return job_id
 
 
@@ -160,7 +160,7 @@ def test_an_upload_that_beats_is_left_alone_beside_one_that_does_not(
     silent, beating = uploading(connection), uploading(connection)
     for job_id in (silent, beating):
         fall_silent(connection, job_id, 100)
-    jobs.beat_upload(connection, beating, 5, None)
+    uploads.beat(connection, beating, 5, None)
     Sweep(impatient, storage, ROLE).sweep()
     assert [row(connection, job_id)["state"] for job_id in (silent, beating)] == ["failed", "uploading"]
 
@@ -180,7 +180,7 @@ def test_an_upload_is_abandoned_also_when_its_source_had_not_arrived_yet(
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_only_uploads_are_abandoned(connection: db.Connection, storage: Storage, impatient: Config, state: str) -> None:
     job_id = uploading(connection)
-    jobs.queue_upload(connection, job_id, COMPLETE)
+    uploads.queue(connection, job_id, COMPLETE)
     if state == "running":
         assert jobs.claim(connection, "w")
     fall_silent(connection, job_id, 100)
@@ -228,9 +228,9 @@ def test_an_abandoned_upload_can_neither_beat_nor_become_a_job(connection: db.Co
     fall_silent(connection, job_id, 100)
     assert retention.abandon_uploads(connection, 0.5) == [job_id]
     for call in (
-        lambda: jobs.beat_upload(connection, job_id, 6, None),
-        lambda: jobs.queue_upload(connection, job_id, COMPLETE),
-        lambda: jobs.discard_upload(connection, job_id),
+        lambda: uploads.beat(connection, job_id, 6, None),
+        lambda: uploads.queue(connection, job_id, COMPLETE),
+        lambda: uploads.discard(connection, job_id),
     ):
         with pytest.raises(UploadTaken):
             call()
@@ -243,7 +243,7 @@ def test_an_upload_that_is_being_queued_at_this_moment_is_not_abandoned(
     job_id = uploading(connection)
     fall_silent(connection, job_id, 100)
     with db.connect(database, "dataflow/web") as web, web.transaction():
-        jobs.queue_upload(web, job_id, COMPLETE)
+        uploads.queue(web, job_id, COMPLETE)
         assert retention.abandon_uploads(connection, 0.5) == []
     assert retention.abandon_uploads(connection, 0.5) == []
     assert row(connection, job_id)["state"] == "queued"

@@ -23,7 +23,7 @@ from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DatabaseError, TooManyConnections
 from dataflow.ids import uuid7
 from dataflow.local.postgres import EmbeddedPostgres
-from dataflow.queue import jobs
+from dataflow.queue import jobs, uploads
 from dataflow.storage.base import Storage
 from dataflow.worker import connection_plan
 from dataflow.worker.connection_plan import OWN_CONNECTIONS, ConnectionPlan
@@ -618,11 +618,11 @@ def test_a_web_process_without_a_connection_says_why_and_with_a_single_one_serve
 
 def enqueue_file(connection: db.Connection, storage: Storage) -> None:
     job_id, content = uuid7(), CSV["data"]
-    jobs.insert_upload(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
+    uploads.insert(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
     stored = store(storage, f"{job_id}.csv", [content])
     digests = [[len(content), hashlib.sha256(content).hexdigest()]]
     facts = {"bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
-    jobs.queue_upload(connection, job_id, {**COMPLETE, **facts})
+    uploads.queue(connection, job_id, {**COMPLETE, **facts})
 
 
 def test_on_a_server_that_is_full_of_others_imports_go_on_in_a_single_slot(

@@ -14,7 +14,7 @@ from uuid import UUID
 from dataflow import logs
 from dataflow.db import Connection, query
 from dataflow.errors import DatabaseError, StorageError, UploadLost, UploadTaken
-from dataflow.queue import jobs
+from dataflow.queue import uploads
 from dataflow.storage.base import Completion, StoredObject
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Completions:
         :raises UploadTaken: when it was cancelled or is queued already.
         """
         with self._connect() as connection:
-            jobs.guarded(connection, "queue_completed", received.id, {"object_etag": stored.etag})
+            uploads.guarded(connection, "queue_completed", received.id, {"object_etag": stored.etag})
         logger.info("job queued", extra={"job_id": str(received.id), "bytes": received.size_bytes})
 
     def fail(self, received: Received, error: UploadLost) -> None:
@@ -129,7 +129,7 @@ class Completions:
         logger.warning("upload lost", extra={"job_id": str(received.id), "error": error.message})
         with self._connect() as connection:
             values = {"error": f"{error.code}: {error.message}"}
-            jobs.guarded(connection, "fail_completion", received.id, values)
+            uploads.guarded(connection, "fail_completion", received.id, values)
 
     def _beat(self, received: Received, error: str | None = None) -> None:
         """A database that does not answer must not end the wait.
@@ -138,7 +138,7 @@ class Completions:
         """
         try:
             with self._connect() as connection:
-                jobs.beat_upload(connection, received.id, received.size_bytes, received.upload_url, error)
+                uploads.beat(connection, received.id, received.size_bytes, received.upload_url, error)
         except DatabaseError as failure:
             log = {"job_id": str(received.id), "code": failure.code}
             logger.warning("upload heartbeat missed", extra=log)

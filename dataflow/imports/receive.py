@@ -15,7 +15,7 @@ from dataflow.errors import DatabaseError, DataFlowError, StorageError, UploadTa
 from dataflow.imports.completion import Completions
 from dataflow.imports.inspection import Receipt
 from dataflow.imports.upload import Arrival
-from dataflow.queue import jobs, retention
+from dataflow.queue import retention, uploads
 from dataflow.storage.base import Completion, Storage, StoredObject
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Intake:
         """
         receipt = Receipt(self._config, arrival, self._beat)
         with borrowed(self._pool) as connection:
-            jobs.insert_upload(connection, receipt.first_values())
+            uploads.insert(connection, receipt.first_values())
         logger.info("upload started", extra={"job_id": str(receipt.job_id), "type": arrival.media_type})
         try:
             stored = self._storage.put(
@@ -71,7 +71,7 @@ class Intake:
         received = receipt.received()
         try:
             with borrowed(self._pool) as connection:
-                jobs.note_received(connection, receipt.job_id, receipt.final_values())
+                uploads.note_received(connection, receipt.job_id, receipt.final_values())
         except (UploadTaken, DatabaseError) as error:
             # Whoever has the row does not know that all of it is there.
             completion.release()
@@ -86,7 +86,7 @@ class Intake:
     def _queue(self, receipt: Receipt, stored: StoredObject) -> None:
         try:
             with borrowed(self._pool) as connection:
-                jobs.queue_upload(connection, receipt.job_id, receipt.final_values(stored.etag))
+                uploads.queue(connection, receipt.job_id, receipt.final_values(stored.etag))
         except UploadTaken:
             # The guarded statement has committed without a row, so nobody else needs the object.
             self._note_taken(receipt.job_id, is_gone=self._discard_object(receipt))
@@ -107,11 +107,11 @@ class Intake:
         try:
             with borrowed(self._pool) as connection:
                 if is_gone:
-                    jobs.discard_upload(connection, job_id)
+                    uploads.discard(connection, job_id)
                     logger.info("upload discarded", extra={"job_id": str(job_id)})
                 else:
                     reason = f"{cause.code}: {cause.message}" if isinstance(cause, DataFlowError) else None
-                    jobs.beat_upload(connection, job_id, receipt.size_bytes, receipt.upload_url, reason)
+                    uploads.beat(connection, job_id, receipt.size_bytes, receipt.upload_url, reason)
         except UploadTaken:
             self._note_taken(job_id, is_gone)
             raise
@@ -148,6 +148,6 @@ class Intake:
         """
         try:
             with borrowed(self._pool) as connection:
-                jobs.beat_upload(connection, job_id, size_bytes, upload_url)
+                uploads.beat(connection, job_id, size_bytes, upload_url)
         except DatabaseError as error:
             logger.warning("upload heartbeat missed", extra={"job_id": str(job_id), "code": error.code})

@@ -1,4 +1,4 @@
-"""The jobs state machine: what a job is, and every statement that changes one.
+"""The jobs state machine: what a job is, and the statements that change one whose body is there.
 
     uploading -> queued -> running -> succeeded | failed | cancelled
 
@@ -9,10 +9,10 @@ a zombie that is overtaken rolls its own rows back. Triggers keep a row legal wh
 sql/migrations/0003_job_triggers.sql and the later ones that replace their functions.
 
 `failures` is the retry budget, `losses` counts the workers that died with the job: the first is put down to the
-platform, from the second on the job runs alone. Jobs of workers that are gone are left to `leases`, undoing an import
-to `imports.reverts`, what becomes of files and of old rows to `retention`.
+platform, from the second on the job runs alone. Jobs whose body arrives are left to `uploads`, those of workers that
+are gone to `leases`, undoing an import to `imports.reverts`, what becomes of files and of old rows to `retention`.
 
-Every function runs on the connection it is given, in whatever transaction is open there.
+Every function runs on the connection it is given, in whatever transaction is open there; `beat` has one of its own.
 """
 
 from dataclasses import dataclass, fields
@@ -23,7 +23,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from dataflow.db import Connection, limited, query, value
-from dataflow.errors import JobFinished, JobHeld, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten, UploadTaken
+from dataflow.errors import JobFinished, JobHeld, JobNotFound, JobUnfinished, LeaseLost, ObjectForgotten
 from dataflow.queue.progress import Progress
 from dataflow.text import storable_json
 
@@ -64,57 +64,6 @@ class Job:
 
 
 _JOB_FIELDS = [f.name for f in fields(Job)]
-
-
-def insert_upload(connection: Connection, values: dict[str, Any]) -> None:
-    """A new job in state `uploading`."""
-    connection.execute(query("insert_upload"), {**values, "options": Jsonb(values["options"])})
-
-
-def beat_upload(
-    connection: Connection, job_id: UUID, bytes_done: int, upload_url: str | None, error: str | None = None
-) -> None:
-    """Show that the body is still arriving, and where in the storage it goes; or what has gone wrong with it.
-
-    :raises UploadTaken: when the job is no longer uploading.
-    """
-    values = {"bytes_done": bytes_done, "upload_url": upload_url, "error": error}
-    guarded(connection, "beat_upload", job_id, values)
-
-
-def queue_upload(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
-    """Make a stored body a job that must be done; listeners wake when this commits.
-
-    :raises UploadTaken: when the job is no longer uploading.
-    """
-    values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "queue_upload", job_id, values)
-
-
-def note_received(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
-    """Write down all that queueing needs but the object, which the storage still makes of a body that is there.
-
-    :raises UploadTaken: when the job is no longer uploading.
-    """
-    values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "note_received", job_id, values)
-
-
-def discard_upload(connection: Connection, job_id: UUID) -> None:
-    """Remove the row of a refused request.
-
-    :raises UploadTaken: when the job is no longer uploading; its object is then somebody else's to delete.
-    """
-    guarded(connection, "discard_upload", job_id, {})
-
-
-def guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:
-    """Run the statement `name` WHERE the job is still uploading.
-
-    :raises UploadTaken: when it is not.
-    """
-    if connection.execute(query(name), {"id": job_id, **values}).fetchone() is None:
-        raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")
 
 
 def claim(

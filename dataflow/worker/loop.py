@@ -22,10 +22,10 @@ from dataflow.config import Config
 from dataflow.db import Connection, migrations
 from dataflow.db.failures import connection_failure
 from dataflow.errors import DatabaseError, ImportStopped, TooManyConnections
-from dataflow.queue import database_identity, jobs, leases, live_workers, notify
+from dataflow.queue import database_identity, jobs
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
-from dataflow.worker import connection_plan, heartbeat
+from dataflow.worker import connection_plan, heartbeat, presence
 from dataflow.worker.heartbeat import Heartbeat
 from dataflow.worker.orphaned_uploads import OrphanedUploads
 from dataflow.worker.outage import Outage
@@ -39,8 +39,6 @@ from dataflow.worker.work_connections import WorkConnections
 
 logger = logging.getLogger(__name__)
 
-#: A notification takes milliseconds; who has not heard his own by then has a pooler in between.
-HEARING_SECONDS = 2.0
 #: A claim takes milliseconds, as does a look at the tables; it is given up after this long, so that the loop can stop.
 CLAIM_SECONDS = 3.0
 #: Who polls less often than this asks when the next job is due.
@@ -111,7 +109,9 @@ class Worker:
                 with self._connect("poll") as listener:
                     self._listen(listener)
                     self._serve(listener, once)
-                    self._leave(listener)
+                    self._heartbeat.pooled_worker = None
+                    if not self._is_direct:
+                        presence.end(listener, self.name, CLAIM_SECONDS)
                 return
             except (DatabaseError, psycopg.OperationalError) as error:
                 # Also what does not look as if it would pass: a worker that ends would only be started again.
@@ -129,47 +129,21 @@ class Worker:
                 self._wait([], pause_seconds)
 
     def _listen(self, listener: Connection) -> None:
-        """Listen, and find out whether that works: only then is a recorded backend the one that does the work."""
+        """Open what we keep, and listen; whatever a look at the tables takes longer than is given up."""
         with db.translated(), db.limited(listener, CLAIM_SECONDS):
             migrations.require(listener)
         for own in self._own_connections:
             own.open()
-        with db.translated():
-            self._is_direct = not listener.is_pooled and self._hears(listener)
-            if self._is_direct:
-                listener.rename(self._role("listen"))
-            else:
-                with db.limited(listener, CLAIM_SECONDS):
-                    live_workers.beat(listener, self.name)
+        sender = self._recovery.connection
+        self._is_direct = presence.begin(listener, sender, self.name, CLAIM_SECONDS, self._config.poll_seconds)
         self._heartbeat.pooled_worker = None if self._is_direct else self.name
-        self._say_ready(listener)
-
-    def _say_ready(self, listener: Connection) -> None:
         with db.translated(), db.limited(listener, CLAIM_SECONDS):
             held_jobs = database_identity.count_held(listener)
             connection_plan.log(listener, self._config)
         if held_jobs:
             logger.warning(database_identity.explain(held_jobs), extra={"held_jobs": held_jobs})
-        if not self._is_direct:
-            logger.warning(
-                "no notifications: DATABASE_URL seems to lead to a transaction pooler; jobs are found by polling, and "
-                "those of a lost worker by their lease. Use a direct connection.",
-                extra={"poll_seconds": self._config.poll_seconds, "lease_seconds": leases.LEASE_SECONDS},
-            )
         slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
         logger.info("worker ready", extra={"worker": self.name, **slots})
-
-    def _hears(self, listener: Connection) -> bool:
-        with self._recovery.connection.use() as sender:
-            notify.listen(listener)
-            return notify.hears(listener, sender, HEARING_SECONDS)
-
-    def _leave(self, listener: Connection) -> None:
-        """Count no more as a worker, which closing the listening session does for a direct one."""
-        self._heartbeat.pooled_worker = None
-        if not self._is_direct:
-            with db.translated(), db.limited(listener, CLAIM_SECONDS):
-                live_workers.leave(listener, self.name)
 
     def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:

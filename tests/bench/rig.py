@@ -15,7 +15,7 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.ids import uuid7
 from dataflow.local.postgres import EmbeddedPostgres
-from dataflow.queue import jobs
+from dataflow.queue import uploads
 from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from tests.bench.sample import LAYOUTS, SOURCE
@@ -47,7 +47,7 @@ class Rig:
         upload, key = Upload(uuid7(), {}), f"{uuid7()}.{format_name}"
         media_type, options = LAYOUTS[format_name].media_type, {"onInvalid": "skip", "useResumable": False}
         known = {"source": SOURCE, "file_name": None, "content_type": media_type, "options": options}
-        jobs.insert_upload(self.connection, {"id": upload.job_id, "object_key": key, "request_id": None, **known})
+        uploads.insert(self.connection, {"id": upload.job_id, "object_key": key, "request_id": None, **known})
         digest, size_bytes = hashlib.sha256(), 0
 
         def counted() -> Iterator[bytes]:
@@ -64,7 +64,7 @@ class Rig:
 
     def queue(self, upload: Upload) -> None:
         """Make the upload due; committed when this returns."""
-        jobs.queue_upload(self.connection, upload.job_id, upload.values)
+        uploads.queue(self.connection, upload.job_id, upload.values)
 
     def succeeded_job(self, upload: Upload, rows: int) -> dict[str, Any]:
         """The job's row, which must have succeeded with `rows` contacts, as soon as nothing is left to do for it."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dataflow.db import Connection
 from dataflow.ids import uuid7
-from dataflow.queue import jobs
+from dataflow.queue import uploads
 from dataflow.storage.base import Storage
 from tests.drills.holds import MARK
 from tests.objects import store
@@ -49,9 +49,9 @@ def queue(connection: Connection, storage: Storage, sent: Sent, names: Sequence[
     """Store the file and make its import due."""
     key = f"{sent.id}.csv"
     known = {"source": sent.source, "file_name": None, "content_type": "text/csv", "options": {"onInvalid": "skip"}}
-    jobs.insert_upload(connection, {"id": sent.id, "object_key": key, "request_id": None, **known})
+    uploads.insert(connection, {"id": sent.id, "object_key": key, "request_id": None, **known})
     file = content(sent, names)
     stored = store(storage, key, [file])
     digests = [[len(file), hashlib.sha256(file).hexdigest()]]
     found = {"object_etag": stored.etag, "bytes_total": len(file), "digests": digests, "format": "csv"}
-    jobs.queue_upload(connection, sent.id, {**known, **found})
+    uploads.queue(connection, sent.id, {**known, **found})
