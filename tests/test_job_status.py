@@ -37,7 +37,8 @@ def beaten(connection: db.Connection, started: float, beaten: float, bytes_done:
     [
         pytest.param(104, 4, 500, 52, 96, id="on at the rate so far"),
         pytest.param(108, 8, 500, 54, 92, id="on and on"),
-        pytest.param(10, 4.5, 200, 30, 23, id="by ten points at most"),
+        pytest.param(13, 9, 80, 26, 37, id="far, when it has only begun"),
+        pytest.param(10, 4.5, 600, 80, 2.5, id="by half of what is left at most"),
         pytest.param(114, 14, 500, 55, 93, id="for ten seconds at most"),
         pytest.param(104, 4, 998, 99.9, 0, id="never to the end"),
         pytest.param(104, 4, 1000, 99.9, 0, id="not to the end before it has ended"),

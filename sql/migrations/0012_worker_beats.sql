@@ -32,8 +32,8 @@ CREATE FUNCTION dataflow_lock_holders(waiting_pid integer, started_at timestampt
 $$;
 COMMENT ON FUNCTION dataflow_lock_holders IS 'DataFlow: the sessions that keep this one waiting for a lock';
 
--- Percent and time left go on between two beats at the rate so far, by ten points at most: from what is guessed there is a
--- way back, and the end is nobody's guess. An import that waits for a lock stands still. Replaced in place, so that whoever
+-- Percent and time left go on between two beats at the rate so far, by half of what is left at most: from what is guessed
+-- there is a way back, and the end is nobody's guess. An import that waits for a lock stands still. Replaced in place, so that whoever
 -- was allowed to read it still is.
 CREATE OR REPLACE VIEW job_status AS
 WITH live AS (
@@ -72,7 +72,7 @@ WITH live AS (
 ), projected AS (
     SELECT measured.*,
            CASE WHEN state = 'running' AND done_at_beat IS NOT NULL
-                THEN least(done_at_beat + least(done_at_beat * since_beat, 0.1), 0.999)
+                THEN least(done_at_beat + least(done_at_beat * since_beat, (1 - done_at_beat) / 2), 0.999)
                 ELSE done_at_beat END AS done
     FROM measured
 )
