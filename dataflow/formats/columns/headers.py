@@ -55,8 +55,13 @@ EMAIL_ALIASES: Final = frozenset({*EMAILS, *LISTED["email"]})
 NAME_ALIASES: Final = frozenset({*WHOLES_OR_HALVES, *(name for name, role in _ROLES.items() if role != "email")})
 
 
-def could_be(name: str) -> bool:
-    """Whether a column that is called so, normalised, could be one of ours."""
+def could_be(cell: str) -> bool:
+    """Whether a column that is called so could be one of ours, with or without what its header says in brackets."""
+    shorter = without_asides(cell)
+    return _could_be(normalise(cell)) or (shorter != cell and _could_be(normalise(shorter)))
+
+
+def _could_be(name: str) -> bool:
     return name in ALIASES or _QUALIFIERS.read(name) is not None
 
 

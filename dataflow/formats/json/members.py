@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.block import ABSENT, Malformed
-from dataflow.formats.columns.comparison import normalise, without_asides
+from dataflow.formats.columns.comparison import normalise
 from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored, joined
 from dataflow.formats.columns.full_names import FirstAndLast, Place
 from dataflow.formats.columns.headers import could_be
@@ -79,9 +79,7 @@ class Members:
         """Whether a member that is called so could be one of ours."""
         known = self._meaning.get(key)
         if known is None:
-            plain = normalise(key)
-            known = could_be(plain) or could_be(normalise(without_asides(key)))
-            known = known or plain in self._named or key.strip() in self._named
+            known = could_be(key) or normalise(key) in self._named or key.strip() in self._named
             self._make_room((key,))
             self._meaning[key] = known
         return known

@@ -8,7 +8,7 @@ from typing import Final
 from dataflow.errors import AmbiguousColumns, DataFlowError
 from dataflow.formats.block import WRONG_COLUMN_COUNT, Kept, Malformed
 from dataflow.formats.columns import contact_columns, headers
-from dataflow.formats.columns.comparison import normalise, without_asides
+from dataflow.formats.columns.comparison import normalise
 from dataflow.formats.columns.contact_columns import Columns, is_address
 from dataflow.formats.reading import Mapping
 from dataflow.formats.tables.cells import Refused, height, is_blank
@@ -168,5 +168,4 @@ def _names_email(cell: str) -> bool:
     """Whether a column of e-mails may be called so."""
     if not cell or len(cell) > _MAX_HEADER_CHARACTERS:
         return False
-    name = normalise(cell)
-    return _may_be_email(name) and (headers.could_be(name) or headers.could_be(normalise(without_asides(cell))))
+    return _may_be_email(normalise(cell)) and headers.could_be(cell)
