@@ -7,7 +7,7 @@ import pytest
 
 from dataflow.errors import InvalidContacts, Issue, MalformedInput, RowTooLarge, TooManyRejects
 from dataflow.formats.reading import Reading
-from dataflow.imports.json_check import JsonDoor
+from dataflow.imports.json_check import JsonCheck
 
 pytestmark = pytest.mark.unit
 
@@ -21,10 +21,10 @@ def pass_through(
 ) -> dict[str, Any]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = {} if given_source is None else {"source": given_source}
-    door = JsonDoor(Reading(64 * 1024), given if judges_rows else {**given, "onInvalid": "skip"})
+    check = JsonCheck(Reading(64 * 1024), given if judges_rows else {**given, "onInvalid": "skip"})
     for start in range(0, len(content), piece_bytes):
-        door.feed(content[start : start + piece_bytes])
-    return door.close()
+        check.feed(content[start : start + piece_bytes])
+    return check.close()
 
 
 def refusal(body: object, given_source: str | None = None, **options: Any) -> InvalidContacts:
@@ -175,18 +175,18 @@ def test_a_broken_document_is_refused_whoever_judges_its_rows(body: bytes, judge
 
 
 def test_a_broken_document_is_refused_before_its_end():
-    door = JsonDoor(Reading(64 * 1024), {})
-    door.feed(b'[{"name":"Ada","email":"ada@example.org"}')
+    check = JsonCheck(Reading(64 * 1024), {})
+    check.feed(b'[{"name":"Ada","email":"ada@example.org"}')
     with pytest.raises(MalformedInput):
-        door.feed(b"}")
+        check.feed(b"}")
 
 
 def test_a_row_over_the_limit_is_refused_before_its_end():
-    door = JsonDoor(Reading(64 * 1024), {})
-    door.feed(b'{"data":[{"name":"')
+    check = JsonCheck(Reading(64 * 1024), {})
+    check.feed(b'{"data":[{"name":"')
     with pytest.raises(RowTooLarge):
         for _ in range(4):
-            door.feed(b"x" * 64 * 1024)
+            check.feed(b"x" * 64 * 1024)
 
 
 def test_the_body_itself_may_leave_its_bad_rows_to_the_worker():
@@ -217,30 +217,30 @@ def test_an_option_in_the_body_that_is_wrong_is_refused_by_name(member: str, val
 
 
 def test_what_is_asked_for_outside_wins_over_the_body():
-    door = JsonDoor(Reading(64 * 1024), {"source": "crm", "onInvalid": "skip"})
-    door.feed(json.dumps({"source": "own", "data": [BAD], "onInvalid": "abort"}).encode())
-    assert door.close() == {"source": "crm", "onInvalid": "skip"}
+    check = JsonCheck(Reading(64 * 1024), {"source": "crm", "onInvalid": "skip"})
+    check.feed(json.dumps({"source": "own", "data": [BAD], "onInvalid": "abort"}).encode())
+    assert check.close() == {"source": "crm", "onInvalid": "skip"}
 
 
 def test_members_are_found_by_their_aliases_and_by_a_mapping():
     body = {"source": "crm", "data": [{"firstName": "Ada", "surname": "L", "emailAddress": "ada@example.org"}]}
     assert pass_through(body) == {"source": "crm"}
-    door = JsonDoor(Reading(64 * 1024, mapping={"name": ["called"], "email": ["at"]}), {"source": "crm"})
-    door.feed(
+    check = JsonCheck(Reading(64 * 1024, mapping={"name": ["called"], "email": ["at"]}), {"source": "crm"})
+    check.feed(
         b'[{"called": "Ada", "at": "ada@example.org", "email": "nobody"}, {"called": "Bob", "email": "b@example.org"}]'
     )
     with pytest.raises(InvalidContacts) as caught:
-        door.close()
+        check.close()
     assert [issue.path for issue in caught.value.issues] == [("data", 1, "email")]
 
 
 def test_there_is_no_looking_on_when_more_rows_are_invalid_than_may_be() -> None:
-    door = JsonDoor(Reading(64 * 1024), {"maxRejects": 3})
-    door.feed(json.dumps([ADA, BAD, BAD, BAD])[:-1].encode())
+    check = JsonCheck(Reading(64 * 1024), {"maxRejects": 3})
+    check.feed(json.dumps([ADA, BAD, BAD, BAD])[:-1].encode())
     with pytest.raises(
         TooManyRejects, match="4 of the first 5 contacts are invalid, and maxRejects allows 3"
     ) as caught:
-        door.feed(b"," + json.dumps(BAD).encode())
+        check.feed(b"," + json.dumps(BAD).encode())
     assert caught.value.issue_count == 8
 
 

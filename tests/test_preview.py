@@ -25,7 +25,7 @@ from dataflow.errors import (
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.imports import preview
 from dataflow.imports.preview import MAX_BYTES
-from dataflow.imports.upload import Arrival
+from dataflow.imports.upload import Upload
 from tests.test_formats_spreadsheet import package, parts
 from tests.test_formats_spreadsheet import row as sheet_row
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.unit
 HEADER = b"name,email\n"
 
 
-def arrival(content: bytes, piece_bytes: int = PIECE_BYTES, **facts: Any) -> Arrival:
+def upload(content: bytes, piece_bytes: int = PIECE_BYTES, **facts: Any) -> Upload:
     """A body of which nothing may be asked for behind its first MiB, or the first 32 of a form's file."""
     given = facts.pop("given", {})
     enough = preview.MAX_FORM_BYTES if facts.get("is_form") else MAX_BYTES
@@ -45,11 +45,11 @@ def arrival(content: bytes, piece_bytes: int = PIECE_BYTES, **facts: Any) -> Arr
             yield content[start : start + piece_bytes]
         assert len(content) < enough or facts.get("size_bytes") == len(content), "the end was waited for"
 
-    return Arrival(pieces(), facts.pop("media_type", "application/octet-stream"), given=given, **facts)
+    return Upload(pieces(), facts.pop("media_type", "application/octet-stream"), given=given, **facts)
 
 
 def look(content: bytes, **facts: Any) -> dict[str, Any]:
-    found = preview.look_at(arrival(content, **facts), Config.from_env({}))
+    found = preview.look_at(upload(content, **facts), Config.from_env({}))
     json.dumps(found, ensure_ascii=False).encode()  # or it could not be answered
     return found
 
@@ -157,9 +157,9 @@ def test_of_a_workbook_only_as_much_is_expanded_as_its_first_rows_take() -> None
     assert len(found["rows"]) == 20
 
 
-def form(content: bytes, **behind: object) -> Arrival:
+def form(content: bytes, **behind: object) -> Upload:
     """A form with fields behind its file."""
-    found = arrival(content, is_form=True)
+    found = upload(content, is_form=True)
     pieces = found.pieces
 
     def then_fields() -> Iterator[bytes]:
@@ -270,7 +270,7 @@ def test_a_gzip_stream_is_looked_into() -> None:
 
 def test_of_a_gzip_bomb_no_more_is_expanded_than_is_looked_at() -> None:
     bomb = gzip.compress(HEADER + b"Ann,ann@example.com\n" + b" " * 3 * MAX_BYTES)
-    found = preview.look_at(arrival(bomb), Config.from_env({"MAX_EXPANDED_BYTES": str(2 * MAX_BYTES)}))
+    found = preview.look_at(upload(bomb), Config.from_env({"MAX_EXPANDED_BYTES": str(2 * MAX_BYTES)}))
     assert (found["isComplete"], len(found["rows"])) == (False, 1)
 
 

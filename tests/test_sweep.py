@@ -20,8 +20,8 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import JobNotFound, JobUnfinished, ObjectForgotten, UploadTaken
 from dataflow.ids import uuid7
-from dataflow.imports.receive import Intake
-from dataflow.imports.upload import Arrival
+from dataflow.imports.receive import Receiver
+from dataflow.imports.upload import Upload
 from dataflow.metrics import JobsCollector
 from dataflow.queue import job_counts, jobs, retention, uploads
 from dataflow.queue.retention import Leftover
@@ -215,9 +215,9 @@ def test_a_request_that_comes_back_after_it_was_abandoned_is_told_and_leaves_no_
         yield b"N,user@example.com\n"
 
     with closing(db.open_pool(config.database_url, "dataflow/web")) as pool:
-        intake = Intake(config, pool, storage)
+        receiver = Receiver(config, pool, storage)
         with pytest.raises(UploadTaken):
-            intake.receive(Arrival(pieces(), "text/csv", given={"source": "s"}))
+            receiver.receive(Upload(pieces(), "text/csv", given={"source": "s"}))
     assert connection.execute("SELECT state FROM jobs").fetchall() == [{"state": "failed"}]
     assert stored_files() == []
 

@@ -22,7 +22,7 @@ _TYPES: Final[dict[str, tuple[type, str]]] = {
 }
 
 
-class JsonDoor:
+class JsonCheck:
     """Takes one body piece by piece; options that are `given` outside of it win over its members.
 
     Every contact has to be valid, unless bad ones are to be skipped or it is a dry run: then the verdicts are left to

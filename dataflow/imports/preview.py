@@ -19,9 +19,9 @@ from dataflow.formats.block import Block, cut, peeked
 from dataflow.formats.detect import LOOK_BYTES
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.registry import Transcoder, json_encoding, read_blocks, recognise
-from dataflow.imports.json_check import JsonDoor
+from dataflow.imports.json_check import JsonCheck
 from dataflow.imports.rejects import MAX_VALUE_CHARACTERS
-from dataflow.imports.upload import Arrival, watched
+from dataflow.imports.upload import Upload, watched
 from dataflow.text import storable
 
 #: How much is looked at, of what is received and of what it expands to.
@@ -41,37 +41,37 @@ _FIELDS_FIRST: Final = (
 )
 
 
-def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
+def look_at(upload: Upload, config: Config) -> dict[str, Any]:
     """What is found out about the beginning of a body, in camelCase; see README.
 
     :raises RequestError: when the client goes away, stalls, or sends what cannot be served.
     :raises UnsupportedMediaType, InputError: when importing it would be refused for what stands in its beginning.
     """
-    head, is_complete, has_all_fields = _begin(arrival)
+    head, is_complete, has_all_fields = _begin(upload)
     with _LOOKING:
         try:
-            return _found_in(head, is_complete, has_all_fields, arrival, config)
+            return _found_in(head, is_complete, has_all_fields, upload, config)
         finally:
             allocator.give_back()
 
 
-def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, arrival: Arrival, config: Config) -> dict[str, Any]:
+def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, upload: Upload, config: Config) -> dict[str, Any]:
     findings = Findings()
-    if arrival.is_compressed(head):
+    if upload.is_compressed(head):
         findings.facts["compression"] = "gzip"
         expanded = gzip.inflated(cut(head), config.max_expanded_bytes, is_beginning=not is_complete)
         head, _ = peeked(expanded, MAX_BYTES + 1)
         head, is_complete = head[:MAX_BYTES], is_complete and len(head) <= MAX_BYTES
-    options = arrival.options()
+    options = upload.options()
     name = "json"
-    if not arrival.is_json_body:
+    if not upload.is_json_body:
         beginning = head[:LOOK_BYTES]
-        name = recognise(beginning, arrival.media_type, arrival.file_name, options.encoding, options.charset).name
+        name = recognise(beginning, upload.media_type, upload.file_name, options.encoding, options.charset).name
     reading = options.reading(config.max_row_bytes, min(config.max_expanded_bytes, MAX_WORKBOOK_BYTES))
-    if arrival.is_json_body and is_complete:
-        _check_members(arrival, head, reading)
+    if upload.is_json_body and is_complete:
+        _check_members(upload, head, reading)
     try:
-        rows = _rows(name, watched(cut(head), arrival.check), replace(reading, is_beginning=not is_complete), findings)
+        rows = _rows(name, watched(cut(head), upload.check), replace(reading, is_beginning=not is_complete), findings)
     except (MissingColumns, AmbiguousColumns) as error:
         if has_all_fields:
             raise
@@ -82,24 +82,24 @@ def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, arrival: Arr
     return {"format": name, **found, "isComplete": is_complete, "rows": rows}
 
 
-def _check_members(arrival: Arrival, content: bytes, reading: Reading) -> None:
+def _check_members(upload: Upload, content: bytes, reading: Reading) -> None:
     """Refuse a request whose members are, as importing it would; what its rows are worth is shown row by row."""
     encoding = json_encoding(content, reading)
-    door = JsonDoor(reading, {"source": "preview", **arrival.given, "onInvalid": "skip"})
-    for piece in watched(cut(Transcoder(encoding).feed(content) if encoding else content), arrival.check):
-        door.feed(piece)
-    door.close()
+    check = JsonCheck(reading, {"source": "preview", **upload.given, "onInvalid": "skip"})
+    for piece in watched(cut(Transcoder(encoding).feed(content) if encoding else content), upload.check):
+        check.feed(piece)
+    check.close()
 
 
-def _begin(arrival: Arrival) -> tuple[bytes, bool, bool]:
+def _begin(upload: Upload) -> tuple[bytes, bool, bool]:
     """The beginning of what is received, whether that is all, and whether all fields of a form are here."""
     received, taken = 0, bytearray()
-    for piece in arrival.pieces:
+    for piece in upload.pieces:
         received += len(piece)
         taken += piece[: MAX_BYTES - len(taken)]
         # The end may be long in coming; that nothing is left is known where the size was declared.
-        if received >= (MAX_FORM_BYTES if arrival.is_form else MAX_BYTES) and received != arrival.size_bytes:
-            return bytes(taken), False, not arrival.is_form
+        if received >= (MAX_FORM_BYTES if upload.is_form else MAX_BYTES) and received != upload.size_bytes:
+            return bytes(taken), False, not upload.is_form
     return bytes(taken), received == len(taken), True
 
 

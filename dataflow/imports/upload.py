@@ -15,7 +15,7 @@ LOOK_UP_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class Arrival:
+class Upload:
     """A body on its way in. A multipart body fills in its fields while `pieces` is read; they count at its end.
 
     `pieces` raises a RequestError when the client goes away, stalls, or sends what cannot be served.

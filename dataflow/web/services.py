@@ -6,7 +6,7 @@ from flask import current_app
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.imports.receive import Intake
+from dataflow.imports.receive import Receiver
 from dataflow.storage.base import Storage
 from dataflow.web.server.transfers import Transfers
 
@@ -18,7 +18,7 @@ class Services:
     config: Config
     pool: db.Pool
     storage: Storage
-    intake: Intake
+    receiver: Receiver
     transfers: Transfers
 
 

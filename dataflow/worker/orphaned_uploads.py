@@ -14,7 +14,7 @@ from dataflow.db import Connection
 from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DataFlowError, StorageError, UploadLost, UploadTaken
 from dataflow.imports import completion
-from dataflow.imports.completion import Completions, Received
+from dataflow.imports.completion import Completions, PendingObject
 from dataflow.storage.base import Storage, StoredObject
 
 logger = logging.getLogger(__name__)
@@ -76,28 +76,28 @@ class OrphanedUploads:
         """
         while self._completions.has_room() and not self._stopping.is_set():
             with self._use() as connection:
-                received = completion.claim_orphan(connection, SILENT_SECONDS)
-            if received is None:
+                pending = completion.claim_orphan(connection, SILENT_SECONDS)
+            if pending is None:
                 return
-            logger.warning("upload taken over", extra={"job_id": str(received.id), "object": received.object_key})
+            logger.warning("upload taken over", extra={"job_id": str(pending.id), "object": pending.object_key})
             try:
-                self._take(received)
+                self._take(pending)
             except UploadTaken:
-                logger.info("upload is somebody else's", extra={"job_id": str(received.id)})
+                logger.info("upload is somebody else's", extra={"job_id": str(pending.id)})
 
-    def _take(self, received: Received) -> None:
+    def _take(self, pending: PendingObject) -> None:
         try:
-            found = self._storage.resume(received.object_key, received.upload_url, received.size_bytes)
+            found = self._storage.resume(pending.object_key, pending.upload_url, pending.size_bytes)
         except UploadLost as error:
-            self._completions.fail(received, error)
+            self._completions.fail(pending, error)
         except StorageError as error:
             # The row falls silent again, and is looked at then.
-            logger.warning("upload not looked at", extra={"job_id": str(received.id), "error": error.message})
+            logger.warning("upload not looked at", extra={"job_id": str(pending.id), "error": error.message})
         else:
             if isinstance(found, StoredObject):
-                self._completions.queue(received, found)
+                self._completions.queue(pending, found)
             else:
-                self._completions.start(received, found, self._wake)
+                self._completions.start(pending, found, self._wake)
 
     @contextmanager
     def _use(self) -> Iterator[Connection]:

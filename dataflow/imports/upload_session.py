@@ -18,9 +18,9 @@ from dataflow.formats.detect import LOOK_BYTES
 from dataflow.formats.reading import Reading
 from dataflow.formats.registry import Transcoder, by_media_type, check_header, json_encoding, recognise
 from dataflow.ids import uuid7
-from dataflow.imports.completion import Received
-from dataflow.imports.json_check import JsonDoor
-from dataflow.imports.upload import LOOK_UP_SECONDS, Arrival
+from dataflow.imports.completion import PendingObject
+from dataflow.imports.json_check import JsonCheck
+from dataflow.imports.upload import LOOK_UP_SECONDS, Upload
 from dataflow.storage.base import Description
 
 Beat = Callable[[UUID, int, str | None], None]
@@ -30,22 +30,22 @@ BEAT_SECONDS = 5.0
 _LOOKING: Final = BoundedSemaphore(2)
 
 
-class Receipt:
+class UploadSession:
     """`beat` is called with the job's id, its size so far and the address of its upload, to show that it is alive."""
 
-    def __init__(self, config: Config, arrival: Arrival, beat: Beat) -> None:
+    def __init__(self, config: Config, upload: Upload, beat: Beat) -> None:
         self.job_id = uuid7()
         self._config = config
-        self._arrival = arrival
+        self._upload = upload
         self._beat = beat
         self._digest = hashlib.sha256()
-        self._door = self._open_door()
+        self._json_check = self._new_json_check()
         self._inflater: gzip.Inflater | None = None  #: of a compressed JSON body
         self._transcoder: Transcoder | None = None  #: of a JSON body that is not in UTF-8
         self._next_beat, self._received_bytes = 0.0, 0
         self._looked_seconds = 0.0  #: at a JSON body, since it was looked up whether anybody waits for that
         self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
-        declared = by_media_type(arrival.media_type)
+        declared = by_media_type(upload.media_type)
         self.key = f"{self.job_id}.{declared.name if declared else 'bin'}"
         self.format_name = ""
         self.size_bytes = 0
@@ -56,43 +56,43 @@ class Receipt:
     @property
     def is_hurried(self) -> bool:
         """Whether there is little time left for whatever the upload has left behind."""
-        return self._arrival.stop.is_set()
+        return self._upload.stop.is_set()
 
     def pieces(self) -> Iterator[bytes]:
         """The body for the storage; raises at its end what can only be known there."""
-        for piece in self._recognised(self._alive(self._arrival.pieces)):
+        for piece in self._recognised(self._alive(self._upload.pieces)):
             self.size_bytes += len(piece)
             self._digest.update(piece)
-            if self._door:
-                self._show(self._door, piece)
+            if self._json_check:
+                self._show(self._json_check, piece)
             yield piece
-        arrival = self._arrival
-        if self._door:
+        upload = self._upload
+        if self._json_check:
             if self._inflater:
                 self._inflater.close()
-            arrival.given = self._door.close()
+            upload.given = self._json_check.close()
         else:
-            arrival.require_source()
-        if arrival.is_form:
+            upload.require_source()
+        if upload.is_form:
             # Only now all of its fields are known.
             self._look()
 
-    def _open_door(self) -> JsonDoor | None:
+    def _new_json_check(self) -> JsonCheck | None:
         """The check that a body which is the request itself has to pass here."""
-        return JsonDoor(self._reading(), self._arrival.given) if self._arrival.is_json_body else None
+        return JsonCheck(self._reading(), self._upload.given) if self._upload.is_json_body else None
 
     def _reading(self) -> Reading:
         """How the content is to be read, as far as it is looked at here."""
-        return self._arrival.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
+        return self._upload.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
 
-    def _show(self, door: JsonDoor, piece: bytes) -> None:
-        """Have the door look at what the piece holds."""
+    def _show(self, check: JsonCheck, piece: bytes) -> None:
+        """Look at what the piece holds."""
         for inner in self._inflater.feed(piece) if self._inflater else (piece,):
             began = time.monotonic()
             while not _LOOKING.acquire(timeout=LOOK_UP_SECONDS):
                 self._look_up()
             try:
-                door.feed(self._transcoder.feed(inner) if self._transcoder else inner)
+                check.feed(self._transcoder.feed(inner) if self._transcoder else inner)
             finally:
                 _LOOKING.release()
             self._looked_seconds += time.monotonic() - began
@@ -102,7 +102,7 @@ class Receipt:
 
     def _look_up(self) -> None:
         """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
-        self._arrival.check()
+        self._upload.check()
         self._show_life()
         self._looked_seconds = 0.0
 
@@ -134,37 +134,37 @@ class Receipt:
         :raises UnsupportedMediaType: when it is nothing that can be imported.
         :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
         """
-        is_gzip = self._arrival.is_compressed(head)
+        is_gzip = self._upload.is_compressed(head)
         self._head, self._is_whole = head, len(head) < LOOK_BYTES
         if is_gzip:
             self._head = gzip.beginning(head, LOOK_BYTES, self._is_whole)
             self._is_whole = self._is_whole and len(self._head) < LOOK_BYTES
-        if self._door:
+        if self._json_check:
             reading = self._reading()
             self._inflater = gzip.Inflater(reading.max_expanded_bytes) if is_gzip else None
             encoding = json_encoding(self._head, reading)
             self._transcoder = Transcoder(encoding) if encoding else None
             self.format_name = "json"
             check_header(self.format_name, self._head, reading)
-        elif not self._arrival.is_form:
+        elif not self._upload.is_form:
             self._look()
 
     def _look(self) -> None:
         """Recognise the format, and check its header row if it has one."""
-        arrival, reading = self._arrival, self._reading()
-        known = recognise(self._head, arrival.media_type, arrival.file_name, reading.encoding, reading.charset)
+        upload, reading = self._upload, self._reading()
+        known = recognise(self._head, upload.media_type, upload.file_name, reading.encoding, reading.charset)
         self.format_name = known.name
         check_header(known.name, self._head, replace(reading, is_beginning=not self._is_whole))
 
     def describe(self) -> Description:
         """The object, as far as the beginning of its content tells: a form names its file in there."""
-        arrival = self._arrival
-        content_type = arrival.media_type or self._config.upload_default_content_type
+        upload = self._upload
+        content_type = upload.media_type or self._config.upload_default_content_type
         # Never the source: it may come after the file.
         metadata = {"jobId": str(self.job_id), "contentType": content_type}
-        if arrival.file_name:
-            metadata["fileName"] = arrival.file_name
-        return Description(content_type, metadata, arrival.size_bytes, arrival.options().use_resumable)
+        if upload.file_name:
+            metadata["fileName"] = upload.file_name
+        return Description(content_type, metadata, upload.size_bytes, upload.options().use_resumable)
 
     def note_begin(self, url: str | None) -> None:
         """Write down where an upload is open, so that it can be removed if we are not there to do it."""
@@ -185,17 +185,17 @@ class Receipt:
         return {
             "id": self.job_id,
             "object_key": self.key,
-            "source": self._arrival.source,
-            "file_name": self._arrival.file_name,
-            "content_type": self._arrival.media_type or None,
-            "options": self._arrival.options().as_json(),
-            "request_id": self._arrival.request_id,
+            "source": self._upload.source,
+            "file_name": self._upload.file_name,
+            "content_type": self._upload.media_type or None,
+            "options": self._upload.options().as_json(),
+            "request_id": self._upload.request_id,
         }
 
-    def received(self) -> Received:
+    def pending_object(self) -> PendingObject:
         """The upload, all of whose bytes are with the storage."""
         assert self.upload_url is not None  # noqa: S101 - tells mypy that only these take their time
-        return Received(self.job_id, self.key, self.upload_url, self.size_bytes, self._arrival.request_id)
+        return PendingObject(self.job_id, self.key, self.upload_url, self.size_bytes, self._upload.request_id)
 
     def final_values(self, etag: str | None = None) -> dict[str, Any]:
         """The row of the complete upload."""
