@@ -99,6 +99,12 @@ def marked(head: bytes) -> Encoding | None:
     return next((Encoding(name, mark) for name, mark in _MARKS if head.startswith(mark)), None)
 
 
+def json_encoding(head: bytes, wish: str | None) -> Encoding | None:
+    """What a JSON text is in when it is not UTF-8 (RFC 8259 section 8.1), as its byte order mark or its sender says."""
+    encoding = detect(head, wish) if wish else marked(head)
+    return None if encoding is None or encoding.name == "utf-8" else encoding
+
+
 def as_utf8(head: bytes, encoding: str | None) -> bytes:
     """The beginning of a content as far as it can be read, good enough to look at, without its byte order mark."""
     found = marked(head) or Encoding(encoding or "utf-8")
@@ -111,23 +117,48 @@ def beginning_of(head: bytes, wish: str | None, label: str | None) -> str:
     return as_utf8(head, wish_of(head, wish, label)).decode(errors="replace")
 
 
+class TextDecoder:
+    """Takes a content piece by piece, and gives its text without the byte order mark."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._mark = encoding.mark
+        self._decoder = codecs.getincrementaldecoder(encoding.name)(KEEP_BYTES)
+
+    def feed(self, piece: bytes) -> str:
+        """The text of the next piece; a character that is cut by its end waits for the next one.
+
+        :raises MalformedInput: when the decoder gives up, as that of ISO-2022-JP does at a damaged escape.
+        """
+        if self._mark:
+            # The mark may come in several pieces; who has detected it has seen all of it.
+            piece, self._mark = piece[len(self._mark) :], self._mark[len(piece) :]
+        return self._decode(piece, is_end=False)
+
+    def close(self) -> str:
+        """What is left of a character that is not complete.
+
+        :raises MalformedInput: as `feed` does.
+        """
+        return self._decode(b"", is_end=True)
+
+    def _decode(self, piece: bytes, is_end: bool) -> str:
+        try:
+            return self._decoder.decode(piece, is_end)
+        except UnicodeError as error:
+            name = self._encoding.name
+            raise MalformedInput(f"The text is damaged where its encoding, {name}, must not be.") from error
+
+
 def decoded(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
     """The text of a content without its byte order mark, a piece for each piece.
 
-    :raises MalformedInput: when the decoder gives up, as that of ISO-2022-JP does at a damaged escape.
+    :raises MalformedInput: as TextDecoder does.
     """
-    decoder = codecs.getincrementaldecoder(encoding.name)(KEEP_BYTES)
-    mark = encoding.mark
-    try:
-        for piece in pieces:
-            # The mark may come in several pieces; `detect` has seen all of it.
-            if text := decoder.decode(piece[len(mark) :] if mark else piece):
-                yield text
-            mark = mark[len(piece) :]
-        if text := decoder.decode(b"", True):
-            yield text
-    except UnicodeError as error:
-        raise MalformedInput(f"The text is damaged where its encoding, {encoding.name}, must not be.") from error
+    decoder = TextDecoder(encoding)
+    yield from filter(None, map(decoder.feed, pieces))
+    if text := decoder.close():
+        yield text
 
 
 def read_text(

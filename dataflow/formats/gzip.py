@@ -74,10 +74,14 @@ class Inflater:
                 piece = self._member.unused_data
                 self._member = None if self._member.eof else self._member
 
-    def close(self) -> None:
-        """Check that the stream is complete."""
+    def close(self) -> tuple[()]:
+        """Nothing is left to be given.
+
+        :raises MalformedInput: when the stream is not complete.
+        """
         if self._member is not None and not self._is_beginning:
             raise MalformedInput("The gzip stream ends early: its last part is missing. Send the whole file.")
+        return ()
 
     def _inflate(self, member: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
         # A piece can be used up while there is more to come from it: only less than was asked for means nothing is.

@@ -5,17 +5,16 @@ bounded by a piece and a row. Here is what comes before: which format it is, and
 rows are good contacts is left to `contacts`.
 """
 
-import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 from dataflow.errors import SheetNotFound
-from dataflow.formats import encoding as encodings
-from dataflow.formats import gzip
 from dataflow.formats.block import Block, in_parts, peeked
 from dataflow.formats.csv import delimited
+from dataflow.formats.decoder import Decoder
 from dataflow.formats.detect import LOOK_BYTES, name_of
+from dataflow.formats.encoding import wish_of
 from dataflow.formats.json import document, ndjson
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.vcard import card_rows
@@ -79,9 +78,6 @@ FORMATS = {
     )
 }
 
-#: Enough to tell a gzip stream, and a byte order mark.
-_PEEK_BYTES = 4
-
 
 def by_media_type(media_type: str) -> Format | None:
     """The format that a Content-Type (without parameters, lower case) declares."""
@@ -98,7 +94,7 @@ def recognise(
     :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
     declared = by_media_type(media_type) or _by_name(file_name)
-    return FORMATS[name_of(head, declared.name if declared else None, encodings.wish_of(head, encoding, charset))]
+    return FORMATS[name_of(head, declared.name if declared else None, wish_of(head, encoding, charset))]
 
 
 def check_header(format_name: str, head: bytes, reading: Reading) -> None:
@@ -123,17 +119,10 @@ def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, fin
 
     What `reading.check` raises comes out between any two pieces, however much they expand to.
     """
-    head, pieces = peeked(pieces, _PEEK_BYTES)
-    if gzip.is_gzip(head):
-        findings.facts["compression"] = "gzip"
-        expanded = gzip.inflated(pieces, reading.max_expanded_bytes, reading.is_beginning)
-        head, pieces = peeked(expanded, _PEEK_BYTES)
+    pieces = Decoder(format_name, reading, findings).decoded(pieces)
     if reading.sheet is not None:
         head, pieces = peeked(pieces, LOOK_BYTES)
         _check_sheet(format_name, head, reading)
-    pieces = _checked(pieces, reading)
-    if format_name in ("json", "ndjson"):
-        pieces = _as_utf8(head, pieces, reading, findings)
     return chain.from_iterable(map(in_parts, FORMATS[format_name].read_blocks(pieces, reading, findings)))
 
 
@@ -145,45 +134,6 @@ def _check_sheet(format_name: str, head: bytes, reading: Reading) -> None:
         )
 
 
-def _checked(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:
-    for piece in pieces:
-        reading.check()
-        yield piece
-
-
 def _by_name(file_name: str | None) -> Format | None:
     lowered = (file_name or "").lower().removesuffix(".gz")
     return next((known for known in FORMATS.values() if lowered.endswith(known.extensions)), None)
-
-
-def _as_utf8(head: bytes, pieces: Iterator[bytes], reading: Reading, findings: Findings) -> Iterator[bytes]:
-    """JSON is in UTF-8 (RFC 8259 section 8.1); what bears the mark of another encoding is put into it."""
-    encoding = json_encoding(head, reading)
-    if encoding is None:
-        return pieces
-    findings.facts["encoding"] = encoding.name
-    findings.facts["hasByteOrderMark"] = bool(encoding.mark)
-    transcoder = Transcoder(encoding)
-    return map(transcoder.feed, chain(pieces, [b""]))
-
-
-def json_encoding(head: bytes, reading: Reading) -> encodings.Encoding | None:
-    """What a JSON text is in when it is not UTF-8, as its byte order mark or its sender says."""
-    encoding = encodings.detect(head, reading.encoding) if reading.encoding else encodings.marked(head)
-    return None if encoding is None or encoding.name == "utf-8" else encoding
-
-
-class Transcoder:
-    """Puts a content into UTF-8 while it passes. What cannot be decoded is then no UTF-8 either, and refused."""
-
-    def __init__(self, encoding: encodings.Encoding) -> None:
-        self._mark = encoding.mark
-        self._decoder = codecs.getincrementaldecoder(encoding.name)(encodings.KEEP_BYTES)
-
-    def feed(self, piece: bytes) -> bytes:
-        """The same in UTF-8 without a byte order mark; what has only begun waits for the next piece, b"" ends it."""
-        is_end = not piece
-        if self._mark:
-            # The mark may come in several pieces.
-            piece, self._mark = piece[len(self._mark) :], self._mark[len(piece) :]
-        return self._decoder.decode(piece, is_end).encode(errors="surrogatepass")

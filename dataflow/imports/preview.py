@@ -16,9 +16,10 @@ from dataflow.contacts import validation
 from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MissingColumns, NoContacts
 from dataflow.formats import gzip
 from dataflow.formats.block import Block, cut, peeked
+from dataflow.formats.decoder import Decoder
 from dataflow.formats.detect import LOOK_BYTES
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.registry import Transcoder, json_encoding, read_blocks, recognise
+from dataflow.formats.registry import read_blocks, recognise
 from dataflow.imports.json_check import JsonCheck
 from dataflow.imports.rejects import MAX_VALUE_CHARACTERS
 from dataflow.imports.upload import Upload, watched
@@ -84,9 +85,8 @@ def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, upload: Uplo
 
 def _check_members(upload: Upload, content: bytes, reading: Reading) -> None:
     """Refuse a request whose members are, as importing it would; what its rows are worth is shown row by row."""
-    encoding = json_encoding(content, reading)
     check = JsonCheck(reading, {"source": "preview", **upload.given, "onInvalid": "skip"})
-    for piece in watched(cut(Transcoder(encoding).feed(content) if encoding else content), upload.check):
+    for piece in Decoder("json", reading, Findings()).decoded(watched(cut(content), upload.check)):
         check.feed(piece)
     check.close()
 

@@ -14,9 +14,10 @@ from uuid import UUID
 
 from dataflow.config import Config
 from dataflow.formats import gzip
+from dataflow.formats.decoder import Decoder
 from dataflow.formats.detect import LOOK_BYTES
-from dataflow.formats.reading import Reading
-from dataflow.formats.registry import Transcoder, by_media_type, check_header, json_encoding, recognise
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.registry import by_media_type, check_header, recognise
 from dataflow.ids import uuid7
 from dataflow.imports.completion import PendingObject
 from dataflow.imports.json_check import JsonCheck
@@ -40,8 +41,7 @@ class UploadSession:
         self._beat = beat
         self._digest = hashlib.sha256()
         self._json_check = self._new_json_check()
-        self._inflater: gzip.Inflater | None = None  #: of a compressed JSON body
-        self._transcoder: Transcoder | None = None  #: of a JSON body that is not in UTF-8
+        self._decoder = Decoder("json", self._reading(), Findings())
         self._next_beat, self._received_bytes = 0.0, 0
         self._looked_seconds = 0.0  #: at a JSON body, since it was looked up whether anybody waits for that
         self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
@@ -64,12 +64,11 @@ class UploadSession:
             self.size_bytes += len(piece)
             self._digest.update(piece)
             if self._json_check:
-                self._show(self._json_check, piece)
+                self._check(self._json_check, self._decoder.feed(piece))
             yield piece
         upload = self._upload
         if self._json_check:
-            if self._inflater:
-                self._inflater.close()
+            self._check(self._json_check, self._decoder.close())
             upload.given = self._json_check.close()
         else:
             upload.require_source()
@@ -85,14 +84,14 @@ class UploadSession:
         """How the content is to be read, as far as it is looked at here."""
         return self._upload.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
 
-    def _show(self, check: JsonCheck, piece: bytes) -> None:
-        """Look at what the piece holds."""
-        for inner in self._inflater.feed(piece) if self._inflater else (piece,):
+    def _check(self, check: JsonCheck, pieces: Iterator[bytes]) -> None:
+        """Have what a piece of a JSON body holds checked."""
+        for piece in pieces:
             began = time.monotonic()
             while not _LOOKING.acquire(timeout=LOOK_UP_SECONDS):
                 self._look_up()
             try:
-                check.feed(self._transcoder.feed(inner) if self._transcoder else inner)
+                check.feed(piece)
             finally:
                 _LOOKING.release()
             self._looked_seconds += time.monotonic() - began
@@ -140,12 +139,8 @@ class UploadSession:
             self._head = gzip.beginning(head, LOOK_BYTES, self._is_whole)
             self._is_whole = self._is_whole and len(self._head) < LOOK_BYTES
         if self._json_check:
-            reading = self._reading()
-            self._inflater = gzip.Inflater(reading.max_expanded_bytes) if is_gzip else None
-            encoding = json_encoding(self._head, reading)
-            self._transcoder = Transcoder(encoding) if encoding else None
             self.format_name = "json"
-            check_header(self.format_name, self._head, reading)
+            check_header(self.format_name, self._head, self._reading())
         elif not self._upload.is_form:
             self._look()
 
