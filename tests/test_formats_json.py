@@ -10,9 +10,11 @@ import pytest
 
 from dataflow.errors import InputError, MalformedInput, RowTooLarge
 from dataflow.formats.block import ABSENT, PIECE_BYTES, Malformed
-from dataflow.formats.json.document import MAX_DEPTH, JsonWalker, read_blocks
+from dataflow.formats.json import document
+from dataflow.formats.json.document import MAX_DEPTH, JsonWalker
 from dataflow.formats.json.frame import MEMBERS
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.registry import read_blocks
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +31,7 @@ def read(*pieces: bytes, max_row_bytes: int = MIB, **said: Any) -> tuple[list[tu
     """The rows, and what was found out; `said` is what the sender has said."""
     found: list[tuple[object, object]] = []
     findings = Findings()
-    for block in read_blocks(pieces, Reading(max_row_bytes, **said), findings):
+    for block in read_blocks("json", pieces, Reading(max_row_bytes, **said), findings):
         assert block.first_record == len(found)
         found += zip(block.names, block.emails, strict=True)
     return found, findings
@@ -38,7 +40,7 @@ def read(*pieces: bytes, max_row_bytes: int = MIB, **said: Any) -> tuple[list[tu
 def texts(*pieces: bytes) -> list[str]:
     """The rows as they are shown to somebody who has to correct them."""
     found: list[str] = []
-    for block in read_blocks(pieces, Reading(MIB), Findings()):
+    for block in read_blocks("json", pieces, Reading(MIB), Findings()):
         assert {block.origin.line(index) for index in range(len(block.names))} == {None}
         found += [str(block.origin.row(index)) for index in range(len(block.names))]
     return found
@@ -402,7 +404,7 @@ def test_members_behind_the_rows_that_look_like_one_are_none(row: dict[str, obje
 
 
 @pytest.mark.parametrize(
-    "document",
+    "content",
     [
         b"",
         b"   ",
@@ -435,10 +437,10 @@ def test_members_behind_the_rows_that_look_like_one_are_none(row: dict[str, obje
         ROWS.decode().encode("utf-16-le"),
     ],
 )
-def test_what_is_not_json_is_refused(document: bytes):
-    for pieces in ([document], in_pieces(document, 1)):
+def test_what_is_not_json_is_refused(content: bytes):
+    for pieces in ([content], in_pieces(content, 1)):
         with pytest.raises(MalformedInput, match=r"^Invalid JSON format"):
-            rows(*pieces)
+            list(document.read_blocks(pieces, Reading(MIB), Findings()))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from dataflow.contacts import validation
 from dataflow.errors import RowTooLarge
 from dataflow.formats.block import ABSENT, Malformed
-from dataflow.formats.json.ndjson import read_blocks
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.registry import read_blocks
 
 pytestmark = pytest.mark.unit
 
@@ -27,7 +27,7 @@ def read(*pieces: bytes, **said: Any) -> tuple[list[tuple[object, object]], Find
     """The rows, and what was found out; `said` is what the sender has said."""
     found: list[tuple[object, object]] = []
     findings = Findings()
-    for block in read_blocks(pieces, Reading(LIMIT, **said), findings):
+    for block in read_blocks("ndjson", pieces, Reading(LIMIT, **said), findings):
         assert block.first_record == len(found)
         found += zip(block.names, block.emails, strict=True)
     return found, findings
@@ -36,7 +36,7 @@ def read(*pieces: bytes, **said: Any) -> tuple[list[tuple[object, object]], Find
 def origins(*pieces: bytes) -> list[tuple[int | None, str | list[str]]]:
     """Line and text of each row, asked for in the order of a report with gaps."""
     found = []
-    for block in read_blocks(pieces, Reading(LIMIT), Findings()):
+    for block in read_blocks("ndjson", pieces, Reading(LIMIT), Findings()):
         found += [(block.origin.line(index), block.origin.row(index)) for index in range(len(block.names))]
     return found
 
@@ -147,7 +147,7 @@ def test_missing_and_nested_values_are_handed_on():
 
 def test_half_a_surrogate_pair_reaches_the_verdict_as_one_bad_row():
     content = b'{"name":"\\ud83d\\u0041","email":"a@example.org"}\n{"name":"\\ud83d\\ude00","email":"b@example.org"}\n'
-    [block] = read_blocks([content], Reading(LIMIT), Findings())
+    [block] = read_blocks("ndjson", [content], Reading(LIMIT), Findings())
     assert block.names == ["\ud83dA", "\U0001f600"]
     assert block.emails == ["a@example.org", "b@example.org"]
     verdict = validation.judge(block)
@@ -261,7 +261,7 @@ def test_a_row_is_shown_as_its_line_with_the_number_that_an_editor_gives_it(newl
 
 def test_a_row_can_be_asked_for_by_itself():
     content = b"\n" * 5 + b"\n".join(b'{"name":%d}' % number for number in range(1000))
-    [block] = read_blocks([content + b"\n"], Reading(LIMIT), Findings())
+    [block] = read_blocks("ndjson", [content + b"\n"], Reading(LIMIT), Findings())
     assert (block.origin.line(700), block.origin.row(700)) == (706, '{"name":700}')
 
 

@@ -17,7 +17,7 @@ from dataflow.errors import AmbiguousColumns, DataFlowError, InputError, Malform
 from dataflow.formats.block import PIECE_BYTES, Malformed
 from dataflow.formats.columns.contact_columns import find, joined
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.registry import FORMATS
+from dataflow.formats.registry import read_blocks
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +42,7 @@ def as_is(value: object) -> object:
 
 def read(name: str, pieces: Iterable[bytes]) -> list[Row]:
     found: list[Row] = []
-    for block in FORMATS[name].read_blocks(pieces, Reading(MIB), Findings()):
+    for block in read_blocks(name, pieces, Reading(MIB), Findings()):
         assert block.first_record == len(found)
         assert block.names
         found += [(as_is(one), as_is(other)) for one, other in zip(block.names, block.emails, strict=True)]
@@ -52,7 +52,7 @@ def read(name: str, pieces: Iterable[bytes]) -> list[Row]:
 def origins(name: str, pieces: Iterable[bytes]) -> list[tuple[int | None, str]]:
     """Line and text of each row."""
     found: list[tuple[int | None, str]] = []
-    for block in FORMATS[name].read_blocks(pieces, Reading(MIB), Findings()):
+    for block in read_blocks(name, pieces, Reading(MIB), Findings()):
         found += [(block.origin.line(at), str(block.origin.row(at))) for at in range(len(block.names))]
     return found
 

@@ -16,7 +16,7 @@ _PEEK_BYTES: Final = 4
 
 
 class Decoder:
-    """Takes a content piece by piece, expands gzip, and puts JSON that is in another encoding into UTF-8.
+    """Takes a content piece by piece, expands gzip, and puts JSON into UTF-8 without a byte order mark.
 
     Other texts are decoded by their formats, which look at more than the beginning to find out the encoding. What one
     piece expands to is given in pieces of at most PIECE_BYTES, and `reading.check` is called between them.
@@ -62,11 +62,11 @@ class Decoder:
 
     def _transcoder(self, head: bytes) -> "_Step":
         encoding = json_encoding(head, self._reading.encoding)
-        if encoding is None:
+        if encoding == Encoding("utf-8"):
             return _AsItIs()
         self._facts["encoding"] = encoding.name
         self._facts["hasByteOrderMark"] = bool(encoding.mark)
-        return _Transcoder(encoding)
+        return _AsItIs(encoding.mark) if encoding.name == "utf-8" else _Transcoder(encoding)
 
 
 class _Step(Protocol):
@@ -76,8 +76,12 @@ class _Step(Protocol):
 
 
 class _AsItIs:
+    def __init__(self, mark: bytes = b"") -> None:
+        self._mark = mark
+
     def feed(self, piece: bytes) -> Iterable[bytes]:
-        return (piece,)
+        mark, self._mark = self._mark, b""
+        return (piece.removeprefix(mark),)
 
     def close(self) -> Iterable[bytes]:
         return ()

@@ -99,10 +99,9 @@ def marked(head: bytes) -> Encoding | None:
     return next((Encoding(name, mark) for name, mark in _MARKS if head.startswith(mark)), None)
 
 
-def json_encoding(head: bytes, wish: str | None) -> Encoding | None:
-    """What a JSON text is in when it is not UTF-8 (RFC 8259 section 8.1), as its byte order mark or its sender says."""
-    encoding = detect(head, wish) if wish else marked(head)
-    return None if encoding is None or encoding.name == "utf-8" else encoding
+def json_encoding(head: bytes, wish: str | None) -> Encoding:
+    """What a JSON text is in: UTF-8 (RFC 8259 section 8.1), unless its byte order mark or its sender says otherwise."""
+    return detect(head, wish) if wish else marked(head) or Encoding("utf-8")
 
 
 def as_utf8(head: bytes, encoding: str | None) -> bytes:

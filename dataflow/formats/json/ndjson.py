@@ -50,10 +50,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     members = Members(reading, findings)
     findings.facts.setdefault("encoding", "utf-8")
     record, line = 0, 1
-    for complete in _whole_lines(without_end(pieces, b""), reading):
-        lines = complete.removeprefix(BOM_UTF8) if line == 1 else complete
-        if len(lines) < len(complete):
-            findings.facts.setdefault("hasByteOrderMark", True)
+    for lines in _whole_lines(without_end(pieces, b""), reading):
         names, emails, line_count = _columns(lines, reading.max_row_bytes, members)
         if names:
             yield Block(record, names, emails, LineOrigin(lines, line, len(names)))
