@@ -1,34 +1,25 @@
-"""The books of one upload: counted, hashed, recognised and checked while its pieces pass.
+"""One upload: its job's id and row, its object, how many bytes of it have come, and that it is alive.
 
-What is stored where, and what becomes of it when something goes wrong, is left to `receive`.
+What its content is, is left to `inspection`; what becomes of it when something goes wrong, to `receive`.
 """
 
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import chain
-from threading import BoundedSemaphore
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from dataflow.config import Config
-from dataflow.formats import gzip
-from dataflow.formats.decoder import Decoder
-from dataflow.formats.detect import LOOK_BYTES
-from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.registry import by_media_type, check_header, recognise
+from dataflow.formats.registry import by_media_type
 from dataflow.ids import uuid7
 from dataflow.imports.completion import PendingObject
-from dataflow.imports.json_check import JsonCheck
-from dataflow.imports.upload import LOOK_UP_SECONDS, Upload
+from dataflow.imports.inspection import Inspection
+from dataflow.imports.upload import Upload
 from dataflow.storage.base import Description
 
 Beat = Callable[[UUID, int, str | None], None]
 
 BEAT_SECONDS = 5.0
-#: JSON bodies are looked at one or two at a time: more only compute by turns, and each piece takes 3 MiB meanwhile.
-_LOOKING: Final = BoundedSemaphore(2)
 
 
 class UploadSession:
@@ -39,19 +30,19 @@ class UploadSession:
         self._config = config
         self._upload = upload
         self._beat = beat
+        self._inspection = Inspection(config, upload, self._look_up)
         self._digest = hashlib.sha256()
-        self._json_check = self._new_json_check()
-        self._decoder = Decoder("json", self._reading(), Findings())
-        self._next_beat, self._received_bytes = 0.0, 0
-        self._looked_seconds = 0.0  #: at a JSON body, since it was looked up whether anybody waits for that
-        self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
+        self._next_beat, self._incoming_bytes = 0.0, 0
         declared = by_media_type(upload.media_type)
         self.key = f"{self.job_id}.{declared.name if declared else 'bin'}"
-        self.format_name = ""
         self.size_bytes = 0
         self.may_be_stored = False
         self.is_in_doubt = False  #: a request whose answer was lost may store the object later than we remove it
         self.upload_url: str | None = None
+
+    @property
+    def format_name(self) -> str:
+        return self._inspection.format_name
 
     @property
     def is_hurried(self) -> bool:
@@ -60,96 +51,28 @@ class UploadSession:
 
     def pieces(self) -> Iterator[bytes]:
         """The body for the storage; raises at its end what can only be known there."""
-        for piece in self._recognised(self._alive(self._upload.pieces)):
+        for piece in self._inspection.passing(self._alive(self._upload.pieces)):
             self.size_bytes += len(piece)
             self._digest.update(piece)
-            if self._json_check:
-                self._check(self._json_check, self._decoder.feed(piece))
             yield piece
-        upload = self._upload
-        if self._json_check:
-            self._check(self._json_check, self._decoder.close())
-            upload.given = self._json_check.close()
-        else:
-            upload.require_source()
-        if upload.is_form:
-            # Only now all of its fields are known.
-            self._look()
-
-    def _new_json_check(self) -> JsonCheck | None:
-        """The check that a body which is the request itself has to pass here."""
-        return JsonCheck(self._reading(), self._upload.given) if self._upload.is_json_body else None
-
-    def _reading(self) -> Reading:
-        """How the content is to be read, as far as it is looked at here."""
-        return self._upload.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
-
-    def _check(self, check: JsonCheck, pieces: Iterator[bytes]) -> None:
-        """Have what a piece of a JSON body holds checked."""
-        for piece in pieces:
-            began = time.monotonic()
-            while not _LOOKING.acquire(timeout=LOOK_UP_SECONDS):
-                self._look_up()
-            try:
-                check.feed(piece)
-            finally:
-                _LOOKING.release()
-            self._looked_seconds += time.monotonic() - began
-            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
-            if self._looked_seconds >= LOOK_UP_SECONDS:
-                self._look_up()
-
-    def _look_up(self) -> None:
-        """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
-        self._upload.check()
-        self._show_life()
-        self._looked_seconds = 0.0
 
     def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces; shows by time, not by bytes, that they are still coming."""
         self._next_beat = time.monotonic() + BEAT_SECONDS
         for piece in pieces:
-            self._received_bytes += len(piece)
+            self._incoming_bytes += len(piece)
             if time.monotonic() >= self._next_beat:
                 self._show_life()
             yield piece
 
+    def _look_up(self) -> None:
+        """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
+        self._upload.check()
+        self._show_life()
+
     def _show_life(self) -> None:
-        self._beat(self.job_id, self._received_bytes, self.upload_url)
+        self._beat(self.job_id, self._incoming_bytes, self.upload_url)
         self._next_beat = time.monotonic() + BEAT_SECONDS
-
-    def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        head = bytearray()
-        while len(head) < LOOK_BYTES and (piece := next(pieces, b"")):
-            head += piece
-        content = bytes(head)
-        self._recognise(content)
-        return chain([content], pieces)
-
-    def _recognise(self, head: bytes) -> None:
-        """Find out what is coming, and refuse what surely cannot be imported.
-
-        :raises NoContacts, MalformedInput: when the content is empty, or not compressed as declared.
-        :raises UnsupportedMediaType: when it is nothing that can be imported.
-        :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
-        """
-        is_gzip = self._upload.is_compressed(head)
-        self._head, self._is_whole = head, len(head) < LOOK_BYTES
-        if is_gzip:
-            self._head = gzip.beginning(head, LOOK_BYTES, self._is_whole)
-            self._is_whole = self._is_whole and len(self._head) < LOOK_BYTES
-        if self._json_check:
-            self.format_name = "json"
-            check_header(self.format_name, self._head, self._reading())
-        elif not self._upload.is_form:
-            self._look()
-
-    def _look(self) -> None:
-        """Recognise the format, and check its header row if it has one."""
-        upload, reading = self._upload, self._reading()
-        known = recognise(self._head, upload.media_type, upload.file_name, reading.encoding, reading.charset)
-        self.format_name = known.name
-        check_header(known.name, self._head, replace(reading, is_beginning=not self._is_whole))
 
     def describe(self) -> Description:
         """The object, as far as the beginning of its content tells: a form names its file in there."""
