@@ -1,6 +1,6 @@
-"""The one way of a content from the bytes that were received to the bytes that its format's parser reads.
+"""The one way of a content from the bytes that are sent to the bytes that the parser of its format reads.
 
-The check of a body that arrives, a preview and an import all use it, so that none of them refuses what another takes.
+The check of a body on its way in, a preview and an import all use it, so that none refuses what another takes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +18,10 @@ _PEEK_BYTES: Final = 4
 class Decoder:
     """Takes a content piece by piece, expands gzip, and puts JSON into UTF-8 without a byte order mark.
 
-    Other texts are decoded by their formats, which look at more than the beginning to find out the encoding. What one
-    piece expands to is given in pieces of at most PIECE_BYTES, and `reading.check` is called between them.
+    Other texts are decoded by their formats, which need more than the beginning to find out the encoding. What a piece
+    expands to is given in pieces of at most PIECE_BYTES, with a call of `reading.check` before each.
+
+    :raises ExpandsTooFar, MalformedInput: when the content cannot be expanded, or a codec gives up.
     """
 
     def __init__(self, format_name: str, reading: Reading, findings: Findings) -> None:
@@ -29,22 +31,17 @@ class Decoder:
         self._transcoding = _Peeking(self._transcoder) if format_name in ("json", "ndjson") else _AsItIs()
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What the next piece holds.
-
-        :raises ExpandsTooFar, MalformedInput: when it cannot be expanded, or a decoder gives up.
-        """
         return self._transcoded(self._expanding.feed(piece))
 
     def close(self) -> Iterator[bytes]:
-        """What was held back until the end.
+        """What was held back until the end of the content.
 
-        :raises MalformedInput: when a gzip stream ends early.
+        :raises MalformedInput: when that is the early end of a gzip stream.
         """
         yield from self._transcoded(self._expanding.close())
         yield from self._transcoding.close()
 
     def decoded(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """All of a content, which need not be fed then."""
         for piece in pieces:
             yield from self.feed(piece)
         yield from self.close()
@@ -88,8 +85,6 @@ class _AsItIs:
 
 
 class _Transcoder:
-    """What cannot be decoded is then no UTF-8 either, and refused."""
-
     def __init__(self, encoding: Encoding) -> None:
         self._decoder = TextDecoder(encoding)
 
@@ -100,11 +95,12 @@ class _Transcoder:
         return self._encoded(self._decoder.close())
 
     def _encoded(self, text: str) -> Iterable[bytes]:
+        # Bytes that cannot be decoded are surrogates, so that the parser refuses them: they are no UTF-8.
         return cut(text.encode(errors="surrogatepass"))
 
 
 class _Peeking:
-    """Chooses the step for a content once its first bytes are here, however they come."""
+    """Chooses the step for a content by its first bytes, however they are cut."""
 
     def __init__(self, choose: Callable[[bytes], _Step]) -> None:
         self._choose = choose

@@ -18,25 +18,24 @@ from dataflow.formats.columns.matching import shown
 from dataflow.formats.encoding import beginning_of
 from dataflow.formats.reading import Reading
 
-#: How much is looked at, of which the last line may be cut.
 _LOOK_BYTES: Final = 64 * 1024
-#: Fewer say nothing when they differ.
+#: Fewer lines prove nothing when they differ.
 _MIN_LINES: Final = 3
 _MAX_LINES: Final = 30
 _DELIMITERS: Final = ",;\t|"
 _ADDRESS_WITHIN: Final = re.compile(r".*?[^\s@<>,;|]@[^\s@<>,;|]+\.\w").match
-#: No header row does.
+#: No header row ends like this.
 _ENDS_OF_SENTENCES: Final = (".", "!")
 _MIN_ROWS: Final = 2
-#: Of the lines from the first that has as many cells as most, so many must have them in a table.
+#: Share of the lines of a table, from its first one, that have as many cells as most.
 _TABLE_SHARE: Final = 2 / 3
 
 
 @contextmanager
 def told(head: bytes, reading: Reading) -> Iterator[None]:
-    """While a table is looked for in a content that begins with `head`: that there is none is told as what is there.
+    """While a table is looked for in a content that begins with `head`, errors name what is there instead.
 
-    :raises UnsupportedMediaType: when it is a format that is known, and not read.
+    :raises UnsupportedMediaType: when it is a well-known format that is not read.
     :raises MissingColumns: when it is no table.
     """
     try:
@@ -89,7 +88,7 @@ def _is_table(text: str) -> bool:
 
 
 def _has_columns(text: str, delimiter: str) -> bool:
-    """Whether the lines have the same number of cells, more than one, from some line on."""
+    """Whether the lines have the same number of cells, over one, from some line on."""
     try:
         rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row))
         widths = [len(row) for row in islice(rows, _MAX_LINES)]

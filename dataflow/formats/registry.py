@@ -1,9 +1,4 @@
-"""The formats that contacts come in: one module each, one line in the registry.
-
-A format module has `read_blocks(pieces, reading, findings)`: bytes in pieces of any size in, blocks of rows out, memory
-bounded by a piece and a row. Here is what comes before: which format it is, and what is wrapped around it. Which of the
-rows are good contacts is left to `contacts`.
-"""
+"""The formats that contacts come in, and the rows of a content in any of them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,9 +18,7 @@ from dataflow.formats.xlsx import spreadsheet
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write contacts down. `name` is also the extension of stored objects."""
-
-    name: str
+    name: str  #: also the extension of stored objects
     media_types: tuple[str, ...]
     extensions: tuple[str, ...]
     read_blocks: Callable[[Iterable[bytes], Reading, Findings], Iterator[Block]]
@@ -80,16 +73,16 @@ FORMATS = {
 
 
 def by_media_type(media_type: str) -> Format | None:
-    """The format that a Content-Type (without parameters, lower case) declares."""
+    """:param media_type: without parameters, in lower case."""
     return next((known for known in FORMATS.values() if media_type in known.media_types), None)
 
 
 def recognise(
     head: bytes, media_type: str, file_name: str | None, encoding: str | None = None, charset: str | None = None
 ) -> Format:
-    """The format of content that begins with `head` (up to 64 KiB, expanded).
+    """The format of content that begins with `head` (up to LOOK_BYTES, expanded).
 
-    The content decides; the declared type, and after it the file name, break ties.
+    The content decides; where it leaves a choice, the media type does, and after it the file name.
 
     :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
@@ -98,11 +91,9 @@ def recognise(
 
 
 def check_header(format_name: str, head: bytes, reading: Reading) -> None:
-    """Refuse a file whose header row lies in `head` (expanded) and does not tell name and e-mail.
+    """Refuse a content by its beginning (expanded), which may be cut anywhere if `reading.is_beginning`.
 
-    `reading.is_beginning` says that `head` may be cut anywhere.
-
-    :raises MissingColumns, AmbiguousColumns, UnsupportedMediaType: naming what was found.
+    :raises MissingColumns, AmbiguousColumns, UnsupportedMediaType: when its header row does not tell name and e-mail.
     :raises SheetNotFound: when a sheet is asked for, and it has none.
     """
     _check_sheet(format_name, head, reading)
@@ -113,11 +104,9 @@ def check_header(format_name: str, head: bytes, reading: Reading) -> None:
 
 
 def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
-    """The rows of a file as it was received, compressed or not.
+    """The rows of a content as it was sent, compressed or not; `reading.check` is called with each piece.
 
     :raises InputError: when it cannot be read to its end.
-
-    What `reading.check` raises comes out between any two pieces, however much they expand to.
     """
     pieces = Decoder(format_name, reading, findings).decoded(pieces)
     if reading.sheet is not None:
@@ -127,7 +116,7 @@ def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, fin
 
 
 def _check_sheet(format_name: str, head: bytes, reading: Reading) -> None:
-    # What was said of a workbook is said again with the file of its rejects, which is ours.
+    # Who corrects the rejects file of a workbook sends it with the options of the workbook.
     if reading.sheet is not None and format_name != "xlsx" and not delimited.is_ours(head):
         raise SheetNotFound(
             f"The file has no sheets, because it is {format_name}. Leave out sheet={reading.sheet[:40]}."

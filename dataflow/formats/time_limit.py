@@ -1,4 +1,4 @@
-"""A limit on how long a file may be read without a further row: files are made that take minutes and hold nothing."""
+"""A limit on how long a file may be read without a further row, against files that are made to take long."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,14 +8,12 @@ from dataflow.errors import TakesTooLong
 
 #: Blank lines, empty rows and texts that no cell refers to take less than a second for each million.
 MAX_SECONDS: Final = 60.0
-#: What one piece may count for, which takes milliseconds: a process that was stopped has read nothing meanwhile.
+#: A piece takes milliseconds. A longer step means that the process was stopped.
 _MAX_STEP_SECONDS: Final = 1.0
 
 
 class TimeLimit:
-    """Counts the time that passes while a file is read, other threads' share included: that is how long it has its
-    place. What is spent on the rows that come, and on waiting for the next bytes, does not count.
-    """
+    """Counts the time in which a file is read, but not the time for its rows or for the next bytes to come."""
 
     def __init__(self, seconds: float = MAX_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -25,7 +23,7 @@ class TimeLimit:
         self._counted_at = clock()
 
     def received(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The same pieces, of what has to be waited for."""
+        """The same pieces; waiting for them does not count."""
         pieces = iter(pieces)
         while True:
             self._count()
@@ -36,14 +34,14 @@ class TimeLimit:
             yield piece
 
     def note_rows(self, rows: int) -> None:
-        """So many further rows were read; whatever was done with them since does not count."""
+        """So many rows have been read and dealt with."""
         self._counted_at = self._clock()
         if rows:
             self._rows += rows
             self._spent_seconds = 0.0
 
     def check(self) -> None:
-        """:raises TakesTooLong: when no row has come for too long; called often enough, that is while it is read."""
+        """:raises TakesTooLong: when no row has come for too long."""
         self._count()
         if self._spent_seconds > self._seconds:
             where = f"behind row {self._rows}" if self._rows else "at its beginning"

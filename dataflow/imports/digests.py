@@ -1,4 +1,4 @@
-"""What was received is what is imported: the object's bytes, compared with what the request has recorded of them."""
+"""The bytes of an object are compared with the size and the digests that were recorded when it was uploaded."""
 
 import hashlib
 from collections.abc import Iterator

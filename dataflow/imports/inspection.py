@@ -1,4 +1,4 @@
-"""What a content is, found out while its pieces pass: its format, its header row, and whether its JSON is valid."""
+"""The format of a content, its header row and the validity of a JSON body are looked at while its pieces pass."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from dataflow.formats.registry import check_header, recognise
 from dataflow.imports.json_check import JsonCheck
 from dataflow.imports.upload import LOOK_UP_SECONDS, Upload
 
-#: JSON bodies are looked at one or two at a time: more only compute by turns, and each piece takes 3 MiB meanwhile.
+#: One or two JSON bodies at a time: more only compute by turns, and each takes 3 MiB for a piece.
 _LOOKING: Final = BoundedSemaphore(2)
 
 
@@ -34,13 +34,11 @@ class Inspection:
         self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
 
     def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces.
-
-        :raises NoContacts, MalformedInput: when the content is empty, damaged, or not compressed as declared.
+        """:raises NoContacts, MalformedInput: when the content is empty, damaged, or not compressed as declared.
         :raises UnsupportedMediaType: when it is nothing that can be imported.
         :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
         :raises InvalidContacts, TooManyRejects: when a body that is the request itself does not pass its check.
-        :raises InvalidRequest: when nobody has said the source.
+        :raises InvalidRequest: when no source has been given.
         """
         for piece in self._with_known_head(pieces):
             self._check(self._decoder.feed(piece))
@@ -84,7 +82,6 @@ class Inspection:
         return self._upload.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
 
     def _check(self, pieces: Iterator[bytes]) -> None:
-        """Check what a piece of a JSON body holds; other bodies are left to the worker."""
         if self._json_check is None:
             return
         for piece in pieces:
@@ -96,7 +93,7 @@ class Inspection:
             finally:
                 _LOOKING.release()
             self._looked_seconds += time.monotonic() - began
-            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
+            # One piece may expand a thousandfold: checking it takes longer than receiving it.
             if self._looked_seconds >= LOOK_UP_SECONDS:
                 self._look_up_now()
 

@@ -1,4 +1,4 @@
-"""Validates a JSON body while it passes, so that a request with a bad contact is refused as a whole."""
+"""Validates a JSON body while it is received, so that a request with a bad contact is refused as a whole."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -25,8 +25,7 @@ _TYPES: Final[dict[str, tuple[type, str]]] = {
 class JsonCheck:
     """Takes one body piece by piece; options that are `given` outside of it win over its members.
 
-    Every contact has to be valid, unless bad ones are to be skipped or it is a dry run: then the verdicts are left to
-    the worker. Members that say so may stand anywhere.
+    Contacts are left to the worker with onInvalid=skip or dryRun, which may stand behind them.
     """
 
     def __init__(self, reading: Reading, given: dict[str, Any]) -> None:
@@ -36,10 +35,8 @@ class JsonCheck:
         self._too_many: TooManyRejects | None = None
 
     def feed(self, piece: bytes) -> None:
-        """Look at the next piece.
-
-        :raises MalformedInput, RowTooLarge: when the document is broken.
-        :raises TooManyRejects: when there is no point in looking on.
+        """:raises MalformedInput, RowTooLarge: when the document is broken.
+        :raises TooManyRejects: when nothing that follows can make the body valid.
         """
         block = self._walker.feed(piece)
         if block and not self._too_many and not self._is_lenient():
@@ -50,10 +47,10 @@ class JsonCheck:
             raise self._too_many
 
     def close(self) -> dict[str, Any]:
-        """End the body; the options that are given, and those among its members.
+        """The options that are given or are members of the body.
 
         :raises MalformedInput: when the document is not complete.
-        :raises InvalidContacts, TooManyRejects: with what is wrong with it.
+        :raises InvalidContacts, TooManyRejects: when the body is not valid.
         """
         self._walker.close()
         if self._is_lenient():
@@ -72,7 +69,6 @@ class JsonCheck:
         return {name: value for name, value in found if value is not None or name in _TYPES}
 
     def _options(self) -> dict[str, Any]:
-        """All that are known so far."""
         return {**self._members(), **self._given}
 
     def _is_lenient(self) -> bool:
@@ -80,7 +76,7 @@ class JsonCheck:
         return options.get("onInvalid") == "skip" or options.get("dryRun") is True
 
     def _limit(self) -> None:
-        """Stop judging beyond maxRejects. Members behind the rows may still call for leniency."""
+        """Note that maxRejects is exceeded. A member behind the rows may still leave them to the worker."""
         limit = self._options().get("maxRejects", MAX_REJECTS_DEFAULT)
         if type(limit) is int and self._rows.rows_rejected > max(limit, 0):
             self._too_many = TooManyRejects(
@@ -91,7 +87,6 @@ class JsonCheck:
             )
 
     def _frame_issues(self, options: dict[str, Any]) -> Iterator[Issue]:
-        """What is wrong around the rows."""
         if self._walker.data_type is None:
             yield Issue(("data",), "Required")
         elif self._walker.data_type is not list:

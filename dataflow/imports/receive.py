@@ -1,8 +1,6 @@
 """A request body becomes a stored object and a queued job, or leaves nothing behind.
 
-Memory is bounded by a piece whatever the size, and no database connection is held while a body is read. How the
-bytes come out of HTTP is left to `web`, what the rows are worth to the worker; only the rows of a JSON body are
-checked here, while they pass.
+Memory is bounded by a piece, and no database connection is held while a body is read.
 """
 
 import logging
@@ -23,10 +21,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AcceptedUpload:
-    """What became of a body."""
-
     job_id: UUID
-    is_queued: bool  #: if not, its object is still waited for
+    is_queued: bool  #: if not, its object is still waited for in the background
 
 
 class Receiver:
@@ -39,10 +35,10 @@ class Receiver:
         self._completions = Completions(lambda: borrowed(pool), config.max_uploads)
 
     def receive(self, upload: Upload) -> AcceptedUpload:
-        """Store the body and queue its job, or leave that to the background when the storage is slow to complete it.
+        """Store the body and queue its job; a storage that is slow to complete the object is waited for in background.
 
-        :raises DatabaseUnavailable: before the first byte is read, when the job cannot be written down.
-        :raises RequestError, InputError: for a body that is refused; neither object nor row is left.
+        :raises DatabaseUnavailable: before the first byte is read, when the row cannot be written.
+        :raises RequestError, InputError: when the body is refused; neither object nor row is left.
         :raises StorageError: when the body cannot be stored.
         :raises UploadTaken: when the job was cancelled meanwhile.
         """
@@ -62,16 +58,13 @@ class Receiver:
         return self._complete(session, stored)
 
     def _complete(self, session: UploadSession, completion: Completion) -> AcceptedUpload:
-        """Write down what has arrived, and wait for its object behind the answer if there is room for that.
-
-        :raises UploadTaken, StorageError: as `receive` does.
-        """
+        """Wait for the object after the answer if there is room for that, else before."""
         pending = session.pending_object()
         try:
             with borrowed(self._pool) as connection:
                 uploads.note_received(connection, session.job_id, session.final_values())
         except (UploadTaken, DatabaseError) as error:
-            # Whoever has the row does not know that all of it is there.
+            # Who has the row instead does not know that the body is complete.
             completion.release()
             if isinstance(error, UploadTaken):
                 self._note_taken(session.job_id, is_gone=self._discard_object(session))
@@ -86,10 +79,10 @@ class Receiver:
             with borrowed(self._pool) as connection:
                 uploads.queue(connection, session.job_id, session.final_values(stored.etag))
         except UploadTaken:
-            # The guarded statement has committed without a row, so nobody else needs the object.
+            # The guarded statement has committed without a row: nobody else needs the object.
             self._note_taken(session.job_id, is_gone=self._discard_object(session))
             raise
-        # Any other error leaves open whether the job is queued: row and object stay, for the sweep to decide.
+        # After any other error the job may be queued: row and object stay, and the sweep decides.
         logger.info(
             "job queued",
             extra={"job_id": str(session.job_id), "bytes": session.size_bytes, "format": session.format_name},
@@ -98,8 +91,7 @@ class Receiver:
     def _give_up(self, session: UploadSession, cause: BaseException) -> None:
         """Leave nothing of a request that failed, or else the row that shows what the storage may have of it.
 
-        :raises UploadTaken: when the job was cancelled meanwhile. That is the answer then, whatever else went wrong:
-            a storage from which somebody else has removed the upload is to be expected.
+        :raises UploadTaken: when the job was cancelled, which may be the cause: the upload is removed then.
         """
         job_id, is_gone = session.job_id, self._discard_object(session)
         try:
@@ -117,7 +109,7 @@ class Receiver:
             logger.warning("upload row not discarded", extra={"job_id": str(job_id), "code": error.code})
 
     def _discard_object(self, session: UploadSession) -> bool:
-        """Remove what may be stored of a body; False when some may be left or still come, and the row must show it."""
+        """Remove what may be stored of a body; False when some may be left, or still come after a lost answer."""
         if not session.may_be_stored:
             return True
         try:
@@ -134,7 +126,7 @@ class Receiver:
         return not session.is_in_doubt
 
     def _note_taken(self, job_id: UUID, is_gone: bool) -> None:
-        """Write down that the storage has nothing of a cancelled upload; else the sweep will see to it."""
+        """Note that the object of a cancelled upload is gone; if it is not, the sweep removes it."""
         logger.info("upload was cancelled", extra={"job_id": str(job_id), "is_removed": is_gone})
         if not is_gone:
             return
@@ -145,7 +137,7 @@ class Receiver:
             logger.warning("removal not marked", extra={"job_id": str(job_id), "code": error.code})
 
     def _beat(self, job_id: UUID, size_bytes: int, upload_url: str | None) -> None:
-        """Keep an upload's row alive; a database that does not answer must not end the upload.
+        """Show that an upload is alive. A database that does not answer must not end it.
 
         :raises UploadTaken: when the job was cancelled.
         """

@@ -1,7 +1,4 @@
-"""One upload: its job's id and row, its object, how many bytes of it have come, and that it is alive.
-
-What its content is, is left to `inspection`; what becomes of it when something goes wrong, to `receive`.
-"""
+"""One upload: the id and row of its job, its object, its size and digest, and that it is alive."""
 
 import hashlib
 import time
@@ -23,7 +20,7 @@ BEAT_SECONDS = 5.0
 
 
 class UploadSession:
-    """`beat` is called with the job's id, its size so far and the address of its upload, to show that it is alive."""
+    """`beat` is called with the job's id, the size so far and the upload's address, to show that it is alive."""
 
     def __init__(self, config: Config, upload: Upload, beat: Beat) -> None:
         self.job_id = uuid7()
@@ -46,18 +43,17 @@ class UploadSession:
 
     @property
     def is_hurried(self) -> bool:
-        """Whether there is little time left for whatever the upload has left behind."""
+        """Whether there is little time to remove what the upload has left behind."""
         return self._upload.stop.is_set()
 
     def pieces(self) -> Iterator[bytes]:
-        """The body for the storage; raises at its end what can only be known there."""
+        """The body for the storage; raises what its inspection raises."""
         for piece in self._inspection.passing(self._alive(self._upload.pieces)):
             self.size_bytes += len(piece)
             self._digest.update(piece)
             yield piece
 
     def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces; shows by time, not by bytes, that they are still coming."""
         self._next_beat = time.monotonic() + BEAT_SECONDS
         for piece in pieces:
             self._incoming_bytes += len(piece)
@@ -66,7 +62,6 @@ class UploadSession:
             yield piece
 
     def _look_up(self) -> None:
-        """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
         self._upload.check()
         self._show_life()
 
@@ -85,7 +80,7 @@ class UploadSession:
         return Description(content_type, metadata, upload.size_bytes, upload.options().use_resumable)
 
     def note_begin(self, url: str | None) -> None:
-        """Write down where an upload is open, so that it can be removed if we are not there to do it."""
+        """Write down where the upload is open, so that others can remove it."""
         self.may_be_stored = True
         if url is None:
             self.is_in_doubt = True
@@ -94,12 +89,12 @@ class UploadSession:
             self._beat(self.job_id, self.size_bytes, url)
 
     def note_stored(self) -> None:
-        """All of it is stored. The answer to a single request ends the doubt, that to an upload after it does not."""
+        """All of it is stored. The answer to a single request ends the doubt, unless an upload has followed it."""
         self.may_be_stored = True
         self.is_in_doubt = self.is_in_doubt and self.upload_url is not None
 
     def first_values(self) -> dict[str, Any]:
-        """The row while the body arrives; the source may come after the file."""
+        """The row while the body is received; the source may come after the file."""
         return {
             "id": self.job_id,
             "object_key": self.key,
@@ -111,12 +106,11 @@ class UploadSession:
         }
 
     def pending_object(self) -> PendingObject:
-        """The upload, all of whose bytes are with the storage."""
         assert self.upload_url is not None  # noqa: S101 - tells mypy that only these take their time
         return PendingObject(self.job_id, self.key, self.upload_url, self.size_bytes, self._upload.request_id)
 
     def final_values(self, etag: str | None = None) -> dict[str, Any]:
-        """The row of the complete upload."""
+        """The row once the upload is complete."""
         return {
             **self.first_values(),
             "format": self.format_name,
