@@ -138,7 +138,7 @@ def test_neither_waiting_for_a_piece_nor_what_is_done_with_rows_counts() -> None
             yield b""
 
     limit = TimeLimit(clock=lambda: now)
-    for number, _ in enumerate(limit.received(arriving())):
+    for number, _ in enumerate(limit.timed(arriving())):
         now += 0.05
         limit.check()
         now += 0.9

@@ -22,7 +22,7 @@ class TimeLimit:
         self._spent_seconds = 0.0  #: since the last row
         self._counted_at = clock()
 
-    def received(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def timed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """The same pieces; waiting for them does not count."""
         pieces = iter(pieces)
         while True:

@@ -198,7 +198,7 @@ def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Co
         limit.check()
 
     reading = replace(options.reading(config.max_row_bytes, config.max_expanded_bytes), check=check)
-    pieces = limit.received(verified(reader, job, progress))
+    pieces = limit.timed(verified(reader, job, progress))
     for block in read_blocks(job.format, pieces, reading, progress.findings):
         verdict = validation.judge(block)
         progress.rows_read += len(block.names)

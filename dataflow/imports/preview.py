@@ -92,14 +92,14 @@ def _check_members(upload: Upload, content: bytes, reading: Reading) -> None:
 
 def _begin(upload: Upload) -> tuple[bytes, bool, bool]:
     """The beginning of a body, whether that is all, and whether all fields of a form are here."""
-    received, taken = 0, bytearray()
+    size_bytes, head = 0, bytearray()
     for piece in upload.pieces:
-        received += len(piece)
-        taken += piece[: MAX_BYTES - len(taken)]
+        size_bytes += len(piece)
+        head += piece[: MAX_BYTES - len(head)]
         # The end may be long in coming. Where the size was declared, it is known that nothing is left.
-        if received >= (MAX_FORM_BYTES if upload.is_form else MAX_BYTES) and received != upload.size_bytes:
-            return bytes(taken), False, not upload.is_form
-    return bytes(taken), received == len(taken), True
+        if size_bytes >= (MAX_FORM_BYTES if upload.is_form else MAX_BYTES) and size_bytes != upload.size_bytes:
+            return bytes(head), False, not upload.is_form
+    return bytes(head), size_bytes == len(head), True
 
 
 def _rows(format_name: str, pieces: Iterable[bytes], reading: Reading, findings: Findings) -> list[dict[str, Any]]:
