@@ -14,8 +14,9 @@ from dataflow.config import Config
 from dataflow.errors import DataFlowError
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.decoder import Decoder
+from dataflow.formats.gzip import is_gzip
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.registry import read_blocks
+from dataflow.formats.registry import FORMATS, read_blocks, recognise
 from dataflow.imports import preview
 from dataflow.imports.upload import Upload
 from dataflow.imports.upload_session import UploadSession
@@ -99,8 +100,7 @@ WHOLE_WRAPPINGS: Final[list[Callable[[bytes], bytes]]] = [
     lambda text: b"".join(gzip.compress(text[at : at + 1]) for at in range(len(text))),
     lambda text: gzip.compress(text[:1]) + b"\0\0" + gzip.compress(text[1:]) + b"\0",
 ]
-WRAPPINGS: Final[list[Callable[[bytes], bytes]]] = [
-    *WHOLE_WRAPPINGS,
+BROKEN_WRAPPINGS: Final[list[Callable[[bytes], bytes]]] = [
     lambda text: gzip.compress(text)[:-1],
     lambda text: gzip.compress(text)[:-9],
     lambda text: gzip.compress(text)[:3],
@@ -110,6 +110,9 @@ WRAPPINGS: Final[list[Callable[[bytes], bytes]]] = [
     lambda text: gzip.compress(text) + b"\0rest",
     lambda text: gzip.compress(text)[:-5] + b"\0" + gzip.compress(text)[-4:],
     lambda text: gzip.compress(gzip.compress(text)),
+]
+#: What they hold is something else.
+ODD_WRAPPINGS: Final[list[Callable[[bytes], bytes]]] = [
     lambda text: gzip.compress(text[:1]) + gzip.compress(gzip.compress(text[1:])),
     zlib.compress,
 ]
@@ -125,6 +128,15 @@ def outcome(read: Callable[[], object]) -> object:
         return read()
     except DataFlowError as error:
         return error.code
+
+
+def file_of(format_name: str) -> str:
+    lines = {
+        "csv": "{name},{email}\n",
+        "ndjson": '{{"name": "{name}", "email": "{email}"}}\n',
+        "vcard": "BEGIN:VCARD\nFN:{name}\nEMAIL:{email}\nEND:VCARD\n",
+    }
+    return ("name,email\n" if format_name == "csv" else "") + "".join(lines[format_name].format(**row) for row in ROWS)
 
 
 def upload(content: bytes, encoding: str | None, piece_bytes: int) -> Upload:
@@ -171,7 +183,7 @@ def test_a_damaged_text_is_taken_or_refused_alike(
 def test_a_damaged_stream_is_taken_or_refused_alike(
     name: str, has_mark: bool, wish: str | None, piece_bytes: int
 ) -> None:
-    for wrap in WRAPPINGS:
+    for wrap in (*WHOLE_WRAPPINGS, *BROKEN_WRAPPINGS, *ODD_WRAPPINGS):
         agreed(wrap(encoded(name, has_mark)), wish, piece_bytes)
 
 
@@ -182,6 +194,28 @@ def test_a_sound_body_is_taken(
     name: str, has_mark: bool, wish: str | None, piece_bytes: int, wrap: Callable[[bytes], bytes]
 ) -> None:
     assert agreed(wrap(encoded(name, has_mark)), wish, piece_bytes) == len(ROWS)
+
+
+@pytest.mark.parametrize("wrap", [*WHOLE_WRAPPINGS, *BROKEN_WRAPPINGS])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("format_name", ["csv", "ndjson", "vcard"])
+def test_a_file_is_previewed_as_it_is_imported(format_name: str, encoding: str, wrap: Callable[[bytes], bytes]) -> None:
+    content = wrap(file_of(format_name).encode(encoding))
+    media_type = FORMATS[format_name].media_types[0]
+
+    def previewed() -> list[tuple[object, object]]:
+        found = preview.look_at(Upload(iter([content]), media_type), CONFIG)
+        assert found["format"] == format_name
+        return [(row["name"], row["email"]) for row in found["rows"]]
+
+    def imported() -> list[tuple[object, object]]:
+        name = format_name if is_gzip(content) else recognise(content, media_type, None).name
+        blocks = read_blocks(name, in_pieces(content, 1 << 16), Reading(1 << 20), Findings())
+        return [row for block in blocks for row in zip(block.names, block.emails, strict=True)]
+
+    found = outcome(previewed)
+    assert found == outcome(imported)
+    assert isinstance(found, str) or found == [(row["name"], row["email"]) for row in ROWS]
 
 
 @pytest.mark.parametrize("wrap", [as_it_is, gzip.compress])
