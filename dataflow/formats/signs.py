@@ -24,7 +24,7 @@ class EndSigns(Generic[AnyStr]):
     """Takes a content piece by piece and holds back what may be its end: zeros, Ctrl-Z, form feeds, and blanks."""
 
     def __init__(self, none: AnyStr) -> None:
-        self._held: AnyStr = none
+        self._held: AnyStr = none  #: and dropped at the end of the content
         self._newlines: AnyStr = _as(none, "\r\n")
         self._blanks: AnyStr = _as(none, _BLANKS)
         self._signs: AnyStr = _as(none, _BLANKS + _ENDS)
