@@ -15,7 +15,7 @@ SQL, a key or somebody else's row. Vendor exceptions are wrapped once, in the ad
     |-- DatabaseError     DatabaseUnavailable (TooManyConnections), DatabaseOutdated, StatementCancelled, ContactsMoved,
     |                     MigrationFailed
     `-- JobError          JobNotFound, JobFinished, JobUnfinished, JobHeld, NotRevertible, ObjectForgotten, RejectsGone,
-                          UploadTaken, LeaseLost, ImportStalled, ImportStopped, DatabaseCopied
+                          UploadTaken, LeaseLost, ImportStalled, ImportStopped, DatabaseCopied, UnknownKind
 """
 
 from collections.abc import Sequence
@@ -389,3 +389,9 @@ class DatabaseCopied(JobError):
     """The job came with a copy of the database, and is its original's."""
 
     code = "database_copied"
+
+
+class UnknownKind(JobError):
+    """The job is of a kind that this release of the worker cannot do."""
+
+    code = "unknown_kind"

@@ -22,10 +22,10 @@ from dataflow.db.connection import _Server
 from dataflow.db.failures import connection_failure, translate
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
 from dataflow.ids import uuid7
-from dataflow.imports import load
-from dataflow.imports.attempt import Attempt
+from dataflow.imports.load import ImportHandler
 from dataflow.local.postgres import EmbeddedPostgres
 from dataflow.queue import jobs, notify, uploads
+from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
 from tests.drills.swallow import Swallower
@@ -462,7 +462,7 @@ def test_an_import_takes_as_long_as_it_takes_whatever_limits_its_role_has(
             work.execute("SELECT pg_sleep(5)")
         job: Job | None = jobs.claim(work, "w")
         assert job is not None
-        load.run(work, Attempt(job, work), storage, config)
+        ImportHandler(Attempt(job, work), storage, config).run(work)
         with pytest.raises(StatementCancelled), db.translated():
             work.execute("SELECT pg_sleep(5)")  # the limits of the role are back
     found = row(connection, job_id)

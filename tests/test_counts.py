@@ -7,7 +7,6 @@ import csv
 import hashlib
 import io
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -17,9 +16,9 @@ from hypothesis import strategies as st
 from dataflow import db
 from dataflow.config import Config
 from dataflow.ids import uuid7
-from dataflow.imports.attempt import Attempt
 from dataflow.imports.options import Options
 from dataflow.queue import job_counts, jobs, uploads
+from dataflow.queue.attempt import Attempt
 from dataflow.storage.base import Storage
 from dataflow.worker.runner import Slot
 from tests.objects import store
@@ -66,8 +65,7 @@ def work(connection: db.Connection, config: Config, storage: Storage) -> Work:
         job = jobs.claim(connection, "w")
         assert job is not None
         attempt = Attempt(job)
-        with closing(attempt.rejects):
-            Slot(config, storage, "settle").work(connection, attempt)
+        Slot(config, storage, "settle").work(connection, attempt)
         return jobs.get(connection, job_id)
 
     return run

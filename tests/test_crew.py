@@ -9,8 +9,8 @@ import pytest
 from dataflow import db
 from dataflow.config import Config
 from dataflow.db.deadlines import Deadlines
-from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs
+from dataflow.queue.attempt import Attempt
 from dataflow.storage.base import Storage
 from dataflow.worker.pool import Crew
 from dataflow.worker.runner import Slot

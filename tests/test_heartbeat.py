@@ -17,8 +17,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dataflow import db
 from dataflow.errors import LeaseLost, StatementCancelled
-from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs
+from dataflow.queue.attempt import Attempt
 from dataflow.queue.progress import Progress
 from dataflow.worker.heartbeat import Heartbeat
 from tests.conftest import on_server, url_of
@@ -408,15 +408,17 @@ def test_a_merge_moves_while_it_works_or_waits_for_its_turn_and_whoever_stands_s
         pid = merging.info.backend_pid
         eventually(lambda: connection.execute(look, [pid, state, statement]).fetchall())
         attempt = Attempt(replace(job, backend_pid=None if is_merging else pid))
-        attempt.merging_pid = pid if is_merging else None
+        attempt.statement_pid = pid if is_merging else None
         beat([attempt])
         expected = waits_for and waits_for.format(pid=holder.info.backend_pid)
-        eventually(lambda: attempt.waits_for == expected and (not is_merging or not moves or attempt.merge_looks > 1))
+        eventually(
+            lambda: attempt.waits_for == expected and (not is_merging or not moves or attempt.statement_looks > 1)
+        )
         has_beaten(attempt, 3)
         assert attempt.waits_for == expected
         db.cut(merging)
         thread.join(5)
-    assert (attempt.merge_looks > 0) is (moves and is_merging)
+    assert (attempt.statement_looks > 0) is (moves and is_merging)
     eventually(lambda: attempt.waits_for is None)
 
 

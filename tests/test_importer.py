@@ -31,9 +31,9 @@ from dataflow.errors import (
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import uuid7
-from dataflow.imports import load as imports_load
-from dataflow.imports.attempt import Attempt
+from dataflow.imports.load import ImportHandler
 from dataflow.queue import jobs, uploads
+from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
 from tests.objects import store
@@ -83,8 +83,8 @@ def claim(connection: db.Connection, storage: Storage) -> Callable[..., Job]:
 def load(connection: db.Connection, storage: Storage, config: Config) -> Callable[[Job], Attempt]:
     def run(job: Job) -> Attempt:
         attempt = Attempt(job)
-        with closing(attempt.rejects):
-            imports_load.run(connection, attempt, storage, config)
+        with closing(ImportHandler(attempt, storage, config)) as handler:
+            handler.run(connection)
         return attempt
 
     return run
@@ -110,7 +110,7 @@ def test_a_file_that_takes_too_long_without_a_row_fails_its_job(
     claim: Callable[..., Job], load: Callable[[Job], Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = partial(next, itertools.count(step=30.0))
-    monkeypatch.setattr(imports_load, "TimeLimit", partial(TimeLimit, 4.0, clock=clock))
+    monkeypatch.setattr("dataflow.imports.load.TimeLimit", partial(TimeLimit, 4.0, clock=clock))
     with pytest.raises(TakesTooLong, match="more than 4 s without a further row"):
         load(claim(many(1) + b"\n" * (5 * PIECE_BYTES) + b"Ann,ann@example.org\n"))
 
@@ -245,7 +245,7 @@ def test_a_stopped_attempt_ends_with_the_reason_it_was_given(
     attempt = Attempt(claim(many(20_000)))
     attempt.stop(ImportStopped("stop"))
     with pytest.raises(ImportStopped):
-        imports_load.run(connection, attempt, storage, config)
+        ImportHandler(attempt, storage, config).run(connection)
     assert_untouched(connection, attempt.job)
 
 
@@ -266,7 +266,7 @@ def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_
     connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % "10").encode())
     attempt = Attempt(claim(many(200_000)))
     with pytest.raises(psycopg.errors.RaiseException, match="refused by the server"):
-        imports_load.run(connection, attempt, storage, config)
+        ImportHandler(attempt, storage, config).run(connection)
     assert attempt.progress.bytes_done < attempt.job.bytes_total / 2
     assert_untouched(connection, attempt.job)
 
@@ -345,15 +345,15 @@ def test_rows_that_wait_to_be_merged_are_no_contacts_yet_and_the_merge_can_be_wa
 ) -> None:
     job = claim(many(2000), onConflict="skip")
     attempt = Attempt(job)
-    with ThreadPoolExecutor() as threads, closing(attempt.rejects):
+    with ThreadPoolExecutor() as threads, closing(ImportHandler(attempt, storage, config)) as handler:
         with db.connect(database, "merging") as other, other.transaction():
             other.execute(query("lock_merge"))
-            running = threads.submit(imports_load.run, connection, attempt, storage, config)
+            running = threads.submit(handler.run, connection)
             eventually(lambda: other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall() or running.done())
-            assert attempt.merging_pid == connection.info.backend_pid
+            assert attempt.statement_pid == connection.info.backend_pid
             assert (attempt.progress.rows_read, attempt.progress.rows_imported) == (2000, 0)
         running.result()
-    assert attempt.merging_pid is None
+    assert attempt.statement_pid is None
     assert (attempt.progress.rows_imported, count(connection)) == (2000, 2000)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.config import Config
-from dataflow.imports.attempt import Attempt
+from dataflow.queue.attempt import Attempt
 from dataflow.storage.registry import open_storage
 from dataflow.worker.heartbeat import Heartbeat
 from dataflow.worker.loop import Worker

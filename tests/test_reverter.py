@@ -15,10 +15,9 @@ import pytest
 from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import DataFlowError, ImportStopped, LeaseLost
-from dataflow.imports import revert as imports_revert
-from dataflow.imports import reverts
-from dataflow.imports.attempt import Attempt
+from dataflow.imports.revert import RevertHandler, order
 from dataflow.queue import jobs
+from dataflow.queue.attempt import Attempt
 from dataflow.worker.watchdog import Watchdog
 from tests.conftest import on_server, url_of
 from tests.imports import count_contacts, imported, row_of
@@ -55,7 +54,7 @@ def session(database: str) -> Iterator[db.Connection]:
 
 def claimed(session: db.Connection, import_id: UUID) -> Attempt:
     """A revert of the import that has just been claimed."""
-    revert_id = reverts.order(session, import_id, None)
+    revert_id = order(session, import_id, None)
     return claimed_again(session, revert_id)
 
 
@@ -75,7 +74,7 @@ def interrupted(database: str, connection: db.Connection, attempt: Attempt) -> I
     with ThreadPoolExecutor(1) as threads:
         with db.connect(database, "other") as other, other.transaction():
             other.execute("SELECT FROM contacts WHERE email = 'user250@example.com' FOR UPDATE")
-            done = threads.submit(imports_revert.run, attempt.connection, attempt)
+            done = threads.submit(RevertHandler(attempt).run, attempt.connection)
             eventually(lambda: connection.execute(waiting, [pid]).fetchone() is not None)
             yield done
         # With an error or without, it has ended.
@@ -103,8 +102,9 @@ def test_all_contacts_of_the_import_are_deleted_and_no_others(
     after = imported(connection, 3, "after")
     connection.execute("INSERT INTO contacts (name, email, source) VALUES ('Own', 'own@example.com', 'own')")
     attempt = claimed(session, import_id)
-    imports_revert.run(session, attempt)
-    assert attempt.progress.rows_reverted == rows
+    handler = RevertHandler(attempt)
+    handler.run(session)
+    assert handler.progress.rows_reverted == rows
     found = connection.execute("SELECT source, count(*)::int AS n FROM contacts GROUP BY 1").fetchall()
     assert {row["source"]: row["n"] for row in found} == {"before": 3, "after": 3, "own": 1}
     undone, revert = row_of(connection, import_id), row_of(connection, attempt.job.id)
@@ -122,7 +122,7 @@ def test_contacts_that_others_have_deleted_are_not_counted_and_those_they_have_c
     connection.execute("DELETE FROM contacts WHERE email = 'user7@example.com'")
     connection.execute("UPDATE contacts SET source = 'theirs', name = 'X' WHERE email = 'user8@example.com'")
     attempt = claimed(session, import_id)
-    imports_revert.run(session, attempt)
+    RevertHandler(attempt).run(session)
     assert row_of(connection, import_id)["reverted_rows"] == ROWS - 1
     assert connection.execute("SELECT FROM contacts").fetchone() is None
 
@@ -136,7 +136,7 @@ def test_a_contact_that_is_changed_while_it_waits_to_be_deleted_is_deleted_once(
     with ThreadPoolExecutor(1) as threads:
         with db.connect(database, "other") as other, other.transaction():
             other.execute("UPDATE contacts SET name = 'New' WHERE email = 'user250@example.com'")
-            done = threads.submit(imports_revert.run, session, attempt)
+            done = threads.submit(RevertHandler(attempt).run, session)
             eventually(lambda: connection.execute(waiting, [session.info.backend_pid]).fetchone() is not None)
         done.result()
     assert gone(connection, import_id, attempt.job.id) == ROWS
@@ -156,8 +156,9 @@ def test_a_revert_that_is_stopped_keeps_what_it_has_done_and_another_attempt_goe
     assert row_of(connection, import_id)["reverted_at"] is None
     jobs.requeue(session, attempt.job, delay_seconds=0, charge=0, error=None)
     again = claimed_again(session, attempt.job.id)
-    imports_revert.run(session, again)
-    assert again.progress.rows_reverted == ROWS - kept
+    handler = RevertHandler(again)
+    handler.run(session)
+    assert handler.progress.rows_reverted == ROWS - kept
     assert gone(connection, import_id, attempt.job.id) == ROWS
     assert row_of(connection, import_id)["reverted_at"] is not None
 
@@ -194,7 +195,7 @@ def test_a_revert_goes_on_though_the_row_of_its_import_has_been_deleted(
     import_id = imported(connection, ROWS)
     attempt = claimed(session, import_id)
     connection.execute("DELETE FROM jobs WHERE id = %s", [import_id])
-    imports_revert.run(session, attempt)
+    RevertHandler(attempt).run(session)
     assert count_contacts(connection) == 0
     assert row_of(connection, attempt.job.id)["reverted_rows"] == ROWS
 
@@ -208,7 +209,7 @@ def test_a_gap_in_the_range_takes_no_time(connection: db.Connection, session: db
     attempt = claimed(session, import_id)
     patience = threading.Timer(10, attempt.stop, [ImportStopped("It goes through the gap step by step.")])
     patience.start()
-    imports_revert.run(session, attempt)
+    RevertHandler(attempt).run(session)
     patience.cancel()
     assert row_of(connection, import_id)["reverted_rows"] == 12
 
@@ -225,7 +226,7 @@ def test_limits_of_the_session_do_not_end_a_step(connection: db.Connection, sess
     attempt = claimed(session, import_id)
     session.execute("SET statement_timeout = '50ms'")
     with on_delete(connection, "PERFORM pg_sleep(0.1);"):
-        imports_revert.run(session, attempt)
+        RevertHandler(attempt).run(session)
     assert row_of(connection, import_id)["reverted_rows"] == 1
 
 
@@ -248,7 +249,7 @@ def test_steps_are_smaller_where_rows_take_long(
     attempt = claimed(session, import_id)
     connection.execute("CREATE TABLE steps (number xid8)")
     with on_delete(connection, "PERFORM pg_sleep(0.001); INSERT INTO steps VALUES (pg_current_xact_id());"):
-        imports_revert.run(session, attempt)
+        RevertHandler(attempt).run(session)
     found = connection.execute("SELECT count(*)::int AS n FROM steps GROUP BY number ORDER BY number").fetchall()
     connection.execute("DROP TABLE steps")
     first, *others = [row["n"] for row in found]
@@ -265,7 +266,7 @@ def test_the_first_step_is_small_and_none_is_many_times_the_one_before(
     attempt = claimed(session, imported(connection, 3_000))
     connection.execute("CREATE TABLE steps (number xid8)")
     with on_delete(connection, "INSERT INTO steps VALUES (pg_current_xact_id());"):
-        imports_revert.run(session, attempt)
+        RevertHandler(attempt).run(session)
     found = connection.execute("SELECT count(*)::int AS n FROM steps GROUP BY number ORDER BY number").fetchall()
     connection.execute("DROP TABLE steps")
     rows = [row["n"] for row in found]
@@ -280,9 +281,10 @@ def test_a_revert_that_moves_is_not_taken_for_stalled(connection: db.Connection,
     config = Config.from_env({"WORKER_POLL_INTERVAL": "3600000", "IMPORT_STALL_SECONDS": "60"})
     watchdog = Watchdog(lambda: [attempt], config, leave=exits.append, clock=lambda: now)
     attempt.connection = None
+    progress = RevertHandler(attempt).progress
     for _ in range(8):
         now += 20
-        attempt.progress.rows_reverted += 1
+        progress.rows_reverted += 1
         watchdog.look()
     assert attempt.stopped is None
     for _ in range(4):
@@ -314,7 +316,7 @@ def test_a_refused_step_fails_the_revert_and_when_it_is_tried_again_it_goes_on_f
 ) -> None:
     """By a foreign key of another application."""
     import_id = imported(connection, ROWS)
-    revert_id = reverts.order(connection, import_id, "request-1")
+    revert_id = order(connection, import_id, "request-1")
     connection.execute("CREATE TABLE calls (contact_id uuid REFERENCES contacts)")
     connection.execute("INSERT INTO calls SELECT id FROM contacts ORDER BY id OFFSET 250 LIMIT 1")
     with caplog.at_level(logging.INFO):
@@ -340,7 +342,7 @@ def test_contacts_that_a_trigger_keeps_fail_the_revert_and_when_it_is_gone_they_
     kept: str, connection: db.Connection, work_off: Callable[[], int]
 ) -> None:
     import_id = imported(connection, ROWS)
-    revert_id = reverts.order(connection, import_id, None)
+    revert_id = order(connection, import_id, None)
     with on_delete(connection, f"IF {kept} THEN RETURN NULL; END IF;"):
         assert work_off() == 1
     revert = row_of(connection, revert_id)
@@ -359,7 +361,7 @@ def test_a_step_that_loses_against_another_transaction_is_tried_again(
     connection: db.Connection, work_off: Callable[[], int]
 ) -> None:
     import_id = imported(connection, 5)
-    revert_id = reverts.order(connection, import_id, None)
+    revert_id = order(connection, import_id, None)
     with on_delete(connection, "RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01';"):
         assert work_off() == 0
     revert = row_of(connection, revert_id)
@@ -368,9 +370,9 @@ def test_a_step_that_loses_against_another_transaction_is_tried_again(
 
 def test_while_one_revert_is_unfinished_no_other_of_the_import_can_be_queued_in_psql(connection: db.Connection) -> None:
     import_id = imported(connection, 5)
-    first = reverts.order(connection, import_id, None)
+    first = order(connection, import_id, None)
     jobs.cancel(connection, first)
-    second = reverts.order(connection, import_id, None)
+    second = order(connection, import_id, None)
     assert second != first
     with pytest.raises(psycopg.errors.UniqueViolation):
         connection.execute("UPDATE jobs SET state = 'queued' WHERE id = %s", [first])

@@ -15,8 +15,8 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, ImportStopped, LeaseLost
 from dataflow.ids import uuid7
-from dataflow.imports.attempt import Attempt
 from dataflow.queue import leases
+from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
 from dataflow.worker.watchdog import CUT_SECONDS, EXIT_STUCK, Watchdog
 from tests.processes import eventually

@@ -29,6 +29,8 @@ MAX_VALUE_CHARACTERS = 500
 _MEMORY_BYTES = 256 * 1024
 #: No cell is cut to less, because MARK takes three.
 _MIN_CELL_BYTES = 4
+#: What rows may take on their way from this disk into their table, as bytes a second.
+_WRITE_RATE_BYTES = 4 * 1024 * 1024
 _dump_cell = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -45,6 +47,11 @@ class RejectSpool:
         self._latest = bytearray()
         self._file: FileIO | None = None  #: made when memory is full
         self._file_bytes = 0  #: beyond these a full disk has cut lines off
+
+    @property
+    def write_seconds(self) -> float:
+        """How long `write` may take."""
+        return self.size_bytes / _WRITE_RATE_BYTES
 
     def add(self, block: Block, refusals: Sequence[Refusal]) -> None:
         """Keep the refused rows of a block.

@@ -1,4 +1,4 @@
-"""One claimed revert: the contacts that an import has created are deleted, however often that is interrupted.
+"""Undoing an import: `order` queues the job, `RevertHandler` deletes the contacts, however often it is interrupted.
 
 A step deletes a part of the import's range of ids and writes down, in the same transaction and fenced, how far it came
 and how many there were: each is counted once whatever dies, and another attempt goes on from there. One transaction for
@@ -10,13 +10,17 @@ the same millisecond, and even then it happens once in two million times (with 1
 """
 
 import time
+from dataclasses import dataclass
 from uuid import UUID
 
 from dataflow import db
 from dataflow.db import Connection, query
-from dataflow.errors import DatabaseError, DataFlowError
-from dataflow.imports.attempt import Attempt
+from dataflow.errors import DatabaseError, DataFlowError, JobNotFound, NotRevertible
+from dataflow.ids import uuid7
 from dataflow.queue import jobs
+from dataflow.queue.attempt import Attempt
+from dataflow.queue.handler import Handler
+from dataflow.queue.progress import Progress
 
 #: Cancelling and stopping wait for a step. How many rows that is is found out: where foreign keys or triggers of other
 #: applications are in the way, a single one may take milliseconds.
@@ -28,46 +32,91 @@ FIRST_STEP_ROWS, MAX_STEP_ROWS, MOST_GROWTH = 10, 10_000, 10
 ID_DISTANCE = 1 << 31
 
 
-def run(connection: Connection, attempt: Attempt) -> None:
-    """Delete what is left of the import and settle the revert as `succeeded`, in transactions of its own.
+def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
+    """Queue a revert of an import; the id of that, or of the one that is unfinished or has undone the import already.
 
-    Whatever is raised, what earlier steps have deleted stays deleted.
-
-    :raises LeaseLost: when the job is no longer this attempt's.
-    :raises DatabaseError: when the database refuses.
+    :raises JobNotFound: when there is no such job.
+    :raises NotRevertible: when it is no import that has succeeded.
     """
-    try:
-        with db.translated():
-            _run(connection, attempt)
-    except DataFlowError:
-        # Whatever comes of a connection that `cut` has ended, the database is not to blame for it.
-        attempt.check()
-        raise
+    found = connection.execute(query("lock_job"), {"id": job_id}).fetchone()
+    if found is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    if (found["kind"], found["state"]) != ("import", "succeeded"):
+        what = found["state"] if found["kind"] == "import" else f"a job of kind {found['kind']}"
+        raise NotRevertible(f"Job {job_id} is {what}; only an import that has succeeded can be reverted.")
+    if found["is_dry_run"]:
+        raise NotRevertible(f"Job {job_id} was a dry run: there is nothing to undo.")
+    values = {"id": uuid7(), "of_job": job_id, "request_id": request_id}
+    while True:
+        # Again, when somebody has queued an old one between the two.
+        for name in ("find_revert", "insert_revert"):
+            row = connection.execute(query(name), values).fetchone()
+            if row is not None:
+                revert_id: UUID = row["id"]
+                return revert_id
 
 
-def _run(connection: Connection, attempt: Attempt) -> None:
-    position, rows, is_done = attempt.job.first_contact_id, FIRST_STEP_ROWS, False
-    while not is_done:
-        attempt.check()
-        began = time.monotonic()
-        position, is_done = _step(connection, attempt, position, rows)
-        fitting = int(rows * STEP_SECONDS / (time.monotonic() - began))
-        rows = max(1, min(fitting, MOST_GROWTH * rows, MAX_STEP_ROWS))
+@dataclass(slots=True)
+class RevertProgress(Progress):
+    rows_reverted: int = 0  #: contacts that this attempt has deleted
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        return (self.rows_reverted,)
 
 
-def _step(connection: Connection, attempt: Attempt, position: UUID | None, rows: int) -> tuple[UUID | None, bool]:
-    """Delete about the next `rows` contacts from `position` on: where to go on, and whether nothing is left."""
-    job = attempt.job
-    with connection.transaction():
-        connection.execute(query("configure_import"))
-        end, deleted = _delete(connection, position, job.last_contact_id, rows)
-        is_done = end == job.last_contact_id
-        counts = {"of_job": job.of_job, "rows": deleted, "is_done": is_done}
-        connection.execute(query("count_reverted"), counts)
-        attempt.is_settling = is_done
-        jobs.fenced(connection, "advance_revert", job, position=end, rows=deleted, is_done=is_done)
-    attempt.progress.rows_reverted += deleted
-    return end, is_done
+class RevertHandler(Handler):
+    """Whatever is raised, what earlier steps have deleted stays deleted."""
+
+    progress: RevertProgress
+
+    def __init__(self, attempt: Attempt, *_: object) -> None:
+        super().__init__(attempt, RevertProgress())
+
+    @property
+    def subject(self) -> dict[str, object]:
+        return {"of_job": str(self.attempt.job.of_job)}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"reverted": self.progress.rows_reverted}
+
+    def run(self, connection: Connection) -> None:
+        """Delete what is left of the import and settle the revert as `succeeded`, in transactions of its own.
+
+        :raises LeaseLost: when the job is no longer this attempt's.
+        :raises DatabaseError: when the database refuses.
+        """
+        try:
+            with db.translated():
+                self._run(connection)
+        except DataFlowError:
+            # Whatever comes of a connection that `cut` has ended, the database is not to blame for it.
+            self.attempt.check()
+            raise
+
+    def _run(self, connection: Connection) -> None:
+        position, rows, is_done = self.attempt.job.first_contact_id, FIRST_STEP_ROWS, False
+        while not is_done:
+            self.attempt.check()
+            began = time.monotonic()
+            position, is_done = self._step(connection, position, rows)
+            fitting = int(rows * STEP_SECONDS / (time.monotonic() - began))
+            rows = max(1, min(fitting, MOST_GROWTH * rows, MAX_STEP_ROWS))
+
+    def _step(self, connection: Connection, position: UUID | None, rows: int) -> tuple[UUID | None, bool]:
+        """Delete about the next `rows` contacts from `position` on: where to go on, and whether nothing is left."""
+        job = self.attempt.job
+        with connection.transaction():
+            connection.execute(query("configure_import"))
+            end, deleted = _delete(connection, position, job.last_contact_id, rows)
+            is_done = end == job.last_contact_id
+            counts = {"of_job": job.of_job, "rows": deleted, "is_done": is_done}
+            connection.execute(query("count_reverted"), counts)
+            self.attempt.is_settling = is_done
+            jobs.fenced(connection, "advance_revert", job, position=end, rows=deleted, is_done=is_done)
+        self.progress.rows_reverted += deleted
+        return end, is_done
 
 
 def _delete(connection: Connection, position: UUID | None, last: UUID | None, rows: int) -> tuple[UUID | None, int]:

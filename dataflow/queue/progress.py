@@ -1,4 +1,4 @@
-"""What an attempt at a job has counted, up to its outcome. What a kind of job finds out beside that is its own."""
+"""What an attempt at a job has counted. What a kind of job counts or finds out beside that is its own."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from dataflow.errors import Issue
 
 @dataclass(slots=True)
 class Progress:
-    """What an attempt has counted so far. Written by the thread of the job, read by the heartbeat.
+    """The counts of the jobs table so far. Written by the thread of the job, read by the heartbeat.
 
     When an import has ended, rows_read is the sum of the next five.
     """
@@ -20,12 +20,16 @@ class Progress:
     rows_skipped: int = 0
     rows_rejected: int = 0
     rows_not_imported: int = 0  #: valid, and of a dry run
-    rows_reverted: int = 0  #: contacts that an attempt at a revert has deleted
     bytes_done: int = 0  #: bytes of the object read
     issues: list[Issue] = field(default_factory=list)
     first_contact_id: UUID | None = None
     last_contact_id: UUID | None = None
 
+    @property
+    def position(self) -> tuple[int, ...]:
+        """What grows while the job moves."""
+        return (self.bytes_done, self.rows_read, self.rows_imported, self.rows_rejected)
+
     def detected(self) -> dict[str, Any]:
-        """What was found out about the object, for the job; nothing where there is none."""
+        """What was found out about the object, for the job."""
         return {}

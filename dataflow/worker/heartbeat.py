@@ -14,8 +14,8 @@ from dataflow import db
 from dataflow.db import Connection, query
 from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DatabaseError, LeaseLost, TooManyConnections
-from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs, live_workers
+from dataflow.queue.attempt import Attempt
 from dataflow.worker.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -96,9 +96,9 @@ class Heartbeat:
             self._look_at_server(connection, attempt)
 
     def _look_at_server(self, connection: Connection, attempt: Attempt) -> None:
-        """Find out what its server process does, while it merges or when nothing has come of it since the last look."""
+        """Find out what its server process does, when that is watched or nothing has come of it since the last look."""
         is_still, attempt.last_position = attempt.position == attempt.last_position, attempt.position
-        pid = attempt.merging_pid or (attempt.job.backend_pid if is_still else None)
+        pid = attempt.statement_pid or (attempt.job.backend_pid if is_still else None)
         if pid is None:
             attempt.waits_for = None
             return
@@ -109,5 +109,5 @@ class Heartbeat:
             log = {"job_id": str(attempt.job.id), "waits_for": waits_for}
             logger.info(f"{attempt.job.kind} waits", extra=log)
         attempt.waits_for = waits_for
-        if found and found["is_at_work"] and attempt.merging_pid is not None:
-            attempt.merge_looks += 1
+        if found and found["is_at_work"] and attempt.statement_pid is not None:
+            attempt.statement_looks += 1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataflow import db
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError, DataFlowError
-from dataflow.imports.attempt import Attempt
+from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
 from dataflow.worker.runner import Slot
 from dataflow.worker.work_connections import WorkConnections
@@ -90,7 +90,6 @@ class Crew:
             is_reusable = not (connection.broken or attempt.is_cut)
         finally:
             attempt.release()
-            attempt.rejects.close()
             # Before the attempt goes from the list: whoever finds that empty closes what is idle.
             self._connections.give_back(connection, is_reusable)
             del self._attempts[threading.current_thread()]

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, LeaseLost
-from dataflow.imports.attempt import Attempt
 from dataflow.queue import leases
+from dataflow.queue.attempt import Attempt
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import pytest
 import requests
 
 from dataflow import db
-from dataflow.imports import revert as imports_revert
-from dataflow.imports.attempt import Attempt
+from dataflow.imports.revert import RevertHandler
 from dataflow.queue import jobs, retention
+from dataflow.queue.attempt import Attempt
 from tests.imports import count_contacts, imported, row_of
 from tests.processes import Web, WorkerProcess, eventually
 
@@ -108,7 +108,7 @@ def test_asked_for_in_the_last_moment_of_a_revert_no_other_is_queued(
         with db.connect(database, "psql") as psql, psql.transaction():
             psql.execute("SELECT FROM jobs WHERE kind = 'revert' FOR UPDATE")
             attempt = Attempt(job, session)
-            working = threads.submit(imports_revert.run, session, attempt)
+            working = threads.submit(RevertHandler(attempt).run, session)
             wait_until_blocked(connection, 1)
             # So that a beat which finds the revert ended does not cut it.
             assert attempt.is_settling

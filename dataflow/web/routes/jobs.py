@@ -14,7 +14,7 @@ from marshmallow import fields as typed
 from dataflow import logs
 from dataflow.contacts.schema import check_storable
 from dataflow.db import Connection, borrowed
-from dataflow.imports import reverts
+from dataflow.imports import revert as imports_revert
 from dataflow.imports.options import Number, camel_case
 from dataflow.queue import jobs, retention
 from dataflow.web import parameters
@@ -76,7 +76,7 @@ def retry(job_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/jobs/<uuid:job_id>/revert")
 def revert(job_id: UUID) -> ResponseReturnValue:
     """Undo an import: the job that will delete its contacts, or has."""
-    return _changed(job_id, partial(reverts.order, request_id=logs.request_id.get()))
+    return _changed(job_id, partial(imports_revert.order, request_id=logs.request_id.get()))
 
 
 @blueprint.delete("/jobs/<uuid:job_id>")
