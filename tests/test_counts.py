@@ -1,6 +1,6 @@
 """Counts that add up: whatever a file holds and whatever is asked of an import, each of its rows is accounted for once.
 
-The whole of a slot's work is run against a model of it in a few lines: what a person would expect.
+The whole work of a worker's thread is run against a model of it in a few lines: what a person would expect.
 """
 
 import csv
@@ -20,7 +20,7 @@ from dataflow.imports.options import Options
 from dataflow.queue import job_counts, jobs, uploads
 from dataflow.queue.attempt import Attempt
 from dataflow.storage.base import Storage
-from dataflow.worker.runner import Slot
+from dataflow.worker.runner import Runner
 from tests.objects import store
 
 COUNTS = ("imported", "updated", "skipped", "rejected", "not_imported")
@@ -49,7 +49,7 @@ Work = Callable[[list[Row], dict[str, Any]], dict[str, Any]]
 
 @pytest.fixture
 def work(connection: db.Connection, config: Config, storage: Storage) -> Work:
-    """Runs one file through a slot; the job as it is then."""
+    """Runs one file through a runner; the job as it is then."""
 
     def run(rows: list[Row], options: dict[str, Any]) -> dict[str, Any]:
         text = io.StringIO()
@@ -65,7 +65,7 @@ def work(connection: db.Connection, config: Config, storage: Storage) -> Work:
         job = jobs.claim(connection, "w")
         assert job is not None
         attempt = Attempt(job)
-        Slot(config, storage, "settle").work(connection, attempt)
+        Runner(config, storage, "settle").work(connection, attempt)
         return jobs.get(connection, job_id)
 
     return run

@@ -248,7 +248,7 @@ def test_the_plan_says_what_each_process_takes(make_config: Callable[..., Config
     assert ConnectionPlan.of(make_config(ENABLE_METRICS="false")).each_web == 9
 
 
-# Slots, and connections that stay.
+# Concurrency, and connections that stay.
 
 
 @pytest.fixture
@@ -271,15 +271,15 @@ def take(work: WorkConnections) -> db.Connection:
     return connection
 
 
-def test_slots_shrink_to_the_connections_that_are_there_and_say_so_once(
+def test_concurrency_shrinks_to_the_connections_that_are_there_and_say_so_once(
     role: Role, work: WorkConnections, caplog: pytest.LogCaptureFixture
 ) -> None:
     role.limit(2)
     taken = [take(work), take(work)]
     for _ in range(3):
         assert work.take() is None
-    (told,) = [vars(record) for record in caplog.records if record.message == "slots reduced"]
-    assert (told["slots"], told["of"], told["code"]) == (2, 4, "too_many_connections")
+    (told,) = [vars(record) for record in caplog.records if record.message == "concurrency reduced"]
+    assert (told["concurrency"], told["of"], told["code"]) == (2, 4, "too_many_connections")
     pids = {connection.info.backend_pid for connection in taken}
     for connection in taken:
         work.give_back(connection)
@@ -290,7 +290,7 @@ def test_slots_shrink_to_the_connections_that_are_there_and_say_so_once(
         work.give_back(connection)
 
 
-def test_slots_grow_by_one_a_minute_until_all_are_back(
+def test_concurrency_grows_by_one_a_minute_until_all_are_back(
     role: Role, work: WorkConnections, clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     role.limit(1)
@@ -299,18 +299,18 @@ def test_slots_grow_by_one_a_minute_until_all_are_back(
     work.grow()
     clock[0] += GROWTH_SECONDS
     work.grow()
-    assert (work.slots, work.seconds_until_growth()) == (1, GROWTH_SECONDS), "the server is still full"
+    assert (work.capacity, work.seconds_until_growth()) == (1, GROWTH_SECONDS), "the server is still full"
     role.limit(-1)
-    slots = []
+    capacities = []
     with caplog.at_level("INFO"):
         for _ in range(4):
             clock[0] += GROWTH_SECONDS - 1
             work.grow()
             clock[0] += 1
             work.grow()
-            slots.append(work.slots)
-    assert slots == [2, 3, 4, 4]
-    assert caplog.messages.count("all slots are back") == 1
+            capacities.append(work.capacity)
+    assert capacities == [2, 3, 4, 4]
+    assert caplog.messages.count("concurrency is full again") == 1
     taken += [take(work) for _ in range(3)]
     for connection in taken:
         work.give_back(connection)
@@ -328,14 +328,14 @@ def test_without_a_single_connection_it_is_tried_again_soon_and_then_more_seldom
         pauses.append(work.seconds_until_growth())
         clock[0] += pauses[-1]
         work.grow()
-        assert work.slots == 0
+        assert work.capacity == 0
     assert pauses[0] <= 0.1
     assert 2.5 <= pauses[-1] <= 5
     role.limit(-1)
     clock[0] += work.seconds_until_growth()
     work.grow()
     work.give_back(take(work))
-    assert work.slots == 1
+    assert work.capacity == 1
 
 
 def test_a_connection_that_the_server_has_ended_meanwhile_is_replaced(
@@ -524,7 +524,7 @@ def running(connection: db.Connection) -> int:
     return count(connection, "jobs WHERE state = 'running'")
 
 
-def test_imports_go_on_in_the_slots_that_a_role_has_room_for_and_the_workers_own_connections_stay(
+def test_imports_go_on_on_the_connections_that_a_role_has_room_for_and_the_workers_own_connections_stay(
     web: Web, start_worker: Callable[..., WorkerProcess], role: Role, limited: str, connection: db.Connection
 ) -> None:
     role.limit(OWN_CONNECTIONS + 2)
@@ -534,22 +534,22 @@ def test_imports_go_on_in_the_slots_that_a_role_has_room_for_and_the_workers_own
     assert set(opened) == {"listen", "beat", "recover", "sweep", "settle", "complete"}
     connection.execute("SELECT pg_advisory_lock(7)")
     ids = [web.post(**CSV).json()["jobId"] for _ in range(10)]
-    eventually(lambda: "slots reduced" in worker.log())
+    eventually(lambda: "concurrency reduced" in worker.log())
     assert running(connection) == 2
     connection.execute("SELECT pg_advisory_unlock(7)")
     assert [web.finished_job(job_id)["state"] for job_id in ids] == ["succeeded"] * 10
     assert sessions(connection) == opened
     log = [json.loads(line) for line in worker.log().splitlines()]
-    (reduced,) = [line for line in log if line["message"] == "slots reduced"]
-    assert (reduced["slots"], reduced["of"], reduced["code"]) == (2, 4, "too_many_connections")
+    (reduced,) = [line for line in log if line["message"] == "concurrency reduced"]
+    assert (reduced["concurrency"], reduced["of"], reduced["code"]) == (2, 4, "too_many_connections")
     assert not [line for line in log if line["message"] in ("database lost", "heartbeat missed")]
     assert max(web.job(job_id)["failures"] for job_id in ids) == 0
     started = connection.execute(OWN_SESSIONS.encode()).fetchall()
-    first_slot = min(row["backend_start"] for row in started if row["purpose"] == "work")
-    assert max(row["backend_start"] for row in started if row["purpose"] != "work") < first_slot
+    first_of_jobs = min(row["backend_start"] for row in started if row["purpose"] == "work")
+    assert max(row["backend_start"] for row in started if row["purpose"] != "work") < first_of_jobs
 
 
-def test_a_full_server_stops_neither_imports_nor_their_settling_and_whoever_lost_all_slots_works_again(
+def test_a_full_server_stops_neither_imports_nor_their_settling_and_whoever_lost_all_connections_works_again(
     web: Web, start_worker: Callable[..., WorkerProcess], role: Role, limited: str, connection: db.Connection
 ) -> None:
     worker = start_worker(DATABASE_URL=limited, WORKER_CONCURRENCY=4)
@@ -564,7 +564,7 @@ def test_a_full_server_stops_neither_imports_nor_their_settling_and_whoever_lost
     connection.execute("SELECT pg_terminate_backend(backend_pid) FROM jobs WHERE state = 'running'")
     eventually(lambda: web.job(job_id)["failures"] == 1)
     connection.execute("SELECT pg_advisory_unlock(7); UPDATE jobs SET run_at = now() WHERE state = 'queued'")
-    eventually(lambda: '"slots": 0' in worker.log())
+    eventually(lambda: '"concurrency": 0' in worker.log())
     assert sessions(connection) == opened
     role.limit(-1)
     assert web.finished_job(job_id)["state"] == "succeeded"
@@ -583,7 +583,7 @@ def test_a_worker_that_finds_no_room_for_its_own_connections_waits_for_it_and_sa
     eventually(lambda: "worker ready" in worker.log())
 
 
-def test_a_single_run_that_finds_no_room_for_its_slots_is_an_error(
+def test_a_single_run_that_finds_no_room_for_its_jobs_is_an_error(
     make_config: Callable[..., Config], storage: Storage, role: Role, limited: str
 ) -> None:
     role.limit(OWN_CONNECTIONS)
@@ -625,7 +625,7 @@ def enqueue_file(connection: db.Connection, storage: Storage) -> None:
     uploads.queue(connection, job_id, {**COMPLETE, **facts})
 
 
-def test_on_a_server_that_is_full_of_others_imports_go_on_in_a_single_slot(
+def test_on_a_server_that_is_full_of_others_imports_go_on_on_a_single_connection(
     small_server: str, storage: Storage, state_folder: Path, children: list[ChildProcess]
 ) -> None:
     settings = {"DATABASE_URL": small_server, "DATA_DIR": state_folder, "WORKER_CONCURRENCY": 4}
@@ -639,14 +639,14 @@ def test_on_a_server_that_is_full_of_others_imports_go_on_in_a_single_slot(
         connection.execute("SELECT pg_advisory_lock(7)")
         for _ in range(6):
             enqueue_file(connection, storage)
-        eventually(lambda: "slots reduced" in worker.log())
+        eventually(lambda: "concurrency reduced" in worker.log())
         assert "max_connections of the server is reached" in worker.log()
         assert running(connection) == 1
         connection.execute("SELECT pg_advisory_unlock(7)")
         eventually(lambda: count(connection, "jobs WHERE state = 'succeeded' AND failures = 0") == 6)
 
 
-def test_after_a_restart_the_connections_of_its_own_come_before_those_of_slots(
+def test_after_a_restart_the_connections_of_its_own_come_before_those_of_jobs(
     small_postgres: EmbeddedPostgres, storage: Storage, state_folder: Path, children: list[ChildProcess]
 ) -> None:
     role = Role(small_postgres.url)

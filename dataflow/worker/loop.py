@@ -29,9 +29,9 @@ from dataflow.worker import connection_plan, heartbeat, presence
 from dataflow.worker.heartbeat import Heartbeat
 from dataflow.worker.orphaned_uploads import OrphanedUploads
 from dataflow.worker.outage import Outage
-from dataflow.worker.pool import Crew
+from dataflow.worker.pool import AttemptPool
 from dataflow.worker.recovery import Recovery
-from dataflow.worker.runner import Slot
+from dataflow.worker.runner import Runner
 from dataflow.worker.self_pipe import SelfPipe
 from dataflow.worker.sweeper import Sweep
 from dataflow.worker.watchdog import Watchdog
@@ -59,22 +59,22 @@ class Worker:
     def __init__(self, config: Config, storage: Storage) -> None:
         self.name = worker_name(config)
         self._config = config
-        slot = Slot(config, storage, self._role("settle"))
+        runner = Runner(config, storage, self._role("settle"))
         self._pipe = SelfPipe()
         self._work_connections = WorkConnections(config.worker_concurrency, self._connect_for_work)
-        self._crew = Crew(self._work_connections, slot, self._pipe.wake)
+        self._pool = AttemptPool(self._work_connections, runner, self._pipe.wake)
         self._is_direct = False  #: proved anew for each listening session
         self._database_ids: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()  #: of work connections
         self._stop_signals = 0
         self._stopped_at: float | None = None  #: when the first of them came
         url = config.database_url
         self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
-        self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
+        self._heartbeat = Heartbeat(url, self._role("beat"), self._pool.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
         self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._pipe.wake)
-        self._watchdog = Watchdog(self._crew.running, config)
-        #: Opened before any slot, so that a server which is full by then cannot stop what they are for.
-        own = (self._heartbeat, self._recovery, self._sweep, slot, self._orphaned_uploads)
+        self._watchdog = Watchdog(self._pool.running, config)
+        #: Opened before those of jobs, so that a server which is full by then cannot stop what they are for.
+        own = (self._heartbeat, self._recovery, self._sweep, runner, self._orphaned_uploads)
         self._own_connections = [user.connection for user in own]
 
     def run(self, once: bool = False) -> int:
@@ -99,7 +99,7 @@ class Worker:
                 self._sweep.fold_counts()
         finally:
             self._shut_down()
-        return 1 if once and self._crew.failed_jobs else 0
+        return 1 if once and self._pool.failed_jobs else 0
 
     def _serve_until_stopped(self, once: bool) -> None:
         """Serve, connecting again for as long as the database comes and goes; with `once` its absence is an error."""
@@ -117,7 +117,7 @@ class Worker:
                 # Also what does not look as if it would pass: a worker that ends would only be started again.
                 if once:
                     raise
-                # Those of the slots make room for our own.
+                # Those of jobs make room for our own.
                 self._work_connections.close_idle()
                 self._recovery.hasten()
                 is_full = isinstance(error, TooManyConnections)
@@ -142,24 +142,24 @@ class Worker:
             connection_plan.log(listener, self._config)
         if held_jobs:
             logger.warning(database_identity.explain(held_jobs), extra={"held_jobs": held_jobs})
-        slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
-        logger.info("worker ready", extra={"worker": self.name, **slots})
+        facts = {"concurrency": self._config.worker_concurrency, "is_direct": self._is_direct}
+        logger.info("worker ready", extra={"worker": self.name, **facts})
 
     def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:
             self._watchdog.tick()
-            self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
+            self._recovery.look([attempt.job.id for attempt in self._pool.running()], self._is_direct)
             self._work_connections.grow()
-            if self._crew.has_room() and self._take(once):
+            if self._pool.has_room() and self._take(once):
                 continue
-            if once and not self._crew and not self._orphaned_uploads:
+            if once and not self._pool and not self._orphaned_uploads:
                 return
             self._wait([listener], self._patience_seconds())
 
     def _take(self, once: bool) -> bool:
         """Whether an import has begun; a server without room for a single one is no reason to give up our own."""
         try:
-            return self._crew.take(self._claim)
+            return self._pool.take(self._claim)
         except TooManyConnections:
             if once:
                 raise
@@ -170,7 +170,7 @@ class Worker:
         limit = db.deadline(connection, 2 * CLAIM_SECONDS) if self._is_direct else db.limited(connection, CLAIM_SECONDS)
         with limit:
             database_id = self._database_ids.get(connection)
-            return jobs.claim(connection, self.name, self._is_direct, not self._crew, database_id)
+            return jobs.claim(connection, self.name, self._is_direct, not self._pool, database_id)
 
     def _connect_for_work(self) -> Connection:
         connection = self._connect("work")
@@ -181,7 +181,7 @@ class Worker:
         return connection
 
     def _patience_seconds(self) -> float:
-        """Until the next poll, or until the back-off of a job or of the slots is over: nobody notifies of that."""
+        """Until the next poll, or until the back-off of a job or of a connection is over: nobody notifies of that."""
         seconds = min(self._config.poll_seconds, self._work_connections.seconds_until_growth())
         if seconds > SELDOM_SECONDS and (due := self._recovery.seconds_until_due()) is not None:
             # A job that is due and was not claimed waits for something else than its time.
@@ -205,7 +205,7 @@ class Worker:
 
     def _shut_down(self) -> None:
         """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
-        logger.info("worker stopping", extra={"worker": self.name, "running": len(self._crew)})
+        logger.info("worker stopping", extra={"worker": self.name, "running": len(self._pool)})
         self._sweep.stop()
         self._orphaned_uploads.stop()
         # Counted from the signal, as the platform does.
@@ -213,16 +213,16 @@ class Worker:
         self._await_imports(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
         self._orphaned_uploads.release()
         reason = ImportStopped("The worker is shutting down.")
-        self._crew.stop(reason)
+        self._pool.stop(reason)
         self._await_imports(STOPPING_SECONDS[0])
-        self._crew.cut(reason)
+        self._pool.cut(reason)
         self._await_imports(STOPPING_SECONDS[1])
         self._heartbeat.stop()
         self._watchdog.stop()
         self._work_connections.close_idle()
         for own in self._own_connections:
             own.close()
-        logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
+        logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._pool)})
 
     def _await_imports(self, seconds: float, signals: int | None = None) -> None:
         """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come.
@@ -230,7 +230,7 @@ class Worker:
         An upload that has been taken over is waited for likewise.
         """
         deadline = time.monotonic() + seconds
-        while (self._crew or self._orphaned_uploads) and (left := deadline - time.monotonic()) > 0:
+        while (self._pool or self._orphaned_uploads) and (left := deadline - time.monotonic()) > 0:
             if signals is not None and self._stop_signals > signals:
                 return
             self._wait([], min(left, 1.0))

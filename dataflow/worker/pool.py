@@ -11,17 +11,17 @@ from dataflow.db import Connection
 from dataflow.errors import DatabaseError, DataFlowError
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
-from dataflow.worker.runner import Slot
+from dataflow.worker.runner import Runner
 from dataflow.worker.work_connections import WorkConnections
 
 
-class Crew:
+class AttemptPool:
     """As many imports at a time as there are `connections`. `wake` is called in the thread of each that has ended."""
 
-    def __init__(self, connections: WorkConnections, slot: Slot, wake: Callable[[], None]) -> None:
+    def __init__(self, connections: WorkConnections, runner: Runner, wake: Callable[[], None]) -> None:
         self.failed_jobs = 0
         self._connections = connections
-        self._slot = slot
+        self._runner = runner
         self._wake = wake
         self._attempts: dict[threading.Thread, Attempt] = {}
 
@@ -35,8 +35,8 @@ class Crew:
 
     def has_room(self) -> bool:
         """Whether another job may run here, beside those that do."""
-        slots = self._connections.slots
-        return len(self) < slots and not any(attempt.job.runs_alone for attempt in self.running())
+        has_connection = len(self) < self._connections.capacity
+        return has_connection and not any(attempt.job.runs_alone for attempt in self.running())
 
     def take(self, claim: Callable[[Connection], Job | None]) -> bool:
         """Start on the job that `claim` gets; False when it gets none, or the server has no room for a connection.
@@ -65,7 +65,7 @@ class Crew:
 
     def cut(self, reason: DataFlowError) -> None:
         """Have every import end now, whatever it waits for."""
-        self._slot.hurry()
+        self._runner.hurry()
         for attempt in self.running():
             attempt.cut(reason)
 
@@ -85,7 +85,7 @@ class Crew:
         """The thread of one import."""
         is_reusable = False
         try:
-            if not self._slot.work(connection, attempt):
+            if not self._runner.work(connection, attempt):
                 self.failed_jobs += 1
             is_reusable = not (connection.broken or attempt.is_cut)
         finally:

@@ -1,4 +1,4 @@
-"""One slot of the worker: runs a claimed job and settles it, whatever happens.
+"""Runs a claimed job and settles it, whatever happens.
 
 Which errors are worth another attempt is decided here and nowhere else, from `retryable` and the job's budget.
 """
@@ -35,7 +35,7 @@ SETTLE_TRY_SECONDS, SETTLE_PAUSE_SECONDS = 5.0, 0.5
 RETRIED, FAILED = "will be retried", "failed"
 
 
-class Slot:
+class Runner:
     """Runs attempts, one a thread; between them it holds the `connection` for those whose own is of no more use."""
 
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
@@ -150,7 +150,7 @@ class Slot:
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:
-        """The connection, or that of all slots for a moment when it broke."""
+        """The connection, or that of all threads for a moment when it broke."""
         if not (connection.broken or attempt.is_cut):
             yield connection
             return

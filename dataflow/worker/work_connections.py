@@ -1,7 +1,7 @@
-"""The connections that imports run on: one for each slot of the worker, or as many as the server has room for.
+"""The connections that imports run on: one for each thread of the worker, or as many as the server has room for.
 
-A server that has no room for another is not asked for each job: the slots shrink to the connections that are there,
-which are kept from then on, and grow again by one a minute.
+A server that has no room for another is not asked for each job: the worker makes do with the
+connections that are there, which are kept from then on, and tries for one more a minute.
 """
 
 import logging
@@ -29,7 +29,7 @@ class WorkConnections:
     def __init__(
         self, size: int, connect: Callable[[], Connection], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.slots = size  #: how many may be in use; fewer than `size` while the server refuses more
+        self.capacity = size  #: how many may be in use; fewer than `size` while the server refuses more
         self._size = size
         self._connect = connect
         self._clock = clock
@@ -51,7 +51,7 @@ class WorkConnections:
                 connection = self._connect()
             except TooManyConnections as error:
                 self._shrink(error)
-                if not self.slots:
+                if not self.capacity:
                     raise
                 return None
         with self._lock:
@@ -62,18 +62,18 @@ class WorkConnections:
         """Keep or close one that was taken."""
         with self._lock:
             self._in_use -= 1
-            is_kept = is_reusable and (not self._idle or self.slots < self._size)
+            is_kept = is_reusable and (not self._idle or self.capacity < self._size)
             if is_kept:
                 self._idle.append(connection)
         if not is_kept:
             connection.close()
 
     def grow(self) -> None:
-        """When it is time to, try whether the server has room for one slot more.
+        """When it is time to, try whether the server has room for one more.
 
         :raises DatabaseError: when it cannot be reached.
         """
-        if self.slots >= self._size or self._clock() < self._grows_at:
+        if self.capacity >= self._size or self._clock() < self._grows_at:
             return
         try:
             connection = self._connect()
@@ -82,16 +82,16 @@ class WorkConnections:
             return
         with self._lock:
             self._idle.append(connection)
-            self.slots += 1
+            self.capacity += 1
         self._put_off_growth()
-        logger.info("slot added", extra={"slots": self.slots, "of": self._size})
-        if self.slots == self._size:
-            logger.info("all slots are back", extra={"slots": self.slots})
+        logger.info("concurrency raised", extra={"concurrency": self.capacity, "of": self._size})
+        if self.capacity == self._size:
+            logger.info("concurrency is full again", extra={"concurrency": self.capacity})
             self._close_idle(but=1)
 
     def seconds_until_growth(self) -> float:
         """When `grow` has something to do; infinitely many while nothing is missing."""
-        return max(self._grows_at - self._clock(), 0.0) if self.slots < self._size else math.inf
+        return max(self._grows_at - self._clock(), 0.0) if self.capacity < self._size else math.inf
 
     def close_idle(self) -> None:
         """Close what is not in use."""
@@ -108,15 +108,15 @@ class WorkConnections:
 
     def _shrink(self, error: TooManyConnections) -> None:
         with self._lock:
-            before, self.slots = self.slots, self._in_use + len(self._idle)
+            before, self.capacity = self.capacity, self._in_use + len(self._idle)
         self._put_off_growth()
-        if self.slots < before:
-            facts = {"slots": self.slots, "of": self._size, "code": error.code, "error": error.message}
-            logger.warning("slots reduced", extra=facts)
+        if self.capacity < before:
+            facts = {"concurrency": self.capacity, "of": self._size, "code": error.code, "error": error.message}
+            logger.warning("concurrency reduced", extra=facts)
 
     def _put_off_growth(self) -> None:
         """For a minute; a worker that cannot work at all tries sooner, if ever more seldom."""
-        pause_seconds = GROWTH_SECONDS if self.slots else self._outage.next_pause_seconds(is_full=True)
+        pause_seconds = GROWTH_SECONDS if self.capacity else self._outage.next_pause_seconds(is_full=True)
         self._grows_at = self._clock() + pause_seconds
 
     def _close_idle(self, but: int) -> None:

@@ -12,8 +12,8 @@ from dataflow.db.deadlines import Deadlines
 from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.storage.base import Storage
-from dataflow.worker.pool import Crew
-from dataflow.worker.runner import Slot
+from dataflow.worker.pool import AttemptPool
+from dataflow.worker.runner import Runner
 from dataflow.worker.work_connections import WorkConnections
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, row
@@ -25,8 +25,8 @@ def connections(database: str) -> WorkConnections:
 
 
 @pytest.fixture
-def crew(config: Config, storage: Storage, connections: WorkConnections) -> Crew:
-    return Crew(connections, Slot(config, storage, "dataflow/test/settle"), lambda: None)
+def pool(config: Config, storage: Storage, connections: WorkConnections) -> AttemptPool:
+    return AttemptPool(connections, Runner(config, storage, "dataflow/test/settle"), lambda: None)
 
 
 def dead_thread() -> threading.Thread:
@@ -43,32 +43,32 @@ def at_work() -> Callable[[], threading.Thread]:
 
 
 def test_a_job_whose_thread_has_died_is_not_kept_alive(
-    crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
+    pool: AttemptPool, connection: db.Connection, at_work: Callable[[], threading.Thread]
 ) -> None:
     alive, dead = Attempt(claimed(connection)), Attempt(claimed(connection))
-    crew._attempts.update({at_work(): alive, dead_thread(): dead})
-    assert crew.running() == [alive]
+    pool._attempts.update({at_work(): alive, dead_thread(): dead})
+    assert pool.running() == [alive]
 
 
-def test_there_is_room_for_as_many_imports_as_the_crew_is_large(
-    crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
+def test_there_is_room_for_as_many_imports_as_the_pool_is_large(
+    pool: AttemptPool, connection: db.Connection, at_work: Callable[[], threading.Thread]
 ) -> None:
-    crew._attempts[at_work()] = Attempt(claimed(connection))
-    assert crew.has_room()
-    crew._attempts[dead_thread()] = Attempt(claimed(connection))
-    assert not crew.has_room()
+    pool._attempts[at_work()] = Attempt(claimed(connection))
+    assert pool.has_room()
+    pool._attempts[dead_thread()] = Attempt(claimed(connection))
+    assert not pool.has_room()
 
 
 @pytest.mark.parametrize(("losses", "has_room"), [(1, True), (2, False)])
 def test_beside_a_job_that_has_lost_two_workers_there_is_no_room(
-    losses: int, has_room: bool, crew: Crew, connection: db.Connection, at_work: Callable[[], threading.Thread]
+    losses: int, has_room: bool, pool: AttemptPool, connection: db.Connection, at_work: Callable[[], threading.Thread]
 ) -> None:
-    crew._attempts[at_work()] = Attempt(replace(claimed(connection), losses=losses))
-    assert crew.has_room() is has_room
+    pool._attempts[at_work()] = Attempt(replace(claimed(connection), losses=losses))
+    assert pool.has_room() is has_room
 
 
 def test_a_job_for_which_no_thread_can_be_started_is_given_up_with_its_session(
-    crew: Crew, connection: db.Connection, connections: WorkConnections, monkeypatch: pytest.MonkeyPatch
+    pool: AttemptPool, connection: db.Connection, connections: WorkConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections.give_back(connections._connect())
 
@@ -79,8 +79,8 @@ def test_a_job_for_which_no_thread_can_be_started_is_given_up_with_its_session(
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError):
-            crew.take(lambda session: jobs.claim(session, "w"))
-    assert len(crew) == 0
+            pool.take(lambda session: jobs.claim(session, "w"))
+    assert len(pool) == 0
     pid = row(connection, job_id)["backend_pid"]
     eventually(lambda: not connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone())
 
