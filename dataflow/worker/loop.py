@@ -22,10 +22,10 @@ from dataflow.config import Config
 from dataflow.db import Connection, migrations
 from dataflow.db.failures import connection_failure
 from dataflow.errors import DatabaseError, ImportStopped, TooManyConnections
-from dataflow.queue import database_identity, jobs
+from dataflow.queue import database_identity, jobs, live_workers
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
-from dataflow.worker import connection_plan, heartbeat, presence
+from dataflow.worker import connection_plan, heartbeat
 from dataflow.worker.heartbeat import Heartbeat
 from dataflow.worker.orphaned_uploads import OrphanedUploads
 from dataflow.worker.outage import Outage
@@ -111,7 +111,8 @@ class Worker:
                     self._serve(listener, once)
                     self._heartbeat.pooled_worker = None
                     if not self._is_direct:
-                        presence.end(listener, self.name, CLAIM_SECONDS)
+                        with db.translated(), db.limited(listener, CLAIM_SECONDS):
+                            live_workers.leave(listener, self.name)
                 return
             except (DatabaseError, psycopg.OperationalError) as error:
                 # Also what does not look as if it would pass: a worker that ends would only be started again.
@@ -135,7 +136,7 @@ class Worker:
         for own in self._own_connections:
             own.open()
         sender = self._recovery.connection
-        self._is_direct = presence.begin(listener, sender, self.name, CLAIM_SECONDS, self._config.poll_seconds)
+        self._is_direct = live_workers.begin(listener, sender, self.name, CLAIM_SECONDS, self._config.poll_seconds)
         self._heartbeat.pooled_worker = None if self._is_direct else self.name
         with db.translated(), db.limited(listener, CLAIM_SECONDS):
             held_jobs = database_identity.count_held(listener)
