@@ -15,18 +15,14 @@ from dataflow.queue.progress import Progress
 
 
 class Closable(Protocol):
-    """Something to wait in, which `close` ends in any thread."""
-
     def close(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """Its thread counts in `progress`; any other thread may `stop` or `cut` it."""
-
     job: Job
     connection: Connection | None = None  #: what its thread may wait in; None once that must not be cut
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress = field(default_factory=Progress)  #: that of its handler, once there is one
     stopped: DataFlowError | None = None
     is_cut: bool = False  #: the connection is of no more use, though it may not know yet
     is_settling: bool = False  #: its own thread writes the outcome: the fence decides, not a beat
@@ -35,7 +31,7 @@ class Attempt:
     statement_looks: int = 0  #: how often that was found at work
     last_position: tuple[int, ...] | None = None  #: at the last beat
     waits_for: str | None = None  #: what its server process was last found to wait for
-    _reads: Closable | None = None
+    _reads: Closable | None = None  #: what its thread may wait in, beside the connection
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -45,7 +41,6 @@ class Attempt:
 
     @property
     def log_facts(self) -> dict[str, object]:
-        """What each line of the log about this attempt says."""
         return {"job_id": str(self.job.id), "attempt": self.job.attempt, "request_id": self.job.request_id}
 
     def stop(self, reason: DataFlowError) -> None:
@@ -64,7 +59,7 @@ class Attempt:
                 db.cut(self.connection)
 
     def release(self) -> None:
-        """Take the connection out of reach: what follows on it must not be cut. Nobody is at it when this returns."""
+        """Take the connection out of the reach of `cut`, which is not at it any more when this returns."""
         with self._lock:
             self.connection = None
 
@@ -75,10 +70,7 @@ class Attempt:
 
     @contextmanager
     def reading(self, source: Closable) -> Iterator[None]:
-        """Have `stop` close `source` until the block ends.
-
-        :raises DataFlowError: the reason, when the attempt has been stopped already.
-        """
+        """Have `stop` close `source` until the block ends; it may have been called already."""
         self._reads = source
         try:
             self.check()
@@ -88,7 +80,7 @@ class Attempt:
 
     @contextmanager
     def watched_statement(self, connection: Connection) -> Iterator[None]:
-        """Have the heartbeat ask the server whether it is at work: a long statement counts nothing here."""
+        """Have the heartbeat ask the server whether it is at work, as a long statement counts nothing here."""
         self.statement_pid = value(connection, "backend_pid")
         try:
             yield

@@ -1,32 +1,25 @@
-"""Jobs that came with a dump or a copy of a database: how many are held, and what ends that.
-
-What is held, and that nobody touches it, is decided by the statements that would: see sql/migrations/0011. Nothing is
-kept in the storage, so that any number of databases may share it.
-"""
+"""Jobs that came with a dump or a copy of a database, and which every statement leaves alone until they are adopted."""
 
 from dataflow.db import Connection, query, value
 from dataflow.errors import DatabaseCopied
 from dataflow.queue.notify import CHANNEL
 
-#: What one statement changes: a fraction of a second.
-BATCH_ROWS = 1000
-#: More are not counted: that is done with each answer of /health.
-MAX_COUNTED = 10_000
+BATCH_ROWS = 1000  #: what one statement changes: a fraction of a second
+MAX_COUNTED = 10_000  #: held jobs are counted with each answer of /health
 
 
 def of(connection: Connection) -> str:
-    """The database that the connection leads to; another after a dump is restored, the same after a failover."""
+    """Another after a dump is restored, the same after a failover."""
     return str(value(connection, "database_id"))
 
 
 def count_held(connection: Connection) -> int:
-    """How many jobs are held, at most MAX_COUNTED. In a transaction, whose planner settings it changes."""
+    """At most MAX_COUNTED. In a transaction, whose planner settings it changes."""
     connection.execute(query("prefer_indexes"))
     return int(value(connection, "count_held", limit=MAX_COUNTED))
 
 
 def explain(held: int) -> str:
-    """What to tell whoever runs a database in which so many jobs are held."""
     number = f"{held} or more" if held == MAX_COUNTED else f"{held}"
     return (
         f"Jobs that are held: {number}. They were made in another database, of which this one is a copy, and their "
@@ -35,14 +28,14 @@ def explain(held: int) -> str:
 
 
 def adopt(connection: Connection) -> int:
-    """Make what is held this database's own, in transactions of its own; how many jobs."""
+    """Make what is held this database's own; returns how many jobs."""
     released = _change_all(connection, "release_held", {})
     connection.execute(query("notify"), {"channel": CHANNEL, "payload": ""})
     return released
 
 
 def adopt_as_copy(connection: Connection) -> int:
-    """Have what is held fail, and forget where its files are, in transactions of its own; how many jobs."""
+    """Have what is held fail, and forget where its files are; returns how many jobs."""
     error = DatabaseCopied(
         "The job came with a copy of another database and is left to that. To have it done here as well, send it again."
     )

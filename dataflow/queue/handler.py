@@ -1,4 +1,4 @@
-"""What a kind of job is to the worker: a handler, which does one attempt at a job and knows what belongs to that."""
+"""What a kind of job is to the worker: a handler, which does one attempt at a job."""
 
 from dataflow.db import Connection
 from dataflow.errors import DataFlowError
@@ -25,28 +25,22 @@ class Handler:
 
     @property
     def failure_seconds(self) -> float:
-        """How long `on_failure` may take, beyond a moment."""
+        """How long `on_failure` may take."""
         return 0.0
 
     def run(self, connection: Connection) -> None:
-        """Do the job and settle it as succeeded, in transactions of its own and fenced (`jobs.fenced`).
-
-        It calls `attempt.check` between steps, and sets `attempt.is_settling` before the statement that settles.
-
-        :raises DataFlowError, psycopg.Error: when it cannot; `retryable` decides whether the job is tried again.
-        """
+        """Do the job and settle it as succeeded, fenced, in transactions of its own; `attempt.check` between steps."""
         raise NotImplementedError
 
     def on_failure(self, connection: Connection, refusal: DataFlowError | None) -> str:  # noqa: ARG002
-        """Write what is kept of a job that fails or is cancelled, in the transaction that settles it.
+        """Write what is kept of a failure, in the transaction that settles the job; returns what to add to its error.
 
-        May be called again when that has failed; `refusal` is an error that comes again, so that nothing more is to be
-        written. Returns what to add to the job's error.
+        After a `refusal` of the database nothing is to be written: it would be the same again.
         """
         return ""
 
     def after_commit(self, connection: Connection) -> None:
-        """Clean up after a success, of which nothing can change any more."""
+        """Clean up after a success, which nothing can change any more."""
 
     def close(self) -> None:
         """Let go of what the attempt has held, however it has ended."""

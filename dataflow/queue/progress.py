@@ -1,4 +1,4 @@
-"""What an attempt at a job has counted. What a kind of job counts or finds out beside that is its own."""
+"""What an attempt at a job has counted, as far as the jobs table shows it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +9,9 @@ from dataflow.errors import Issue
 
 @dataclass(slots=True)
 class Progress:
-    """The counts of the jobs table so far. Written by the thread of the job, read by the heartbeat.
+    """Written by the thread of the job, read by the heartbeat. A kind of job adds what it alone counts."""
 
-    When an import has ended, rows_read is the sum of the next five.
-    """
-
-    rows_read: int = 0
+    rows_read: int = 0  #: when the job has succeeded, the sum of the next five
     rows_imported: int = 0  #: copied so far, while it runs
     rows_updated: int = 0
     rows_skipped: int = 0
@@ -27,9 +24,8 @@ class Progress:
 
     @property
     def position(self) -> tuple[int, ...]:
-        """What grows while the job moves."""
         return (self.bytes_done, self.rows_read, self.rows_imported, self.rows_rejected)
 
     def detected(self) -> dict[str, Any]:
-        """What was found out about the object, for the job."""
+        """What was found out about the object."""
         return {}
