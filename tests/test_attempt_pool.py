@@ -12,9 +12,8 @@ from dataflow.db.deadlines import Deadlines
 from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.storage.base import Storage
-from dataflow.worker.pool import AttemptPool
+from dataflow.worker.pool import AttemptPool, WorkConnections
 from dataflow.worker.runner import Runner
-from dataflow.worker.work_connections import WorkConnections
 from tests.processes import eventually
 from tests.test_job_states import claimed, enqueue, row
 

@@ -28,7 +28,7 @@ from dataflow.storage.base import Storage
 from dataflow.worker import connection_plan
 from dataflow.worker.connection_plan import OWN_CONNECTIONS, ConnectionPlan
 from dataflow.worker.loop import Worker
-from dataflow.worker.work_connections import GROWTH_SECONDS, WorkConnections
+from dataflow.worker.pool import GROWTH_SECONDS, WorkConnections
 from tests.conftest import on_server
 from tests.objects import store
 from tests.processes import ChildProcess, Web, WorkerProcess, eventually

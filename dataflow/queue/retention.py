@@ -76,5 +76,5 @@ def delete_old_rejects(connection: Connection, days: int) -> int:
 
 
 def delete_old_jobs(connection: Connection, days: int) -> int:
-    """Those whose file and rejects are gone, at most BATCH_ROWS; returns how many."""
+    """Those whose file is gone, at most BATCH_ROWS; returns how many."""
     return connection.execute(query("delete_old_jobs"), {"days": days, "limit": BATCH_ROWS}).rowcount

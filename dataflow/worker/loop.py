@@ -29,13 +29,12 @@ from dataflow.worker import connection_plan, heartbeat
 from dataflow.worker.heartbeat import Heartbeat
 from dataflow.worker.orphaned_uploads import OrphanedUploads
 from dataflow.worker.outage import Outage
-from dataflow.worker.pool import AttemptPool
+from dataflow.worker.pool import AttemptPool, WorkConnections
 from dataflow.worker.recovery import Recovery
 from dataflow.worker.runner import Runner
 from dataflow.worker.self_pipe import SelfPipe
 from dataflow.worker.sweeper import Sweep
 from dataflow.worker.watchdog import Watchdog
-from dataflow.worker.work_connections import WorkConnections
 
 logger = logging.getLogger(__name__)
 

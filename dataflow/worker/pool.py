@@ -1,18 +1,133 @@
-"""The imports that run in this worker: each in a thread, on the connection that claimed its job.
+"""The threads of a worker, each with an attempt at a job, and the connections that they work on.
 
-When to claim is left to `loop`, what happens to a claimed job to `runner`.
+A server that has no room for another connection is not asked for each job: the worker makes do with those that are
+there, keeps them from then on, and tries for one more a minute.
 """
 
+import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 
 from dataflow import db
 from dataflow.db import Connection
-from dataflow.errors import DatabaseError, DataFlowError
+from dataflow.errors import DatabaseError, DataFlowError, TooManyConnections
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
+from dataflow.worker.outage import Outage
 from dataflow.worker.runner import Runner
-from dataflow.worker.work_connections import WorkConnections
+
+logger = logging.getLogger(__name__)
+
+GROWTH_SECONDS = 60.0
+
+
+class WorkConnections:
+    """At most `size`, made by `connect`. An idle one is kept, so that a claim need not wait for it.
+
+    One thread takes and grows, any thread gives back. `clock` gives seconds that never go back.
+    """
+
+    def __init__(
+        self, size: int, connect: Callable[[], Connection], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.capacity = size  #: how many may be in use; fewer than `size` while the server refuses more
+        self._size = size
+        self._connect = connect
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._in_use = 0
+        self._grows_at = 0.0
+        self._outage = Outage(clock)
+
+    def take(self) -> Connection | None:
+        """One to work on; None when the server has no room for more than are in use.
+
+        :raises TooManyConnections: when it has not even room for the first.
+        :raises DatabaseError: when it cannot be reached.
+        """
+        connection = self._take_idle()
+        if connection is None:
+            try:
+                connection = self._connect()
+            except TooManyConnections as error:
+                self._shrink(error)
+                if not self.capacity:
+                    raise
+                return None
+        with self._lock:
+            self._in_use += 1
+        return connection
+
+    def give_back(self, connection: Connection, is_reusable: bool = True) -> None:
+        """Keep or close one that was taken."""
+        with self._lock:
+            self._in_use -= 1
+            is_kept = is_reusable and (not self._idle or self.capacity < self._size)
+            if is_kept:
+                self._idle.append(connection)
+        if not is_kept:
+            connection.close()
+
+    def grow(self) -> None:
+        """When it is time to, try whether the server has room for one more.
+
+        :raises DatabaseError: when it cannot be reached.
+        """
+        if self.capacity >= self._size or self._clock() < self._grows_at:
+            return
+        try:
+            connection = self._connect()
+        except TooManyConnections:
+            self._put_off_growth()
+            return
+        with self._lock:
+            self._idle.append(connection)
+            self.capacity += 1
+        self._put_off_growth()
+        logger.info("concurrency raised", extra={"concurrency": self.capacity, "of": self._size})
+        if self.capacity == self._size:
+            logger.info("concurrency is full again", extra={"concurrency": self.capacity})
+            self._close_idle(but=1)
+
+    def seconds_until_growth(self) -> float:
+        """When `grow` has something to do; infinitely many while nothing is missing."""
+        return max(self._grows_at - self._clock(), 0.0) if self.capacity < self._size else math.inf
+
+    def close_idle(self) -> None:
+        """Close what is not in use."""
+        self._close_idle(but=0)
+
+    def _take_idle(self) -> Connection | None:
+        """An idle one that the server has not ended meanwhile."""
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None or not db.has_ended(connection):
+                return connection
+            connection.close()
+
+    def _shrink(self, error: TooManyConnections) -> None:
+        with self._lock:
+            before, self.capacity = self.capacity, self._in_use + len(self._idle)
+        self._put_off_growth()
+        if self.capacity < before:
+            facts = {"concurrency": self.capacity, "of": self._size, "code": error.code, "error": error.message}
+            logger.warning("concurrency reduced", extra=facts)
+
+    def _put_off_growth(self) -> None:
+        """For a minute; a worker that cannot work at all tries sooner, if ever more seldom."""
+        pause_seconds = GROWTH_SECONDS if self.capacity else self._outage.next_pause_seconds(is_full=True)
+        self._grows_at = self._clock() + pause_seconds
+
+    def _close_idle(self, but: int) -> None:
+        with self._lock:
+            surplus = self._idle[but:]
+            del self._idle[but:]
+        for connection in surplus:
+            connection.close()
 
 
 class AttemptPool:
