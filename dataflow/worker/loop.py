@@ -1,8 +1,7 @@
-"""The listener: the loop that claims due jobs.
+"""The loop of a worker: it takes over lost jobs, claims until nothing is due, and waits.
 
-NOTIFY is a hint, the table is the truth: the loop takes over what other workers have lost, claims until nothing is due,
-then waits for a notification, a finished import, a signal, or the poll interval, whichever comes first. Running the
-claimed jobs is left to `pool`, what keeps them ours to `heartbeat`, and what to do when something hangs to `watchdog`.
+It waits for a notification, the end of a job, a signal, or the poll interval, whichever comes first: NOTIFY is a hint,
+the table is the truth. Running jobs is left to `pool`.
 """
 
 import gc
@@ -38,11 +37,9 @@ from dataflow.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-#: A claim takes milliseconds, as does a look at the tables; it is given up after this long, so that the loop can stop.
-CLAIM_SECONDS = 3.0
-#: Who polls less often than this asks when the next job is due.
-SELDOM_SECONDS = 5.0
-#: After the grace period, for imports to stop by themselves, and then for what had to be cut to hand on its job.
+CLAIM_SECONDS = 3.0  #: a claim takes milliseconds; it is given up after this long, so that the loop can stop
+SELDOM_SECONDS = 5.0  #: who polls less often than this asks when the next job is due
+#: After the grace period: for jobs to stop by themselves, and then for those that had to be cut to be handed on.
 STOPPING_SECONDS = (1.0, 2.5)
 
 
@@ -53,8 +50,6 @@ def worker_name(config: Config) -> str:
 
 
 class Worker:
-    """One process's worth of imports, at most `config.worker_concurrency` at a time."""
-
     def __init__(self, config: Config, storage: Storage) -> None:
         self.name = worker_name(config)
         self._config = config
@@ -101,7 +96,6 @@ class Worker:
         return 1 if once and self._pool.failed_jobs else 0
 
     def _serve_until_stopped(self, once: bool) -> None:
-        """Serve, connecting again for as long as the database comes and goes; with `once` its absence is an error."""
         outage = Outage()
         while not self._stop_signals:
             try:
@@ -114,10 +108,10 @@ class Worker:
                             live_workers.leave(listener, self.name)
                 return
             except (DatabaseError, psycopg.OperationalError) as error:
-                # Also what does not look as if it would pass: a worker that ends would only be started again.
+                # Whatever the error is: a worker that ends would only be started again.
                 if once:
                     raise
-                # Those of jobs make room for our own.
+                # To make room for our own.
                 self._work_connections.close_idle()
                 self._recovery.hasten()
                 is_full = isinstance(error, TooManyConnections)
@@ -129,7 +123,6 @@ class Worker:
                 self._wait([], pause_seconds)
 
     def _listen(self, listener: Connection) -> None:
-        """Open what we keep, and listen; whatever a look at the tables takes longer than is given up."""
         with db.translated(), db.limited(listener, CLAIM_SECONDS):
             migrations.require(listener)
         for own in self._own_connections:
@@ -157,7 +150,7 @@ class Worker:
             self._wait([listener], self._patience_seconds())
 
     def _take(self, once: bool) -> bool:
-        """Whether an import has begun; a server without room for a single one is no reason to give up our own."""
+        """Whether a job has begun; a server without room for a single one is no reason to give up our own sessions."""
         try:
             return self._pool.take(self._claim)
         except TooManyConnections:
@@ -181,7 +174,7 @@ class Worker:
         return connection
 
     def _patience_seconds(self) -> float:
-        """Until the next poll, or until the back-off of a job or of a connection is over: nobody notifies of that."""
+        """Until the next poll, or until the back-off of a job or a connection is over, of which nobody notifies."""
         seconds = min(self._config.poll_seconds, self._work_connections.seconds_until_growth())
         if seconds > SELDOM_SECONDS and (due := self._recovery.seconds_until_due()) is not None:
             # A job that is due and was not claimed waits for something else than its time.
@@ -192,7 +185,6 @@ class Worker:
         return db.connect(self._config.database_url, self._role(role))
 
     def _wait(self, listeners: list[Connection], seconds: float) -> None:
-        """Wait until something may have become due; takes in whatever the listener was told."""
         self._watchdog.tick()
         for listener in self._pipe.wait(listeners, seconds):
             # One round is enough: the claims that follow work off whatever the notifications were about.
@@ -204,19 +196,19 @@ class Worker:
         self._pipe.wake()
 
     def _shut_down(self) -> None:
-        """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
+        """Let running jobs finish within the grace period or until a second signal, then hand them on."""
         logger.info("worker stopping", extra={"worker": self.name, "running": len(self._pool)})
         self._sweep.stop()
         self._orphaned_uploads.stop()
         # Counted from the signal, as the platform does.
         since = self._stopped_at or time.monotonic()
-        self._await_imports(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
+        self._await_jobs(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
         self._orphaned_uploads.release()
         reason = ImportStopped("The worker is shutting down.")
         self._pool.stop(reason)
-        self._await_imports(STOPPING_SECONDS[0])
+        self._await_jobs(STOPPING_SECONDS[0])
         self._pool.cut(reason)
-        self._await_imports(STOPPING_SECONDS[1])
+        self._await_jobs(STOPPING_SECONDS[1])
         self._heartbeat.stop()
         self._watchdog.stop()
         self._work_connections.close_idle()
@@ -224,11 +216,8 @@ class Worker:
             own.close()
         logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._pool)})
 
-    def _await_imports(self, seconds: float, signals: int | None = None) -> None:
-        """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come.
-
-        An upload that has been taken over is waited for likewise.
-        """
+    def _await_jobs(self, seconds: float, signals: int | None = None) -> None:
+        """Wait until nothing runs, at most `seconds`, and no longer than until more than `signals` have come."""
         deadline = time.monotonic() + seconds
         while (self._pool or self._orphaned_uploads) and (left := deadline - time.monotonic()) > 0:
             if signals is not None and self._stop_signals > signals:

@@ -43,7 +43,7 @@ class WorkConnections:
         self._outage = Outage(clock)
 
     def take(self) -> Connection | None:
-        """One to work on; None when the server has no room for more than are in use.
+        """None when the server has no room for more than are in use.
 
         :raises TooManyConnections: when it has not even room for the first.
         :raises DatabaseError: when it cannot be reached.
@@ -62,7 +62,6 @@ class WorkConnections:
         return connection
 
     def give_back(self, connection: Connection, is_reusable: bool = True) -> None:
-        """Keep or close one that was taken."""
         with self._lock:
             self._in_use -= 1
             is_kept = is_reusable and (not self._idle or self.capacity < self._size)
@@ -72,7 +71,7 @@ class WorkConnections:
             connection.close()
 
     def grow(self) -> None:
-        """When it is time to, try whether the server has room for one more.
+        """Try whether the server has room for one more, if it is time to.
 
         :raises DatabaseError: when it cannot be reached.
         """
@@ -90,18 +89,19 @@ class WorkConnections:
         logger.info("concurrency raised", extra={"concurrency": self.capacity, "of": self._size})
         if self.capacity == self._size:
             logger.info("concurrency is full again", extra={"concurrency": self.capacity})
-            self._close_idle(but=1)
+            self.close_idle(but=1)
 
     def seconds_until_growth(self) -> float:
-        """When `grow` has something to do; infinitely many while nothing is missing."""
         return max(self._grows_at - self._clock(), 0.0) if self.capacity < self._size else math.inf
 
-    def close_idle(self) -> None:
-        """Close what is not in use."""
-        self._close_idle(but=0)
+    def close_idle(self, but: int = 0) -> None:
+        with self._lock:
+            surplus = self._idle[but:]
+            del self._idle[but:]
+        for connection in surplus:
+            connection.close()
 
     def _take_idle(self) -> Connection | None:
-        """An idle one that the server has not ended meanwhile."""
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
@@ -118,20 +118,13 @@ class WorkConnections:
             logger.warning("concurrency reduced", extra=facts)
 
     def _put_off_growth(self) -> None:
-        """For a minute; a worker that cannot work at all tries sooner, if ever more seldom."""
+        # A worker that cannot work at all tries sooner, and ever more seldom.
         pause_seconds = GROWTH_SECONDS if self.capacity else self._outage.next_pause_seconds(is_full=True)
         self._grows_at = self._clock() + pause_seconds
 
-    def _close_idle(self, but: int) -> None:
-        with self._lock:
-            surplus = self._idle[but:]
-            del self._idle[but:]
-        for connection in surplus:
-            connection.close()
-
 
 class AttemptPool:
-    """As many imports at a time as there are `connections`. `wake` is called in the thread of each that has ended."""
+    """As many attempts at a time as there are `connections`. `wake` is called in the thread of each that has ended."""
 
     def __init__(self, connections: WorkConnections, runner: Runner, wake: Callable[[], None]) -> None:
         self.failed_jobs = 0
@@ -141,15 +134,13 @@ class AttemptPool:
         self._attempts: dict[threading.Thread, Attempt] = {}
 
     def __len__(self) -> int:
-        """How many threads have not ended."""
         return len(self._attempts)
 
     def running(self) -> list[Attempt]:
-        """Those that somebody works on: a thread that died of what it did not expect must not keep its job alive."""
+        # A thread that died of what it did not expect must not keep its job alive.
         return [attempt for thread, attempt in list(self._attempts.items()) if thread.is_alive()]
 
     def has_room(self) -> bool:
-        """Whether another job may run here, beside those that do."""
         has_connection = len(self) < self._connections.capacity
         return has_connection and not any(attempt.job.runs_alone for attempt in self.running())
 
@@ -174,12 +165,10 @@ class AttemptPool:
         return True
 
     def stop(self, reason: DataFlowError) -> None:
-        """Have every import end after the block that it is at."""
         for attempt in self.running():
             attempt.stop(reason)
 
     def cut(self, reason: DataFlowError) -> None:
-        """Have every import end now, whatever it waits for."""
         self._runner.hurry()
         for attempt in self.running():
             attempt.cut(reason)
@@ -197,7 +186,6 @@ class AttemptPool:
             raise
 
     def _work(self, connection: Connection, attempt: Attempt) -> None:
-        """The thread of one import."""
         is_reusable = False
         try:
             if not self._runner.work(connection, attempt):

@@ -1,6 +1,6 @@
 """Runs a claimed job and settles it, whatever happens.
 
-Which errors are worth another attempt is decided here and nowhere else, from `retryable` and the job's budget.
+Here and nowhere else it is decided whether a job is tried again: by the error's `retryable` and the job's budget.
 """
 
 import logging
@@ -27,16 +27,13 @@ from dataflow.worker.handlers import handler_of
 
 logger = logging.getLogger(__name__)
 
-#: An outcome is written again and again for this long: a server that restarts is back in seconds.
-SETTLE_SECONDS = 15.0
-#: One try, and the pause after it.
+SETTLE_SECONDS = 15.0  #: for so long an outcome is written again and again: a server that restarts is back in seconds
 SETTLE_TRY_SECONDS, SETTLE_PAUSE_SECONDS = 5.0, 0.5
-#: What the log says of another end, after the kind of the job.
-RETRIED, FAILED = "will be retried", "failed"
+RETRIED, FAILED = "will be retried", "failed"  #: as the log says, after the kind of the job
 
 
 class Runner:
-    """Runs attempts, one a thread; between them it holds the `connection` for those whose own is of no more use."""
+    """Runs attempts, one a thread. `connection` is for the outcome of those whose own is of no more use."""
 
     def __init__(self, config: Config, storage: Storage, role: str) -> None:
         self._config = config
@@ -81,7 +78,6 @@ class Runner:
         return True
 
     def _settle(self, connection: Connection, handler: Handler, error: DataFlowError) -> bool:
-        """Decide what becomes of a job whose attempt ended with `error`, and write it down; False for a failed job."""
         attempt, kind = handler.attempt, handler.attempt.job.kind
         log = {**attempt.log_facts, "code": error.code}
         # From here on the connection is ours alone: being cut once more would leave the outcome unwritten.
@@ -117,7 +113,7 @@ class Runner:
     def _write_outcome(
         self, connection: Connection, handler: Handler, error: DataFlowError, refusal: DataFlowError | None
     ) -> tuple[str, dict[str, object]]:
-        """What becomes of the job, once this is committed, as a line of the log and its facts."""
+        """What becomes of the job once this is committed, as the log says it, and its facts."""
         job = handler.attempt.job
         if isinstance(error, ImportStopped):
             jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
@@ -144,13 +140,12 @@ class Runner:
         error: DataFlowError,
         refusal: DataFlowError | None,
     ) -> None:
-        """Settle the job for good; last, so that its row is locked for a moment only."""
+        # The row last, so that it is locked for a moment only.
         reason = explain(error) + handler.on_failure(connection, refusal)
         jobs.end(connection, handler.attempt.job, handler.progress, state, reason)
 
     @contextmanager
     def _usable(self, connection: Connection, attempt: Attempt) -> Iterator[Connection]:
-        """The connection, or that of all threads for a moment when it broke."""
         if not (connection.broken or attempt.is_cut):
             yield connection
             return
@@ -159,11 +154,10 @@ class Runner:
 
 
 def explain(error: DataFlowError) -> str:
-    """The text that a job keeps of an error: its code, a colon, one sentence."""
     return storable(f"{error.code}: {error.message}")
 
 
 def retry_delay_seconds(failures: int) -> float:
-    """How long a job waits that has failed `failures` times before: 5 s doubling to 10 min, half to one and a half."""
+    """For a job that has failed `failures` times before: doubled each time, half to one and a half of that."""
     spread: float = random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, guards nothing
     return min(jobs.RETRY_MAX_SECONDS, jobs.RETRY_BASE_SECONDS * 2.0 ** min(failures, 20)) * spread
