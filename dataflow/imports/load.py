@@ -1,8 +1,7 @@
 """One claimed import: its object becomes contacts, in one transaction, exactly once or not at all.
 
-Everything runs on the connection that claimed the job, and nothing else runs there while a COPY is open: a query would
-wait for the COPY and the COPY for its rows, for ever. What a row is worth is left to `validation`, what becomes of
-those that are there already to `merge`, and what to do about an error to `worker.runner`.
+All of it runs on the connection that claimed the job. Nothing else runs there while a COPY is open: a query would wait
+for the COPY and the COPY for its rows, for ever.
 """
 
 import logging
@@ -72,13 +71,13 @@ class ImportHandler(Handler):
         return Options.of(self.attempt.job.options)
 
     def run(self, connection: Connection) -> None:
-        """Import the job and settle it as `succeeded`. Opens and ends its own transaction.
+        """Whatever is raised, nothing was imported.
 
-        :raises InputError: when the content cannot be imported; nothing was.
-        :raises StorageError: when the object cannot be read, or is not what was received.
-        :raises SpoolUnavailable: when refused rows cannot be kept on disk; nothing was imported.
-        :raises LeaseLost: when the job is no longer this attempt's; nothing was imported.
-        :raises psycopg.Error: when the database refuses; nothing was imported.
+        :raises InputError: when the content cannot be imported.
+        :raises StorageError: when the object cannot be read, or is not what the client has sent.
+        :raises SpoolUnavailable: when refused rows cannot be kept on disk.
+        :raises LeaseLost: when the job is no longer this attempt's.
+        :raises psycopg.Error: when the database refuses.
         """
         try:
             with self._storage.open(self.attempt.job.object_key) as reader, self.attempt.reading(reader):
@@ -158,7 +157,7 @@ class ImportHandler(Handler):
         raise NoContacts(f"There is not one contact in the file: {refused}.{unmapped}{progress.findings.elsewhere}")
 
     def _settle_conflicts(self, connection: Connection, copied: int) -> None:
-        """Count what became of the valid rows; those that were only staged become contacts here."""
+        """Count what became of the valid rows; staged ones become contacts here."""
         progress, options = self.progress, self.options
         if options.on_conflict == "insert":
             imported = progress.rows_valid if options.dry_run else copied

@@ -1,7 +1,7 @@
 """Duplicates: the rows of a file beside one another and beside the contacts, by e-mail whatever its case.
 
-`stage`, COPY of (id, name, email) by the query COPY_STAGED, then `merge` or `count`: all in one transaction of the
-caller's, which must read committed. Only merges see one another; a plain import that commits meanwhile is not seen.
+The caller's transaction, which must read committed, runs `stage`, COPY_STAGED, then `merge` or `count`. Only merges see
+one another; a plain import that commits meanwhile is not seen.
 """
 
 from dataclasses import dataclass
@@ -14,26 +14,20 @@ COPY_STAGED: Final = "copy_staged"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the staged rows; together they are all of them."""
-
     rows_imported: int
     rows_updated: int  #: rows that changed at least one contact
     rows_skipped: int  #: their address was there already, or comes again in the file
 
 
 def stage(connection: Connection) -> None:
-    """Make the table for COPY_STAGED, which is gone when the transaction ends."""
     connection.execute(query("create_staging"))
     connection.execute(query("add_staging_key"))
 
 
 def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
-    """Bring the staged rows into contacts, by `skip` or `update`; waits for merges of other transactions to end.
+    """By `skip` or `update`. Other merges wait until this transaction ends, so let it be short from here on.
 
-    The others wait in turn until this transaction ends, so let it be short from here on.
-
-    :raises DatabaseUnavailable: also when another application has just taken an address that must be unique: the next
-        attempt finds its contact.
+    :raises DatabaseUnavailable: also when another application has just taken an address that must be unique.
     """
     with translated(passing="23505"):  # unique_violation
         repeats, rows = _prepare(connection, on_conflict)
@@ -52,7 +46,7 @@ def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
 
 
 def count(connection: Connection, on_conflict: str) -> Counts:
-    """What `merge` would do at this moment. Waits for nobody."""
+    """What `merge` would do at this moment, without waiting for others."""
     repeats, rows = _prepare(connection, on_conflict)
     connection.execute(query("find_known"))
     known = value(connection, "count_known")
@@ -62,10 +56,7 @@ def count(connection: Connection, on_conflict: str) -> Counts:
 
 
 def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
-    """How many rows the file itself makes superfluous, and how many are left, each with an address of its own.
-
-    All that can be done before others have to wait.
-    """
+    """How many rows the file itself makes superfluous, and how many are left, each with an address of its own."""
     repeats = connection.execute(query("drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
     connection.execute(query("analyze_staged"))
     distributed_bytes = value(connection, "distributed_bytes") if value(connection, "has_distributed_tables") else None

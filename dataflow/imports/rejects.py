@@ -1,7 +1,6 @@
 """The refused rows of an import: on disk while its COPY runs, in the table `rejects` from the moment it is settled.
 
-On disk, because memory must stay bounded when every row is bad, and because nothing else can be written while the
-contacts are copied. Which rows are refused is left to `validation`, how they are shown to `web`.
+Memory must stay bounded when every row is bad, and nothing else can be written while the contacts are copied.
 """
 
 import json
@@ -21,24 +20,19 @@ from dataflow.errors import SpoolUnavailable
 from dataflow.formats.block import PIECE_BYTES, Block
 from dataflow.text import MARK, marked, storable
 
-#: What is kept of a row: enough to correct it, and no place to hide a file in.
-MAX_ORIGINAL_BYTES = 4096
-#: What is kept of a value beside its row.
-MAX_VALUE_CHARACTERS = 500
-#: Up to this size no file is made.
-_MEMORY_BYTES = 256 * 1024
-#: No cell is cut to less, because MARK takes three.
-_MIN_CELL_BYTES = 4
-#: What rows may take on their way from this disk into their table, as bytes a second.
-_WRITE_RATE_BYTES = 4 * 1024 * 1024
+MAX_ORIGINAL_BYTES = 4096  #: of a row: enough to correct it, and no place to hide a file in
+MAX_VALUE_CHARACTERS = 500  #: of a value beside its row
+_MEMORY_BYTES = 256 * 1024  #: up to this size no file is made
+_MIN_CELL_BYTES = 4  #: MARK takes three of them
+_WRITE_BYTES_PER_SECOND = 4 * 1024 * 1024  #: at least, from the disk into the table
 _dump_cell = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class RejectSpool:
-    """The refused rows of one attempt, as lines of COPY. Closed by whoever made it.
+    """The refused rows of one attempt, as lines of COPY.
 
-    The latest are in memory, those before in a file that has no buffer: what a full disk does not take is still here to
-    be written with the outcome, and does not fail once more when the file is read or closed.
+    The file has no buffer: what a full disk does not take is still in memory to be written with the outcome, and does
+    not fail once more when the file is read or closed.
     """
 
     def __init__(self) -> None:
@@ -50,14 +44,10 @@ class RejectSpool:
 
     @property
     def write_seconds(self) -> float:
-        """How long `write` may take."""
-        return self.size_bytes / _WRITE_RATE_BYTES
+        return self.size_bytes / _WRITE_BYTES_PER_SECOND
 
     def add(self, block: Block, refusals: Sequence[Refusal]) -> None:
-        """Keep the refused rows of a block.
-
-        :raises SpoolUnavailable: when the disk takes no more; these are kept all the same.
-        """
+        """:raises SpoolUnavailable: when the disk takes no more; these rows are kept all the same."""
         for refusal in refusals:
             # One by one: the block of a hostile file has thirty thousand of them.
             line = _line(block, refusal).encode()
@@ -68,9 +58,9 @@ class RejectSpool:
             self._spill()
 
     def write(self, connection: Connection, job_id: UUID) -> None:
-        """Write them all into `rejects`, in the transaction that is open; may be called again when that failed.
+        """In the transaction that is open; may be called again when that has failed.
 
-        :raises SpoolUnavailable: when the disk does not give them back.
+        :raises SpoolUnavailable: when the disk does not give the rows back.
         """
         if not self.rows:
             return
@@ -94,7 +84,6 @@ class RejectSpool:
         self._latest.clear()
 
     def _read(self) -> Iterator[list[bytes]]:
-        """What was kept, some lines at a time."""
         begun = b""
         for piece in chain(self._read_file(), [bytes(self._latest)]):
             *lines, begun = (begun + piece).split(b"\n")
@@ -124,7 +113,7 @@ def _spooling() -> Iterator[None]:
 
 
 def _line(block: Block, refusal: Refusal) -> str:
-    """One reject as COPY takes it, without the job's id."""
+    """A row of `rejects` without the job's id."""
     first, *others = refusal.problems
     message = "; ".join([first.message, *(f"{other.field}: {other.message}" for other in others)])
     name, email = _shown(block.names[refusal.index]), _shown(block.emails[refusal.index])
@@ -148,9 +137,9 @@ def _line(block: Block, refusal: Refusal) -> str:
 
 
 def _column(value: str | None) -> str:
-    """A value of COPY's text format. Nearly all need no escaping, and looking takes a tenth of the time of it."""
     if value is None:
         return r"\N"
+    # Nearly all need no escaping, and to look takes a tenth of its time.
     return value if value.isprintable() and "\\" not in value else escape(storable(value))
 
 
@@ -169,10 +158,7 @@ def _original(row: str | list[str], needed: str) -> tuple[str, bool]:
 
 
 def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
-    """Cells as a JSON array; when they are too long together the longest ones are cut, so that the others survive.
-
-    Names and addresses survive before all others. Cells at the end are left out only when there are some hundred.
-    """
+    """Cells as a JSON array; when it is too long the longest ones are cut, names and addresses last."""
     # A megabyte is not encoded again and again; a cell of one more character than there is room for is still cut.
     cells = [marked(cell[:MAX_ORIGINAL_BYTES]) for cell in row[:MAX_ORIGINAL_BYTES]]
     text, allowed = _dump(cells), MAX_ORIGINAL_BYTES
@@ -191,20 +177,16 @@ def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
 
 
 def _dump(cells: list[str]) -> str:
-    """Cell by cell: to make an encoder for a list takes longer than to encode the few cells of most."""
+    # To make an encoder for a list takes longer than to encode the few cells of most.
     return f"[{','.join(map(_dump_cell, cells))}]"
 
 
 def _cut(text: str, size_bytes: int) -> str:
-    """The beginning of `text` in at most `size_bytes`, without half of a character.
-
-    With MARK at its end: half of a name or an address may be one, too, and must not be imported.
-    """
+    """With MARK at the end, because half of an address may be one, too, and must not be imported."""
     encoded = text.encode()
     if len(encoded) <= size_bytes:
         return text
     return encoded[: size_bytes - len(MARK.encode())].decode(errors="ignore") + MARK
 
 
-#: Columns of a rejects file beside those of its original.
-EXTRA_COLUMNS: Final = ("_record", "_line", "_code", "_error")
+EXTRA_COLUMNS: Final = ("_record", "_line", "_code", "_error")  #: of a rejects file

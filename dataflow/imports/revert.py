@@ -1,12 +1,12 @@
 """Undoing an import: `order` queues the job, `RevertHandler` deletes the contacts, however often it is interrupted.
 
-A step deletes a part of the import's range of ids and writes down, in the same transaction and fenced, how far it came
-and how many there were: each is counted once whatever dies, and another attempt goes on from there. One transaction for
-all would begin again whenever it is interrupted, and keep other applications from its rows until its end.
+A step deletes a part of the import's range of ids and writes down, in the same transaction and fenced, how far it came:
+each contact is counted once whatever dies, and another attempt goes on from there. Contacts are known by their ids
+alone, as other applications may have changed all the rest.
 
-Contacts are known by their ids alone: one that another application has changed since is deleted as well. Their source
-is no condition, because applications change that, too. For the ranges of two imports to overlap they have to begin in
-the same millisecond, and even then it happens once in two million times (with 1,000,000 rows each).
+Why it is so: one transaction for all would begin again whenever it is interrupted, and keep other applications from its
+rows until its end. 1,000,000 contacts take a second in steps of 10,000, two to three in steps of 1,000. The ranges of
+two imports of 1,000,000 rows that begin in the same millisecond overlap once in two million times.
 """
 
 import time
@@ -22,14 +22,10 @@ from dataflow.queue.attempt import Attempt
 from dataflow.queue.handler import Handler
 from dataflow.queue.progress import Progress
 
-#: Cancelling and stopping wait for a step. How many rows that is is found out: where foreign keys or triggers of other
-#: applications are in the way, a single one may take milliseconds.
-STEP_SECONDS = 0.25
-#: 1,000,000 contacts take a second in steps of 10,000, two to three in steps of 1,000, half a second in a single one.
-#: Each attempt begins with the first step again: a larger one of slow rows would be cut as stalled again and again.
+STEP_SECONDS = 0.25  #: cancelling and stopping wait for a step
+#: With foreign keys or triggers of other applications a row may take milliseconds, so each attempt begins small again.
 FIRST_STEP_ROWS, MAX_STEP_ROWS, MOST_GROWTH = 10, 10_000, 10
-#: From an id of an import to the next, on average; see ids.IdRange. So the end of a step need not be looked for.
-ID_DISTANCE = 1 << 31
+ID_DISTANCE = 1 << 31  #: from an id of an import to the next, on average; see ids.IdRange
 
 
 def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
@@ -48,7 +44,7 @@ def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
         raise NotRevertible(f"Job {job_id} was a dry run: there is nothing to undo.")
     values = {"id": uuid7(), "of_job": job_id, "request_id": request_id}
     while True:
-        # Again, when somebody has queued an old one between the two.
+        # Once more when somebody has queued an old one between the two.
         for name in ("find_revert", "insert_revert"):
             row = connection.execute(query(name), values).fetchone()
             if row is not None:
@@ -82,11 +78,7 @@ class RevertHandler(Handler):
         return {"reverted": self.progress.rows_reverted}
 
     def run(self, connection: Connection) -> None:
-        """Delete what is left of the import and settle the revert as `succeeded`, in transactions of its own.
-
-        :raises LeaseLost: when the job is no longer this attempt's.
-        :raises DatabaseError: when the database refuses.
-        """
+        """:raises LeaseLost, DatabaseError: when the job is no longer this attempt's; when the database refuses."""
         try:
             with db.translated():
                 self._run(connection)
@@ -105,7 +97,7 @@ class RevertHandler(Handler):
             rows = max(1, min(fitting, MOST_GROWTH * rows, MAX_STEP_ROWS))
 
     def _step(self, connection: Connection, position: UUID | None, rows: int) -> tuple[UUID | None, bool]:
-        """Delete about the next `rows` contacts from `position` on: where to go on, and whether nothing is left."""
+        """Delete about `rows` contacts from `position` on; returns where to go on, and whether nothing is left."""
         job = self.attempt.job
         with connection.transaction():
             connection.execute(query("configure_import"))
@@ -120,7 +112,7 @@ class RevertHandler(Handler):
 
 
 def _delete(connection: Connection, position: UUID | None, last: UUID | None, rows: int) -> tuple[UUID | None, int]:
-    """Up to which id there is no contact any more, `last` at most, and how many were deleted."""
+    """Up to which id there is no contact any more, and how many were deleted."""
     found = connection.execute(query("first_contact"), {"position": position, "last": last}).fetchone()
     if found is None or last is None:
         return last, 0

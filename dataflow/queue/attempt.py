@@ -70,7 +70,7 @@ class Attempt:
 
     @contextmanager
     def reading(self, source: Closable) -> Iterator[None]:
-        """Have `stop` close `source` until the block ends; it may have been called already."""
+        """Have `stop` close `source` until the block ends; after a `stop` the block does not begin."""
         self._reads = source
         try:
             self.check()

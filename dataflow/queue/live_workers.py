@@ -1,7 +1,6 @@
 """Which workers are alive: those whose listening session is open, and behind a pooler those that beat.
 
-A pooler keeps the session of a worker that is gone, under its name, and lends it to others. A session has its worker's
-name from when it has proved to hear; only then is a backend that is recorded for a job the one that does the work, too.
+A pooler keeps the session of a worker that is gone, so a session has its worker's name once it has proved to hear.
 """
 
 import logging

@@ -27,5 +27,4 @@ class Progress:
         return (self.bytes_done, self.rows_read, self.rows_imported, self.rows_rejected)
 
     def detected(self) -> dict[str, Any]:
-        """What was found out about the object."""
         return {}

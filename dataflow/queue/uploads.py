@@ -1,7 +1,4 @@
-"""A job while its body arrives: from the request that begins it to the row that workers may claim.
-
-Every function but `insert` raises UploadTaken when the job is no longer uploading: cancelled, or given up by the sweep.
-"""
+"""A job while its body arrives. All but `insert` raise UploadTaken when it was cancelled, or given up by the sweep."""
 
 from typing import Any
 from uuid import UUID
@@ -25,7 +22,6 @@ def beat(
 
 
 def queue(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
-    """Make a stored body a job that must be done."""
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
     guarded(connection, "queue_upload", job_id, values)
 
