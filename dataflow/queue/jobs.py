@@ -51,19 +51,17 @@ class Job:
 
 
 _JOB_FIELDS = [f.name for f in fields(Job)]
+_COUNTS = [f.name for f in fields(Progress) if f.name.startswith(("rows_", "bytes_"))]
 
 
 def claim(
     connection: Connection,
     worker: str,
-    is_direct: bool = True,
-    is_idle: bool = True,
-    database_id: str | None = None,
+    is_direct: bool = True,  #: behind a pooler no backend is recorded
+    is_idle: bool = True,  #: only then it may have a job that must run alone
+    database_id: str | None = None,  #: where the connection leads, if that is known
 ) -> Job | None:
-    """The job that has been due longest, now `running` for `worker`; on the connection that will do the work.
-
-    Behind a pooler (not `is_direct`) no backend is recorded. Only an `is_idle` worker gets a job that must run alone.
-    """
+    """The job that has been due longest, now `running` for `worker`; on the connection that will do the work."""
     values = {"worker": worker, "is_direct": is_direct, "is_idle": is_idle, "database_id": database_id}
     row = connection.execute(query("claim_job"), values).fetchone()
     return Job(**{name: row[name] for name in _JOB_FIELDS}) if row else None
@@ -73,37 +71,19 @@ def beat(connection: Connection, job: Job, progress: Progress, seconds: float) -
     """Write a sign of life and the progress, in a transaction of its own that may take `seconds`."""
     try:
         with limited(connection, seconds):
-            fenced(
-                connection,
-                "beat_job",
-                job,
-                rows_read=progress.rows_read,
-                rows_imported=progress.rows_imported,
-                rows_rejected=progress.rows_rejected,
-                bytes_done=progress.bytes_done,
-            )
+            fenced(connection, "beat_job", job, **_counts(progress))
     except psycopg.errors.LockNotAvailable:
         return  # It counts as a beat: nobody can take the job before whoever holds its row lets go.
 
 
 def succeed(connection: Connection, job: Job, progress: Progress) -> None:
-    fenced(
-        connection,
-        "succeed_job",
-        job,
-        rows_imported=progress.rows_imported,
-        rows_updated=progress.rows_updated,
-        rows_skipped=progress.rows_skipped,
-        rows_not_imported=progress.rows_not_imported,
-        first_contact_id=progress.first_contact_id,
-        last_contact_id=progress.last_contact_id,
-        **_findings(progress),
-    )
+    ids = {"first_contact_id": progress.first_contact_id, "last_contact_id": progress.last_contact_id}
+    fenced(connection, "succeed_job", job, **_counts(progress), **_findings(progress), **ids)
 
 
 def end(connection: Connection, job: Job, progress: Progress, state: str, error: str) -> None:
     values = {"state": state, "charge": int(state == "failed"), "error": error}
-    fenced(connection, "settle_failed_job", job, **values, **_findings(progress))
+    fenced(connection, "settle_failed_job", job, **values, **_counts(progress), **_findings(progress))
 
 
 def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
@@ -118,14 +98,13 @@ def requeue_uncharged(connection: Connection, job: Job, error: str) -> float | N
     return seconds
 
 
+def _counts(progress: Progress) -> dict[str, int]:
+    return {name: getattr(progress, name) for name in _COUNTS}
+
+
 def _findings(progress: Progress) -> dict[str, Any]:
-    return {
-        "rows_read": progress.rows_read,
-        "rows_rejected": progress.rows_rejected,
-        "bytes_done": progress.bytes_done,
-        "issues": Jsonb(storable_json([issue.as_json() for issue in progress.issues])),
-        "detected": Jsonb(progress.detected()),
-    }
+    issues = storable_json([issue.as_json() for issue in progress.issues])
+    return {"issues": Jsonb(issues), "detected": Jsonb(progress.detected())}
 
 
 def fenced(connection: Connection, name: str, job: Job, **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""What an attempt at a job has counted, as far as the jobs table shows it."""
+"""What an attempt at a job has counted, as far as the jobs table shows it; a kind of job adds what is its own."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from dataflow.errors import Issue
 
 @dataclass(slots=True)
 class Progress:
-    """Written by the thread of the job, read by the heartbeat. A kind of job adds what it alone counts."""
+    """Written by the thread of the job, read by the heartbeat."""
 
     rows_read: int = 0  #: when the job has succeeded, the sum of the next five
     rows_imported: int = 0  #: copied so far, while it runs

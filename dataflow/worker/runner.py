@@ -100,7 +100,7 @@ class Runner:
             except DataFlowError as failure:
                 attempt.is_cut = True
                 if not failure.retryable and refusal is None:
-                    # Refused the same way every time: a job without its rejects is better than one without an end.
+                    # Refused the same way every time: better to keep nothing of the failure than to have no end.
                     refusal = failure
                     continue
                 if time.monotonic() > deadline or self._hurrying.wait(SETTLE_PAUSE_SECONDS):
