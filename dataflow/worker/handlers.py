@@ -27,6 +27,6 @@ HANDLERS: dict[str, Callable[[Attempt, Storage, Config], Handler]] = {
 
 
 def handler_of(attempt: Attempt, storage: Storage, config: Config) -> Handler:
-    """The handler of the job's kind; of one that is not known, one that fails the job."""
+    """The handler of the job's kind; for a kind that is not known, one that fails the job."""
     make = HANDLERS.get(attempt.job.kind)
     return make(attempt, storage, config) if make else UnknownKindHandler(attempt)

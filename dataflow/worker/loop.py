@@ -89,7 +89,7 @@ class Worker:
         try:
             self._serve_until_stopped(once)
             if once:
-                # Where nothing else runs, nobody else does.
+                # The sweeper has not run, and perhaps no other worker does.
                 self._sweep.fold_counts()
         finally:
             self._shut_down()
@@ -111,7 +111,7 @@ class Worker:
                 # Whatever the error is: a worker that ends would only be started again.
                 if once:
                     raise
-                # To make room for our own.
+                # Idle connections of jobs make room for the worker's own.
                 self._work_connections.close_idle()
                 self._recovery.hasten()
                 is_full = isinstance(error, TooManyConnections)

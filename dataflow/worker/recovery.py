@@ -47,7 +47,10 @@ class Recovery:
                     self._terminate(connection, job)
 
     def seconds_until_due(self) -> float | None:
-        """:raises DatabaseError: when it cannot be told when the next job is due."""
+        """When the next queued job is due; None when none is queued.
+
+        :raises DatabaseError: when that cannot be told.
+        """
         with self.connection.use() as connection, db.translated(), db.limited(connection, LOOK_SECONDS):
             return notify.seconds_until_due(connection)
 

@@ -78,6 +78,7 @@ class Runner:
         return True
 
     def _settle(self, connection: Connection, handler: Handler, error: DataFlowError) -> bool:
+        """Write down what becomes of a job whose attempt ended with `error`; False for a failed job."""
         attempt, kind = handler.attempt, handler.attempt.job.kind
         log = {**attempt.log_facts, "code": error.code}
         # From here on the connection is ours alone: being cut once more would leave the outcome unwritten.
