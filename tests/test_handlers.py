@@ -174,14 +174,21 @@ def test_what_a_third_kind_keeps_of_a_failure_is_settled_with_it(
     assert export.called == called
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DataFlowError("Refused."), "Refused."),
+        (ZeroDivisionError(), "An unexpected error; see the worker's log."),
+    ],
+)
 def test_what_cannot_be_kept_of_a_failure_is_done_without(
-    connection: db.Connection, export: type[ExportHandler], work_off: Callable[[], int]
+    connection: db.Connection, export: type[ExportHandler], work_off: Callable[[], int], error: Exception, reason: str
 ) -> None:
     export.fails.append(ObjectMissing("It is gone."))
-    export.refuses.append(DataFlowError("Refused."))
+    export.refuses.append(error)
     job_id = queued(connection)
     assert work_off() == 1
-    assert row_of(connection, job_id)["error"] == "object_missing: It is gone. Not kept: Refused."
+    assert row_of(connection, job_id)["error"] == f"object_missing: It is gone. Not kept: {reason}"
     assert export.called == ["on_failure", "on_failure", "close"]
 
 

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 15.0  #: for so long an outcome is written again and again: a server that restarts is back in seconds
 SETTLE_TRY_SECONDS, SETTLE_PAUSE_SECONDS = 5.0, 0.5
+UNEXPECTED = "An unexpected error; see the worker's log."
 RETRIED, FAILED = "will be retried", "failed"  #: as the log says, after the kind of the job
 
 
@@ -66,7 +67,7 @@ class Runner:
         except Exception:
             # The last stop of a thread: whatever this is, the job must not stay `running`.
             logger.exception(f"{kind} broke", extra=log)
-            return self._settle(connection, handler, DataFlowError("An unexpected error; see the worker's log."))
+            return self._settle(connection, handler, DataFlowError(UNEXPECTED))
         attempt.release()
         measured = {"bytes": handler.progress.bytes_done, "seconds": round(time.monotonic() - began, 3)}
         logger.info(f"{kind} succeeded", extra={**log, **handler.counts, **measured})
@@ -98,7 +99,10 @@ class Runner:
                 return outcome != FAILED
             except LeaseLost as lost:
                 error = lost
-            except DataFlowError as failure:
+            except Exception as raised:
+                failure = raised if isinstance(raised, DataFlowError) else DataFlowError(UNEXPECTED)
+                if failure is not raised:
+                    logger.exception(f"{kind} broke", extra=log)
                 attempt.is_cut = True
                 if not failure.retryable and refusal is None:
                     # Refused the same way every time: better to keep nothing of the failure than to have no end.
