@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import StorageError, StorageUnavailable
+from dataflow.storage.chunks import chunks
 from dataflow.storage.retry import SHARE_OF_ONE_ATTEMPT, Retries, Schedule
-from dataflow.storage.supabase.upload import chunks
 
 pytestmark = pytest.mark.unit
 

@@ -22,9 +22,9 @@ from dataflow.errors import (
     UploadLost,
 )
 from dataflow.storage.base import Description
+from dataflow.storage.chunks import chunks
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retry import Retries, Schedule
-from dataflow.storage.supabase.upload import chunks
 from dataflow.storage.tus import TusUpload, is_complete, is_gone, options, termination
 
 pytestmark = pytest.mark.unit

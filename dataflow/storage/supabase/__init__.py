@@ -21,13 +21,14 @@ from dataflow.errors import (
 )
 from dataflow.storage import tus
 from dataflow.storage.base import Began, Completion, Describe, StoredObject
+from dataflow.storage.chunks import chunks
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.api import Api, Lend
 from dataflow.storage.supabase.completion import SupabaseCompletion, WholeUpload, whole
 from dataflow.storage.supabase.download import SupabaseReader
-from dataflow.storage.supabase.upload import Upload, chunks
+from dataflow.storage.supabase.upload import Upload
 
 #: For a call without content, all its attempts together.
 CALL_SECONDS = 20.0

@@ -8,10 +8,11 @@ import json
 import logging
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Began, Describe, Description
+from dataflow.storage.chunks import Chunk
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.stop import Stop
@@ -30,28 +31,6 @@ INQUIRY_SECONDS = 4.0
 #: For the very first connection: with the rest of an answer's way, a storage that is down is told within 10 s.
 FIRST_CONNECTION_SECONDS = 9.0
 PROGRESS_SECONDS = 10.0
-
-Chunk = tuple[memoryview, bool]
-
-
-def chunks(pieces: Iterable[bytes], chunk_bytes: int) -> Iterator[Chunk]:
-    """`pieces` as chunks of exactly `chunk_bytes`, each with whether it is the last, which may be shorter or empty.
-
-    All are views of one buffer, good until the next is asked for. It grows with the first chunk and is never given
-    back in between: that costs a third of the rate, and in glibc's heaps half as much memory again (measured).
-    """
-    buffer, filled = bytearray(), 0
-    for piece in pieces:
-        rest = memoryview(piece)
-        # A full chunk waits for the next byte, which shows that it is not the last.
-        while filled + len(rest) > chunk_bytes:
-            room = chunk_bytes - filled
-            buffer[filled:chunk_bytes] = rest[:room]
-            yield memoryview(buffer), False
-            filled, rest = 0, rest[room:]
-        buffer[filled : filled + len(rest)] = rest
-        filled += len(rest)
-    yield memoryview(buffer)[:filled], True
 
 
 class Upload:
