@@ -59,6 +59,16 @@ def conforming(kind: str, folder: Path) -> Iterator[Storage]:
             yield storage
 
 
+def variables_of(storage: Storage) -> dict[str, str]:
+    """The settings with which another process opens the same storage."""
+    if isinstance(storage, LocalStorage):
+        return {"DATA_DIR": str(storage._directory.parents[1])}
+    assert isinstance(storage, SupabaseStorage)
+    api = storage._api
+    names = ("SUPABASE_URL", "STORAGE_URL", "SUPABASE_SERVICE_ROLE_KEY", "STORAGE_BUCKET")
+    return dict(zip(names, (api.base_url, api.base_url, api._key, api.bucket), strict=True))
+
+
 @contextmanager
 def _real_bucket() -> Iterator[Storage]:
     bucket, base = f"dataflow-test-{uuid4().hex[:12]}", f"{REAL_URL}/storage/v1"

@@ -1,16 +1,22 @@
 """What every storage does alike: the same tests over the local directory and over Supabase's protocol."""
 
+import contextlib
 import hashlib
 import random
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from dataflow.errors import ObjectMissing, StorageUnavailable, UploadLost
-from dataflow.storage.base import Description, Storage, StoredObject
+from dataflow.errors import ObjectMissing, StorageError, StorageUnavailable, UploadLost
+from dataflow.storage.base import Description, Storage, StoredObject, Upload, complete
+from dataflow.storage.chunks import chunks
 from tests.objects import is_there, store
-from tests.storages import CHUNK_BYTES, conforming
+from tests.storages import CHUNK_BYTES, conforming, variables_of
 
 pytestmark = pytest.mark.unit
 
@@ -108,7 +114,7 @@ def test_discarding_removes_an_object_that_was_complete_after_all(storage: Stora
 
 def test_an_upload_that_became_an_object_is_resumed_as_it(storage: Storage, key: str) -> None:
     stored = store(storage, key, [content(CHUNK_BYTES + 1)], is_resumable=True)
-    found = storage.resume(key, "/upload/resumable/over", stored.size_bytes)
+    found = complete(storage, key, "/upload/resumable/over", stored.size_bytes)
     assert isinstance(found, StoredObject)
     assert (found.size_bytes, found.etag) == (stored.size_bytes, stored.etag)
 
@@ -116,12 +122,12 @@ def test_an_upload_that_became_an_object_is_resumed_as_it(storage: Storage, key:
 def test_an_upload_that_became_an_object_of_another_size_is_lost(storage: Storage, key: str) -> None:
     store(storage, key, [b"abc"])
     with pytest.raises(UploadLost, match="has 3 of 4 bytes"):
-        storage.resume(key, "/upload/resumable/over", 4)
+        complete(storage, key, "/upload/resumable/over", 4)
 
 
 def test_an_upload_of_which_nothing_is_left_is_lost(storage: Storage, key: str) -> None:
     with pytest.raises(UploadLost, match=r"Send .* again"):
-        found = storage.resume(key, "/upload/resumable/aW1wb3J0cy9hL2I", 4)
+        found = complete(storage, key, "/upload/resumable/aW1wb3J0cy9hL2I", 4)
         assert not isinstance(found, StoredObject)
         found.wait(10.0)
 
@@ -177,3 +183,195 @@ def test_preparing_and_checking_may_be_repeated(storage: Storage) -> None:
     for _ in range(2):
         assert storage.prepare().endswith(".")
         storage.check()
+
+
+# In steps
+
+CSV = Description("text/csv")
+
+
+def finished(upload: Upload, last: bytes | memoryview = b"") -> StoredObject:
+    stored = upload.finish(last)
+    if not isinstance(stored, StoredObject):
+        stored = stored.wait(30.0)
+    assert stored is not None
+    return stored
+
+
+def append_rest(storage: Storage, key: str, address: str, whole: bytes) -> StoredObject:
+    """Bring an upload to its end as whoever finds it does, asking again as long as another process may still write."""
+    while True:
+        upload = storage.resume(key, address)
+        assert upload.address == address
+        try:
+            for chunk, is_last in chunks([whole[upload.offset :]], CHUNK_BYTES):
+                if is_last:
+                    return finished(upload, chunk)
+                upload.append(chunk)
+        except StorageUnavailable:
+            continue
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["length unknown", "length declared"])
+@pytest.mark.parametrize("size_bytes", SIZES)
+def test_an_object_written_in_steps_is_read_back(storage: Storage, key: str, size_bytes: int, declared: bool) -> None:
+    whole = content(size_bytes)
+    upload = storage.begin(key, Description("text/csv", {"jobId": "x"}, size_bytes if declared else None))
+    for chunk, is_last in chunks([whole], CHUNK_BYTES):
+        before = upload.offset
+        if is_last:
+            stored = finished(upload, chunk)
+        else:
+            assert upload.append(chunk) == upload.offset == before + CHUNK_BYTES
+        assert is_last or not is_there(storage, key)
+    assert (stored.size_bytes, upload.offset) == (size_bytes, size_bytes)
+    assert read(storage, key) == whole
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["length unknown", "length declared"])
+def test_an_upload_may_be_finished_without_another_byte(storage: Storage, key: str, declared: bool) -> None:
+    upload = storage.begin(key, Description("text/csv", size_bytes=CHUNK_BYTES if declared else None))
+    assert upload.append(content(CHUNK_BYTES)) == CHUNK_BYTES
+    assert finished(upload).size_bytes == CHUNK_BYTES
+    assert read(storage, key) == content(CHUNK_BYTES)
+
+
+def test_each_step_may_be_taken_by_somebody_else(storage: Storage, key: str) -> None:
+    whole = content(3 * CHUNK_BYTES + 7)
+    address = storage.begin(key, CSV).address
+    for start in range(0, 3 * CHUNK_BYTES, CHUNK_BYTES):
+        upload = storage.resume(key, address)
+        assert (upload.address, upload.offset) == (address, start)
+        upload.append(whole[start : start + CHUNK_BYTES])
+    assert finished(storage.resume(key, address), whole[3 * CHUNK_BYTES :]).size_bytes == len(whole)
+    assert read(storage, key) == whole
+
+
+#: Appends its standard input to an upload that it begins, and says its address and each offset.
+APPEND = """
+import os, sys
+from dataflow.config import Config
+from dataflow.storage.base import Description
+from dataflow.storage.registry import open_storage
+key, chunk_bytes, size_bytes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+described = Description("text/csv", size_bytes=size_bytes or None)
+upload = open_storage(Config.from_env(dict(os.environ))).begin(key, described)
+print(upload.address, flush=True)
+while chunk := sys.stdin.buffer.read(chunk_bytes):
+    print(upload.append(chunk), flush=True)
+"""
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["length unknown", "length declared"])
+@pytest.mark.parametrize("chunks_before", [0, 1, 5])
+def test_what_a_process_that_is_killed_has_begun_is_brought_to_its_end_by_another(
+    storage: Storage, key: str, chunks_before: int, declared: bool
+) -> None:
+    whole = content(12 * CHUNK_BYTES + 7)
+    command = [sys.executable, "-c", APPEND, key, str(CHUNK_BYTES), str(len(whole) if declared else 0)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=variables_of(storage), **pipes) as process:  # type: ignore[call-overload]
+        feeder = threading.Thread(target=feed, args=(process.stdin, whole))
+        feeder.start()
+        address = process.stdout.readline().decode().strip()
+        acknowledged = 0
+        for _ in range(chunks_before):
+            acknowledged = int(process.stdout.readline())
+        process.kill()
+        feeder.join()
+    assert storage.resume(key, address).offset >= acknowledged == chunks_before * CHUNK_BYTES
+    assert append_rest(storage, key, address, whole).size_bytes == len(whole)
+    assert read(storage, key) == whole
+
+
+def feed(pipe: Any, whole: bytes) -> None:
+    """Write it all, unless whoever reads is killed."""
+    with contextlib.suppress(BrokenPipeError), pipe:
+        pipe.write(whole)
+
+
+def test_a_chunk_of_no_bytes_changes_nothing(storage: Storage, key: str) -> None:
+    upload = storage.begin(key, CSV)
+    assert upload.append(b"") == 0
+    upload.append(content(CHUNK_BYTES))
+    assert upload.append(b"") == storage.resume(key, upload.address).append(b"") == CHUNK_BYTES
+    assert finished(upload).size_bytes == CHUNK_BYTES
+
+
+def test_an_upload_is_finished_as_often_as_somebody_asks(storage: Storage, key: str) -> None:
+    upload = storage.begin(key, CSV)
+    upload.append(content(CHUNK_BYTES))
+    first = finished(upload, b"end")
+    assert finished(upload) == first
+    resumed = storage.resume(key, upload.address)
+    assert (resumed.offset, finished(resumed)) == (CHUNK_BYTES + 3, first)
+
+
+def test_nothing_follows_the_end_of_an_upload(storage: Storage, key: str) -> None:
+    upload = storage.begin(key, CSV)
+    finished(upload, b"end")
+    for late in (upload, storage.resume(key, upload.address)):
+        for step in (late.append, late.finish):
+            with pytest.raises(StorageError, match="complete with its 3 bytes"):
+                step(b"more")
+    assert read(storage, key) == b"end"
+
+
+def test_an_upload_that_was_discarded_is_lost(storage: Storage, key: str) -> None:
+    upload = storage.begin(key, CSV)
+    upload.append(content(CHUNK_BYTES))
+    for _ in range(2):
+        storage.discard(key, upload.address)
+    steps = (lambda: storage.resume(key, upload.address), lambda: upload.append(b"more"), lambda: upload.finish(b"end"))
+    for step in steps:
+        with pytest.raises(UploadLost, match="Send the file again"):
+            step()
+    assert not is_there(storage, key)
+
+
+def test_two_uploads_of_one_key_do_not_mix_and_the_last_to_be_finished_stays(storage: Storage, key: str) -> None:
+    first, second = (storage.begin(key, CSV) for _ in range(2))
+    assert first.address != second.address
+    for upload, byte in ((first, b"1"), (second, b"2"), (first, b"1")):
+        upload.append(byte * CHUNK_BYTES)
+    finished(second, b"2")
+    finished(first, b"1")
+    assert read(storage, key) == b"1" * (2 * CHUNK_BYTES + 1)
+
+
+def test_of_two_that_append_in_turn_the_second_is_refused_until_it_has_asked(storage: Storage, key: str) -> None:
+    upload = storage.begin(key, CSV)
+    other = storage.resume(key, upload.address)
+    assert upload.append(b"1" * CHUNK_BYTES) == CHUNK_BYTES
+    for step in (other.append, other.append, other.finish):
+        with pytest.raises(StorageUnavailable, match="another offset than 0"):
+            step(b"2" * CHUNK_BYTES)
+    assert storage.resume(key, upload.address).append(b"2") == CHUNK_BYTES + 1
+    with pytest.raises(StorageUnavailable, match=f"another offset than {CHUNK_BYTES}"):
+        upload.append(b"1")
+    finished(storage.resume(key, upload.address), b"3")
+    assert read(storage, key) == b"1" * CHUNK_BYTES + b"23"
+
+
+def test_of_two_that_append_at_once_one_is_refused_and_none_of_its_bytes_stay(storage: Storage, key: str) -> None:
+    address, expected = storage.begin(key, CSV).address, b""
+    together = threading.Barrier(2)
+
+    def append(byte: bytes) -> bytes:
+        upload = storage.resume(key, address)
+        together.wait(10)
+        try:
+            upload.append(byte * CHUNK_BYTES)
+        except StorageUnavailable:
+            return b""
+        return byte * CHUNK_BYTES
+
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(0, 20, 2):
+            written = list(threads.map(append, (bytes([number]), bytes([number + 1]))))
+            assert b"" in written
+            expected += b"".join(written)
+            assert storage.resume(key, address).offset == len(expected)
+    assert len(expected) == 10 * CHUNK_BYTES
+    finished(storage.resume(key, address))
+    assert read(storage, key) == expected

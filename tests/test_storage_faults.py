@@ -11,9 +11,18 @@ from typing import Any
 
 import pytest
 
-from dataflow.errors import DataFlowError, DigestMismatch, ObjectMissing, StorageError, StorageUnavailable, UploadLost
-from dataflow.storage.base import Description, Storage
+from dataflow.errors import (
+    DataFlowError,
+    DigestMismatch,
+    ObjectMissing,
+    ObjectTooLarge,
+    StorageError,
+    StorageUnavailable,
+    UploadLost,
+)
+from dataflow.storage.base import Description, Storage, StoredObject
 from dataflow.storage.retry import Schedule
+from dataflow.storage.stop import Stop
 from dataflow.storage.supabase import upload
 from tests.objects import store
 from tests.processes import eventually
@@ -369,3 +378,176 @@ def test_impatience_is_what_the_schedule_says(fresh_double: StorageDouble) -> No
     with pytest.raises(StorageUnavailable):
         store(storage, KEY, in_pieces())
     assert waits == list(IMPATIENT.delays)
+
+
+# In steps
+
+IN_CHUNKS = [CONTENT[start : start + CHUNK_BYTES] for start in range(0, SIZE_BYTES, CHUNK_BYTES)]
+
+
+@pytest.fixture
+def hasty(fresh_double: StorageDouble) -> Storage:
+    """A storage that tries everything once."""
+    return open_supabase(fresh_double, schedule=Schedule(()))
+
+
+STEP_FAULTS: dict[str, dict[str, Any]] = {
+    "reset, its bytes kept": {"deed": "reset", "after_bytes": 30_000},
+    "reset, its bytes dropped": {"deed": "reset", "after_bytes": 30_000, "keep": False},
+    "the answer lost": {"deed": "lose_answer"},
+    "refused": {"deed": "answer", "status": 544},
+}
+
+
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["the same upload", "resumed"])
+@pytest.mark.parametrize("step", [1, 3], ids=["append", "finish"])
+@pytest.mark.parametrize("fault", STEP_FAULTS)
+def test_a_step_that_failed_is_taken_again(
+    fault: str, step: int, is_resumed: bool, fresh_double: StorageDouble, hasty: Storage
+) -> None:
+    fresh_double.fault(method=PATCH, skip=step, **STEP_FAULTS[fault])
+    upload, failures = hasty.begin(KEY, Description("text/csv")), 0
+    while upload.offset < SIZE_BYTES or failures == 0:
+        # A PATCH that is still dying may add to its bytes after the offset was told: then that is asked for again.
+        number = upload.offset // CHUNK_BYTES
+        rest = CONTENT[upload.offset : min((number + 1) * CHUNK_BYTES, SIZE_BYTES)]
+        try:
+            if number == 3:
+                upload.finish(rest)
+            else:
+                upload.append(rest)
+        except StorageUnavailable:
+            failures += 1
+            if is_resumed:
+                upload = hasty.resume(KEY, upload.address)
+    assert failures >= 1
+    stored = upload.finish()
+    assert isinstance(stored, StoredObject)
+    assert stored.size_bytes == SIZE_BYTES
+    assert read(hasty) == CONTENT
+
+
+def test_a_chunk_whose_answer_was_lost_is_not_sent_again(
+    fresh_double: StorageDouble, hasty: Storage, asked: Callable[..., list[dict[str, Any]]]
+) -> None:
+    upload = hasty.begin(KEY, Description("text/csv"))
+    fresh_double.fault("lose_answer", method=PATCH)
+    with pytest.raises(StorageUnavailable):
+        upload.append(IN_CHUNKS[0])
+    assert upload.offset == 0, "nobody has said anything else"
+    assert upload.append(IN_CHUNKS[0]) == CHUNK_BYTES
+    assert len(asked(PATCH)) == 1
+
+
+def test_a_chunk_of_which_a_part_is_acknowledged_is_sent_to_its_end(
+    fresh_double: StorageDouble, storage: Storage, asked: Callable[..., list[dict[str, Any]]]
+) -> None:
+    upload = storage.begin(KEY, Description("text/csv"))
+    fresh_double.fault("reset", method=PATCH, after_bytes=30_000)
+    assert upload.append(IN_CHUNKS[0]) == CHUNK_BYTES
+    offsets = [int(entry["headers"]["upload-offset"]) for entry in asked(PATCH)]
+    assert offsets[0] == 0
+    assert 0 < offsets[-1] < CHUNK_BYTES
+
+
+@pytest.mark.parametrize("fault", UPLOAD_FAULTS)
+def test_an_upload_in_steps_survives(fault: str, fresh_double: StorageDouble, storage: Storage) -> None:
+    if fault == "acknowledged bytes of the chunk gone":
+        fresh_double.fault("reset", method=PATCH, after_bytes=30_000)
+    fresh_double.fault(**UPLOAD_FAULTS[fault])
+    upload = storage.begin(KEY, Description("text/csv"))
+    try:
+        for chunk in IN_CHUNKS[:-1]:
+            upload.append(chunk)
+        upload.finish(IN_CHUNKS[-1])
+    except UploadLost:
+        assert "forgotten" in fault, "an address that was given out is not replaced by another"
+    else:
+        assert read(storage) == CONTENT
+
+
+def test_an_object_whose_upload_the_storage_has_forgotten_is_found_by_its_key(
+    fresh_double: StorageDouble, storage: Storage
+) -> None:
+    upload = storage.begin(KEY, Description("text/csv"))
+    stored = upload.finish(CONTENT)
+    fresh_double.fault("answer", method=HEAD, status=410, body="The file for this url no longer exists")
+    resumed = storage.resume(KEY, upload.address)
+    assert (resumed.address, resumed.offset, resumed.finish()) == (upload.address, SIZE_BYTES, stored)
+
+
+def test_an_upload_with_every_byte_that_is_no_object_yet_is_made_one(tmp_path: Path) -> None:
+    with StorageDouble.start(tmp_path, completion_seconds=2.0) as double:
+        double.make_bucket("imports")
+        storage, failures = open_supabase(double), list[StorageError]()
+        upload = open_supabase(double, schedule=Schedule(())).begin(KEY, Description("text/csv"))
+
+        def finish() -> None:
+            try:
+                upload.finish(CONTENT)
+            except StorageError as error:
+                failures.append(error)
+
+        finishing = threading.Thread(target=finish)
+        finishing.start()
+        eventually(lambda: any(entry["received_bytes"] == SIZE_BYTES for entry in double.journal()))
+        double.restart()
+        finishing.join()
+        assert len(failures) == 1
+        resumed = storage.resume(KEY, upload.address)
+        assert resumed.offset == SIZE_BYTES
+        completion = resumed.finish()
+        assert not isinstance(completion, StoredObject)
+        stored = completion.wait(20.0)
+        assert stored is not None
+        assert stored.size_bytes == SIZE_BYTES
+        assert read(storage) == CONTENT
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["finish", "append"])
+def test_a_step_that_is_slow_to_complete_the_object_ends_before_it(declared: bool, tmp_path: Path) -> None:
+    with StorageDouble.start(tmp_path, completion_seconds=3.0) as double:
+        double.make_bucket("imports")
+        storage = open_supabase(double, schedule=Schedule(IMPATIENT.delays, chunk_seconds=1.0, last_chunk_seconds=1.0))
+        began = time.monotonic()
+        upload = storage.begin(KEY, Description("text/csv", size_bytes=SIZE_BYTES if declared else None))
+        if declared:
+            assert upload.append(CONTENT) == SIZE_BYTES
+        completion = upload.finish(b"" if declared else CONTENT)
+        assert time.monotonic() - began < 3.0
+        assert not isinstance(completion, StoredObject)
+        assert completion.wait(0.0) is None
+        stored = completion.wait(20.0)
+        assert stored is not None
+        assert stored.size_bytes == SIZE_BYTES
+
+
+@pytest.mark.parametrize("step", ["begin", "append", "finish", "resume"])
+def test_a_step_is_ended_by_the_stop(step: str, fresh_double: StorageDouble) -> None:
+    storage, stop = open_supabase(fresh_double, schedule=Schedule((60.0,))), Stop()
+    upload = storage.begin(KEY, Description("text/csv"), stop)
+    steps: dict[str, Callable[[], object]] = {
+        "begin": lambda: storage.begin(KEY, Description("text/csv"), stop),
+        "append": lambda: upload.append(IN_CHUNKS[0]),
+        "finish": lambda: upload.finish(IN_CHUNKS[0]),
+        "resume": lambda: storage.resume(KEY, upload.address, stop),
+    }
+    fresh_double.fault("stall", path=UPLOADS, times=9)
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable):
+        steps[step]()
+    assert 0.2 < time.monotonic() - began < 3
+
+
+def test_a_length_that_the_storage_does_not_take_is_refused_before_the_first_byte(fresh_double: StorageDouble) -> None:
+    fresh_double.make_bucket("limited", file_size_limit=100_000)
+    storage = open_supabase(fresh_double, bucket="limited")
+    with pytest.raises(ObjectTooLarge, match=r"larger than 100000 bytes, the limit of the bucket limited"):
+        storage.begin(KEY, Description("text/csv", size_bytes=100_001))
+    upload = storage.begin(KEY, Description("text/csv"))
+    upload.append(IN_CHUNKS[0])
+    with pytest.raises(ObjectTooLarge, match=r"larger than 100000 bytes, the limit of the bucket limited"):
+        upload.append(IN_CHUNKS[1])
+    assert storage.resume(KEY, upload.address).offset == CHUNK_BYTES

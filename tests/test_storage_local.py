@@ -1,6 +1,7 @@
 """Objects in a local directory: whole or not at all, private, and every failure one of our errors."""
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -8,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.errors import ObjectMissing, StorageUnavailable
+from dataflow.errors import ObjectMissing, StorageError, StorageUnavailable, UploadLost
+from dataflow.storage.base import Description
 from dataflow.storage.registry import LocalStorage
 from tests.objects import store
 
 pytestmark = pytest.mark.unit
+
+CSV = Description("text/csv")
 
 
 @pytest.fixture
@@ -128,5 +132,51 @@ def test_a_full_disk_is_an_unavailable_storage_and_leaves_no_part(tmp_path: Path
         with pytest.raises(StorageUnavailable, match="No space left"):
             put(storage, *[bytes(65536)] * 32)
         assert list((mount / "objects").iterdir()) == []
+        upload = storage.begin("k.csv", CSV)
+        upload.append(bytes(1 << 19))
+        with pytest.raises(StorageUnavailable, match="No space left"):
+            upload.append(bytes(1 << 20))
+        assert upload.append(b"end") == storage.resume("k.csv", upload.address).offset == (1 << 19) + 3
     finally:
         assert os.system(f"umount {mount}") == 0
+
+
+def test_an_upload_that_somebody_is_writing_to_is_left_alone(storage: LocalStorage, directory: Path) -> None:
+    upload = storage.begin("k.csv", CSV)
+    with (directory / upload.address).open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        for step in (upload.append, upload.finish):
+            with pytest.raises(StorageUnavailable):
+                step(b"x")
+    assert upload.append(b"x") == 1
+
+
+def test_an_object_that_somebody_has_just_finished_is_not_appended_to(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = storage.begin("k.csv", CSV)
+    other, real_lock = storage.resume("k.csv", upload.address), fcntl.flock
+
+    def finish_first(file: object, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real_lock)
+        other.finish()
+        real_lock(file, operation)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", finish_first)
+    with pytest.raises(StorageError, match="complete with its 0 bytes"):
+        upload.append(b"x")
+    assert read(storage) == []
+
+
+@pytest.mark.parametrize("address", ["other.csv", ".other.csv.0123.partial", "../imports/other.csv", "", ".", ".."])
+def test_an_address_that_is_none_of_the_key_leads_nowhere(storage: LocalStorage, directory: Path, address: str) -> None:
+    store(storage, "other.csv", [b"x"])
+    (directory / ".other.csv.0123.partial").write_bytes(b"half")
+    with pytest.raises(UploadLost):
+        storage.resume("k.csv", address)
+
+
+def test_an_upload_that_is_left_open_is_removed_by_discarding(storage: LocalStorage, directory: Path) -> None:
+    storage.begin("k.csv", CSV).append(b"x")
+    storage.discard("k.csv", storage.begin("k.csv", CSV).address)
+    assert list(directory.iterdir()) == []

@@ -17,12 +17,12 @@ class Request:
 
 def test_what_is_lent_is_cut_and_what_has_ended_is_not():
     stop, held, inquiry, over = Stop(), Request(), Request(), Request()
-    stop.lend(held)
-    stop.lend(over)
-    stop.lend(None)
-    stop.lend(inquiry)
-    assert not stop.wait(0)
-    stop.set()
+    with stop.cutting(held):
+        with stop.cutting(over):
+            pass
+        with stop.cutting(inquiry):
+            assert not stop.wait(0)
+            stop.set()
     assert (held.is_cut, inquiry.is_cut, over.is_cut) == (True, True, False)
     assert stop.wait(60)
 
@@ -30,5 +30,5 @@ def test_what_is_lent_is_cut_and_what_has_ended_is_not():
 def test_what_begins_after_the_stop_is_cut_at_once():
     stop, late = Stop(), Request()
     stop.set()
-    stop.lend(late)
-    assert late.is_cut
+    with stop.cutting(late):
+        assert late.is_cut

@@ -142,7 +142,7 @@ def test_a_file_beyond_the_limit_of_the_bucket_is_refused_with_the_limit(
 ) -> None:
     bucket = f"limited-{size_bytes}-{declared}"
     fresh_double.make_bucket(bucket, file_size_limit=100_000)
-    # 3 MiB go as one request, which the server refuses without reading it: see Upload._send_whole.
+    # 3 MiB go as one request, which the server refuses without reading it: see SupabaseUpload._send_single.
     storage = open_supabase(fresh_double, bucket=bucket, chunk_bytes=6 * MIB)
     said = re.escape(f"larger than 100000 bytes, the limit of the bucket {bucket} (file_size_limit)")
     with pytest.raises(ObjectTooLarge, match=said) as caught:

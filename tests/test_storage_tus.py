@@ -25,7 +25,7 @@ from dataflow.storage.base import Description
 from dataflow.storage.chunks import chunks
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retry import Retries, Schedule
-from dataflow.storage.tus import TusUpload, is_complete, is_gone, options, termination
+from dataflow.storage.tus import OffsetConflict, TusUpload, creation, is_complete, is_gone, options, termination
 
 pytestmark = pytest.mark.unit
 
@@ -35,7 +35,8 @@ METADATA = {"jobId": "0198", "fileName": "Größe, 2 %.csv"}
 
 
 def new(size_bytes: int | None = None) -> TusUpload:
-    return TusUpload(BUCKET, KEY, Description("text/csv", METADATA, size_bytes), cache_seconds=3600)
+    described = Description("text/csv", METADATA, size_bytes)
+    return TusUpload(BUCKET, creation(BUCKET, KEY, described, cache_seconds=3600))
 
 
 def exchange(tus: TusUpload, answer: Answer) -> Request:
@@ -277,6 +278,33 @@ def test_a_conflict_of_offsets_is_settled_by_asking(offset: int):
     assert shown(tus.next()) == ("PATCH", str(offset), None, b"efgh"[offset - 4 :])
 
 
+@pytest.mark.parametrize("offset", [5, 8, 100])
+def test_bytes_that_nobody_has_sent_from_here_are_somebody_else_s(offset: int):
+    tus = in_second_chunk()
+    for _ in range(2):
+        # Asked again, by a caller who is sure of his chunk, it is the same.
+        refuse(tus, Answer(409, {}, "Upload-Offset conflict"), StorageUnavailable)
+        for _ in range(2):
+            assert refuse(tus, found(offset), OffsetConflict).retryable
+        tus.load(b"efgh", is_last=False)
+        assert refuse(tus, found(offset), OffsetConflict).retryable
+        exchange(tus, found(4))
+
+
+def test_a_conflict_with_a_server_that_lost_acknowledged_bytes_is_a_loss():
+    tus = in_second_chunk()
+    refuse(tus, Answer(409, {}, "Upload-Offset conflict"), StorageUnavailable)
+    refuse(tus, found(3), UploadLost)
+
+
+def test_what_was_not_taken_is_sent_again_without_asking_so_that_nobody_else_s_bytes_are_taken_for_it():
+    tus = in_second_chunk()
+    refuse(tus, stored(4), StorageUnavailable)
+    assert shown(tus.next()) == ("PATCH", "4", None, b"efgh")
+    refuse(tus, Answer(409, {}, "Upload-Offset conflict"), StorageUnavailable)
+    refuse(tus, found(8), OffsetConflict)
+
+
 LOCKED = json.dumps({"statusCode": "503", "error": "LockTimeout", "message": "lock", "code": "LockTimeout"})
 PASSING = [
     Answer(500, {}, "Something went wrong with that request"),
@@ -391,6 +419,46 @@ def test_a_last_patch_in_two_steps_is_complete_only_with_the_second():
     exchange(tus, found(8, length=8))
     assert shown(exchange(tus, stored(8))) == ("PATCH", "8", None, b"")
     assert tus.next() is None
+
+
+def resumed(answer: Answer) -> TusUpload:
+    tus = TusUpload(BUCKET, None, "/upload/resumable/aW1w_-1")
+    tus.note_found(answer)
+    return tus
+
+
+@pytest.mark.parametrize(
+    ("answer", "length"), [(found(4), "6"), (found(4, length=6), None)], ids=["still deferred", "declared"]
+)
+def test_an_upload_that_is_found_goes_on_at_its_offset(answer: Answer, length: str | None):
+    tus = resumed(answer)
+    assert (tus.path, tus.offset, tus.next()) == ("/upload/resumable/aW1w_-1", 4, None)
+    tus.load(b"ef", is_last=True)
+    assert shown(exchange(tus, stored(6))) == ("PATCH", "4", length, b"ef")
+    assert (tus.next(), tus.is_complete, tus.size_bytes) == (None, True, 6)
+
+
+def test_the_chunk_that_reaches_the_declared_length_is_the_last_whoever_says_so():
+    tus = resumed(found(4, length=6))
+    tus.load(b"ef", is_last=False)
+    request = tus.next()
+    assert request is not None
+    assert tus.is_ending(request)
+    exchange(tus, stored(6))
+    with pytest.raises(StorageError, match="complete with its 6 bytes"):
+        tus.load(b"g", is_last=True)
+
+
+@pytest.mark.parametrize("offset", ["", "-1", "x"])
+def test_an_upload_without_a_possible_offset_is_not_found(offset: str):
+    with pytest.raises(StorageError):
+        resumed(found(offset))
+
+
+def test_an_upload_that_is_found_does_not_begin_again():
+    tus = resumed(found(0))
+    tus.load(b"abcd", is_last=False)
+    refuse(tus, Answer(404, {}, "The file for this url was not found"), UploadLost)
 
 
 # The server forgets

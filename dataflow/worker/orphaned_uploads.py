@@ -15,7 +15,7 @@ from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DataFlowError, StorageError, UploadLost, UploadTaken
 from dataflow.imports import completion
 from dataflow.imports.completion import Completions, Received
-from dataflow.storage.base import Storage, StoredObject
+from dataflow.storage.base import Storage, StoredObject, complete
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class OrphanedUploads:
 
     def _take(self, received: Received) -> None:
         try:
-            found = self._storage.resume(received.object_key, received.upload_url, received.size_bytes)
+            found = complete(self._storage, received.object_key, received.upload_url, received.size_bytes)
         except UploadLost as error:
             self._completions.fail(received, error)
         except StorageError as error:

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Observer
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retry import Retries
+from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.line import Line
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,6 @@ KEPT_SECONDS = 15.0
 #: What may be sent again without a look at what became of it.
 REPEATABLE = ("GET", "HEAD", "DELETE", "OPTIONS")
 #: What reading from or writing to a server can raise: requests' own, urllib3's from a streamed body, the socket's.
-Lend = Callable[[Line | None], None]
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
 
 
@@ -78,12 +78,10 @@ class Api:
         self,
         request: Request,
         seconds: float,
+        stop: Stop | None = None,
         send_seconds: float | None = None,
-        lend: Lend | None = None,
     ) -> Answer:
         """Send a request and read the answer, within `seconds`, of which sending may take `send_seconds`.
-
-        `lend` is given the line beforehand, for whoever may want to cut it, and None before it is somebody else's.
 
         :raises NotConnected: when the request has not been sent.
         :raises StorageUnavailable: when there is no answer.
@@ -92,9 +90,8 @@ class Api:
         # For urllib3, to send a body is part of connecting.
         limits = Timeout(connect=send_seconds or seconds, total=seconds)
         try:
-            with self.line() as line:
-                with _lent(line, lend):
-                    answer = self._answer_in_time(line, request, limits, seconds)
+            with self.line() as line, (stop or Stop()).cutting(line):
+                answer = self._answer_in_time(line, request, limits, seconds)
                 outcome = "ok" if answer.is_success else str(answer.status)
                 if request.body and not answer.is_success:
                     # Refused without reading the body, which is still in the way of the next request.
@@ -196,18 +193,6 @@ class Api:
         logger.warning("storage failed", extra={**facts, "error": error.message})
         retries.pause(error)
         self.observer.retried(operation)
-
-
-@contextmanager
-def _lent(line: Line, lend: Lend | None) -> Iterator[None]:
-    if lend is None:
-        yield
-        return
-    lend(line)
-    try:
-        yield
-    finally:
-        lend(None)
 
 
 def _close_all(lines: deque[Line]) -> None:

@@ -1,7 +1,6 @@
 """An object as a stream that survives its connection: a broken one goes on from the byte it reached."""
 
 import re
-import threading
 import time
 from collections.abc import Iterator
 
@@ -11,8 +10,9 @@ from urllib3.util import Timeout
 from dataflow.errors import DigestMismatch, StorageUnavailable
 from dataflow.storage.messages import Request
 from dataflow.storage.retry import Retries, Schedule
+from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.api import NETWORK_ERRORS, Api, unreachable
-from dataflow.storage.supabase.line import CONNECT_SECONDS, Line
+from dataflow.storage.supabase.line import CONNECT_SECONDS
 
 #: To the first byte: the file backend hashes the whole object before it, at about 400 MB/s (contract section 5).
 HEAD_SECONDS = 60.0
@@ -32,9 +32,8 @@ class SupabaseReader:
         self._offset = 0
         self._size_bytes: int | None = None  #: known from the first answer on
         self._first_etag: str | None = None  #: of the download whose bytes have been given out
-        self._line: Line | None = None
         self._response: requests.Response | None = None
-        self._closed = threading.Event()
+        self._stop = Stop()
         self._outcome = ""
 
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
@@ -50,10 +49,7 @@ class SupabaseReader:
                 self._api.pause(retries, error, "download", self._key, self._offset)
 
     def close(self) -> None:
-        self._closed.set()
-        line = self._line
-        if line is not None:
-            line.cut()
+        self._stop.set()
 
     def release(self) -> None:
         """Give the connection back, now that nobody reads any more; `pieces` may have been left in the middle."""
@@ -61,7 +57,7 @@ class SupabaseReader:
             self._response.close()
 
     def _patience(self) -> Retries:
-        return Retries(self._schedule, PATIENCE_SECONDS, self._closed.wait)
+        return Retries(self._schedule, PATIENCE_SECONDS, self._stop.wait)
 
     def _rest(self, piece_bytes: int) -> Iterator[bytes]:
         """What one connection gives, from the offset on."""
@@ -69,17 +65,17 @@ class SupabaseReader:
         request = Request("download", "GET", self._api.object_path("authenticated", self._key), headers)
         start, self._outcome = time.monotonic(), "unreachable"
         try:
-            with self._api.line() as self._line:
+            with self._api.line() as line, self._stop.cutting(line):
                 self._check_open()
-                with self._api.send(self._line, request, _LIMITS) as self._response:
+                with self._api.send(line, request, _LIMITS) as self._response:
                     self._check_head(self._response)
-                    self._line.limit(READ_SECONDS)
+                    line.limit(READ_SECONDS)
                     while piece := self._read(self._response, piece_bytes):
                         self._offset += len(piece)
                         self._api.observer.moved("down", len(piece))
                         yield piece
         finally:
-            self._line = self._response = None
+            self._response = None
             self._api.observer.answered("download", self._outcome, time.monotonic() - start)
         if self._size_bytes is None:
             self._size_bytes = self._offset
@@ -87,7 +83,7 @@ class SupabaseReader:
             raise StorageUnavailable(f"The storage sent {self._offset} of {self._size_bytes} bytes.")
 
     def _check_open(self) -> None:
-        if self._closed.is_set():
+        if self._stop.is_set():
             raise StorageUnavailable("The object was closed while it was read.")
 
     def _read(self, response: requests.Response, piece_bytes: int) -> bytes:
