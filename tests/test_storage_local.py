@@ -11,7 +11,7 @@ import pytest
 
 from dataflow.errors import ObjectMissing, StorageError, StorageUnavailable, UploadLost
 from dataflow.storage.base import Description
-from dataflow.storage.registry import LocalStorage
+from dataflow.storage.local import LocalStorage
 from tests.objects import store
 
 pytestmark = pytest.mark.unit

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataflow.storage.registry import Stop
+from dataflow.storage.stop import Stop
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from typing import Any
 from dataflow.errors import ClientVanished, InvalidRequest, Issue, MalformedInput, NoContacts
 from dataflow.formats import gzip
 from dataflow.imports.options import Options
-from dataflow.storage.registry import Stop
+from dataflow.storage.stop import Stop
 
 #: How long something may be looked at before it is looked up whether anybody still waits for the outcome.
 LOOK_UP_SECONDS = 1.0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from dataflow.errors import ClientVanished, TooManyUploads, UploadCut, UploadDisplaced
-from dataflow.storage.registry import Stop
+from dataflow.storage.stop import Stop
 from dataflow.web.server.pace import Clock, Pace
 
 #: A body of at most this size reserves nothing: the number of threads bounds what all of them hold.
