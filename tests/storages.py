@@ -64,7 +64,7 @@ def variables_of(storage: Storage) -> dict[str, str]:
     if isinstance(storage, LocalStorage):
         return {"DATA_DIR": str(storage._directory.parents[1])}
     assert isinstance(storage, SupabaseStorage)
-    api = storage._api
+    api = storage.api
     names = ("SUPABASE_URL", "STORAGE_URL", "SUPABASE_SERVICE_ROLE_KEY", "STORAGE_BUCKET")
     return dict(zip(names, (api.base_url, api.base_url, api._key, api.bucket), strict=True))
 

@@ -348,7 +348,7 @@ def test_every_thread_gives_its_connection_back(fresh_double: StorageDouble, sto
         thread.start()
         thread.join()
     assert failed == []
-    assert len(storage._api._idle) == 1  # type: ignore[attr-defined]
+    assert len(storage.api._idle) == 1  # type: ignore[attr-defined]
 
 
 def test_retries_are_logged_with_offset_and_attempt(

@@ -157,7 +157,7 @@ def test_only_a_few_idle_connections_are_kept(fresh_double: StorageDouble) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(storage._api._idle) <= MAX_IDLE_LINES
+    assert len(storage.api._idle) <= MAX_IDLE_LINES
 
 
 BYTES_LEFT: dict[str, Callable[[StorageDouble], None]] = {

@@ -1,7 +1,6 @@
 """Objects as files of one directory: the storage of a machine without Supabase.
 
-Durable and atomic like the real thing: an object is written as a partial file, synced, then renamed. Sharing the
-directory between machines is left to the operator's file system.
+Durable and atomic like the real thing: an object is written as a partial file, synced, then renamed.
 """
 
 import contextlib
@@ -19,8 +18,6 @@ from dataflow.storage.stop import Stop
 
 
 class LocalReader:
-    """An open file; see `ObjectReader`."""
-
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
@@ -40,14 +37,11 @@ class LocalUpload:
         self.address = address
         self.offset = 0
         self._path = path
-        self._partial = path.with_name(address)
+        self.partial = path.with_name(address)
 
     def measure(self) -> None:
-        """Take the offset from the partial file, or else from the object.
-
-        :raises UploadLost: when there is neither.
-        """
-        for path in (self._partial, self._path):
+        """:raises UploadLost: when there is neither the partial file nor the object, to tell the offset."""
+        for path in (self.partial, self._path):
             with _wrapped("read"), contextlib.suppress(FileNotFoundError):
                 self.offset = path.stat().st_size
                 return
@@ -60,7 +54,7 @@ class LocalUpload:
         return self.offset
 
     def finish(self, chunk: bytes | memoryview = b"") -> StoredObject:
-        if not chunk and not self._partial.exists():
+        if not chunk and not self.partial.exists():
             self.measure()
             with _wrapped("read"):
                 return _describe(self._path.stat())
@@ -69,17 +63,13 @@ class LocalUpload:
             return self.publish(file)
 
     def open(self) -> BinaryIO:
-        """The partial file at its end, for this writer alone.
-
-        :raises UploadLost, StorageError: when there is none.
-        :raises StorageUnavailable: when somebody else writes, or has written.
-        """
+        """The partial file at its end, for this writer alone; raises like `append`."""
         with contextlib.ExitStack() as opened, _wrapped("written"):
             try:
-                file = opened.enter_context(self._partial.open("r+b", buffering=0))
+                file = opened.enter_context(self.partial.open("r+b", buffering=0))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Whoever had the lock before may have made an object of the file, or removed it.
-                is_same = os.path.samestat(os.fstat(file.fileno()), self._partial.stat())
+                is_same = os.path.samestat(os.fstat(file.fileno()), self.partial.stat())
             except FileNotFoundError:
                 self.measure()
                 raise StorageError(f"The upload is complete with its {self.offset} bytes.") from None
@@ -101,21 +91,17 @@ class LocalUpload:
         self.offset += len(chunk)
 
     def publish(self, file: BinaryIO) -> StoredObject:
-        """Make the object of it."""
         with _wrapped("written"):
             os.fsync(file.fileno())
             stored = _describe(os.fstat(file.fileno()))
-            self._partial.rename(self._path)
+            self.partial.rename(self._path)
             try:
+                # So that the rename survives a power cut.
                 _sync_directory(self._path.parent)
             except OSError:
                 self._path.unlink()
                 raise
         return stored
-
-    def remove(self) -> None:
-        with _wrapped("changed"):
-            self._partial.unlink(missing_ok=True)
 
 
 class LocalStorage:
@@ -141,7 +127,8 @@ class LocalStorage:
                     upload.write(file, piece)
                 return upload.publish(file)
         finally:
-            upload.remove()
+            with _wrapped("changed"):
+                upload.partial.unlink(missing_ok=True)
 
     def begin(
         self,
@@ -149,8 +136,7 @@ class LocalStorage:
         description: Description | None = None,  # noqa: ARG002 - see `put`
         stop: Stop | None = None,  # noqa: ARG002 - see `put`
     ) -> LocalUpload:
-        with _wrapped("made"):
-            self._make_directory()
+        self._make_directory()
         address = f".{key}.{uuid4().hex}.partial"
         with _wrapped("written"):
             (self._directory / address).touch(exist_ok=False)
@@ -162,8 +148,8 @@ class LocalStorage:
         upload.measure()
         return upload
 
-    def discard(self, key: str, address: str | None, is_hurried: bool = False) -> None:  # noqa: ARG002 - it may be one of several
-        """The partial files may also be of a process that was killed, so they are found by their key."""
+    def discard(self, key: str, address: str | None, is_hurried: bool = False) -> None:  # noqa: ARG002
+        """A process that was killed has told nobody of its partial file: all of the key are removed."""
         with _wrapped("changed"):
             for partial in self._directory.glob(f".{key}.*.partial"):
                 partial.unlink(missing_ok=True)
@@ -184,7 +170,6 @@ class LocalStorage:
             (self._directory / key).unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Write and remove a file."""
         self._make_directory()
         probe = self._directory / f".check-{uuid4().hex}"
         with _wrapped("written"):
@@ -192,7 +177,6 @@ class LocalStorage:
             probe.unlink()
 
     def prepare(self) -> str:
-        """Nothing to do: the directory is made on first use, by whoever uses it."""
         return f"Objects are kept in {self._directory}."
 
     def _make_directory(self) -> None:
@@ -201,7 +185,6 @@ class LocalStorage:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make a rename survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -7,8 +7,6 @@ from typing import Protocol
 
 
 class Cuttable(Protocol):
-    """Something that is under way."""
-
     def cut(self) -> None:
         """End it, from any thread and without waiting."""
 

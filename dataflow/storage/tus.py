@@ -1,7 +1,8 @@
 """The client's side of a tus 1.0.0 upload, without sockets: what to send next, and what an answer means.
 
-The server's offset is the only truth: nothing counts as stored before the server says so, and after every doubt it is
-asked. Who sends the requests, and how patiently, is left to the backend. Rules of the server: contract section 8.
+Nothing counts as stored before the server says so, and after every doubt it is asked for its offset. What it has beyond
+the offset that we know is taken for ours only after an answer was lost: else somebody else writes to the upload, whose
+bytes may be others. How the server behaves: contract section 8.
 """
 
 import json
@@ -32,27 +33,26 @@ class TusUpload:
     def __init__(self, bucket: str, creation: Request | None, path: str | None = None) -> None:
         self._bucket = bucket
         self.creation = creation  #: how it begins, and begins again; None when it must not
-        #: The server's name for the upload, None until it has one.
-        self.id = path.rpartition("/")[2] if path else None
+        self.id = path.rpartition("/")[2] if path else None  #: the server's name for it, once it has one
         self.offset = 0  #: bytes that the server has acknowledged
         self.size_bytes: int | None = None  #: of the whole, when that is known
         self.is_complete = False
         self._chunk = memoryview(b"")
         self._start = 0  #: offset of the chunk's first byte
         self._is_last = False
-        self._is_in_doubt = False  #: an answer is missing: only the server knows the offset
-        self._may_be_ours = False  #: what the server has beyond `offset`: a part of the chunk
+        self._is_in_doubt = False  #: only the server knows the offset
+        self._may_be_ours = False  #: what the server has beyond `offset`
         self._is_length_known = False  #: to the server, which refuses to be told twice
         if creation and (length := creation.headers.get("Upload-Length")):
             self.size_bytes = int(length)
 
     @property
     def path(self) -> str:
-        """Where the upload is. Built from the id alone: host, scheme and prefix of a Location are often wrong."""
+        """Built from the id alone: host, scheme and prefix of a Location are often wrong."""
         return f"{PATH}/{self.id}"
 
     def load(self, chunk: bytes | memoryview, is_last: bool) -> None:
-        """The bytes after those that are acknowledged; must stay as they are until they are acknowledged as well.
+        """The bytes after the acknowledged ones; they must not change until they are acknowledged as well.
 
         :raises StorageError: when the upload is complete.
         """
@@ -73,31 +73,29 @@ class TusUpload:
         return None
 
     def note_found(self, answer: Answer) -> None:
-        """Go on from what the answer to an inquiry tells, whoever has written it."""
+        """Go on where the answer to an inquiry says."""
         self.offset = self._start = _offset_in(answer)
         self._learn_length(answer)
 
     def is_ending(self, request: Request) -> bool:
-        """Whether the server has every byte once it has taken in `request`, and then makes the object."""
+        """Whether the server makes the object after `request`."""
         return request.method == "PATCH" and self._is_last
 
     def is_whole_at(self, answer: Answer) -> bool:
-        """Whether the answer to an inquiry says that the server has every byte."""
         return answer.is_success and answer.headers.get("Upload-Offset") == str(self._end) and self._is_last
 
     def lose(self) -> None:
-        """No answer came: ask for the offset before anything else."""
+        """No answer came."""
         self._is_in_doubt = self._may_be_ours = True
 
     def note_object(self, size_bytes: int) -> None:
-        """The object is there, however it came to be."""
         self.offset = self.size_bytes = size_bytes
         self.is_complete = True
 
     def take(self, asked: Request, answer: Answer) -> None:
         """Learn from the answer to what `next` said.
 
-        :raises OffsetConflict: when somebody else has stored bytes here; that stays so.
+        :raises OffsetConflict: when somebody else has stored bytes here.
         :raises StorageUnavailable: when it is worth going on with `next`, after a while.
         :raises UploadLost: when bytes are gone that nobody has any more.
         :raises DataFlowError: when the server refuses for good.
@@ -158,7 +156,7 @@ class TusUpload:
             self.size_bytes = int(length)
 
     def _start_over(self, answer: Answer) -> None:
-        """The server has forgotten the upload. As long as the first chunk is at hand, nothing is lost by that."""
+        """As long as the first chunk is at hand, nothing is lost when the server has forgotten the upload."""
         if self._start > 0 or self.creation is None:
             lost = f"the upload after {self.offset} bytes (status {answer.status})"
             raise UploadLost(f"The storage has lost {lost}. Send the file again.")
@@ -189,7 +187,6 @@ def _offset_in(answer: Answer, first: int = 0, last: int = sys.maxsize) -> int:
 
 
 def creation(bucket: str, key: str, description: Description, cache_seconds: int) -> Request:
-    """Open an upload."""
     fields = {
         "bucketName": bucket,
         "objectName": key,
@@ -205,19 +202,16 @@ def creation(bucket: str, key: str, description: Description, cache_seconds: int
 
 
 def patch(path: str, offset: int, body: bytes | memoryview = b"", length: int | None = None) -> Request:
-    """Append `body`, which completes an upload of known length that has no other byte missing."""
     offsets = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
     lengths = {} if length is None else {"Upload-Length": str(length)}
     return Request("tus_patch", "PATCH", path, {**VERSION, **UPSERT, **offsets, **lengths}, body)
 
 
 def inquiry(path: str) -> Request:
-    """Ask how far an upload is."""
     return Request("tus_offset", "HEAD", path, VERSION)
 
 
 def termination(path: str) -> Request:
-    """Have the server forget an upload that is not complete."""
     return Request("tus_delete", "DELETE", path, {**VERSION, **UPSERT})
 
 
@@ -232,5 +226,4 @@ def is_complete(answer: Answer) -> bool:
 
 
 def options() -> Request:
-    """Ask what the server can do; its largest upload is in Tus-Max-Size."""
     return Request("tus_options", "OPTIONS", PATH, VERSION)

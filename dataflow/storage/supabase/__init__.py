@@ -1,7 +1,6 @@
 """Objects in a private bucket of Supabase Storage, over its REST and tus API.
 
-How the server behaves, measured call by call, is in the contract that comments here cite. Uploads and downloads are
-modules of their own; this one is what ties them together.
+How the server behaves, measured call by call, is in the contract that comments here cite.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,9 +10,7 @@ from dataflow.errors import ObjectMissing, UploadLost
 from dataflow.storage import tus
 from dataflow.storage.base import Began, Completion, Describe, Description, StoredObject
 from dataflow.storage.chunks import chunks
-from dataflow.storage.retry import Schedule
 from dataflow.storage.stop import Stop
-from dataflow.storage.supabase.api import Api
 from dataflow.storage.supabase.bucket import SINGLE_CALL_SECONDS, Bucket, once
 from dataflow.storage.supabase.download import SupabaseReader
 from dataflow.storage.supabase.upload import SupabaseUpload
@@ -24,14 +21,8 @@ TERMINATION_SECONDS = 5.0
 HURRIED_SECONDS = 2.0, 0.75
 
 
-class SupabaseStorage:
+class SupabaseStorage(Bucket):
     """A `Storage` in one bucket; may be used by any number of threads."""
-
-    def __init__(self, api: Api, schedule: Schedule, chunk_bytes: int, cache_seconds: int) -> None:
-        self.chunk_bytes = chunk_bytes
-        self._api = api
-        self._schedule = schedule
-        self._bucket = Bucket(api, schedule, chunk_bytes, cache_seconds)
 
     def put(
         self, key: str, pieces: Iterable[bytes], describe: Describe, began: Began, stop: Stop | None = None
@@ -39,7 +30,7 @@ class SupabaseStorage:
         parts = chunks(pieces, self.chunk_bytes)
         chunk, is_last = next(parts)
         description = describe()
-        upload = SupabaseUpload(self._bucket, key, self._tus(key, description), stop, began)
+        upload = self._new(key, description, stop, began)
         if is_last and not description.is_resumable:
             return upload.finish(chunk, description)
         while not is_last:
@@ -48,27 +39,27 @@ class SupabaseStorage:
         return upload.finish(chunk)
 
     def begin(self, key: str, description: Description, stop: Stop | None = None) -> SupabaseUpload:
-        upload = SupabaseUpload(self._bucket, key, self._tus(key, description), stop)
+        upload = self._new(key, description, stop)
         upload.create()
         return upload
 
+    def _new(self, key: str, description: Description, stop: Stop | None, began: Began | None = None) -> SupabaseUpload:
+        creation = tus.creation(self.api.bucket, key, description, self.cache_seconds)
+        return SupabaseUpload(self, key, tus.TusUpload(self.api.bucket, creation), stop, began)
+
     def resume(self, key: str, address: str, stop: Stop | None = None) -> SupabaseUpload:
-        upload = tus.TusUpload(self._api.bucket, None, address)
-        answer = self._bucket.call(tus.inquiry(upload.path), self._bucket.retries(stop), (400, 404, 410), stop)
+        upload = tus.TusUpload(self.api.bucket, None, address)
+        answer = self.call(tus.inquiry(upload.path), self.retries(stop), (400, 404, 410), stop)
         if answer.is_success:
             upload.note_found(answer)
-            return SupabaseUpload(self._bucket, key, upload, stop)
+            return SupabaseUpload(self, key, upload, stop)
         # The server forgets an upload some time after it has become an object (contract section 8, lifetime).
         try:
-            upload.note_object(self._bucket.info(key, stop=stop).size_bytes)
+            upload.note_object(self.info(key, stop=stop).size_bytes)
         except ObjectMissing as error:
             lost = f"The storage has lost the upload (status {answer.status}). Send the file again."
             raise UploadLost(lost) from error
-        return SupabaseUpload(self._bucket, key, upload, stop)
-
-    def _tus(self, key: str, description: Description) -> tus.TusUpload:
-        bucket = self._api.bucket
-        return tus.TusUpload(bucket, tus.creation(bucket, key, description, self._bucket.cache_seconds))
+        return SupabaseUpload(self, key, upload, stop)
 
     def discard(self, key: str, address: str | None, is_hurried: bool = False) -> None:
         patient_seconds = TERMINATION_SECONDS, SINGLE_CALL_SECONDS
@@ -78,36 +69,27 @@ class SupabaseStorage:
                 self._terminate(address, termination_seconds, call_seconds)
         finally:
             # Whatever became of the upload, it may be an object by now.
-            self._bucket.delete(key, once(call_seconds))
+            self.delete(key, once(call_seconds))
 
     def _terminate(self, address: str, seconds: float, call_seconds: float) -> None:
-        answer = self._api.exchange(tus.termination(address), seconds)
+        answer = self.api.exchange(tus.termination(address), seconds)
         if tus.is_gone(answer):
             return
         if not tus.is_complete(answer):
-            raise answer.error(self._api.bucket)
+            raise answer.error(self.api.bucket)
         # Complete, but perhaps not registered, and then no request reaches its bytes: have it become an object.
-        found = self._api.exchange(tus.inquiry(address), call_seconds)
+        found = self.api.exchange(tus.inquiry(address), call_seconds)
         if found.is_success:
-            upload = tus.TusUpload(self._api.bucket, None, address)
+            upload = tus.TusUpload(self.api.bucket, None, address)
             upload.note_found(found)
-            found = self._api.exchange(tus.patch(address, upload.offset), call_seconds)
+            found = self.api.exchange(tus.patch(address, upload.offset), call_seconds)
         if not tus.is_gone(found):
-            raise found.error(self._api.bucket)
+            raise found.error(self.api.bucket)
 
     @contextmanager
     def open(self, key: str) -> Iterator[SupabaseReader]:
-        reader = SupabaseReader(self._api, self._schedule, key)
+        reader = SupabaseReader(self.api, self.schedule, key)
         try:
             yield reader
         finally:
             reader.release()
-
-    def delete(self, key: str) -> None:
-        self._bucket.delete(key)
-
-    def check(self) -> None:
-        self._bucket.check()
-
-    def prepare(self) -> str:
-        return self._bucket.prepare()

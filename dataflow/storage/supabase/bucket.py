@@ -13,9 +13,10 @@ from dataflow.errors import (
     ObjectTooLarge,
     StorageError,
     StorageUnavailable,
+    UploadLost,
 )
 from dataflow.storage import tus
-from dataflow.storage.base import StoredObject
+from dataflow.storage.base import StoredObject, check_size
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.stop import Stop
@@ -23,10 +24,8 @@ from dataflow.storage.supabase.api import Api
 
 #: For a call without content, all its attempts together.
 CALL_SECONDS = 20.0
-#: ... and each attempt.
-ANSWER_SECONDS = 10.0
-#: For a call that is made once.
-SINGLE_CALL_SECONDS = 3.0
+ANSWER_SECONDS = 10.0  #: for each of them
+SINGLE_CALL_SECONDS = 3.0  #: for a call that is made once
 
 
 class Bucket:
@@ -38,16 +37,13 @@ class Bucket:
         self.chunk_bytes = chunk_bytes
         self.cache_seconds = cache_seconds
 
-    def retries(self, stop: Stop | None = None) -> Retries:
-        return Retries(self.schedule, CALL_SECONDS, stop.wait if stop else None)
+    def retries(self, stop: Stop | None = None, seconds: float = CALL_SECONDS) -> Retries:
+        return Retries(self.schedule, seconds, stop.wait if stop else None)
 
     def call(
         self, request: Request, retries: Retries, tolerated: Container[int] = (), stop: Stop | None = None
     ) -> Answer:
-        """The answer to an idempotent request, which is repeated for as long as it makes sense.
-
-        :raises StorageError: when the server refuses, or does not answer.
-        """
+        """:raises StorageError: when the server refuses, or does not answer in time."""
         while True:
             try:
                 answer = self.api.exchange(request, min(ANSWER_SECONDS, retries.attempt_seconds), stop)
@@ -65,22 +61,29 @@ class Bucket:
             raise StorageUnavailable("The storage does not tell the size of the object.")
         return StoredObject(found["size"], str(found.get("etag", "")))
 
+    def whole(
+        self, key: str, size_bytes: int, retries: Retries | None = None, stop: Stop | None = None
+    ) -> StoredObject:
+        """:raises UploadLost: when no object has this size: the server checks nothing (contract section 0.7)."""
+        try:
+            stored = self.info(key, retries, stop)
+        except ObjectMissing as error:
+            raise UploadLost("The storage took the file and does not have it. Send it again.") from error
+        check_size(stored.size_bytes, size_bytes)
+        return stored
+
     def delete(self, key: str, retries: Retries | None = None) -> None:
         with suppress(ObjectMissing):
             self.call(Request("delete", "DELETE", self.api.object_path("", key)), retries or self.retries())
 
     def check(self) -> None:
-        """Look at the bucket, and ask whether we may write there: a key without that right may see it all the same.
-
-        Needs server, its database, a valid key and the bucket itself; leaves nothing.
-        """
+        """Look at the bucket, and ask whether we may write there: a key without that right may see it all the same."""
         retries = once()
         self._settings(retries)
         path = self.api.object_path("upload/sign", "check")
         self.call(Request("sign", "POST", path, tus.UPSERT), retries)
 
     def prepare(self) -> str:
-        """Make the bucket, or make it private."""
         name = self.api.bucket
         fields: dict[str, Any] = {"id": name, "name": name, "public": False}
         try:
@@ -122,5 +125,5 @@ def _with_body(operation: str, method: str, path: str, members: dict[str, Any]) 
 
 
 def once(seconds: float = SINGLE_CALL_SECONDS) -> Retries:
-    """No patience: for what is not worth it, or is asked again by others."""
+    """No patience: for what others ask again."""
     return Retries(Schedule(()), seconds)

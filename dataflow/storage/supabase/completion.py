@@ -1,30 +1,24 @@
 """The end of a tus upload: the PATCH after whose last byte the server makes an object of it, which may take minutes.
 
-A connection that is closed while the server is at that costs the whole upload (contract section 13). So the PATCH has a
-thread of its own from its start, which holds on to it whoever else stops waiting; when it breaks all the same, an empty
-one is sent at once.
+A connection that is closed meanwhile costs the whole upload (contract section 13). So the PATCH has its own thread,
+which holds on to it whoever else stops waiting; when it breaks all the same, an empty one is sent at once.
 """
 
-import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 
-from dataflow.errors import DataFlowError, ObjectMissing, StorageUnavailable, UploadLost
+from dataflow.errors import StorageUnavailable, UploadLost
 from dataflow.storage import tus
-from dataflow.storage.base import StoredObject, check_size
+from dataflow.storage.base import StoredObject
 from dataflow.storage.messages import Answer, Request
+from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.api import Api
 from dataflow.storage.supabase.bucket import Bucket
 
-logger = logging.getLogger(__name__)
-
-#: How long one upload is held on to.
 HOLD_SECONDS = 600.0
-#: Between attempts to ask again, doubled from the first to the last; the very first comes at once.
-PAUSE_SECONDS = (1.0, 10.0)
+_PAUSES = Schedule((0.0, 1.0, 2.0, 4.0, 8.0, *[10.0] * 60))
 
 
 class HeldRequest:
@@ -37,10 +31,7 @@ class HeldRequest:
         threading.Thread(target=self._run, args=(request, seconds), name="held request", daemon=True).start()
 
     def answer(self, seconds: float) -> Answer | None:
-        """None when there is none within `seconds`.
-
-        :raises StorageUnavailable: when there will be none.
-        """
+        """None when there is none within `seconds`; raises like `Api.exchange`."""
         try:
             return self._answer.result(max(0.0, seconds))
         except TimeoutError:
@@ -58,19 +49,6 @@ class HeldRequest:
             self._answer.set_result(answer)
 
 
-def whole(look: Callable[[], StoredObject], size_bytes: int) -> StoredObject:
-    """The object that `look` finds, which must have so many bytes: the server checks nothing (contract section 0.7).
-
-    :raises UploadLost: when there is none, or one of another size.
-    """
-    try:
-        stored = look()
-    except ObjectMissing as error:
-        raise UploadLost("The storage took the file and does not have it. Send it again.") from error
-    check_size(stored.size_bytes, size_bytes)
-    return stored
-
-
 class SupabaseCompletion:
     """A `Completion` of the upload at `path`; `held` is the PATCH that is under way for it, if one is."""
 
@@ -81,9 +59,8 @@ class SupabaseCompletion:
         self._size_bytes = size_bytes
         self._held = held
         self._stop = held.stop if held else Stop()
-        self._deadline = time.monotonic() + HOLD_SECONDS
+        self._retries = Retries(_PAUSES, HOLD_SECONDS, self._ask_later)
         self._ask_at = 0.0
-        self._pause_seconds = 0.0
 
     def wait(self, seconds: float) -> StoredObject | None:
         until = time.monotonic() + seconds
@@ -95,7 +72,8 @@ class SupabaseCompletion:
                 if held and (answer := held.answer(until - time.monotonic())):
                     return self._stored(answer)
             except StorageUnavailable as error:
-                self._note_broken(error)
+                self._held = None
+                self._bucket.api.pause(self._retries, error, "tus_patch", self._key, self._size_bytes)
             if time.monotonic() >= until:
                 return None
 
@@ -103,31 +81,22 @@ class SupabaseCompletion:
         self._stop.set()
 
     def _held_request(self, until: float) -> HeldRequest | None:
-        """The PATCH that is under way, or a new and empty one; None when it is not time for that before `until`."""
+        """The PATCH that is under way, or a new and empty one; None when that has to wait beyond `until`."""
         if self._held is None:
             self._stop.wait(max(0.0, min(self._ask_at, until) - time.monotonic()))
             if time.monotonic() < self._ask_at:
                 return None
-            request, left_seconds = tus.patch(self._path, self._size_bytes), self._deadline - time.monotonic()
-            self._held = HeldRequest(self._bucket.api, request, left_seconds, self._stop)
+            request = tus.patch(self._path, self._size_bytes)
+            self._held = HeldRequest(self._bucket.api, request, self._retries.left_seconds, self._stop)
         return self._held
 
     def _stored(self, answer: Answer) -> StoredObject:
         if answer.is_success:
-            return whole(lambda: self._bucket.info(self._key), self._size_bytes)
+            return self._bucket.whole(self._key, self._size_bytes)
         if answer.status in (404, 409, 410):
             lost = f"the upload after its {self._size_bytes} bytes had arrived (status {answer.status})"
             raise UploadLost(f"The storage has lost {lost}. Send the file again.")
         raise answer.error(self._bucket.api.bucket)
 
-    def _note_broken(self, error: DataFlowError) -> None:
-        """:raises DataFlowError: `error`, when the time is up."""
-        self._held = None
-        if time.monotonic() + self._pause_seconds >= self._deadline:
-            raise error
-        facts = {"operation": "tus_patch", "object": self._key, "offset": self._size_bytes, "error": error.message}
-        logger.warning("storage failed", extra=facts)
-        self._bucket.api.observer.retried("tus_patch")
-        self._ask_at = time.monotonic() + self._pause_seconds
-        first, longest = PAUSE_SECONDS
-        self._pause_seconds = min(max(first, 2 * self._pause_seconds), longest)
+    def _ask_later(self, seconds: float) -> None:
+        self._ask_at = time.monotonic() + seconds

@@ -11,19 +11,18 @@ from dataflow.errors import DigestMismatch, StorageUnavailable
 from dataflow.storage.messages import Request
 from dataflow.storage.retry import Retries, Schedule
 from dataflow.storage.stop import Stop
-from dataflow.storage.supabase.api import NETWORK_ERRORS, Api, unreachable
+from dataflow.storage.supabase.api import Api, network
 from dataflow.storage.supabase.line import CONNECT_SECONDS
 
 #: To the first byte: the file backend hashes the whole object before it, at about 400 MB/s (contract section 5).
 HEAD_SECONDS = 60.0
 READ_SECONDS = 10.0
 _LIMITS = Timeout(connect=CONNECT_SECONDS, read=HEAD_SECONDS)
-#: For trying again, from a break until bytes come again.
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 300.0  #: from a break until bytes come again
 
 
 class SupabaseReader:
-    """An open object; see `ObjectReader`. Holds a line only while its pieces are read."""
+    """An open object, which holds a connection only while its pieces are read."""
 
     def __init__(self, api: Api, schedule: Schedule, key: str) -> None:
         self._api = api
@@ -52,7 +51,7 @@ class SupabaseReader:
         self._stop.set()
 
     def release(self) -> None:
-        """Give the connection back, now that nobody reads any more; `pieces` may have been left in the middle."""
+        """Give the connection back; `pieces` may have been left in the middle."""
         if self._response is not None:
             self._response.close()
 
@@ -60,7 +59,6 @@ class SupabaseReader:
         return Retries(self._schedule, PATIENCE_SECONDS, self._stop.wait)
 
     def _rest(self, piece_bytes: int) -> Iterator[bytes]:
-        """What one connection gives, from the offset on."""
         headers = {"Range": f"bytes={self._offset}-"} if self._offset else {}
         request = Request("download", "GET", self._api.object_path("authenticated", self._key), headers)
         start, self._outcome = time.monotonic(), "unreachable"
@@ -87,17 +85,16 @@ class SupabaseReader:
             raise StorageUnavailable("The object was closed while it was read.")
 
     def _read(self, response: requests.Response, piece_bytes: int) -> bytes:
-        try:
+        self._outcome = "broken"
+        with network():
             piece: bytes = response.raw.read(piece_bytes, decode_content=False)
-        except NETWORK_ERRORS as error:
-            self._outcome = "broken"
-            raise unreachable(error) from error
+        self._outcome = "ok"
         # After the read: what comes out of a line that is being cut is not to be trusted.
         self._check_open()
         return piece
 
     def _check_head(self, response: requests.Response) -> None:
-        """If-Range and If-Match are ignored by the server, so this looks for itself (contract section 5)."""
+        """Done here, because the server ignores If-Range and If-Match (contract section 5)."""
         if response.status_code not in (200, 206):
             answer = self._api.answer(response)
             self._outcome = str(answer.status)

@@ -1,7 +1,7 @@
-"""A body of any length into one object, each chunk kept until it is acknowledged.
+"""A body of any length into one object. Which request comes next is said by `tus`.
 
-A chunk is filled before any of it is sent, because every running PATCH holds one of the storage's own database
-connections (contract section 0.4), and a slow client must not. Which request comes next is `tus`' to say.
+A chunk is whole before any of it is sent, because every running PATCH holds one of the storage's own database
+connections (contract section 0.4), and a slow client must not.
 """
 
 import json
@@ -16,37 +16,33 @@ from dataflow.storage.retry import Retries
 from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.api import NotConnected
 from dataflow.storage.supabase.bucket import Bucket
-from dataflow.storage.supabase.completion import HOLD_SECONDS, HeldRequest, SupabaseCompletion, whole
+from dataflow.storage.supabase.completion import HOLD_SECONDS, HeldRequest, SupabaseCompletion
 from dataflow.storage.tus import OffsetConflict, TusUpload, inquiry
 
 logger = logging.getLogger(__name__)
 
 #: For sending a body that the server may have refused already and does not read (contract section 0.5).
 STANDARD_SEND_SECONDS = 5.0
-#: For the last chunk when the one before has used up the time for both.
-LEAST_END_SECONDS = 3.0
-#: To ask how far an upload is whose last PATCH is not answered; one that still receives is ended first, in about 3 s.
-INQUIRY_SECONDS = 4.0
-#: For the very first connection: with the rest of an answer's way, a storage that is down is told within 10 s.
-FIRST_CONNECTION_SECONDS = 9.0
+LEAST_END_SECONDS = 3.0  #: for the last chunk, when the one before has used up the time for both
+INQUIRY_SECONDS = 4.0  #: a PATCH that still runs is ended first, in about 3 s
+FIRST_CONNECTION_SECONDS = 9.0  #: a storage that is down is told within 10 s
 PROGRESS_SECONDS = 10.0
 
 
 class SupabaseUpload:
-    """An `Upload`. How far it is, only `tus` knows; `began` is told each address that it gets."""
+    """An `Upload`; `began` is told each address that it gets."""
 
     def __init__(self, bucket: Bucket, key: str, tus: TusUpload, stop: Stop | None, began: Began | None = None) -> None:
         self._bucket = bucket
         self._key = key
         self._tus = tus
-        self._stop = stop or Stop()
-        self._wait = stop.wait if stop else None  #: unless it is the schedule's
+        self._stop = stop
         self._began = began or (lambda _: None)
         self._held: HeldRequest | None = None  #: the last PATCH, when the server has every byte and takes its time
         self._next_progress = time.monotonic() + PROGRESS_SECONDS
         self._end_seconds = bucket.schedule.last_chunk_seconds  #: left for what is sent after the client's last byte
-        #: The patience with a server that no request has reached yet.
-        self._first: Retries | None = Retries(bucket.schedule, FIRST_CONNECTION_SECONDS, self._wait)
+        #: Until a request has reached the server.
+        self._first = None if tus.id else bucket.retries(stop, FIRST_CONNECTION_SECONDS)
 
     @property
     def address(self) -> str:
@@ -57,7 +53,7 @@ class SupabaseUpload:
         return self._tus.offset
 
     def create(self) -> None:
-        """Have the server open it, for good: one that it forgets is lost."""
+        """Have the server open it; from now on it does not begin again under another address."""
         self._send(b"", is_last=False)
         self._tus.creation = None
 
@@ -69,24 +65,24 @@ class SupabaseUpload:
     def finish(
         self, chunk: bytes | memoryview = b"", description: Description | None = None
     ) -> StoredObject | Completion:
-        """With a `description`, `chunk` may be the whole, and go as one request."""
+        """With a `description`, `chunk` is the whole, and may go as one request."""
         tus, retries = self._tus, self._bucket.retries(self._stop)
         if chunk or tus.offset != tus.size_bytes:
             retries = self._send(chunk, is_last=True, description=description)
         if self._held is None:
             try:
-                return whole(lambda: self._bucket.info(self._key, retries, self._stop), self.offset)
+                return self._bucket.whole(self._key, self.offset, retries, self._stop)
             except UploadLost as error:
-                # Complete, but perhaps not registered: that is made good by an empty PATCH.
+                # Its bytes are all there, but it is not registered, which an empty PATCH makes good.
                 if tus.is_complete or not isinstance(error.__cause__, ObjectMissing):
                     raise
         return SupabaseCompletion(self._bucket, self._key, self.address, self.offset, self._held)
 
     def _send(self, chunk: bytes | memoryview, is_last: bool, description: Description | None = None) -> Retries:
-        """Send a chunk that has just been filled; return what is left of the patience.
+        """Send a chunk; return what is left of the patience.
 
-        What is left of a body may be in the sockets already, and its sender wait for the answer: where the length is
-        known, the last chunk but one and the last share the time there is for the end.
+        While the last chunk but one is sent, the rest of the body may be in the sockets, and its sender wait for the
+        answer: where the length is known, both share the time there is for the end.
         """
         tus, start = self._tus, time.monotonic()
         tus.load(chunk, is_last)
@@ -94,7 +90,7 @@ class SupabaseUpload:
         whole_bytes = tus.size_bytes or tried_bytes
         is_near_end = is_last or (tus.size_bytes is not None and whole_bytes - tried_bytes <= len(chunk))
         seconds = self._end_seconds if is_near_end else self._bucket.schedule.chunk_seconds
-        retries = Retries(self._bucket.schedule, seconds, self._wait)
+        retries = self._bucket.retries(self._stop, seconds)
         try:
             if description is None or not self._send_single(chunk, description, retries):
                 self._exchange_all(retries)
@@ -107,7 +103,7 @@ class SupabaseUpload:
     def _send_single(self, chunk: bytes | memoryview, description: Description, retries: Retries) -> bool:
         """One request for a small object; False when it has to be tried by tus.
 
-        That hears the reason of an early refusal, where here the server stops reading and the sender hangs.
+        There an early refusal is heard with its reason; here the server stops reading, and the sender hangs.
         """
         headers = {
             "Content-Type": description.content_type,
@@ -133,7 +129,6 @@ class SupabaseUpload:
         return True
 
     def _exchange_all(self, retries: Retries) -> None:
-        """Exchange requests until the chunk is acknowledged."""
         tus = self._tus
         while self._held is None and (request := tus.next()):
             retries.check()
@@ -156,15 +151,12 @@ class SupabaseUpload:
         return (isinstance(error, NotConnected) and self._first) or retries
 
     def _exchange(self, request: Request, retries: Retries) -> Answer | None:
-        """The answer; None when it is only waited for because the server, which has every byte, makes the object.
-
-        :raises StorageUnavailable: when there is none in time.
-        """
+        """None when the server has every byte and is still making the object: then `_held` is set."""
         try:
             if not self._tus.is_ending(request):
                 return self._bucket.api.exchange(request, retries.attempt_seconds, self._stop)
             held = HeldRequest(self._bucket.api, request, HOLD_SECONDS, Stop())
-            with self._stop.cutting(held):
+            with (self._stop or Stop()).cutting(held):
                 return self._ending(held, retries)
         except StorageUnavailable:
             self._tus.lose()
@@ -190,7 +182,6 @@ class SupabaseUpload:
         try:
             answer = self._bucket.api.exchange(request, seconds, self._stop)
         except StorageUnavailable:
-            # As far as can be told it has not; the PATCH is sent again.
             return False
         if is_whole := self._tus.is_whole_at(answer):
             self._tus.lose()
