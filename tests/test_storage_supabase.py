@@ -21,6 +21,7 @@ from dataflow.errors import (
     StorageError,
     StorageUnavailable,
     UnsupportedMediaType,
+    UploadLost,
 )
 from dataflow.storage.base import Description, Observer, Storage
 from dataflow.storage.registry import open_storage
@@ -387,3 +388,24 @@ def test_an_object_that_came_out_shorter_is_not_taken_for_stored(fresh_double: S
     fresh_double.fault("answer", path="/object/info/", status=200, body={"size": 5, "etag": "x"})
     with pytest.raises(StorageError, match=f"has 5 of {len(SMALL)} bytes. Send the file again"):
         store(open_supabase(fresh_double), KEY, [SMALL])
+
+
+@pytest.mark.unit
+def test_the_s3_backend_takes_the_same_steps_and_forgets_uploads_after_a_while(tmp_path: Path) -> None:
+    with StorageDouble.start(tmp_path, s3=True) as double:
+        double.make_bucket("imports")
+        storage = open_supabase(double)
+        for declared in (None, 2 * CHUNK_BYTES):
+            upload = storage.begin(KEY, Description("text/csv", size_bytes=declared))
+            upload.append(bytes(CHUNK_BYTES))
+            stored = storage.resume(KEY, upload.address).finish(bytes(CHUNK_BYTES))
+            assert read(storage, KEY) == bytes(2 * CHUNK_BYTES)
+        left_open = storage.begin("open.csv", Description("text/csv"))
+        left_open.append(bytes(CHUNK_BYTES))
+        double.restart_with(expiry_seconds=0)
+        forgotten = storage.resume(KEY, upload.address)
+        assert (forgotten.offset, forgotten.finish()) == (2 * CHUNK_BYTES, stored)
+        with pytest.raises(UploadLost, match="Send the file again"):
+            storage.resume("open.csv", left_open.address)
+        with pytest.raises(UploadLost, match="Send the file again"):
+            left_open.append(bytes(CHUNK_BYTES))
