@@ -231,6 +231,7 @@ def test_every_session_of_a_worker_says_whose_it_is_and_what_for(
         job_id = enqueue_file(10)
         worker = start_brisk()
         eventually(lambda: {"listen", "recover", "work", "beat"} <= roles())
+        eventually(lambda: row(connection, job_id)["state"] == "running")
         with db.connect(database, "psql") as psql, psql.transaction():
             # The outcome has to wait, so that there is time to see who writes it.
             held = psql.execute("SELECT backend_pid, worker FROM jobs WHERE id = %s FOR UPDATE", [job_id]).fetchone()
@@ -267,7 +268,7 @@ def test_cancelling_a_statement_of_the_loop_does_not_end_the_worker(
 # Cutting.
 
 
-def test_cutting_a_connection_frees_the_thread_in_it_at_once_and_the_server_ends_its_side(
+def test_cutting_a_connection_frees_the_thread_in_it_and_the_server_ends_its_side(
     server: str, anyone: db.Connection
 ) -> None:
     anyone.execute("SELECT pg_advisory_lock(1)")

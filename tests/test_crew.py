@@ -8,7 +8,6 @@ import pytest
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.db.deadlines import Deadlines
 from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs
 from dataflow.storage.base import Storage
@@ -82,15 +81,13 @@ def test_a_job_for_which_no_thread_can_be_started_is_given_up_with_its_session(
             crew.take(lambda session: jobs.claim(session, "w"))
     assert len(crew) == 0
     pid = row(connection, job_id)["backend_pid"]
-    eventually(lambda: not connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone())
+    eventually(lambda: connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone() is None)
 
 
 def test_a_session_that_cannot_be_set_up_is_closed(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+    def refuse(_: db.Connection) -> None:
+        raise RuntimeError("out of memory")
 
-    # Its limits need a thread, and the one of this process may be there already.
-    monkeypatch.setattr("dataflow.db.connection._DEADLINES", Deadlines())
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(db.Connection, "configure", refuse)
     with pytest.raises(RuntimeError):
         db.connect(database, "dataflow/test/work")

@@ -13,8 +13,6 @@ from dataflow.db.connection import (
     answers,
     borrowed,
     connect,
-    cut,
-    deadline,
     has_ended,
     has_spoken,
     limited,
@@ -24,6 +22,7 @@ from dataflow.db.connection import (
     value,
 )
 from dataflow.db.statements import SQL, query
+from dataflow.db.waiting import cut, deadline
 
 __all__ = [
     "CONNECT_TIMEOUT_SECONDS",

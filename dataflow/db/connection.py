@@ -4,24 +4,21 @@ What the statements mean is left to `queue` and to whoever is handed a connectio
 """
 
 import logging
-import os
 import select
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from dataflow.db import session
-from dataflow.db.deadlines import Deadlines
 from dataflow.db.failures import translate
 from dataflow.db.pool import ConnectionPool
 from dataflow.db.statements import SQL, query
+from dataflow.db.waiting import deadline
 from dataflow.errors import DatabaseError, DatabaseOutdated, DatabaseUnavailable, MigrationFailed, StatementCancelled
 
 Connection = session.Connection
@@ -50,7 +47,6 @@ _ARGUMENTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_DEADLINES = Deadlines()
 
 
 def value(connection: Connection, name: str, **parameters: object) -> Any:
@@ -84,19 +80,6 @@ def _check_version(connection: Connection) -> None:
     major, minor = divmod(connection.info.server_version, 10_000)
     if 0 < major < OLDEST_SERVER:
         raise DatabaseOutdated(f"The server is Postgres {major}.{minor}: DataFlow needs {OLDEST_SERVER} or newer.")
-
-
-def cut(connection: psycopg.Connection[Any]) -> None:
-    """End a connection under a thread that waits in it, which gets an error at once; callable from any thread.
-
-    The server is told as well, as far as the network reaches it. Closing would wait for that thread.
-    """
-    try:
-        descriptor = os.dup(connection.pgconn.socket)
-    except (psycopg.OperationalError, OSError):
-        return  # broken already
-    with socket.socket(fileno=descriptor) as line, suppress(OSError):  # not connected any more
-        line.shutdown(socket.SHUT_RDWR)
 
 
 def answers(connection: Connection) -> bool | None:
@@ -176,11 +159,6 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
         # A lock's time is over first, so that waiting for one is told from being cancelled.
         connection.limit_statements(seconds, 0.8 * seconds)
         yield
-
-
-def deadline(connection: psycopg.Connection[Any], seconds: float) -> AbstractContextManager[None]:
-    """Cut the connection under whatever has not ended by then: no time-out of the server or of TCP sees to that."""
-    return _DEADLINES.limit(seconds, partial(cut, connection))
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from dataflow.db import statements
+from dataflow.db.waiting import WatchedConnection
 
 
-class Connection(psycopg.Connection[DictRow]):
+class Connection(WatchedConnection):
     """A connection in autocommit mode that leaves nothing in a server process which is not its own."""
 
     is_pooled = True  #: until `configure` has found the server process to be ours
@@ -53,9 +54,13 @@ class Connection(psycopg.Connection[DictRow]):
         """As psycopg's; behind a pooler with the settings of a session of ours until it ends."""
         is_outermost = self.info.transaction_status == TransactionStatus.IDLE
         with super().transaction(savepoint_name, force_rollback) as transaction:
-            if self.is_pooled and is_outermost:
-                self.execute(statements.query("configure_transaction"))
-            yield transaction
+            try:
+                if self.is_pooled and is_outermost:
+                    self.execute(statements.query("configure_transaction"))
+                yield transaction
+            except BaseException:
+                self.close_if_over()  # ROLLBACK would raise instead, and the error of the block be lost.
+                raise
 
     def execute(self, query: Any, params: Params | None = None, **options: Any) -> psycopg.Cursor[DictRow]:
         """As psycopg's; behind a pooler in a transaction of its own when none is open."""
@@ -73,3 +78,7 @@ class Connection(psycopg.Connection[DictRow]):
     def rename(self, role: str) -> None:
         """Have the session go by another `application_name`; not behind a pooler, which would keep it."""
         self.execute(statements.query("rename_session"), {"role": role})
+
+    def __exit__(self, *_: object) -> None:
+        """Close it: there is nothing to be committed, for which psycopg's would ask one that was cut."""
+        self.close()
