@@ -18,8 +18,8 @@ import pytest
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.db.connection import _Server
 from dataflow.db.failures import connection_failure, translate
+from dataflow.db.pool import Server
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled
 from dataflow.ids import uuid7
 from dataflow.imports import load
@@ -100,8 +100,8 @@ def test_a_pool_behind_a_silent_network_refuses_in_time_and_is_of_use_as_soon_as
 
 
 def test_a_request_whose_network_falls_silent_ends(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflow.db.connection.REQUEST_SECONDS", 0.2)
-    monkeypatch.setattr("dataflow.db.connection.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("dataflow.db.pool.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("dataflow.db.pool.SILENCE_SECONDS", 0.2)
     with (
         Swallower(server) as network,
         closing(db.open_pool(network.url, "dataflow/web")) as pool,
@@ -117,7 +117,7 @@ def test_a_server_that_is_starting_is_told_from_one_that_is_not_there(server: st
     starting.__cause__ = psycopg.OperationalError("... FATAL:  the database system is starting up")
     away = DatabaseUnavailable("x")
     away.__cause__ = psycopg.OperationalError("connection refused")
-    asked = _Server(server, "x")
+    asked = Server(server, "x")
     assert (asked.is_starting(starting), asked.is_starting(away)) == (True, False)
 
 

@@ -178,8 +178,8 @@ def test_what_was_cut_before_it_was_committed_says_so(session: db.Connection, lo
 def test_a_request_whose_server_process_is_stopped_ends_and_the_next_has_another(
     local_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.db.connection.REQUEST_SECONDS", SECONDS / 2)
-    monkeypatch.setattr("dataflow.db.connection.SILENCE_SECONDS", SECONDS / 2)
+    monkeypatch.setattr("dataflow.db.pool.REQUEST_SECONDS", SECONDS / 2)
+    monkeypatch.setattr("dataflow.db.pool.SILENCE_SECONDS", SECONDS / 2)
     with closing(db.open_pool(local_server, "dataflow/web")) as pool, ExitStack() as stack:
         with pytest.raises(DatabaseUnavailable), db.borrowed(pool) as given_up:
             stack.enter_context(stopped_process(given_up))

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from dataflow.db import pool
-from dataflow.db.pool import ConnectionPool
+from dataflow.db.pool import Pool
 from dataflow.errors import DatabaseError, DatabaseUnavailable, TooManyConnections
 from tests.processes import eventually
 
@@ -71,33 +71,31 @@ def server() -> Server:
 
 
 @pytest.fixture
-def connections(server: Server) -> ConnectionPool[Connection]:
-    return ConnectionPool(server, SIZE, TIMEOUT_SECONDS)
+def connections(server: Server) -> Pool:
+    return Pool(server, SIZE, TIMEOUT_SECONDS)
 
 
-def use(connections: ConnectionPool[Connection]) -> float:
+def use(connections: Pool) -> float:
     """Seconds that it takes to get one."""
     began = time.monotonic()
     with connections.connection():
         return time.monotonic() - began
 
 
-def hold_all(connections: ConnectionPool[Connection], count: int = SIZE) -> ExitStack:
+def hold_all(connections: Pool, count: int = SIZE) -> ExitStack:
     held = ExitStack()
     for _ in range(count):
         held.enter_context(connections.connection())
     return held
 
 
-def test_one_connection_serves_request_after_request(connections: ConnectionPool[Connection], server: Server) -> None:
+def test_one_connection_serves_request_after_request(connections: Pool, server: Server) -> None:
     for _ in range(10):
         use(connections)
     assert server.attempts == 1
 
 
-def test_there_are_never_more_than_the_size_and_whoever_waits_gets_the_next(
-    connections: ConnectionPool[Connection], server: Server
-) -> None:
+def test_there_are_never_more_than_the_size_and_whoever_waits_gets_the_next(connections: Pool, server: Server) -> None:
     most, lock = [0], threading.Lock()
     using = [0]
 
@@ -116,18 +114,14 @@ def test_there_are_never_more_than_the_size_and_whoever_waits_gets_the_next(
     assert len(server.made) <= SIZE
 
 
-def test_all_of_them_stale_after_a_restart_cost_a_request_nothing(
-    connections: ConnectionPool[Connection], server: Server
-) -> None:
+def test_all_of_them_stale_after_a_restart_cost_a_request_nothing(connections: Pool, server: Server) -> None:
     hold_all(connections).close()
     server.restart()
     assert use(connections) < 1
     assert len(server.open()) == 1
 
 
-def test_a_server_that_refuses_is_refused_at_once_with_its_reason(
-    connections: ConnectionPool[Connection], server: Server
-) -> None:
+def test_a_server_that_refuses_is_refused_at_once_with_its_reason(connections: Pool, server: Server) -> None:
     use(connections)
     server.state = "down"
     began = time.monotonic()
@@ -136,7 +130,7 @@ def test_a_server_that_refuses_is_refused_at_once_with_its_reason(
     assert time.monotonic() - began < TIMEOUT_SECONDS / 2
 
 
-def test_a_server_that_is_starting_is_waited_for(connections: ConnectionPool[Connection], server: Server) -> None:
+def test_a_server_that_is_starting_is_waited_for(connections: Pool, server: Server) -> None:
     server.state = "starting"
     with ThreadPoolExecutor(1) as client:
         waiting = client.submit(use, connections)
@@ -148,7 +142,7 @@ def test_a_server_that_is_starting_is_waited_for(connections: ConnectionPool[Con
 @pytest.mark.parametrize("outage_seconds", [1, 75, 600, 86_400])
 def test_the_first_request_after_an_outage_of_any_length_is_served(outage_seconds: int, server: Server) -> None:
     now = [0.0]
-    connections = ConnectionPool(server, SIZE, TIMEOUT_SECONDS, clock=lambda: now[0] + time.monotonic())
+    connections = Pool(server, SIZE, TIMEOUT_SECONDS, clock=lambda: now[0] + time.monotonic())
     hold_all(connections).close()
     server.state = "down"
     for _ in range(5):
@@ -159,9 +153,7 @@ def test_the_first_request_after_an_outage_of_any_length_is_served(outage_second
     assert use(connections) < 1
 
 
-def test_a_server_that_is_down_is_asked_ten_times_a_second_however_many_wait(
-    connections: ConnectionPool[Connection], server: Server
-) -> None:
+def test_a_server_that_is_down_is_asked_ten_times_a_second_however_many_wait(connections: Pool, server: Server) -> None:
     server.state = "down"
     began = time.monotonic()
 
@@ -176,7 +168,7 @@ def test_a_server_that_is_down_is_asked_ten_times_a_second_however_many_wait(
 
 
 def test_behind_a_silent_server_requests_end_in_time_and_few_attempts_are_made(
-    connections: ConnectionPool[Connection], server: Server, monkeypatch: pytest.MonkeyPatch
+    connections: Pool, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_timeout_seconds", 1.2)
     hold_all(connections).close()
@@ -203,9 +195,7 @@ def test_behind_a_silent_server_requests_end_in_time_and_few_attempts_are_made(
     assert len(server.open()) <= SIZE
 
 
-def test_what_hangs_in_use_does_not_keep_others_waiting(
-    connections: ConnectionPool[Connection], server: Server
-) -> None:
+def test_what_hangs_in_use_does_not_keep_others_waiting(connections: Pool, server: Server) -> None:
     with hold_all(connections):
         assert pool.HANGING_SECONDS / 2 < use(connections) < TIMEOUT_SECONDS
         # One more and not one for each.
@@ -215,7 +205,7 @@ def test_what_hangs_in_use_does_not_keep_others_waiting(
 
 
 def test_a_connection_that_comes_after_the_end_is_closed(
-    connections: ConnectionPool[Connection], server: Server, monkeypatch: pytest.MonkeyPatch
+    connections: Pool, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_timeout_seconds", 0.1)
     server.state = "silent"
@@ -230,7 +220,7 @@ def test_a_connection_that_comes_after_the_end_is_closed(
 
 def test_connections_that_nobody_needs_are_closed(server: Server) -> None:
     now = [0.0]
-    connections = ConnectionPool(server, SIZE, TIMEOUT_SECONDS, clock=lambda: now[0])
+    connections = Pool(server, SIZE, TIMEOUT_SECONDS, clock=lambda: now[0])
     hold_all(connections).close()
     now[0] += pool.MAX_IDLE_SECONDS
     use(connections)
@@ -239,7 +229,7 @@ def test_connections_that_nobody_needs_are_closed(server: Server) -> None:
 
 def test_a_connection_is_replaced_when_it_is_old(server: Server) -> None:
     now = [0.0]
-    connections = ConnectionPool(server, SIZE, TIMEOUT_SECONDS, clock=lambda: now[0])
+    connections = Pool(server, SIZE, TIMEOUT_SECONDS, clock=lambda: now[0])
     lives = []
     while now[0] < 2 * pool.MAX_AGE_SECONDS:
         with connections.connection() as connection:
@@ -250,7 +240,7 @@ def test_a_connection_is_replaced_when_it_is_old(server: Server) -> None:
 
 
 def test_a_connection_that_came_when_nobody_waited_any_more_is_looked_at_before_use(
-    connections: ConnectionPool[Connection], server: Server, monkeypatch: pytest.MonkeyPatch
+    connections: Pool, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_timeout_seconds", 0.1)
     server.state = "silent"
@@ -265,7 +255,7 @@ def test_a_connection_that_came_when_nobody_waited_any_more_is_looked_at_before_
         assert connection.life == server.life
 
 
-def test_a_broken_connection_is_not_given_again(connections: ConnectionPool[Connection], server: Server) -> None:
+def test_a_broken_connection_is_not_given_again(connections: Pool, server: Server) -> None:
     with pytest.raises(ValueError, match="on its way"), connections.connection() as connection:
         connection.close()
         raise ValueError("on its way")
@@ -276,9 +266,7 @@ def test_a_broken_connection_is_not_given_again(connections: ConnectionPool[Conn
 # A server that has no room for a further connection.
 
 
-def test_requests_share_the_connections_that_a_full_server_has_left_them(
-    connections: ConnectionPool[Connection], server: Server
-) -> None:
+def test_requests_share_the_connections_that_a_full_server_has_left_them(connections: Pool, server: Server) -> None:
     hold_all(connections, 2).close()
     server.state = "full"
     with ThreadPoolExecutor(20) as clients:
@@ -289,7 +277,7 @@ def test_requests_share_the_connections_that_a_full_server_has_left_them(
 
 def test_a_full_server_is_asked_again_after_a_while_and_not_for_each_request(server: Server) -> None:
     now = [0.0]
-    connections = ConnectionPool(server, SIZE, 0.3, clock=lambda: now[0] + time.monotonic())
+    connections = Pool(server, SIZE, 0.3, clock=lambda: now[0] + time.monotonic())
     with hold_all(connections, 1):
         server.state = "full"
         for _ in range(3):
@@ -303,7 +291,7 @@ def test_a_full_server_is_asked_again_after_a_while_and_not_for_each_request(ser
 
 
 def test_whoever_waits_out_his_time_at_a_full_server_is_told_why(server: Server) -> None:
-    connections = ConnectionPool(server, SIZE, 1.2 * pool.HANGING_SECONDS)
+    connections = Pool(server, SIZE, 1.2 * pool.HANGING_SECONDS)
     with hold_all(connections, 1):
         server.state = "full"
         began = time.monotonic()
@@ -313,7 +301,7 @@ def test_whoever_waits_out_his_time_at_a_full_server_is_told_why(server: Server)
 
 
 def test_without_a_single_connection_a_full_server_is_a_refusal_at_once_and_no_longer_than_it_is_full(
-    connections: ConnectionPool[Connection], server: Server
+    connections: Pool, server: Server
 ) -> None:
     server.state = "full"
     began = time.monotonic()
@@ -326,7 +314,7 @@ def test_without_a_single_connection_a_full_server_is_a_refusal_at_once_and_no_l
 
 def test_an_old_connection_is_kept_while_the_server_would_give_no_other(server: Server) -> None:
     now = [0.0]
-    connections = ConnectionPool(server, SIZE, 0.1, clock=lambda: now[0] + time.monotonic())
+    connections = Pool(server, SIZE, 0.1, clock=lambda: now[0] + time.monotonic())
     with hold_all(connections, 1):
         server.state = "full"
         with pytest.raises(TooManyConnections):

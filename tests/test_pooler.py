@@ -156,7 +156,7 @@ def test_a_job_of_a_worker_that_was_killed_is_taken_over_by_its_lease(
 def test_limits_hold_within_a_transaction_and_not_after_it(
     pooled_url: str, pooled: db.Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.db.connection.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("dataflow.db.pool.REQUEST_SECONDS", 0.2)
     with (
         closing(db.open_pool(pooled_url, "dataflow/web")) as pool,
         pytest.raises(DatabaseUnavailable, match=r"longer than 0\.2 s"),

@@ -1,26 +1,21 @@
 """Postgres: connections and pools, sessions and time limits, statements by name, migrations.
 
-What the statements mean is left to `queue` and to whoever is handed a connection. Offers the names that all packages
-use; stands on the shared modules alone.
+What the statements mean is left to `queue` and to whoever is handed a connection. Imports only modules that all share.
 """
 
 from dataflow.db.connection import (
     CONNECT_TIMEOUT_SECONDS,
-    POOL_CONNECTIONS,
-    POOL_TIMEOUT_SECONDS,
     Connection,
-    Pool,
     answers,
-    borrowed,
     connect,
     has_ended,
     has_spoken,
     limited,
     migrate,
-    open_pool,
     translated,
     value,
 )
+from dataflow.db.pool import POOL_CONNECTIONS, POOL_TIMEOUT_SECONDS, Pool, borrowed, open_pool
 from dataflow.db.statements import SQL, query
 from dataflow.db.waiting import cut, deadline
 
