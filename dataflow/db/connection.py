@@ -35,15 +35,13 @@ _ARGUMENTS: dict[str, Any] = {
 
 
 def value(connection: Connection, name: str, **parameters: object) -> Any:
-    """The first column of the only row that the statement gives; None when it gives no row."""
+    """The first column of the statement's only row; None when there is no row."""
     row = connection.execute(query(name), parameters).fetchone()
     return next(iter(row.values())) if row else None
 
 
 def connect(url: str, role: str, **parameters: Any) -> Connection:
     """A connection in autocommit mode whose `application_name` is `role`; the caller closes it.
-
-    Session settings are SET after connecting, because poolers refuse start-up options.
 
     :raises DatabaseUnavailable: when there is no server, or it refuses.
     :raises DatabaseOutdated: when it is too old.
@@ -53,7 +51,7 @@ def connect(url: str, role: str, **parameters: Any) -> Connection:
         try:
             _check_version(connection)  # before the first statement: an old server does not know the settings
             with deadline(connection, CONNECT_TIMEOUT_SECONDS):
-                connection.configure()
+                connection.configure()  # only now: poolers refuse start-up options
         except BaseException:
             connection.close()
             raise
@@ -79,12 +77,11 @@ def answers(connection: Connection) -> bool | None:
 
 
 def has_spoken(connection: Connection) -> bool:
-    """Whether the server has sent something that nobody has read yet, or the connection is closed."""
+    """Whether something has come that nobody has read yet, or the connection is closed."""
     return connection.closed or bool(select.select([connection.fileno()], [], [], 0)[0])
 
 
 def has_ended(connection: Connection) -> bool:
-    """Whether an idle connection is of no more use. The server is asked only when it has sent something."""
     return has_spoken(connection) and not answers(connection)
 
 
@@ -92,8 +89,7 @@ def has_ended(connection: Connection) -> bool:
 def limited(connection: Connection, seconds: float) -> Iterator[None]:
     """A transaction that ends within about `seconds`; twice as many when the server is silent.
 
-    :raises psycopg.errors.LockNotAvailable: when somebody else holds what is needed.
-    :raises psycopg.OperationalError: when there is no answer; the connection is of no more use.
+    :raises psycopg.OperationalError: when there is no answer; LockNotAvailable when somebody else holds a lock.
     """
     with deadline(connection, 2 * seconds), connection.transaction():
         # The time for a lock is over first, so that waiting for one is told from being cancelled.

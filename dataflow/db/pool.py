@@ -1,11 +1,10 @@
 """The connections of one web process: a bounded number, shared by its requests, there again as soon as the server is.
 
-A request that finds none free has one tried, whatever failed before. Only a server that is full is given a rest, while
-the requests share the connections that there are.
+A request that finds none free starts an attempt, whatever failed before; only a server that is full is given a rest.
 
 Why it is so: psycopg_pool doubles the pauses between its attempts up to minutes, lets a request wait out its time when
 the server refuses, and sleeps a second for each stale connection (2 of 20 requests failed after a restart). A new
-connection for each request would cost it 18 ms.
+connection for each request takes 18 ms.
 """
 
 import threading
@@ -23,19 +22,16 @@ from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancell
 
 #: Requests hold a connection for milliseconds, never while a body is read.
 POOL_CONNECTIONS = 8
-#: Then a request without a connection is answered with 503.
 POOL_TIMEOUT_SECONDS = 3.0
 #: A request's statements are given up after this long, and waiting for a row that is locked sooner.
 REQUEST_SECONDS, REQUEST_LOCK_SECONDS = 10.0, 3.0
-#: A server that does not even say so is given up this much later.
+#: A server that is silent is given up this much later.
 SILENCE_SECONDS = 2.0
 #: While an attempt hangs, the next begins this much later: what has hung for so long may hang for good.
 NEXT_ATTEMPT_SECONDS = 0.5
-#: After an attempt that failed: a server that is down is not asked a thousand times a second.
-PAUSE_SECONDS = 0.1
-#: After one that a full server refused, while others serve.
-FULL_PAUSE_SECONDS = 5.0
-#: When all have been in use for this long they may hang, and one more shows whether the server does.
+#: After a failed attempt; the second, after one that a full server refused, while other connections serve.
+PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.1, 5.0
+#: When all connections have been in use for this long, one more shows whether the server hangs.
 HANGING_SECONDS = 1.0
 #: A proxy may want to move a connection of this age.
 MAX_IDLE_SECONDS, MAX_AGE_SECONDS = 600.0, 3600.0
@@ -43,8 +39,6 @@ MAX_IDLE_SECONDS, MAX_AGE_SECONDS = 600.0, 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the connections of a pool come from, whose `application_name` is `role`."""
-
     url: str
     role: str
 
@@ -55,7 +49,6 @@ class Server:
         return answers(connection)
 
     def is_starting(self, error: DatabaseError) -> bool:
-        """Whether what `connect` raised passes in a moment, so that requests wait for it."""
         # Of SQLSTATE 57P03 libpq passes on only the text; in another language the request is refused.
         return "the database system is " in str(error.__cause__)
 
@@ -87,10 +80,7 @@ class Pool:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection that has just answered, for as long as the block runs.
-
-        :raises DatabaseError: soon when the server refuses, else when there is none within the time.
-        """
+        """:raises DatabaseError: soon when the server refuses, else when no connection answers within the time."""
         deadline = self._clock() + self._timeout_seconds
         while True:
             pooled = self._take(deadline)
@@ -103,12 +93,12 @@ class Pool:
             finally:
                 self._give_back(pooled)
             if answers is None:
-                # What keeps this one silent does so to its neighbours: they are on the same way.
+                # The others are on the same network.
                 with self._changed:
                     self._close_idle()
 
     def close(self) -> None:
-        """Close those that are idle now, and the others behind their use."""
+        """Close idle connections now, and the others after their use."""
         with self._changed:
             self._is_closed = True
             self._close_idle()
@@ -137,7 +127,6 @@ class Pool:
         raise copy(error) from error.__cause__
 
     def _full_beside_ours(self) -> TooManyConnections | None:
-        """Why there are no more, when requests can wait for one of those in use."""
         return self._full if self._in_use else None
 
     def _attempt_if_due(self) -> None:
@@ -189,7 +178,7 @@ class Pool:
             now = pooled.since = self._clock()
             self._in_use.remove(pooled)
             is_wanted = len(self._in_use) + len(self._idle) < self._size and not self._is_closed
-            # What is given up while the server is full, somebody else will have.
+            # A full server would give the place of a closed connection to somebody else.
             is_fit = now - pooled.made_at < MAX_AGE_SECONDS or self._full
             if is_wanted and is_fit and not pooled.connection.closed:
                 self._idle.append(pooled)
@@ -205,7 +194,6 @@ class Pool:
 
 
 def open_pool(url: str, role: str) -> Pool:
-    """The connections of one web process, opened on first use (so after gunicorn has forked)."""
     return Pool(Server(url, role), POOL_CONNECTIONS, POOL_TIMEOUT_SECONDS)
 
 
@@ -213,8 +201,7 @@ def open_pool(url: str, role: str) -> Pool:
 def borrowed(pool: Pool) -> Iterator[Connection]:
     """A pooled connection for one or two statements, in a transaction that commits at the end.
 
-    :raises DatabaseUnavailable: when none can be had within POOL_TIMEOUT_SECONDS, it breaks, or a statement takes too
-        long; what was changed is then not.
+    :raises DatabaseUnavailable: when there is none in time, it breaks, or a statement takes too long.
     """
     try:
         with (

@@ -1,15 +1,9 @@
-"""Connections whose thread waits for the server no longer than until a deadline, or until another thread cuts them.
+"""Connections whose thread waits for the server until a deadline at most, or until another thread cuts them.
 
-Connecting is not covered; it has a time-out of libpq's.
-
-Why it is so:
-
-- Postgres and TCP have time-outs of their own, but a network that acknowledges what it swallows, and a server process
-  that is stopped, meet none of them.
-- psycopg waits in `Connection.wait` for everything: statements, COPY in both directions, notifications, the ends of
-  transactions. It wakes up every 0.1 s when nothing comes. Looking costs about 7 us a wait.
-- The connection is closed before anything is raised: ROLLBACK could not be sent behind a statement without an answer.
-- Nobody else may close it: its descriptor could be another connection's by the time the thread waits for it again.
+Why it is so: a network that swallows what it acknowledges, and a server process that is stopped, meet no time-out of
+Postgres or TCP. psycopg waits for everything but connecting in `Connection.wait`, and wakes up there every 0.1 s. The
+connection is closed before the error is raised, because ROLLBACK could not be sent behind an unanswered statement. Only
+its own thread closes it: to any other thread, the descriptor may already be that of another connection.
 """
 
 import math
@@ -30,14 +24,11 @@ class WatchedConnection(psycopg.Connection[DictRow]):
     ends_at = math.inf  #: by the monotonic clock
 
     def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
-        """As psycopg's.
-
-        :raises psycopg.OperationalError: when the time is over; the connection is closed then.
-        """
+        """:raises psycopg.OperationalError: when the time is over; the connection is closed then."""
         return super().wait(self._watched(gen), *args, **options)
 
     def close_if_over(self) -> bool:
-        """Whether nothing more may be sent or waited for; only for the thread that uses the connection."""
+        """Whether nothing more may be sent or waited for."""
         if not self.is_cut and time.monotonic() < self.ends_at:
             return False
         self.pgconn.finish()
@@ -51,7 +42,7 @@ class WatchedConnection(psycopg.Connection[DictRow]):
             while True:
                 ready = yield wanted
                 if self.close_if_over():
-                    # Inside, because a ROLLBACK that fails lets the error pass that it is there for.
+                    # Raised in there, because psycopg keeps the error of a ROLLBACK from replacing the one before.
                     gen.throw(psycopg.OperationalError(_GIVEN_UP))
                 wanted = gen.send(ready)
         except StopIteration as end:
@@ -60,13 +51,13 @@ class WatchedConnection(psycopg.Connection[DictRow]):
 
 
 def cut(connection: WatchedConnection) -> None:
-    """Have the thread that uses the connection get an error within 0.1 s of waiting; callable from any thread."""
+    """Have the thread that uses the connection get an error when it waits next; callable from any thread."""
     connection.is_cut = True
 
 
 @contextmanager
 def deadline(connection: WatchedConnection, seconds: float) -> Iterator[None]:
-    """Have waiting for the server end with an error `seconds` from now, within the block."""
+    """Have the block get an error when it waits for the server `seconds` from now."""
     before = connection.ends_at
     connection.ends_at = min(before, time.monotonic() + seconds)
     try:
