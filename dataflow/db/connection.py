@@ -1,4 +1,4 @@
-"""Connections: opened, asked whether they are of use, and limited in time."""
+"""Connections and what is done with one."""
 
 import logging
 import select
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 OLDEST_SERVER = 14
 CONNECT_TIMEOUT_SECONDS = 5
-#: An idle connection that has not answered by then is replaced while its user waits.
 CHECK_SECONDS = 1.0
 _ARGUMENTS: dict[str, Any] = {
     "connect_timeout": CONNECT_TIMEOUT_SECONDS,

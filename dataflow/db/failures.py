@@ -22,15 +22,13 @@ _TOO_MANY = {
     r"max_(?:db_|user_)?client_conn|max client(?: connection)?s reached": "the number of clients of the pooler",
     r"too many (?:\w+ )?connections": "a limit",
 }
-#: Where such a text is the server's: connections that failed, internal and system errors.
+#: Connections that failed, internal and system errors may be about that, too.
 _FAILED_TO_CONNECT = ("08", "58000", "XX000")
 _FULL = "53300"
-#: In the first line of a call stack: `PL/pgSQL function check_it() line 3 at RAISE`.
-_FUNCTION = re.compile(r'PL/[^\n"]*?([\w.]+)\(')
+_FUNCTION = re.compile(r'PL/[^\n"]*?([\w.]+)\(')  #: as in `PL/pgSQL function check_it() line 3 at RAISE`
 #: Source files of the server where functions raise on purpose, with any text for a name.
 _RAISED_IN = ("pl_", "plpy_", "plperl", "pltcl")
-#: No longer than a name with its schema can be, so that no text fits.
-_NAME = re.compile(r"[\w.$-]{1,127}")
+_NAME = re.compile(r"[\w.$-]{1,127}")  #: as long as a name with its schema can be: no room for a text
 
 
 def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError:

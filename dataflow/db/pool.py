@@ -31,7 +31,7 @@ SILENCE_SECONDS = 2.0
 NEXT_ATTEMPT_SECONDS = 0.5
 #: After a failed attempt; the second, after one that a full server refused, while other connections serve.
 PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.1, 5.0
-#: When all connections have been in use for this long, one more shows whether the server hangs.
+#: When all have been in use for this long, one more shows whether the server hangs.
 HANGING_SECONDS = 1.0
 #: A proxy may want to move a connection of this age.
 MAX_IDLE_SECONDS, MAX_AGE_SECONDS = 600.0, 3600.0
@@ -92,8 +92,7 @@ class Pool:
                 pooled.connection.close()
             finally:
                 self._give_back(pooled)
-            if answers is None:
-                # The others are on the same network.
+            if answers is None:  # the others are silent, too, being on the same network
                 with self._changed:
                     self._close_idle()
 
@@ -116,7 +115,6 @@ class Pool:
             return pooled
 
     def _check_hope(self, attempts_before: int, deadline: float) -> None:
-        """:raises DatabaseError: when an attempt that began after the request has failed, or the time is over."""
         full = self._full_beside_ours()
         if self._failed and self._failed[0] > attempts_before and self._all_hang() and not full:
             error = self._failed[1]
@@ -140,7 +138,7 @@ class Pool:
         self._attempts[number], self._attempt_count = now, number
 
     def _has_room(self) -> bool:
-        # An attempt that hangs takes no room: its connection is closed if it comes when there is none left.
+        # An attempt takes no room, as it may hang; if none is left when it ends, its connection is closed.
         return len(self._in_use) + len(self._idle) < self._size + self._all_hang()
 
     def _all_hang(self) -> bool:

@@ -28,7 +28,6 @@ class WatchedConnection(psycopg.Connection[DictRow]):
         return super().wait(self._watched(gen), *args, **options)
 
     def close_if_over(self) -> bool:
-        """Whether nothing more may be sent or waited for."""
         if not self.is_cut and time.monotonic() < self.ends_at:
             return False
         self.pgconn.finish()

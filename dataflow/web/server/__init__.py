@@ -1,4 +1,1 @@
-"""gunicorn's threaded worker, ours: connections that hold no thread, and the threads and places of those that do.
-
-Knows nothing of the application. Stands on the shared modules alone.
-"""
+"""Our kind of gunicorn's threaded worker. Knows nothing of the application; imports shared modules and `storage`."""
