@@ -81,18 +81,18 @@ class Pool:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """:raises DatabaseError: soon when the server refuses, else when no connection answers within the time."""
-        deadline = self._clock() + self._timeout_seconds
+        ends_at = self._clock() + self._timeout_seconds
         while True:
-            pooled = self._take(deadline)
+            pooled = self._take(ends_at)
             try:
-                answers = self._server.answers(pooled.connection)
-                if answers:
+                is_answering = self._server.answers(pooled.connection)
+                if is_answering:
                     yield pooled.connection
                     return
                 pooled.connection.close()
             finally:
                 self._give_back(pooled)
-            if answers is None:  # the others are silent, too, being on the same network
+            if is_answering is None:  # the others are silent, too, being on the same network
                 with self._changed:
                     self._close_idle()
 
@@ -102,11 +102,11 @@ class Pool:
             self._is_closed = True
             self._close_idle()
 
-    def _take(self, deadline: float) -> _Pooled:
+    def _take(self, ends_at: float) -> _Pooled:
         with self._changed:
             attempts_before = self._attempt_count
             while not self._idle:
-                self._check_hope(attempts_before, deadline)
+                self._check_hope(attempts_before, ends_at)
                 self._attempt_if_due()
                 self._changed.wait(PAUSE_SECONDS)
             pooled = self._idle.pop()
@@ -114,11 +114,11 @@ class Pool:
             self._in_use.add(pooled)
             return pooled
 
-    def _check_hope(self, attempts_before: int, deadline: float) -> None:
+    def _check_hope(self, attempts_before: int, ends_at: float) -> None:
         full = self._full_beside_ours()
         if self._failed and self._failed[0] > attempts_before and self._all_hang() and not full:
             error = self._failed[1]
-        elif self._clock() >= deadline:
+        elif self._clock() >= ends_at:
             error = full or DatabaseUnavailable(f"No database connection within {self._timeout_seconds:g} s.")
         else:
             return

@@ -1,9 +1,8 @@
 """The settings of a session, which behind a pooler are made for each transaction.
 
 Why it is so: a pooler gives each transaction to any free server process, and keeps there what was SET, for the next
-client. So every statement has a transaction, settings end with it, and nobody listens. A pooler makes up the process id
-that it gives on connecting (measured with PgBouncer 1.18), in session mode as well: an id that is not that of the
-process which runs the first statement tells it. A worker would notice any other, as it would not hear itself.
+client. So every statement has a transaction, settings end with it, and nobody listens. A pooler is told by the process
+id that it gives on connecting, which is made up (PgBouncer 1.18, in any mode): the first statement runs in another.
 """
 
 from collections.abc import Iterator
@@ -48,7 +47,7 @@ class Connection(WatchedConnection):
                     self.execute(statements.query("configure_transaction"))
                 yield transaction
             except BaseException:
-                self.close_if_over()  # ROLLBACK would raise instead, and the error of the block be lost.
+                self._close_if_over()  # ROLLBACK would raise instead, and the error of the block be lost.
                 raise
 
     def execute(self, query: Any, params: Params | None = None, **options: Any) -> psycopg.Cursor[DictRow]:

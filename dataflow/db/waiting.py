@@ -27,21 +27,21 @@ class WatchedConnection(psycopg.Connection[DictRow]):
         """:raises psycopg.OperationalError: when the time is over; the connection is closed then."""
         return super().wait(self._watched(gen), *args, **options)
 
-    def close_if_over(self) -> bool:
+    def _close_if_over(self) -> bool:
         if not self.is_cut and time.monotonic() < self.ends_at:
             return False
         self.pgconn.finish()
         return True
 
     def _watched(self, gen: PQGen[RV]) -> PQGen[RV]:
-        if self.close_if_over():
+        if self._close_if_over():
             raise psycopg.OperationalError(_GIVEN_UP)
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if self.close_if_over():
-                    # Raised in there, because psycopg keeps the error of a ROLLBACK from replacing the one before.
+                if self._close_if_over():
+                    # Raised in there, where psycopg keeps the error of ROLLBACK from replacing the one before it.
                     gen.throw(psycopg.OperationalError(_GIVEN_UP))
                 wanted = gen.send(ready)
         except StopIteration as end:
@@ -50,7 +50,10 @@ class WatchedConnection(psycopg.Connection[DictRow]):
 
 
 def cut(connection: WatchedConnection) -> None:
-    """Have the thread that uses the connection get an error when it waits next; callable from any thread."""
+    """Have the thread that uses the connection get an error when it waits next; callable from any thread.
+
+    A thread that hangs elsewhere keeps its transaction open, until it waits here again or the process ends.
+    """
     connection.is_cut = True
 
 
