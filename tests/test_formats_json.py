@@ -11,8 +11,8 @@ import pytest
 from dataflow.errors import InputError, MalformedInput, RowTooLarge
 from dataflow.formats.block import ABSENT, PIECE_BYTES, Malformed
 from dataflow.formats.json.document import MAX_DEPTH, JsonWalker, read_blocks
-from dataflow.formats.json.frame import MEMBERS
 from dataflow.formats.reading import Findings, Reading
+from dataflow.imports.options import MEMBERS
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +29,7 @@ def read(*pieces: bytes, max_row_bytes: int = MIB, **said: Any) -> tuple[list[tu
     """The rows, and what was found out; `said` is what the sender has said."""
     found: list[tuple[object, object]] = []
     findings = Findings()
-    for block in read_blocks(pieces, Reading(max_row_bytes, **said), findings):
+    for block in read_blocks(pieces, Reading(max_row_bytes, members=MEMBERS, **said), findings):
         assert block.first_record == len(found)
         found += zip(block.names, block.emails, strict=True)
     return found, findings
@@ -67,7 +67,7 @@ def expected_row(row: object) -> tuple[object, object]:
     list(itertools.permutations([b'"source":"crm"', b'"data":' + ROWS, b'"useResumable":true', b'"x":[{"data":[1]}]'])),
 )
 def test_the_request_object_is_read_in_any_order_of_its_members(members: tuple[bytes, ...]):
-    walker = JsonWalker(Reading(MIB), Findings())
+    walker = JsonWalker(Reading(MIB, members=MEMBERS), Findings())
     block = walker.feed(b"{" + b",".join(members) + b"}")
     walker.close()
     assert block is not None
@@ -79,16 +79,16 @@ def test_the_request_object_is_read_in_any_order_of_its_members(members: tuple[b
 def test_the_members_that_mean_something_are_kept_beside_the_rows():
     given = {"source": "crm", "useResumable": True, "onInvalid": "skip", "maxRejects": 7, "onConflict": "update"}
     given |= {"dryRun": True, "mapping": "x", "encoding": "y", "delimiter": "z", "skipRows": 5}
-    assert {*given, "data"} == set(MEMBERS)
-    walker = JsonWalker(Reading(MIB), Findings())
+    assert set(given) == MEMBERS
+    walker = JsonWalker(Reading(MIB, members=MEMBERS), Findings())
     walker.feed(json.dumps({**given, "other": 1, "data": []}).encode())
     walker.close()
     assert walker.members == given
 
 
-@pytest.mark.parametrize("member", [member for member in MEMBERS if member != "data"])
+@pytest.mark.parametrize("member", sorted(MEMBERS))
 def test_a_nested_member_is_told_by_its_type(member: str):
-    walker = JsonWalker(Reading(MIB), Findings())
+    walker = JsonWalker(Reading(MIB, members=MEMBERS), Findings())
     walker.feed(json.dumps({member: [{"a": "b"}], "data": []}).encode())
     walker.close()
     assert walker.members == {member: list}
@@ -155,7 +155,7 @@ def test_what_only_looks_like_rows_is_none(document: bytes):
     ("value", "data_type"), [("{}", dict), ("null", type(None)), ("5", int), ('"x"', str), ("true", bool), ("[]", list)]
 )
 def test_the_type_of_data_is_told(value: str, data_type: type):
-    walker = JsonWalker(Reading(MIB), Findings())
+    walker = JsonWalker(Reading(MIB, members=MEMBERS), Findings())
     assert walker.feed(f'{{"data":{value}}}'.encode()) is None
     walker.close()
     assert walker.data_type is data_type

@@ -2,11 +2,23 @@
 
 import codecs
 import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from marshmallow import ValidationError
+from marshmallow import fields as typed
 
-from dataflow.imports.options import MAX_REJECTS_DEFAULT, Options, OptionsSchema
+from dataflow.cli import _parser
+from dataflow.config import Config
+from dataflow.errors import InvalidContacts
+from dataflow.formats.reading import Reading
+from dataflow.imports.json_check import JsonDoor
+from dataflow.imports.options import MAX_REJECTS_DEFAULT, Options, OptionsSchema, kebab_case
+from dataflow.web.app import create_app
 
 pytestmark = pytest.mark.unit
 
@@ -292,3 +304,90 @@ def test_a_format_is_told_what_was_asked_for() -> None:
     assert (reading.max_row_bytes, reading.max_expanded_bytes) == (10, 20)
     assert (reading.mapping, reading.encoding, reading.delimiter) == ({"email": ["Mail"]}, "cp1252", ";")
     assert (reading.skip_rows, reading.is_beginning) == (3, False)
+
+
+# One entry is a whole option: each is known in every place, under the name that follows from its own
+
+
+#: As the client writes them; what follows from an entry is held to this list.
+NAMES = (
+    *("source", "onInvalid", "maxRejects", "onConflict", "dryRun", "mapping", "encoding", "delimiter", "skipRows"),
+    *("useResumable", "sheet"),
+)
+README = (Path(__file__).parent.parent / "README.rst").read_text()
+TOO_LATE = ("mapping", "encoding", "delimiter", "skipRows")
+
+
+@pytest.fixture(scope="module")
+def http() -> FlaskClient:
+    return create_app(Config.from_env({"ENABLE_METRICS": "false"})).test_client()
+
+
+def test_the_entries_are_the_options() -> None:
+    assert tuple(SCHEMA.fields) == NAMES
+    kept = {name for name in NAMES if name != "source"} | {"charset"}
+    given = {name: SCHEMA.fields[name] for name in kept - {"charset"}} | {"charset": "x"}
+    assert {*Options.of(given).as_json()} == kept
+
+
+def refused_parameters(http: FlaskClient, **request: Any) -> list[list[str]]:
+    """Which parameters a preview is refused for."""
+    answer = http.post("/import/preview", **request)
+    assert answer.status_code == 400, answer.text
+    assert answer.json is not None
+    return [issue["path"] for issue in answer.json["issues"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_option_is_a_query_parameter_a_header_and_a_form_field(http: FlaskClient, name: str) -> None:
+    raw: Mapping[str, Any] = {"data": b"name,email\n", "content_type": "text/csv"}
+    assert refused_parameters(http, query_string={name: ""}, **raw) == [[name]]
+    header = "X" + re.sub("(^[a-z]|[A-Z])", lambda letter: f"-{letter[0].upper()}", name)
+    assert refused_parameters(http, headers={header: ""}, **raw) == [[name]]
+    assert refused_parameters(http, data={name: ""}, content_type="multipart/form-data") == [[name]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_option_is_a_member_of_a_json_body_unless_rows_may_stand_before_it(name: str) -> None:
+    door = JsonDoor(Reading(64 * 1024), {"onConflict": "skip"} | ({"source": "crm"} if name != "source" else {}))
+    door.feed(json.dumps({"data": [{"name": "Ada", "email": "ada@example.org"}], name: {}}).encode())
+    if name == "sheet":
+        door.close()
+        return
+    with pytest.raises(InvalidContacts) as caught:
+        door.close()
+    [issue] = caught.value.issues
+    assert issue.path == (name,)
+    assert (issue.message == "Send it as a query parameter or a header") is (name in TOO_LATE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_option_is_a_flag_of_the_command_line_with_its_help(name: str) -> None:
+    commands = next(action.choices for action in _parser()._actions if isinstance(action.choices, dict))
+    [flag] = [action for action in commands["import"]._actions if f"--{kebab_case(name)}" in action.option_strings]
+    assert flag.help and flag.help in commands["import"].format_help().replace("\n" + " " * 24, " ")
+    is_flag = isinstance(SCHEMA.fields[name], typed.Boolean)
+    text = [] if is_flag else [next(iter(flag.choices or ["7"]))]
+    given = commands["import"].parse_args(
+        ["file", *(["--source", "s"] * (name != "source")), flag.option_strings[0], *text]
+    )
+    assert getattr(given, name) == ("true" if is_flag else text[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_option_is_described_in_the_readme(name: str) -> None:
+    start = README.index("An option is a query parameter")
+    assert f"``{name}``" in README[start : README.index("Files\n~~~~~", start)]
+
+
+def test_a_generator_of_documents_sees_kinds_that_it_knows() -> None:
+    kinds = {
+        name: next(kind for kind in type(field).__mro__ if kind.__module__ == typed.__name__)
+        for name, field in SCHEMA.fields.items()
+    }
+    assert {name for name, kind in kinds.items() if kind is typed.Boolean} == {"dryRun", "useResumable"}
+    assert {name for name, kind in kinds.items() if kind is typed.Integer} == {"maxRejects", "skipRows"}
+    assert {name for name, kind in kinds.items() if kind is typed.Field} == {"mapping"}
+    assert {kinds[name] for name in ("source", "onInvalid", "onConflict", "encoding", "delimiter", "sheet")} == {
+        typed.String
+    }

@@ -25,6 +25,7 @@ class Reading:
     delimiter: str | None = None  #: one character
     skip_rows: int | None = None  #: physical lines before the header row
     sheet: str | None = None  #: of a workbook: its name, or its number from 1
+    members: frozenset[str] = frozenset()  #: of a JSON object around the rows: those that mean something, beside `data`
     is_beginning: bool = False  #: the content may end anywhere: rows that are not complete are no errors
     check: Callable[[], None] = _go_on  #: called with each piece that is read, and raises what ends the reading
 

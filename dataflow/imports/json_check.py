@@ -1,6 +1,7 @@
 """Validates a JSON body while it passes, so that a request with a bad contact is refused as a whole."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from marshmallow import ValidationError
@@ -9,17 +10,9 @@ from dataflow.contacts import validation
 from dataflow.errors import InvalidContacts, Issue, TooManyRejects
 from dataflow.formats.block import in_parts
 from dataflow.formats.json.document import JsonWalker
-from dataflow.formats.json.frame import QUERY_ONLY
 from dataflow.formats.reading import Findings, Reading
 from dataflow.imports.import_progress import MAX_ISSUES, ImportProgress
-from dataflow.imports.options import MAX_REJECTS_DEFAULT, OptionsSchema
-
-#: Members that take no text, whatever may be written in a query.
-_TYPES: Final[dict[str, tuple[type, str]]] = {
-    "useResumable": (bool, "Expected true or false"),
-    "dryRun": (bool, "Expected true or false"),
-    "maxRejects": (int, "Expected a number"),
-}
+from dataflow.imports.options import MAX_REJECTS_DEFAULT, MEMBERS, REFUSED_MEMBERS, TYPED_MEMBERS, OptionsSchema
 
 
 class JsonDoor:
@@ -30,7 +23,7 @@ class JsonDoor:
     """
 
     def __init__(self, reading: Reading, given: dict[str, Any]) -> None:
-        self._walker = JsonWalker(reading, Findings())
+        self._walker = JsonWalker(replace(reading, members=MEMBERS), Findings())
         self._given = given
         self._rows = ImportProgress()
         self._too_many: TooManyRejects | None = None
@@ -69,7 +62,7 @@ class JsonDoor:
 
     def _members(self) -> dict[str, Any]:
         found = self._walker.members.items()
-        return {name: value for name, value in found if value is not None or name in _TYPES}
+        return {name: value for name, value in found if value is not None or name in TYPED_MEMBERS}
 
     def _options(self) -> dict[str, Any]:
         """All that are known so far."""
@@ -105,11 +98,11 @@ class JsonDoor:
 
 
 def _option_issues(name: str, value: object) -> Iterator[Issue]:
-    if name in QUERY_ONLY:
+    if name in REFUSED_MEMBERS:
         yield Issue((name,), "Send it as a query parameter or a header")
         return
-    kind, expectation = _TYPES.get(name, (str, ""))
-    if name in _TYPES and type(value) is not kind:
+    kind, expectation = TYPED_MEMBERS.get(name, (object, ""))
+    if kind is not object and type(value) is not kind:
         yield Issue((name,), expectation)
         return
     try:

@@ -1,6 +1,5 @@
 """Reads what a client asks for in query and headers; anything unknown or wrong is a 400 that names it."""
 
-import re
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -8,9 +7,9 @@ from flask import request
 from marshmallow import Schema, ValidationError
 
 from dataflow.errors import InvalidRequest, Issue
-from dataflow.imports.options import OptionsSchema
+from dataflow.imports.options import OptionsSchema, kebab_case
 
-_HEADERS: Final = {"X-" + re.sub("([A-Z])", r"-\1", name).title(): name for name in OptionsSchema().fields}
+_HEADERS: Final = {f"X-{kebab_case(name)}".title(): name for name in OptionsSchema().fields}
 
 
 def read(schema: Schema, values: dict[str, str]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class JsonWalker:
     """Takes a document piece by piece and gives its rows as they complete."""
 
     def __init__(self, reading: Reading, findings: Findings) -> None:
-        self._frame = Frame(reading.max_row_bytes)
+        self._frame = Frame(reading.members, reading.max_row_bytes)
         self._max_row_bytes = reading.max_row_bytes
         self._reader = EventReader(reading.max_row_bytes, findings)
         self._depth = 0
@@ -73,7 +73,7 @@ class JsonWalker:
 
     @property
     def members(self) -> dict[str, object]:
-        """Those of MEMBERS that were found, without `data`; a nested value as its type."""
+        """Those of `Reading.members` that were found; a nested value as its type."""
         return self._frame.members
 
     @property

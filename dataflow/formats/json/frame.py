@@ -4,10 +4,6 @@ from typing import Final
 
 from dataflow.errors import MalformedInput, RowTooLarge
 
-#: Options that have to be known before the rows come.
-QUERY_ONLY: Final = ("mapping", "encoding", "delimiter", "skipRows")
-#: Members of the request object that mean something; a second one of these is refused, others are ignored.
-MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "onConflict", "dryRun", *QUERY_ONLY)
 #: The events with which values begin that hold others.
 NESTED: Final = {"start_map": dict, "start_array": list}
 #: How much of the names of other members a message shows.
@@ -20,8 +16,9 @@ _BESIDE_ROWS: Final = 16
 class Frame:
     """Told of everything that is no row."""
 
-    def __init__(self, max_row_bytes: int) -> None:
-        self.members: dict[str, object] = {}  #: those of MEMBERS without `data`; a nested value as its type
+    def __init__(self, known: frozenset[str], max_row_bytes: int) -> None:
+        self.members: dict[str, object] = {}  #: those that are `known`; a nested value as its type
+        self._known = known | {"data"}
         self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
         self.others: list[str] = []  #: the first other members
         self._max_row_bytes = max_row_bytes
@@ -50,7 +47,7 @@ class Frame:
 
         :raises MalformedInput: when it is given twice.
         """
-        is_known = name in MEMBERS
+        is_known = name in self._known
         if is_known and (name in self.members or (name == "data" and self.data_type)):
             raise MalformedInput(f"Invalid JSON format: {name} is given twice.")
         self._member = name if is_known else ""

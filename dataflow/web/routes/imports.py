@@ -11,7 +11,8 @@ from dataflow import logs
 from dataflow.errors import UnsupportedEncoding, UnsupportedMediaType
 from dataflow.formats.registry import FORMATS, by_media_type
 from dataflow.imports import preview
-from dataflow.imports.options import OptionsSchema, charset_label
+from dataflow.imports.option_kinds import charset_label
+from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Arrival
 from dataflow.web import parameters
 from dataflow.web.form import FormFile

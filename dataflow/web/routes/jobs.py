@@ -15,7 +15,8 @@ from dataflow import logs
 from dataflow.contacts.schema import check_storable
 from dataflow.db import Connection, borrowed
 from dataflow.imports import reverts
-from dataflow.imports.options import Number, camel_case
+from dataflow.imports.option_kinds import Number
+from dataflow.imports.options import camel_case
 from dataflow.queue import jobs, retention
 from dataflow.web import parameters
 from dataflow.web.services import services

@@ -20,7 +20,7 @@ from dataflow.db import borrowed
 from dataflow.errors import InvalidRequest, JobUnfinished, NotAcceptable, RejectsGone
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.imports import rejects_file
-from dataflow.imports.options import Number
+from dataflow.imports.option_kinds import Number
 from dataflow.imports.rejects_file import Layout, Reject
 from dataflow.queue import jobs
 from dataflow.web import parameters
