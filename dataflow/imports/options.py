@@ -36,7 +36,7 @@ class Member(Enum):
 
 
 def _option(kind: typed.Field[Any], text: str, default: Any = None, member: Member = Member.TAKEN) -> Any:
-    kind.metadata["description"] = text
+    kind.metadata = {"description": text}
     return field(default=default, metadata={"kind": kind, "member": member})
 
 

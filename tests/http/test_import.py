@@ -188,6 +188,26 @@ def test_a_file_is_imported_whatever_its_part_of_the_form_calls_it(
     assert (job["fileName"], job["contentType"], job["format"]) == (shown_name, shown_type, "csv")
 
 
+@pytest.mark.one_storage
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("attachment; filename*=UTF-8''Jos%C3%A9%20%E2%82%AC.csv", "José €.csv"),
+        ('attachment; filename="/home/ann/a.csv"', "a.csv"),
+        ('attachment; filename="José.csv"', "José.csv"),
+        ('attachment; filename="half \xe9.csv"', "half \ufffd.csv"),
+        ('attachment; filename=""', None),
+        ("attachment", None),
+        (";;=\x80", None),
+    ],
+)
+def test_a_raw_body_may_say_what_its_file_is_called(said: str, shown: str | None, web: Web) -> None:
+    header = said.encode("latin-1") if "half" in said else said.encode()
+    answer = web.post(data=AS_CSV, headers={"Content-Type": CSV, "X-Source": "crm", "Content-Disposition": header})
+    assert answer.status_code == 200, answer.text
+    assert web.job(answer.json()["jobId"])["fileName"] == shown
+
+
 OTHER_NAMES = [
     *(("text/x-csv", AS_CSV), ("application/csv", AS_CSV), ("text/comma-separated-values", AS_CSV)),
     *(("binary/octet-stream", AS_CSV), ("application/x-jsonlines", AS_NDJSON)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Request, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.http import parse_options_header
 
 from dataflow import logs
 from dataflow.errors import UnsupportedEncoding, UnsupportedMediaType
@@ -91,6 +92,7 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
         # The boundaries and fields of a form count as well, and nobody says how much.
         None if media_type == MULTIPART else incoming.content_length,
         given,
+        _file_name(incoming),
         is_json_body=by_media_type(media_type) is FORMATS["json"],
         is_form=media_type == MULTIPART,
         is_gzip=encoding in GZIP,
@@ -102,6 +104,12 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
     if media_type == MULTIPART:
         arrival.pieces = _form_pieces(incoming, arrival)
     return arrival
+
+
+def _file_name(incoming: Request) -> str | None:
+    """How a raw body's sender calls its file (RFC 6266), in UTF-8, which WSGI hands over as latin-1."""
+    header = incoming.headers.get("Content-Disposition", "").encode("latin-1").decode(errors="replace")
+    return _base_name(parse_options_header(header)[1].get("filename", ""))
 
 
 def _form_pieces(incoming: Request, arrival: Arrival) -> Iterator[bytes]:
