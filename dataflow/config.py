@@ -5,29 +5,22 @@ range and default. An empty variable counts as unset. Elsewhere the environment 
 child processes, and looked at for whether DATABASE_URL (`cli`) and PROMETHEUS_MULTIPROC_DIR (`metrics`) are set.
 """
 
-import hashlib
 import os
-import tempfile
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as typed
 
 from dataflow.errors import ConfigError
 from dataflow.settings import peers
+from dataflow.settings.contradictions import contradictions
+from dataflow.settings.embedded_database import embedded_url
 from dataflow.settings.kinds import MEDIA_TYPE, matching, service_key, setting, text, url, web_url, whole
 
 MIB = 1024 * 1024
-#: Of the threads of a web process, as many, but no more than a quarter, never serve bodies and rejects files.
-OTHER_THREADS = 16
-#: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
-MIN_SUPABASE_CHUNK_BYTES = 5 * MIB
-#: `sun_path` holds 108 bytes on Linux and 104 on macOS, the socket's own name and a NUL included.
-MAX_SOCKET_DIR_BYTES = 103 - len("/.s.PGSQL.5432")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +90,7 @@ class Config:
             wrong = error.messages_dict
             problems += [f"{name}: {' '.join(texts)}" for name, texts in sorted(wrong.items())]
             values = _load({name: value for name, value in present.items() if name not in wrong})
-        problems += _contradictions(values, wrong)
+        problems += contradictions(values, wrong)
         if problems:
             raise ConfigError("The settings are not usable:\n  " + "\n  ".join(problems))
         values["database_url"] = values["database_url"] or embedded_url(Path(values["data_dir"]))
@@ -129,53 +122,3 @@ _SCHEMA = Schema.from_dict({f.name.upper(): f.metadata["kind"] for f in fields(C
 
 def _load(environ: Mapping[str, str]) -> dict[str, Any]:
     return {name.lower(): value for name, value in _SCHEMA.load(environ).items()}
-
-
-def _contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[str]:
-    """What no single setting shows: halves of a pair, what a dyno cannot do without, and sums."""
-
-    def is_given(name: str) -> bool:
-        return bool(values[name]) or name.upper() in wrong
-
-    problems = []
-    if values["dyno"]:
-        needed = ("database_url", "supabase_url", "supabase_service_role_key")
-        missing = [name.upper() for name in needed if not is_given(name)]
-        if missing:
-            problems.append(f"{', '.join(missing)}: required on a dyno, whose own disk is lost at every restart.")
-    elif is_given("supabase_url") != is_given("supabase_service_role_key"):
-        problems.append("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY: set both, or neither for a local directory.")
-    if is_given("storage_url") and not is_given("supabase_url"):
-        problems.append("STORAGE_URL: says where the storage of SUPABASE_URL is; set both.")
-    if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
-        problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
-    if values["max_uploads"] > (threads := transfer_threads(values["web_threads"])):
-        problems.append(
-            f"MAX_UPLOADS: each needs a thread, and of {values['web_threads']} WEB_THREADS {threads} are for them."
-        )
-    return problems
-
-
-def transfer_threads(web_threads: int) -> int:
-    """How many of them serve bodies and rejects files; the others are for everything else."""
-    return web_threads - max(1, min(OTHER_THREADS, web_threads // 4))
-
-
-def socket_dir(data_dir: Path) -> Path:
-    """Where the embedded Postgres of `data_dir` has its Unix socket; made and guarded by `local.postgres`.
-
-    Inside `data_dir` where the path fits a socket address and has no comma (libpq takes what is around one for two
-    hosts), otherwise a private folder of the temporary directory whose name follows from `data_dir`, so that every
-    process finds it without asking.
-    """
-    inside = data_dir.resolve() / "run" / "postgres"
-    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_BYTES and "," not in str(inside):
-        return inside
-    digest = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"dataflow-{os.getuid()}-{digest}"
-
-
-def embedded_url(data_dir: Path) -> str:
-    """The URL of the embedded Postgres of `data_dir`, running or not."""
-    # The port names the socket's file; left out, libpq would take PGPORT from the user's environment.
-    return f"postgresql://postgres@/postgres?host={quote(str(socket_dir(data_dir)), safe='/')}&port=5432"

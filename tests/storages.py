@@ -15,8 +15,8 @@ from uuid import uuid4
 import pytest
 import requests
 
-from dataflow.config import MIN_SUPABASE_CHUNK_BYTES
 from dataflow.errors import StorageUnavailable
+from dataflow.settings.contradictions import MIN_SUPABASE_CHUNK_BYTES
 from dataflow.storage.base import ObjectReader, Observer, Storage, Unobserved
 from dataflow.storage.local import LocalStorage
 from dataflow.storage.retry import Schedule

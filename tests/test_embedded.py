@@ -15,9 +15,9 @@ import psutil
 import psycopg
 import pytest
 
-from dataflow.config import socket_dir
 from dataflow.errors import ConfigError, DatabaseUnavailable
 from dataflow.local.postgres import EmbeddedPostgres, binary
+from dataflow.settings.embedded_database import socket_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 FAST = {"fsync": "off"}

@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 
-from dataflow.config import embedded_url
+from dataflow.settings.embedded_database import embedded_url
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 30

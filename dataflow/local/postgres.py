@@ -26,9 +26,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from dataflow.config import embedded_url, socket_dir
 from dataflow.errors import ConfigError, DatabaseUnavailable
 from dataflow.local.system_user import Account
+from dataflow.settings.embedded_database import embedded_url, socket_dir
 
 START_SECONDS = 60  # crash recovery replays up to max_wal_size (1 GB) first
 STOP_SECONDS = 30  # a fast shutdown writes a last checkpoint

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Final
 
-from dataflow.config import transfer_threads
+from dataflow.settings.contradictions import transfer_threads
 from dataflow.web.server.connection import Connection
 from dataflow.web.server.request_head import Kind
 from dataflow.web.server.transfer_queue import TransferQueue, Transfers
