@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from itertools import chain
-from typing import Final
 from uuid import UUID
 
 from dataflow.contacts.schema import escape
@@ -197,7 +196,3 @@ def _cut(text: str, size_bytes: int) -> str:
     if len(encoded) <= size_bytes:
         return text
     return encoded[: size_bytes - len(MARK.encode())].decode(errors="ignore") + MARK
-
-
-#: Columns of a rejects file beside those of its original.
-EXTRA_COLUMNS: Final = ("_record", "_line", "_code", "_error")

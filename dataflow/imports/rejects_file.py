@@ -18,17 +18,17 @@ from uuid import UUID
 from dataflow.db import Connection, Pool, borrowed, query
 from dataflow.errors import InputError, JobError, JobUnfinished
 from dataflow.formats.block import WRONG_COLUMN_COUNT
-from dataflow.formats.columns.contact_columns import Columns, require
+from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS, Columns, require
 from dataflow.formats.reading import Mapping
-from dataflow.imports.rejects import EXTRA_COLUMNS
 from dataflow.text import MARK
 
 Reject = dict[str, Any]
 
 #: Refused rows read in one go: with 4 KiB of each row, and what is kept beside it, 4 MB at most.
 PAGE_ROWS: Final = 500
+_ROW_COLUMN, *_EXTRA_COLUMNS = REJECTS_COLUMNS
 #: A refused row without columns: what it has for each field, and itself.
-_FIELDS_AND_ROW: Final = ("name", "email", "_row")
+_FIELDS_AND_ROW: Final = ("name", "email", _ROW_COLUMN)
 _TRUNCATED: Final = "(This row is too long to be kept whole: what was cut must be written anew.)"
 
 
@@ -76,7 +76,7 @@ class Layout:
     """Which columns the rejects file of a job has."""
 
     own: tuple[str, ...]
-    said: tuple[str, ...] = EXTRA_COLUMNS  #: numbered where name or e-mail is made of one that is called so
+    said: tuple[str, ...] = tuple(_EXTRA_COLUMNS)  #: numbered where name or e-mail is made of one that is called so
     width: int = 0  #: of the original's header row; 0 when rows are no cells
     names: tuple[int, ...] = ()  #: the columns that make up the name, best first
     reach: int = 0  #: how many cells a row needs, so that none of name and e-mail is missing
@@ -94,7 +94,7 @@ class Layout:
             found = require(header, mapping)
         titles = [column.strip() for column in header]
         used = {titles[at] for at in found.used}
-        said = tuple(f"{column} (2)" if column in used else column for column in EXTRA_COLUMNS)
+        said = tuple(f"{column} (2)" if column in used else column for column in _EXTRA_COLUMNS)
         while titles and not titles[-1]:
             titles.pop()  # spreadsheets add empty columns
         end = len(titles) - len(said)
@@ -164,14 +164,14 @@ def _cells(original: str) -> list[str]:
 
 def _without_wrapping(original: str) -> str:
     """The row of a line that comes from a rejects file itself, so that rows do not grow with each attempt."""
-    if '"_row"' not in original:
+    if f'"{_ROW_COLUMN}"' not in original:
         return original
     try:
         row = json.loads(original)
     except (ValueError, RecursionError):
         return original
-    is_ours = isinstance(row, dict) and row.keys() >= {*EXTRA_COLUMNS} and isinstance(row.get("_row"), str)
-    return str(row["_row"]) if is_ours else original
+    is_ours = isinstance(row, dict) and row.keys() >= {*_EXTRA_COLUMNS} and isinstance(row.get(_ROW_COLUMN), str)
+    return str(row[_ROW_COLUMN]) if is_ours else original
 
 
 def _error(reject: Reject) -> str:

@@ -27,7 +27,7 @@ from dataflow.formats.wrapping import bare
 from dataflow.text import UNSTORABLE
 
 #: How the header row of a rejects file ends, and how far to look for it.
-_OUR_HEADER: Final = re.compile(rb",_record,_line,_code,_error[\r\n]")
+_OUR_HEADER: Final = re.compile(f",{','.join(contact_columns.REJECTS_COLUMNS[1:])}[\r\n]".encode())
 _OUR_HEADER_BYTES: Final = 64 * 1024
 
 
