@@ -29,7 +29,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, origins, path_prefix
+    from dataflow.web import errors, links, origins, path_prefix
     from dataflow.web.routes import health, imports, jobs, metrics, rejects
 
     config = config or Config.from_env()
@@ -49,9 +49,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for prefix, name in (("", "api"), ("/v1", "api_v1")):
-        for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
-            app.register_blueprint(resource, url_prefix=prefix, name=f"{name}_{resource.name}")
+    for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
+        links.register(app, resource)
     health.register(app)
     if config.enable_metrics:
         metrics.register(app, counts)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Blueprint, Request, request, url_for
+from flask import Blueprint, Request, request
 from flask.typing import ResponseReturnValue
 from werkzeug.http import parse_options_header
 
@@ -15,7 +15,7 @@ from dataflow.imports import preview
 from dataflow.imports.option_kinds import charset_label
 from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Arrival
-from dataflow.web import parameters
+from dataflow.web import links, parameters
 from dataflow.web.form import FormFile
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
@@ -50,9 +50,8 @@ def receive() -> ResponseReturnValue:
             )
         with body.place():
             taken = services().intake.receive(arrival)
-    prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    location = url_for(f"{prefix}jobs.show", job_id=taken.job_id)
-    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, {"Location": location}
+    headers = {"Location": links.to("jobs.show", job_id=taken.job_id)}
+    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, headers
 
 
 @blueprint.post("/import/preview")

@@ -8,10 +8,11 @@ import socket
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
-from flask import Blueprint, Response, after_this_request, request, url_for
+from flask import Blueprint, Response, after_this_request, request
 from marshmallow import Schema, validate
 from marshmallow import fields as typed
 from werkzeug.datastructures import MIMEAccept
@@ -23,7 +24,7 @@ from dataflow.imports import rejects_file
 from dataflow.imports.option_kinds import Number
 from dataflow.imports.rejects_file import Layout, Reject
 from dataflow.queue import jobs
-from dataflow.web import parameters
+from dataflow.web import links, parameters
 from dataflow.web.server.client_socket import has_left
 from dataflow.web.services import services
 
@@ -92,19 +93,11 @@ def _media_type(wanted: str | None) -> str:
 
 
 def _page(job: dict[str, Any], limit: int = 100, cursor: int = 0) -> Response:
-    """Some as JSON; `Link: <...>; rel="next"` leads to those that follow (RFC 8288)."""
     with borrowed(services().pool) as connection:
-        # One more than asked for shows whether there is a next page.
         rows = rejects_file.page(connection, job["job_id"], job["finished_at"], cursor, limit + 1)
-    shown = ",".join(map(_as_json, rows[:limit]))
-    response = Response(
-        f'{{"rejects":[{shown}],"columns":{json.dumps(_columns(job))}}}\n', content_type="application/json"
-    )
-    if len(rows) > limit:
-        place = {"job_id": job["job_id"], "cursor": rows[limit - 1]["record"]}
-        following = url_for(request.endpoint or "", **{**request.args.to_dict(), **place})
-        response.headers["Link"] = f'<{following}>; rel="next"'
-    return response
+    page, headers = links.paged(rows, limit, itemgetter("record"))
+    body = f'{{"rejects":[{",".join(map(_as_json, page))}],"columns":{json.dumps(_columns(job))}}}\n'
+    return Response(body, content_type="application/json", headers=headers)
 
 
 def _as_json(reject: Reject) -> str:
