@@ -40,12 +40,12 @@ logging.basicConfig(level=logging.INFO, handlers=[handler])
 order = json.loads(sys.argv[1])
 for name, value in order["constants"].items():
     setattr(supervisor if hasattr(supervisor, name) else process, name, value)
-migrate, *children = [
-    process.Child(name, (sys.executable, "-c", order["prelude"] + program, name))
+migrate, *programs = [
+    process.Program(name, (sys.executable, "-c", order["prelude"] + program, name))
     for name, program in order["programs"].items()
 ]
 watched = [Path(folder) for folder in order["watched"]]
-sys.exit(supervisor.run(Config.from_env(order["environ"]), bool(watched), children, migrate, watched))
+sys.exit(supervisor.run(Config.from_env(order["environ"]), bool(watched), programs, migrate, watched))
 """
 
 # A child writes what happens to it into the journal: a line of its name, the event and more facts.
