@@ -1,7 +1,6 @@
 """The command `dataflow`: one subcommand for each process and each thing an operator does.
 
-Only reads arguments, loads the settings and hands over; imports happen inside the commands, because the web command
-must exec gunicorn before anything imports prometheus_client.
+Imports happen inside the commands: `web` must exec gunicorn before anything imports prometheus_client.
 """
 
 import argparse
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _hint(error: DataFlowError) -> str:
-    """What the message cannot know: what the driver said, and that nobody has named a database."""
+    """What the driver said, and that nobody has named a database."""
     from dataflow.db.failures import connection_failure
 
     if (reason := connection_failure(error)) is None:
@@ -196,7 +195,6 @@ def _jobs(arguments: argparse.Namespace) -> int:
 
 
 def _psql(arguments: argparse.Namespace) -> int:
-    """Become psql."""
     from dataflow.local import psql
 
     config = Config.from_env()

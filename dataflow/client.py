@@ -1,7 +1,4 @@
-"""The HTTP client of `dataflow import`: upload a file, wait for its contacts, say how it went.
-
-Progress goes to standard error. What a contact, a source or a format is, is left to the service.
-"""
+"""The HTTP client of `dataflow import`: upload a file, wait for its contacts, say how it went."""
 
 import os
 import re
@@ -64,7 +61,7 @@ def _upload(session: requests.Session, url: str, path: Path, options: dict[str, 
     try:
         if not path.is_file():
             raise RequestError(f"{path}: there is no such file (folders and pipes cannot be uploaded).")
-        # The type of a form's file that has none: a JSON file is judged row by row, unlike a body declared as JSON.
+        # A body that is declared as JSON would be refused as a whole for one bad row.
         name = quote(path.name, safe="", errors="replace")
         headers = {
             "Content-Type": "application/octet-stream",

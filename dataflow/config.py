@@ -1,8 +1,7 @@
 """Settings: the environment, read once into one frozen `Config`, every problem reported together.
 
-One field here is one setting: its name in upper case is the variable, its marshmallow field is its type,
-range and default. An empty variable counts as unset. Elsewhere the environment is only handed on, to here or to
-child processes, and looked at for whether DATABASE_URL (`cli`) and PROMETHEUS_MULTIPROC_DIR (`metrics`) are set.
+A field is a setting: its name in upper case is the variable, its marshmallow field has type, range and default. Only
+DATABASE_URL (`cli`) and PROMETHEUS_MULTIPROC_DIR (`metrics`) are looked at elsewhere, for whether they are set.
 """
 
 import os
@@ -25,7 +24,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that can be set. `database_url` is always filled in: see `from_env`."""
+    """Everything that can be set. Without DATABASE_URL, `database_url` is the embedded Postgres of `data_dir`."""
 
     port: int = setting(whole(3000, 0, 65535))
     host: str = setting(peers.bind_host())
@@ -76,8 +75,6 @@ class Config:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
         """The settings in `environ` (default: the process environment), checked as a whole.
 
-        Without DATABASE_URL, `database_url` is the embedded Postgres of `data_dir`.
-
         :raises ConfigError: naming every variable that is missing or wrong, never its value.
         """
         environ = os.environ if environ is None else environ
@@ -113,7 +110,6 @@ class Config:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the database is the embedded Postgres of `data_dir`."""
         return self.database_url == embedded_url(Path(self.data_dir))
 
 

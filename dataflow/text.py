@@ -1,6 +1,6 @@
-"""Text as Postgres can hold it, for what is shown to people: names of columns, messages, rows that were refused.
+"""Text as Postgres can hold it, for what people are shown: names of columns, messages, refused rows.
 
-What is no character is written as the escape that stands for it. Values of contacts are never changed like this.
+Values of contacts are never changed like this.
 """
 
 import re

@@ -1,8 +1,7 @@
 """The refused rows of a job, read again: page by page, and as the file that people correct and send back.
 
-Such a file has the columns of its original, cells as they came, and beside them where each row stood and what is wrong
-with it; an import ignores these. Sent back as it is, each row is refused again, for MARK if for nothing else. How
-refused rows get into the table is left to `rejects`, HTTP to `web`.
+Such a file has the columns of its original, and beside them where each row stood and what is wrong with it, which an
+import ignores. Sent back as it is, each row is refused again, for MARK if for nothing else. `rejects` fills the table.
 """
 
 import csv
@@ -33,9 +32,8 @@ _TRUNCATED: Final = "(This row is too long to be kept whole: what was cut must b
 
 
 def page(connection: Connection, job_id: UUID, finished_at: datetime, after: int, limit: int) -> list[Reject]:
-    """At most `limit` refused rows behind record `after`, in the order of the file.
+    """At most `limit` refused rows behind record `after` of a job that ended at `finished_at`.
 
-    :param finished_at: when the job ended, as the caller knows it.
     :raises JobUnfinished: when it has been tried again since.
     """
     values = {"job_id": job_id, "finished_at": finished_at, "after": after, "limit": limit}
@@ -44,10 +42,7 @@ def page(connection: Connection, job_id: UUID, finished_at: datetime, after: int
 
 
 def every(pool: Pool, job_id: UUID, finished_at: datetime) -> Iterator[Reject]:
-    """All refused rows. No connection, and no snapshot, is held between pages: whoever takes the rows may be slow.
-
-    What has ended does not change, but the job may be tried again or forgotten while they are given; then nobody must
-    take a part for the whole.
+    """All refused rows. No connection or snapshot is held between pages, because who takes the rows may be slow.
 
     :raises JobUnfinished: when it has been tried again.
     :raises JobError: when the rest of the rows has been removed.
@@ -83,10 +78,7 @@ class Layout:
 
     @classmethod
     def of(cls, header: Sequence[str], mapping: Mapping | None) -> Self:
-        """The layout for a file with this header row; without one, rows are given as text.
-
-        A header row that ends as that of a rejects file is one that was sent back: its columns must not come twice.
-        """
+        """The layout for a file with this header row, which may be a rejects file's: our columns come once."""
         if not header:
             return cls(_FIELDS_AND_ROW)
         found = Columns(((0,),), ())  # when another version has read it
@@ -102,7 +94,6 @@ class Layout:
         return cls(tuple(own), said, len(header), tuple(at for place in found.names for at in place), found.reach)
 
     def values(self, reject: Reject) -> list[object]:
-        """The row's own values, one for each column, and what is said about it."""
         if self.width:
             own: list[Any] = self._arranged(_cells(reject["original"]), reject["code"] == WRONG_COLUMN_COUNT)
         else:
@@ -112,8 +103,8 @@ class Layout:
     def _arranged(self, cells: list[str], is_ragged: bool) -> list[str]:
         """One cell for each own column; what a ragged row has too much goes with the last.
 
-        Filled up or joined, half of a name could be one: it is marked, and so refused until somebody writes it anew.
-        In any other row a surplus cell is a note beside a sheet's table, which was no part of the contact.
+        Filled up or joined, half of a name could be one: it is marked, and so refused until somebody writes it anew. In
+        other rows a surplus cell is a note beside a sheet's table.
         """
         count = len(self.own)
         own = cells[:count] + [""] * (count - len(cells))
@@ -154,7 +145,6 @@ def ndjson_lines(layout: Layout, rejects: Iterable[Reject]) -> Iterator[str]:
 
 
 def _cells(original: str) -> list[str]:
-    """The cells of a row that is kept as a JSON array."""
     try:
         cells = json.loads(original)
     except ValueError:
@@ -175,7 +165,7 @@ def _without_wrapping(original: str) -> str:
 
 
 def _error(reject: Reject) -> str:
-    """What no other column tells: the message with its field, and what to do about a row that is not whole."""
+    """The message with its field, and what to do about a row that is not whole."""
     message = f"{reject['field']}: {reject['message']}" if reject["field"] else reject["message"]
     if reject["code"] == WRONG_COLUMN_COUNT:
         message += ". Write the name anew when the row is right."
@@ -183,7 +173,7 @@ def _error(reject: Reject) -> str:
 
 
 def _distinct(layout: Layout) -> list[str]:
-    """Names for the members of an object: a later column of the same name is numbered, one without a name as well."""
+    """Names for the members of an object: repeated and empty ones are numbered."""
     keys: list[str] = []
     taken = set(layout.said)
     for number, name in enumerate(layout.own, 1):

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 #: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
 MIN_SUPABASE_CHUNK_BYTES: Final = 5 * 1024 * 1024
-#: Of the threads of a web process, as many, but no more than a quarter, never serve bodies and rejects files.
+#: So many threads of a web process, but at most a quarter, serve everything else.
 OTHER_THREADS: Final = 16
 
 
 def contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[str]:
-    """What is wrong with `values` together, by name; those in `wrong` are given, but unusable."""
+    """Lines that name the settings at fault; those in `wrong` were given, but could not be read."""
 
     def is_given(name: str) -> bool:
         return bool(values[name]) or name.upper() in wrong
@@ -35,5 +35,5 @@ def contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[str
 
 
 def transfer_threads(web_threads: int) -> int:
-    """How many of them serve bodies and rejects files; the others are for everything else."""
+    """How many of a web process's threads serve bodies and rejects files."""
     return web_threads - max(1, min(OTHER_THREADS, web_threads // 4))

@@ -1,4 +1,4 @@
-"""Where the embedded Postgres of a DATA_DIR is found, running or not. Running it is left to `local.postgres`."""
+"""Where the embedded Postgres of a DATA_DIR is found, whether it runs or not."""
 
 import hashlib
 import os

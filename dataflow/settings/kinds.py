@@ -1,4 +1,4 @@
-"""The kinds of settings: marshmallow fields that check one environment variable each. Their values are `config`'s."""
+"""The kinds of settings: marshmallow fields that check one environment variable each."""
 
 import binascii
 import json
@@ -13,7 +13,6 @@ from marshmallow import fields as typed
 
 
 def setting(kind: typed.Field[Any], secret: bool = False) -> Any:
-    """A field of `Config`; a secret never shows in its repr."""
     return field(repr=not secret, metadata={"kind": kind})
 
 
@@ -66,7 +65,7 @@ def matching(default: str, pattern: str, error: str) -> typed.Field[Any]:
 
 
 def service_key() -> typed.Field[Any]:
-    """Checked as far as that goes without asking: that a header can carry it, and that it is not the browser's key."""
+    """Checked as far as possible offline: a header can carry it, and it is not the key for browsers."""
 
     def check(value: str) -> None:
         if not value.isascii() or not value.isprintable() or " " in value:
@@ -81,7 +80,7 @@ def service_key() -> typed.Field[Any]:
 
 
 def _claims(key: str) -> dict[str, Any] | None:
-    """What a key that is a JWT (RFC 7519) says of its bearer, unverified; None for any other."""
+    """The claims of a key that is a JWT (RFC 7519), unverified; None for any other."""
     try:
         claims = json.loads(urlsafe_b64decode(key.split(".")[1] + "=="))
     except (IndexError, ValueError, RecursionError, binascii.Error):

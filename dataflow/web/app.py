@@ -1,4 +1,4 @@
-"""The WSGI application: HTTP in, jobs out. One module for each resource, one error handler for all."""
+"""The WSGI application: where its parts are put together."""
 
 import atexit
 import logging
@@ -20,12 +20,12 @@ from dataflow.web.services import Services
 
 logger = logging.getLogger(__name__)
 
-#: What a request id may look like when a router or a client sends one; anything else is replaced.
+#: A request id that is sent in another form is replaced.
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,200}", re.ASCII)
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """The application for `config` (default: the environment). Connects to nothing before the first request.
+    """The application for `config` (default: the environment). Connects to nothing yet.
 
     :raises ConfigError: when the environment does not describe a service.
     """

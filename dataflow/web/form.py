@@ -1,4 +1,4 @@
-"""The file of a multipart form as pieces, never held as a whole. A form must reach its closing boundary."""
+"""The file of a multipart form as pieces, never held as a whole."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -35,9 +35,7 @@ class _Decoder(MultipartDecoder):
 
 
 class FormFile:
-    """The file of a multipart form, as pieces; fields are handed to `on_field` and the file's own headers to
-    `on_file(name, media_type, charset)` as they come, before or after it.
-    """
+    """Calls `on_field(name, value)` and, before the first piece, `on_file(name, media_type, charset)`."""
 
     def __init__(
         self,

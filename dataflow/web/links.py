@@ -12,7 +12,6 @@ _PREFIXES: Final = {"api": "", "api-v1": "/v1"}
 
 
 def register(app: Flask, resource: Blueprint) -> None:
-    """Serve the routes of `resource` below every prefix."""
     for name, prefix in _PREFIXES.items():
         app.register_blueprint(resource, url_prefix=prefix, name=f"{name}:{resource.name}")
 

@@ -1,7 +1,7 @@
-"""Which web pages may use the service: its own, and those that CORS_ORIGINS names.
+"""Which web pages may use the service: its own, and those that CORS_ORIGINS names. Other programs pass.
 
-A browser lets any page send requests to this machine, and lets it read answers from a name that the page's own name
-server points here. Programs other than browsers say nothing of an origin, and pass.
+A browser lets any page send requests to this machine, and read the answers under a host name that the page's own name
+server points here.
 """
 
 from flask import Flask, Response, request
@@ -10,7 +10,6 @@ from dataflow.config import Config
 from dataflow.errors import ForeignHost, ForeignOrigin
 from dataflow.settings.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
 
-#: How long a browser may remember what it is allowed.
 PREFLIGHT_SECONDS = 600
 METHODS = "GET, HEAD, POST, DELETE"
 #: Of our answers; what else a page may read of them needs no permission.
@@ -18,7 +17,6 @@ EXPOSED = "Location, Link, Retry-After, X-Request-Id"
 
 
 def register(app: Flask, config: Config) -> None:
-    """Refuse what a foreign page sends, and answer those that may."""
     gate = _Gate(config)
     app.before_request(gate.admit)
     app.after_request(gate.permit)
@@ -74,7 +72,7 @@ class _Gate:
         return origin is not None and (origin in self._origins or ANYONE in self._origins)
 
     def _places(self) -> list[str]:
-        """Under which hosts and ports this request may know us."""
+        """The hosts and ports under which this request may know us."""
         places = [request.headers.get("Host", "")]
         if is_among(request.remote_addr or "", self._proxies):
             # The last is what our own proxy has added.

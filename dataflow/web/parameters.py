@@ -1,4 +1,4 @@
-"""Reads what a client asks for in query and headers; anything unknown or wrong is a 400 that names it."""
+"""What a client asks for in query and headers."""
 
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -43,7 +43,7 @@ def query() -> dict[str, str]:
 
 
 def import_headers() -> dict[str, str]:
-    """The options that come as headers, under the names of query parameters: X-On-Conflict is onConflict."""
+    """The options among the headers, under their own names: X-On-Conflict is onConflict."""
     return {name: _as_utf8(header) for header, name in _HEADERS.items() if header in request.headers}
 
 

@@ -1,7 +1,6 @@
 """The body of a request as pieces, never held as a whole.
 
-gunicorn reports a client that vanished as a clean end of the body, so bytes are counted against Content-Length; its
-exceptions for broken chunks, and any OSError, mean the same.
+gunicorn reports a client that vanished as a clean end of the body: bytes are counted against Content-Length.
 """
 
 import io
@@ -43,7 +42,7 @@ class RawBody:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Room for what is held of the body; waited for while nothing of it is read.
+        """Room for what is held of the body.
 
         :raises TooManyUploads: when there is none.
         :raises ClientVanished: when the client leaves meanwhile.
@@ -61,10 +60,7 @@ class RawBody:
             self._transfers.release(self._transfer)
 
     def has_left(self) -> bool:
-        """Whether the client has closed its connection, or its side of it.
-
-        To see that, as much is read ahead as there is room reserved for: of a body up to a chunk all of it.
-        """
+        """Whether the client has closed its side. To see that, as much is read ahead as there is room reserved for."""
         if self._metered is None or self._socket is None:
             return False
         if amount := self._transfer.amount:
@@ -89,7 +85,6 @@ class RawBody:
             raise ClientVanished(f"The body ended after {self._received_bytes} of {declared} bytes.")
 
     def _steps(self) -> Iterator[bytes]:
-        """What comes next until the end, in steps that a slow client fills in about a second."""
         self._wait_without_limit()
         size, began = FIRST_READ_BYTES, time.monotonic()
         while piece := self._read(step := min(size, self._at_hand_bytes())):
@@ -99,8 +94,8 @@ class RawBody:
             began = time.monotonic()
 
     def _wait_without_limit(self) -> None:
-        """What is metered has limits of its own."""
         if self._socket is not None:
+            # What is metered has limits of its own.
             self._socket.settimeout(None)
 
     def _at_hand_bytes(self) -> int:
@@ -113,7 +108,7 @@ class RawBody:
         except RequestError:
             raise
         except Exception as error:
-            # Whatever else reading a client's bytes raises, the client's bytes are the cause.
+            # OSError, or what gunicorn raises for broken chunks: the client's bytes are the cause.
             raise ClientVanished("The body broke off before its end.") from error
         return piece
 

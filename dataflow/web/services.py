@@ -1,4 +1,4 @@
-"""What the resources of one process share, and where a request finds it."""
+"""What the resources of one process share."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,6 @@ from dataflow.web.server.transfers import Transfers
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the resources of one process share."""
-
     config: Config
     pool: db.Pool
     storage: Storage
@@ -23,7 +21,6 @@ class Services:
 
 
 def services() -> Services:
-    """The services of the running application."""
     found = current_app.extensions["dataflow"]
     assert isinstance(found, Services)  # noqa: S101 - tells mypy what create_app put there
     return found

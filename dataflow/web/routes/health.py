@@ -21,7 +21,7 @@ LATE_SECONDS = 0.1
 
 
 def register(app: Flask) -> None:
-    """Serve /health: 200 healthy, 200 degraded without a worker (its restart must not take web down), 503 unhealthy."""
+    """200 healthy, 200 degraded without a worker (its restart must not take web down), 503 unhealthy."""
     shared: Services = app.extensions["dataflow"]
 
     def count() -> tuple[int, int]:

@@ -41,7 +41,7 @@ _OPTIONS = OptionsSchema()
 
 @blueprint.post("/import")
 def receive() -> ResponseReturnValue:
-    """Store the body, queue the job, answer with its id; 202 while the storage still makes an object of it."""
+    """202 while the storage still makes an object of the body."""
     with _arriving() as (arrival, body):
         if not arrival.is_form and not arrival.is_json_body:
             # A stream has no other place for it, so it need not be read.
@@ -63,7 +63,6 @@ def look_at() -> dict[str, Any]:
 
 @contextmanager
 def _arriving() -> Iterator[tuple[Arrival, RawBody]]:
-    """The body of this request, as long as the block runs."""
     body = RawBody(request, services().transfers, services().config.upload_stall_seconds)
     try:
         yield _describe(request, body), body

@@ -26,8 +26,6 @@ blueprint = Blueprint("jobs", __name__)
 
 
 class JobQuery(Schema):
-    """What the list can be asked for."""
-
     state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
     source = typed.String(load_default=None, validate=check_storable)
     limit = Number(1000, lowest=1, load_default=50)
@@ -36,20 +34,17 @@ class JobQuery(Schema):
 
 #: Stands for the id of a job.
 _ANY = str(UUID(int=0))
-#: Of the latter, nothing can be asked.
 _QUERY, _NO_OPTIONS = JobQuery(), Schema()
 
 
 @blueprint.get("/jobs/<uuid:job_id>")
 def show(job_id: UUID) -> dict[str, Any]:
-    """One job with the issues of its refused rows."""
     with borrowed(services().pool) as connection:
         return _as_json(jobs.get(connection, job_id))
 
 
 @blueprint.get("/jobs")
 def index() -> ResponseReturnValue:
-    """A page of jobs, newest first."""
     wanted = parameters.read(_QUERY, parameters.query())
     with borrowed(services().pool) as connection:
         rows = jobs.page(connection, **{**wanted, "limit": wanted["limit"] + 1})
@@ -72,13 +67,13 @@ def retry(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post("/jobs/<uuid:job_id>/revert")
 def revert(job_id: UUID) -> ResponseReturnValue:
-    """Undo an import: the job that will delete its contacts, or has."""
+    """The job that will delete an import's contacts, or has."""
     return _changed(job_id, partial(reverts.order, request_id=logs.request_id.get()))
 
 
 @blueprint.delete("/jobs/<uuid:job_id>")
 def forget(job_id: UUID) -> Response:
-    """Remove what a finished job keeps of people; the job stays."""
+    """Remove what a finished job keeps of people."""
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
         file = retention.forget(connection, job_id)

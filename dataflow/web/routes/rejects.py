@@ -1,7 +1,4 @@
-"""GET /jobs/{id}/rejects: the refused rows of a job, a page of them as JSON or all of them as CSV or NDJSON.
-
-Rows are given as they came, also cells that a spreadsheet takes for formulas: what is sent back must be what was sent.
-"""
+"""GET /jobs/{id}/rejects: the refused rows of a job, a page of them as JSON or all of them as CSV or NDJSON."""
 
 import json
 import socket
@@ -41,8 +38,6 @@ MAX_LIMIT: Final = 1000
 
 
 class RejectsQuery(Schema):
-    """What the refused rows can be asked for."""
-
     format = typed.String(validate=validate.OneOf([*dict.fromkeys(MEDIA_TYPES.values())], error="Expected {choices}"))
     limit = Number(MAX_LIMIT, lowest=1)
     cursor = Number(2**63 - 1)
@@ -53,7 +48,6 @@ _QUERY = RejectsQuery()
 
 @blueprint.get("/jobs/<uuid:job_id>/rejects")
 def show(job_id: UUID) -> Response:
-    """What the job has refused, in the order of its file; known when it has ended."""
     after_this_request(_vary)
     wanted = parameters.read(_QUERY, parameters.query())
     media_type = _media_type(wanted.pop("format", None))
@@ -108,7 +102,7 @@ def _as_json(reject: Reject) -> str:
 
 
 def _as_row(original: str) -> str:
-    """Cells as an array and a row of JSON as such, when it is one; everything else as text."""
+    """Cells and JSON as they are, everything else as text."""
     try:
         json.loads(original, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -121,7 +115,6 @@ def _refuse(constant: str) -> None:
 
 
 def _columns(job: dict[str, Any]) -> list[str]:
-    """The header row of the job's file, if it has one."""
     columns: list[str] = job["detected"].get("columns", [])
     return columns
 
@@ -161,7 +154,6 @@ def _sent(pieces: Iterable[bytes], line: socket.socket | None) -> Generator[byte
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
-    """The lines as UTF-8, about PIECE_BYTES at a time."""
     waiting: list[str] = []
     size = 0
     for line in lines:
