@@ -17,7 +17,14 @@ from dataflow.config import Config
 from dataflow.errors import InvalidContacts
 from dataflow.formats.reading import Reading
 from dataflow.imports.json_check import JsonDoor
-from dataflow.imports.options import MAX_REJECTS_DEFAULT, Options, OptionsSchema, kebab_case
+from dataflow.imports.options import (
+    MAX_REJECTS_DEFAULT,
+    MEMBERS,
+    REFUSED_MEMBERS,
+    Options,
+    OptionsSchema,
+    kebab_case,
+)
 from dataflow.web.app import create_app
 
 pytestmark = pytest.mark.unit
@@ -349,13 +356,13 @@ def test_an_option_is_a_query_parameter_a_header_and_a_form_field(http: FlaskCli
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_option_is_a_member_of_a_json_body_unless_rows_may_stand_before_it(name: str) -> None:
-    door = JsonDoor(Reading(64 * 1024), {"onConflict": "skip"} | ({"source": "crm"} if name != "source" else {}))
-    door.feed(json.dumps({"data": [{"name": "Ada", "email": "ada@example.org"}], name: {}}).encode())
+    body = JsonDoor(Reading(64 * 1024), {"onConflict": "skip"} | ({"source": "crm"} if name != "source" else {}))
+    body.feed(json.dumps({"data": [{"name": "Ada", "email": "ada@example.org"}], name: {}}).encode())
     if name == "sheet":
-        door.close()
+        body.close()
         return
     with pytest.raises(InvalidContacts) as caught:
-        door.close()
+        body.close()
     [issue] = caught.value.issues
     assert issue.path == (name,)
     assert (issue.message == "Send it as a query parameter or a header") is (name in TOO_LATE)
@@ -374,10 +381,12 @@ def test_an_option_is_a_flag_of_the_command_line_with_its_help(name: str) -> Non
     assert getattr(given, name) == ("true" if is_flag else text[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_option_is_described_in_the_readme(name: str) -> None:
+def test_every_option_is_described_in_the_readme_those_that_a_json_body_may_have_first() -> None:
     start = README.index("An option is a query parameter")
-    assert f"``{name}``" in README[start : README.index("Files\n~~~~~", start)]
+    table = README[README.index("\n\n", start) : README.index("Files\n~~~~~", start)]
+    assert {name for name in NAMES if f"``{name}``" not in table} == set()
+    rows = re.findall(r"^``(\w+)``", table, re.MULTILINE)
+    assert {*rows[: rows.index("useResumable") + 1]} == MEMBERS - REFUSED_MEMBERS
 
 
 def test_a_generator_of_documents_sees_kinds_that_it_knows() -> None:

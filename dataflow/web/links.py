@@ -16,7 +16,7 @@ def register(app: Flask, resource: Blueprint) -> None:
         app.register_blueprint(resource, url_prefix=prefix, name=f"{name}:{resource.name}")
 
 
-def to(view: str, **values: object) -> str:
+def to(view: str, **values: Any) -> str:
     """The path of a view, such as jobs.show."""
     return url_for(f"{(request.blueprint or '').partition(':')[0]}:{view}", **values)
 
