@@ -10,8 +10,6 @@ OTHER_THREADS: Final = 16
 
 
 def contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[str]:
-    """Lines that name the settings at fault; those in `wrong` were given, but could not be read."""
-
     def is_given(name: str) -> bool:
         return bool(values[name]) or name.upper() in wrong
 

@@ -1,12 +1,11 @@
 """Settings of addresses, proxies and origins, and what they say of a request; refusing it is left to `web.origins`."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
-from marshmallow import fields as typed
 
 ANYONE = "*"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -14,33 +13,21 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 
 
-def bind_host() -> typed.Field[str]:
-    """An address to listen on; empty: the command decides."""
-
-    def check(value: str) -> None:
-        if value and value != "localhost" and not _is_address(value):
-            raise ValidationError("must be an IP address, or localhost; IPv6 without brackets.")
-
-    return typed.String(load_default="", validate=check)
+def check_host(value: str) -> None:
+    if value != "localhost" and not _is_address(value):
+        raise ValidationError("must be an IP address, or localhost; IPv6 without brackets.")
 
 
-def proxies() -> typed.Field[str]:
-    return _list_of(_is_network, "must be IP addresses or networks with commas between them, or *.")
+def check_proxies(value: str) -> None:
+    if not all(item == ANYONE or _is_network(item) for item in items(value)):
+        raise ValidationError("must be IP addresses or networks with commas between them, or *.")
 
 
-def origins() -> typed.Field[str]:
-    return _list_of(
-        lambda item: bool(_ORIGIN.fullmatch(item)),
-        "must be origins such as https://app.example.com with commas between them, without a path, or *.",
-    )
-
-
-def _list_of(is_valid: Callable[[str], bool], error: str) -> typed.Field[str]:
-    def check(value: str) -> None:
-        if not all(item == ANYONE or is_valid(item) for item in items(value)):
-            raise ValidationError(error)
-
-    return typed.String(load_default="", validate=check)
+def check_origins(value: str) -> None:
+    if not all(item == ANYONE or _ORIGIN.fullmatch(item) for item in items(value)):
+        raise ValidationError(
+            "must be origins such as https://app.example.com with commas between them, without a path, or *."
+        )
 
 
 def items(value: str) -> list[str]:
