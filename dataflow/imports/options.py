@@ -16,23 +16,22 @@ from marshmallow import fields as typed
 from dataflow.formats.reading import Mapping, Reading
 from dataflow.imports.option_kinds import Delimiter, EncodingName, Flag, MappingText, Number, check_sheet, one_of
 
-MAX_REJECTS_DEFAULT, MAX_REJECTS_LIMIT = 100_000, 1_000_000
-MAX_SKIP_ROWS = 1000
+MAX_REJECTS_DEFAULT: Final = 100_000
 
 
 def _check_source(value: str) -> None:
-    # Not at the top: it brings the library that knows e-mail addresses, for which every command would wait.
+    # Not at the top: the library for e-mail addresses comes with it, for which every command would wait.
     from dataflow.contacts.schema import check_source_text
 
     check_source_text(value)
 
 
 class Member(Enum):
-    """What a member of a JSON body is that has the name of an option."""
+    """What becomes of a member of a JSON body that has the name of an option."""
 
     TAKEN = auto()
     REFUSED = auto()  #: rows may stand before it, and it has to be known when they are read
-    IGNORED = auto()  #: asks for nothing that JSON has
+    IGNORED = auto()  #: nothing in JSON answers to it
 
 
 def _option(kind: typed.Field[Any], text: str, default: Any = None, member: Member = Member.TAKEN) -> Any:
@@ -46,7 +45,7 @@ class Options:
 
     on_invalid: str = _option(one_of("skip", "abort"), "what a refused row does (default: skip)", "skip")
     max_rejects: int = _option(
-        Number(MAX_REJECTS_LIMIT),
+        Number(1_000_000),
         f"refused rows beyond which nothing is imported (default: {MAX_REJECTS_DEFAULT})",
         MAX_REJECTS_DEFAULT,
     )
@@ -61,9 +60,9 @@ class Options:
     )
     encoding: str | None = _option(EncodingName(), "of the text, such as cp1252", member=Member.REFUSED)
     delimiter: str | None = _option(Delimiter(), "of CSV: , ; | or tab", member=Member.REFUSED)
-    skip_rows: int | None = _option(Number(MAX_SKIP_ROWS), "lines before the header row", member=Member.REFUSED)
+    skip_rows: int | None = _option(Number(1000), "lines before the header row", member=Member.REFUSED)
     use_resumable: bool = _option(Flag(), "by tus to Supabase Storage, whatever the size", default=False)
-    charset: str | None = None  #: what its Content-Type says, which is no option of its sender
+    charset: str | None = None  #: of the Content-Type; no option
     sheet: str | None = _option(
         typed.String(validate=check_sheet), "of a workbook: its name, or its number from 1", member=Member.IGNORED
     )

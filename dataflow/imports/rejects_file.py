@@ -68,8 +68,6 @@ def _unchanged(found: list[Reject], job_id: UUID) -> list[Reject]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns the rejects file of a job has."""
-
     own: tuple[str, ...]
     said: tuple[str, ...] = tuple(_EXTRA_COLUMNS)  #: numbered where name or e-mail is made of one that is called so
     width: int = 0  #: of the original's header row; 0 when rows are no cells
@@ -101,10 +99,9 @@ class Layout:
         return [*own, reject["record"], reject["line"], reject["code"], _error(reject)]
 
     def _arranged(self, cells: list[str], is_ragged: bool) -> list[str]:
-        """One cell for each own column; what a ragged row has too much goes with the last.
+        """One cell for each own column; the surplus of a ragged row goes with the last, else it is a note.
 
-        Filled up or joined, half of a name could be one: it is marked, and so refused until somebody writes it anew. In
-        other rows a surplus cell is a note beside a sheet's table.
+        Filled up or joined, half of a name could be one: it is marked, and so refused until somebody writes it anew.
         """
         count = len(self.own)
         own = cells[:count] + [""] * (count - len(cells))
@@ -153,7 +150,7 @@ def _cells(original: str) -> list[str]:
 
 
 def _without_wrapping(original: str) -> str:
-    """The row of a line that comes from a rejects file itself, so that rows do not grow with each attempt."""
+    """The row within a line of a rejects file, so that rows do not grow with each attempt."""
     if f'"{_ROW_COLUMN}"' not in original:
         return original
     try:
