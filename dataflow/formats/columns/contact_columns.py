@@ -11,8 +11,8 @@ from typing import Final
 from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats.block import ABSENT
 from dataflow.formats.columns import email_columns, matching, name_columns
-from dataflow.formats.columns.full_names import Place, together
 from dataflow.formats.columns.headers import Index
+from dataflow.formats.columns.joining import Place, together
 from dataflow.formats.columns.matching import shown
 from dataflow.formats.reading import Mapping
 from dataflow.formats.wrapping import bare

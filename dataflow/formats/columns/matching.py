@@ -7,8 +7,8 @@ from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.columns import headers
-from dataflow.formats.columns.full_names import Place
 from dataflow.formats.columns.headers import Index
+from dataflow.formats.columns.joining import Place
 
 #: How many columns that could be the same a message names.
 MAX_RIVALS: Final = 10

@@ -9,8 +9,8 @@ from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.columns import email_columns, headers
-from dataflow.formats.columns.full_names import Place, first_and_last
 from dataflow.formats.columns.headers import LISTED, Index
+from dataflow.formats.columns.joining import Place, first_and_last
 from dataflow.formats.columns.matching import Found, ambiguous, positions, shown, single
 
 #: Roles whose column is all of a name when it is alone.

@@ -1,4 +1,4 @@
-"""Delimited text with a header row: CSV in all its dialects. `dialect` finds out which; other columns are ignored.
+"""Delimited text with a header row: CSV in all its dialects. `sniffer` finds out which; other columns are ignored.
 
 A row with too few or too many cells is one bad row, and so is one with a quote in the wrong place.
 """
@@ -14,8 +14,8 @@ from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats import no_table
 from dataflow.formats.block import PIECE_BYTES, Block, cut, packed, peeked
 from dataflow.formats.columns import contact_columns
-from dataflow.formats.csv import dialect, drawn, quoting
-from dataflow.formats.csv.layout import Dialect
+from dataflow.formats.csv import quoting, screen_tables, sniffer
+from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines
 from dataflow.formats.csv.splitting import Splitter
 from dataflow.formats.encoding import HEAD_BYTES, beginning_of, decoded, detect, read_text
@@ -43,8 +43,8 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     reading = _as_ours(beginning, reading)
     with no_table.told(beginning, reading):
         texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
-        if rule := drawn.rule_of(beginning_of(beginning, reading.encoding, reading.charset)):
-            texts = drawn.plain(texts, rule)
+        if rule := screen_tables.rule_of(beginning_of(beginning, reading.encoding, reading.charset)):
+            texts = screen_tables.plain(texts, rule)
         texts = without_end(texts, "")
         head, first_line, found = _settle(texts, reading)
     if found is None:
@@ -79,10 +79,10 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
         try:
             encoding = detect(head, reading.encoding, is_whole, reading.charset)
             text = "".join(decoded([head], encoding))
-            if rule := drawn.rule_of(text):
-                text = "".join(drawn.plain([text], rule))
+            if rule := screen_tables.rule_of(text):
+                text = "".join(screen_tables.plain([text], rule))
             line, text = _without_blank_lines(text)
-            return dialect.find(text, reading, is_whole, first_line=line + 1)
+            return sniffer.find(text, reading, is_whole, first_line=line + 1)
         except (MalformedInput, MissingColumns):
             # More of the content may show another encoding, and in that a column which `mapping` names.
             if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
@@ -115,17 +115,17 @@ def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect |
             blank_lines, head = _without_blank_lines(head)
             line += blank_lines
         if len(head) >= HEAD_BYTES:
-            settled = dialect.settle(head, reading, is_whole=False, first_line=line)
+            settled = sniffer.settle(head, reading, is_whole=False, first_line=line)
             return head, line, quoting.settled(head[:HEAD_BYTES], line, settled, reading, is_whole=False)
         if len(head) >= enough:
             # Of a length that does not depend on how the content is cut, so that neither does the outcome.
-            if found := dialect.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
+            if found := sniffer.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
                 return head, line, quoting.settled(head[:PIECE_BYTES], line, found, reading, is_whole=False)
             enough = HEAD_BYTES
     if reading.is_beginning and not head.strip():
         return head, line, None
     is_whole = not reading.is_beginning
-    settled = dialect.settle(head, reading, is_whole, first_line=line)
+    settled = sniffer.settle(head, reading, is_whole, first_line=line)
     return head, line, quoting.settled(head, line, settled, reading, is_whole)
 
 

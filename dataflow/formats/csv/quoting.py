@@ -12,7 +12,7 @@ from typing import Final
 from dataflow.errors import DataFlowError
 from dataflow.formats.columns import contact_columns
 from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS, is_address
-from dataflow.formats.csv.layout import Dialect
+from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines, lines_of, records_of
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines

@@ -6,7 +6,7 @@ twice: what no delimiter follows closes nothing.
 
 import re
 
-from dataflow.formats.csv.layout import Dialect
+from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.tables.cells import MAX_COLUMNS
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.block import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
 from dataflow.formats.csv.cell_counts import MAX_CELLS, end_of_cells, has_short_lines
-from dataflow.formats.csv.layout import Dialect, row_too_large, unclosed_quote
+from dataflow.formats.csv.dialect import Dialect, row_too_large, unclosed_quote
 from dataflow.formats.csv.repair import Repair
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines

@@ -12,8 +12,8 @@ from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.block import ABSENT, Malformed
 from dataflow.formats.columns.comparison import normalise
 from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored, joined
-from dataflow.formats.columns.full_names import FirstAndLast, Place
 from dataflow.formats.columns.headers import could_be
+from dataflow.formats.columns.joining import FirstAndLast, Place
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.tables.cells import MAX_COLUMNS
 

@@ -7,7 +7,7 @@ from operator import contains
 
 from dataflow.formats.block import WRONG_COLUMN_COUNT, Malformed
 from dataflow.formats.columns.contact_columns import Columns
-from dataflow.formats.columns.full_names import FirstAndLast, Place, together
+from dataflow.formats.columns.joining import FirstAndLast, Place, together
 from dataflow.formats.tables import swallowed_rows
 from dataflow.formats.tables.cells import END_OF_COPY, MAX_COLUMNS, Refused, height, height_of, is_blank
 from dataflow.formats.tables.other_tables import TablesBelow

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts
-from dataflow.formats.csv.dialect import find, settle
+from dataflow.formats.csv.sniffer import find, settle
 from dataflow.formats.reading import Reading
 from dataflow.formats.tables.other_tables import MAX_RECORDS
 from tests import effort
