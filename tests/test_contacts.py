@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from dataflow.contacts import schema
-from dataflow.contacts.schema import ContactSchema, copy_lines, escape
+from dataflow.contacts.copy_text import copy_lines, escape
+from dataflow.contacts.schema import ContactSchema
 from dataflow.formats.block import ABSENT
 from dataflow.ids import IdRange
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from dataflow import db
-from dataflow.contacts import schema
+from dataflow.contacts import copy_text
 from dataflow.db import query
 from dataflow.errors import DatabaseUnavailable
 from dataflow.ids import IdRange
@@ -38,7 +38,7 @@ def staged(connection: db.Connection, rows: Rows) -> Iterator[None]:
 def copy(connection: db.Connection, statement: str, rows: Rows, source: str | None) -> None:
     names, emails = zip(*rows, strict=True)
     with connection.cursor() as cursor, cursor.copy(query(statement)) as opened:
-        opened.write(schema.copy_lines(names, emails, source, IdRange()))
+        opened.write(copy_text.copy_lines(names, emails, source, IdRange()))
 
 
 def plain(connection: db.Connection, rows: Rows, source: str = "before") -> None:

@@ -1,10 +1,10 @@
-"""What a contact is: one marshmallow schema is the rule. Also here: the text format in which COPY takes contacts.
+"""What a contact is: one marshmallow schema is the rule.
 
 How many rows at a time are held against the rule is left to `validation`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Self
 
 import email_validator
@@ -12,7 +12,6 @@ from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow import fields as typed
 
 from dataflow.formats.block import BAD_ENCODING
-from dataflow.ids import IdRange
 from dataflow.text import MARK
 
 MAX_NAME_CHARACTERS = 255
@@ -128,30 +127,3 @@ class ContactSchema(Schema):
 
     name = _text(check_not_blank, check_length(MAX_NAME_CHARACTERS))
     email = _text(check_email)
-
-
-#: Backslash, tab and line ends separate columns and rows in COPY's text format.
-_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-
-
-def escape(text: str) -> str:
-    """`text` as a value in COPY's text format."""
-    return text.translate(_ESCAPES)
-
-
-def copy_lines(names: Sequence[str], emails: Sequence[str], source: str | None, ids: IdRange) -> bytes:
-    """Contacts as lines for `COPY ... (id, name, email, source)`; `source` is escaped already, None leaves it out.
-
-    Escaping every text costs 0.7 us a row; asking the whole column whether it needs any, 0.02.
-    """
-    names, emails = _escape_column(names), _escape_column(emails)
-    shared_digits, digits = ids.take(len(names))
-    end = "\n" if source is None else f"\t{source}\n"
-    between = f"{end}{shared_digits}"
-    rows = between.join([f"{own}\t{name}\t{email}" for own, name, email in zip(digits, names, emails, strict=True)])
-    return f"{shared_digits}{rows}{end}".encode()
-
-
-def _escape_column(texts: Sequence[str]) -> Sequence[str]:
-    joined = "".join(texts)
-    return texts if joined.isprintable() and "\\" not in joined else list(map(escape, texts))

@@ -12,7 +12,7 @@ from dataclasses import replace
 import psycopg
 
 from dataflow.config import Config
-from dataflow.contacts import schema, validation
+from dataflow.contacts import copy_text, validation
 from dataflow.contacts.validation import Verdict
 from dataflow.db import Connection, has_spoken, query, value
 from dataflow.errors import (
@@ -82,7 +82,7 @@ def _load(connection: Connection, attempt: Attempt, options: Options, judged: It
             merge.stage(connection)
             _copy(connection, attempt, good, merge.COPY_STAGED, source=None)
         elif not options.dry_run:
-            copied = _copy(connection, attempt, good, "copy_contacts", schema.escape(attempt.job.source))
+            copied = _copy(connection, attempt, good, "copy_contacts", copy_text.escape(attempt.job.source))
         if progress.rows_read == progress.rows_rejected:
             refused = f"all {progress.rows_rejected} rows were refused" if progress.rows_rejected else "it has no rows"
             hint = _unmapped(attempt, options) + progress.findings.elsewhere
@@ -172,7 +172,7 @@ def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], sta
         with cursor.copy(query(statement)) as copy:
             for verdict in good:
                 if verdict.names:
-                    copy.write(schema.copy_lines(verdict.names, verdict.emails, source, ids))
+                    copy.write(copy_text.copy_lines(verdict.names, verdict.emails, source, ids))
                     # What is only staged may never be a contact.
                     progress.rows_imported += 0 if source is None else len(verdict.names)
                 attempt.check()

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final
 from uuid import UUID
 
-from dataflow.contacts.schema import escape
+from dataflow.contacts.copy_text import escape
 from dataflow.contacts.validation import Refusal
 from dataflow.db import Connection, query
 from dataflow.errors import SpoolUnavailable
