@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts, RowTooLarge
 from dataflow.formats.block import BLOCK_ROWS, PIECE_BYTES, Malformed
-from dataflow.formats.columns.contact_columns import joined
+from dataflow.formats.columns.joining import in_row
 from dataflow.formats.csv.delimited import look_ahead, read_blocks
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.tables.other_tables import MAX_RECORDS
@@ -199,7 +199,12 @@ def test_values_that_several_columns_may_have_are_those_of_each_row_alone(header
     width = header.count(",") + 1
     table = [list(row) for row in product(cells, repeat=width) if any(map(str.strip, row))]
     content = "\n".join([header, *map(",".join, table)]).encode()
-    assert rows(content) == [(joined(row, places[0]), joined(row, places[1])) for row in table]
+    assert rows(content) == [(in_row(row, places[0]), in_row(row, places[1])) for row in table]
+
+
+def test_a_value_of_nothing_but_marks_gives_way_to_the_next_column() -> None:
+    content = "name,email,email2\nAnn,\ufeff,ann@example.com\nBob,bob@example.org,b@c.d\n".encode()
+    assert rows(content) == [("Ann", "ann@example.com"), ("Bob", "bob@example.org")]
 
 
 def test_rows_of_many_blocks_are_all_there() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, InputError, MalformedInput
 from dataflow.formats.block import PIECE_BYTES, Malformed
-from dataflow.formats.columns.contact_columns import find, joined
+from dataflow.formats.columns.contact_columns import find
+from dataflow.formats.columns.joining import in_row
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.registry import FORMATS
 
@@ -166,8 +167,8 @@ def standard_row(row: object) -> Row | None:
     except AmbiguousColumns:
         return None
     return (
-        as_is(row["name"]) if "name" in row else joined(values, columns.names),
-        as_is(row["email"]) if "email" in row else joined(values, columns.emails),
+        as_is(row["name"]) if "name" in row else in_row(values, columns.names),
+        as_is(row["email"]) if "email" in row else in_row(values, columns.emails),
     )
 
 

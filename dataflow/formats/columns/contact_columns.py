@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import MalformedInput, MissingColumns
-from dataflow.formats.block import ABSENT
 from dataflow.formats.columns import email_columns, matching, name_columns
 from dataflow.formats.columns.headers import Index
-from dataflow.formats.columns.joining import Place, together
+from dataflow.formats.columns.joining import Place
 from dataflow.formats.columns.matching import shown
 from dataflow.formats.reading import Mapping
-from dataflow.formats.wrapping import bare
 
 FIELDS: Final = ("name", "email")
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
@@ -136,31 +134,3 @@ def ignored(header: Sequence[str], columns: Columns) -> list[str]:
     others = (cell.strip() for position, cell in enumerate(header) if position not in columns.used)
     named = dict.fromkeys(cell[:MAX_SHOWN_CHARACTERS] for cell in others if cell and cell not in REJECTS_COLUMNS)
     return list(named)[:MAX_SHOWN_COLUMNS]
-
-
-def joined(values: Sequence[object], places: tuple[Place, ...]) -> object:
-    """The value of a field in one row: that of the first place which is not blank.
-
-    What is no text stays what it is, for `contacts` to refuse; ABSENT when the row has none of the columns.
-    """
-    if len(places) == 1 and len(places[0]) == 1:
-        # Nearly always: a third of what follows.
-        [[position]] = places
-        return values[position] if position < len(values) else ABSENT
-    fallback: object = ABSENT
-    for place in places:
-        found = [values[position] for position in place if position < len(values)]
-        value = found[0] if len(place) == 1 and found else _together(found, place)
-        if value is not ABSENT and not (isinstance(value, str) and not bare(value).strip()) and value is not None:
-            return value
-        fallback = value if fallback is ABSENT else fallback
-    return fallback
-
-
-def _together(found: Sequence[object], place: Place) -> object:
-    """Parts of a name as one text, without those that are empty."""
-    parts = [part for part in found if part is not ABSENT and part is not None]
-    if not parts:
-        return None if any(part is None for part in found) else ABSENT
-    odd = next((part for part in parts if not isinstance(part, str)), None)
-    return odd if odd is not None else together([str(part) for part in parts], place)

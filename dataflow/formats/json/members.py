@@ -4,16 +4,15 @@ Asked once for all rows with the same keys. Rows that leave out what is empty co
 that a new one must be cheap too: only keys that could mean something are looked up, each of these combinations once.
 """
 
-from collections.abc import Callable, Sequence
-from itertools import count
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
-from dataflow.formats.block import ABSENT, Malformed
+from dataflow.formats.block import Malformed
 from dataflow.formats.columns.comparison import normalise
-from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored, joined
+from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored
 from dataflow.formats.columns.headers import could_be
-from dataflow.formats.columns.joining import FirstAndLast, Place
+from dataflow.formats.columns.joining import in_row
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.tables.cells import MAX_COLUMNS
 
@@ -52,7 +51,7 @@ class Members:
         if isinstance(columns, Malformed):
             return columns, columns
         values = tuple(row.values())
-        return joined(values, columns.names), joined(values, columns.emails)
+        return in_row(values, columns.names), in_row(values, columns.emails)
 
     def note(self, rows: Sequence[dict[str, object]]) -> None:
         """Look at the other members of rows that have both `name` and `email`."""
@@ -115,27 +114,6 @@ class Members:
             self._meaning.clear()
             self._noted.clear()
             self._remembered_bytes = size_bytes
-
-
-def column_of(places: tuple[Place, ...], rows: int, values_at: Callable[[int], list[Any]]) -> list[object]:
-    """A field of `rows` rows at once, of which `values_at` gives all values at a position."""
-    if len(places) == 1 and len(places[0]) == 1:
-        return values_at(places[0][0])
-    columns = [values_at(position) for place in places for position in place]
-    if not columns:
-        return [ABSENT] * rows
-    if (
-        len(places) == 1
-        and type(places[0]) is not FirstAndLast
-        and {str}.issuperset(kind for column in columns for kind in map(type, column))
-    ):
-        # First and last names, nearly all of them there: 0.2 us a row where joining each takes 1.4.
-        columns = [list(map(str.strip, column)) for column in columns]
-        if all(map(all, columns)):
-            return list(map(" ".join, zip(*columns, strict=True)))
-    numbers = count()
-    places = tuple(type(place)(next(numbers) for _ in place) for place in places)
-    return [joined(values, places) for values in zip(*columns, strict=True)]
 
 
 def _is_there(keys: Sequence[str], key: str) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from dataflow.errors import RowTooLarge
 from dataflow.formats.block import BAD_ENCODING, Block, Malformed
-from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Members, column_of
+from dataflow.formats.columns.joining import in_rows
+from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Members
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.signs import without_end
 
@@ -183,7 +184,7 @@ def _columns_of_objects(rows: Sequence[dict[str, object]], members: Members) -> 
     def values_at(position: int) -> list[object]:
         return list(map(itemgetter(keys[position]), rows))
 
-    return column_of(places.names, len(rows), values_at), column_of(places.emails, len(rows), values_at)
+    return in_rows(places.names, len(rows), values_at), in_rows(places.emails, len(rows), values_at)
 
 
 def _usual_columns(rows: Sequence[dict[str, object]]) -> tuple[list[object], list[object]] | None:

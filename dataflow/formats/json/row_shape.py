@@ -11,7 +11,8 @@ from typing import Any, Final, Self
 
 from dataflow.formats.block import Malformed
 from dataflow.formats.columns.contact_columns import Columns
-from dataflow.formats.json.members import Members, column_of, moved
+from dataflow.formats.columns.joining import in_rows
+from dataflow.formats.json.members import Members, moved
 
 Event = tuple[str, Any]
 
@@ -74,7 +75,7 @@ class RowShape:
             return list(map(_get_value, events[position :: self.length]))
 
         rows = len(events) // self.length
-        return column_of(self.columns.names, rows, values_at), column_of(self.columns.emails, rows, values_at)
+        return in_rows(self.columns.names, rows, values_at), in_rows(self.columns.emails, rows, values_at)
 
 
 def _leading(column: Sequence[Event], wanted: Event | None, rows: int) -> int:

@@ -7,11 +7,10 @@ from operator import contains
 
 from dataflow.formats.block import WRONG_COLUMN_COUNT, Malformed
 from dataflow.formats.columns.contact_columns import Columns
-from dataflow.formats.columns.joining import FirstAndLast, Place, together
+from dataflow.formats.columns.joining import Place, in_rows
 from dataflow.formats.tables import swallowed_rows
 from dataflow.formats.tables.cells import END_OF_COPY, MAX_COLUMNS, Refused, height, height_of, is_blank
 from dataflow.formats.tables.other_tables import TablesBelow
-from dataflow.formats.wrapping import bare, may_be_wrapped
 
 
 @dataclass(slots=True)
@@ -97,25 +96,4 @@ def _ragged_columns(rows: list[list[str]], width: int, columns: Columns) -> tupl
 
 
 def _column(rows: list[list[str]], places: tuple[Place, ...]) -> list[str]:
-    """What `columns.joined` gives for each row, all at once."""
-    merged = _place(rows, places[0])
-    for place in places[1:]:
-        if may_be_wrapped("".join(merged)):
-            merged = list(map(bare, merged))
-        if all(map(str.strip, merged)):
-            break
-        other = _place(rows, place)
-        merged = [two if two.strip() and not one.strip() else one for one, two in zip(merged, other, strict=True)]
-    return merged
-
-
-def _place(rows: list[list[str]], place: Place) -> list[str]:
-    if len(place) == 1:
-        [position] = place
-        return [row[position] for row in rows]
-    parts = [[row[position].strip() for row in rows] for position in place]
-    if type(place) is FirstAndLast:
-        return [together(texts, place) for texts in zip(*parts, strict=True)]
-    if any("" in part for part in parts):
-        return [" ".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
-    return list(map(" ".join, zip(*parts, strict=True)))
+    return in_rows(places, len(rows), lambda position: [row[position] for row in rows])

@@ -17,6 +17,7 @@ from dataflow.errors import ExpandsTooFar, MalformedInput, MissingColumns, NoCon
 from dataflow.formats.block import Block, Kept, Malformed, packed
 from dataflow.formats.columns import contact_columns
 from dataflow.formats.columns.contact_columns import Columns
+from dataflow.formats.columns.joining import in_row
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.tables.other_tables import TablesBelow, refused_above
 from dataflow.formats.wrapping import bare
@@ -141,5 +142,5 @@ def _pair(cells: list[Any], size: int, found: Columns) -> tuple[object, object]:
     # A large row is not put together once more.
     if size > _JOINED_CHARACTERS or MARK in "".join(cells):
         cells = [_TAKEN_AS.get(cell[:2], cell) for cell in cells]
-    pair = contact_columns.joined(cells, found.names), contact_columns.joined(cells, found.emails)
+    pair = in_row(cells, found.names), in_row(cells, found.emails)
     return (_UNSTORED, _UNSTORED) if _UNSTORED in pair else pair
