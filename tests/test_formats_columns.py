@@ -10,7 +10,7 @@ from dataflow.formats.columns.contact_columns import find, require
 from dataflow.formats.csv.delimited import look_ahead, read_blocks
 from dataflow.formats.encoding import HEAD_BYTES
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.tables.other_tables import MAX_RECORDS
+from dataflow.formats.tables.header_search import MAX_RECORDS
 from tests import effort
 
 pytestmark = pytest.mark.unit

@@ -11,7 +11,7 @@ from dataflow.formats.block import BLOCK_ROWS, PIECE_BYTES, Malformed
 from dataflow.formats.columns.joining import in_row
 from dataflow.formats.csv.delimited import look_ahead, read_blocks
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.tables.other_tables import MAX_RECORDS
+from dataflow.formats.tables.header_search import MAX_RECORDS
 
 pytestmark = pytest.mark.unit
 

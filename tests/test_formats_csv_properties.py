@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from dataflow.errors import DataFlowError, InputError
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.csv.delimited import look_ahead, read_blocks
-from dataflow.formats.csv.sniffer import DELIMITERS
 from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.tables.cells import DELIMITERS
 from tests.test_formats_properties import (
     MAX_EXCESS_BYTES,
     MAX_PEAK_BYTES,

@@ -7,7 +7,7 @@ import pytest
 from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, MissingColumns, NoContacts
 from dataflow.formats.csv.sniffer import find, settle
 from dataflow.formats.reading import Reading
-from dataflow.formats.tables.other_tables import MAX_RECORDS
+from dataflow.formats.tables.header_search import MAX_RECORDS
 from tests import effort
 
 pytestmark = pytest.mark.unit

@@ -10,7 +10,8 @@ from dataflow.formats.block import BLOCK_ROWS, WRONG_COLUMN_COUNT, Malformed
 from dataflow.formats.columns.contact_columns import find
 from dataflow.formats.reading import Reading
 from dataflow.formats.registry import Findings, read_blocks
-from dataflow.formats.tables.other_tables import MAX_RECORDS, TablesBelow, contacts_above
+from dataflow.formats.tables.header_search import MAX_RECORDS
+from dataflow.formats.tables.other_tables import TablesBelow, contacts_above
 from dataflow.imports.rejects_file import Layout, csv_lines
 
 pytestmark = pytest.mark.unit

@@ -17,13 +17,13 @@ from dataflow.formats.columns.contact_columns import is_address
 from dataflow.formats.columns.matching import shown
 from dataflow.formats.encoding import beginning_of
 from dataflow.formats.reading import Reading
+from dataflow.formats.tables.cells import DELIMITERS
 
 #: How much is looked at, of which the last line may be cut.
 _LOOK_BYTES: Final = 64 * 1024
 #: Fewer say nothing when they differ.
 _MIN_LINES: Final = 3
 _MAX_LINES: Final = 30
-_DELIMITERS: Final = ",;\t|"
 _ADDRESS_WITHIN: Final = re.compile(r".*?[^\s@<>,;|]@[^\s@<>,;|]+\.\w").match
 #: No header row does.
 _ENDS_OF_SENTENCES: Final = (".", "!")
@@ -76,7 +76,7 @@ def _better(error: DataFlowError, head: bytes, reading: Reading) -> DataFlowErro
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in re.split(f"[{_DELIMITERS}]", line) if cell.strip()]
+    return [cell.strip().strip('"') for cell in re.split(f"[{''.join(DELIMITERS)}]", line) if cell.strip()]
 
 
 def _has_only_addresses(line: str) -> bool:
@@ -85,7 +85,7 @@ def _has_only_addresses(line: str) -> bool:
 
 
 def _is_table(text: str) -> bool:
-    return any(_has_columns(text, delimiter) for delimiter in _DELIMITERS)
+    return any(_has_columns(text, delimiter) for delimiter in DELIMITERS)
 
 
 def _has_columns(text: str, delimiter: str) -> bool:

@@ -13,7 +13,7 @@ from dataflow.formats.columns import email_columns, matching, name_columns
 from dataflow.formats.columns.headers import Index
 from dataflow.formats.columns.joining import Place
 from dataflow.formats.columns.matching import shown
-from dataflow.formats.reading import Mapping
+from dataflow.formats.reading import Findings, Mapping
 
 FIELDS: Final = ("name", "email")
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
@@ -50,6 +50,10 @@ class Columns:
     def used(self) -> frozenset[int]:
         """Positions of all columns that are looked at."""
         return frozenset(position for place in (*self.names, *self.emails) for position in place)
+
+    @property
+    def email_positions(self) -> list[int]:
+        return [position for place in self.emails for position in place]
 
     @property
     def reach(self) -> int:
@@ -127,6 +131,14 @@ def check_header(line: int, header: Sequence[str]) -> None:
             f"There is an e-mail address in the header row on line {line}. Is the line end behind that missing, or a "
             "quote left open?"
         )
+
+
+def note_header(findings: Findings, line: int, header: list[str], columns: Columns) -> None:
+    """What a client is told of a header row."""
+    findings.facts["headerLine"] = line
+    findings.facts["mapping"] = columns.describe(header)
+    findings.columns = header
+    findings.ignored_columns = ignored(header, columns)
 
 
 def ignored(header: Sequence[str], columns: Columns) -> list[str]:

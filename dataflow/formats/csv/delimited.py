@@ -13,7 +13,7 @@ from typing import Final
 from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats import no_table
 from dataflow.formats.block import PIECE_BYTES, Block, cut, packed, peeked
-from dataflow.formats.columns import contact_columns
+from dataflow.formats.columns.contact_columns import note_header
 from dataflow.formats.csv import quoting, screen_tables, sniffer
 from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines
@@ -146,7 +146,4 @@ def _note(found: Dialect, findings: Findings) -> None:
         findings.facts["skipInitialSpace"] = True
     if found.header_line > 1:
         findings.facts["preambleLines"] = found.header_line - 1
-    findings.facts["headerLine"] = found.header_line
-    findings.facts["mapping"] = found.columns.describe(header)
-    findings.columns = header
-    findings.ignored_columns = contact_columns.ignored(header, found.columns)
+    note_header(findings, found.header_line, header, found.columns)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.columns.contact_columns import Columns
-from dataflow.formats.tables.other_tables import Row
+from dataflow.formats.tables.cells import Row
 from dataflow.formats.tables.table_wrapping import NONE, Wrapping
 
 

@@ -4,7 +4,6 @@ Exports of databases quote with ' what others quote with ". In them the header a
 value may hold the delimiter.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -13,7 +12,7 @@ from dataflow.errors import DataFlowError
 from dataflow.formats.columns import contact_columns
 from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS, is_address
 from dataflow.formats.csv.dialect import Dialect
-from dataflow.formats.csv.records import after_lines, lines_of, records_of
+from dataflow.formats.csv.records import after_lines, complete_lines, lines_of, records_of
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
 from dataflow.formats.tables.table_wrapping import has_opening, wrapping_of
@@ -32,8 +31,7 @@ def settled(text: str, first_line: int, found: Dialect, reading: Reading, is_who
     # The rows of a rejects file are bare already, and too few to tell.
     if not has_opening(text) or not {*REJECTS_COLUMNS[1:]}.isdisjoint(found.header):
         return found
-    end = len(text) if is_whole else max(text.rfind("\n"), text.rfind("\r")) + 1
-    text = plain_lines(after_lines(text[:end], found.header_line - first_line))
+    text = plain_lines(after_lines(complete_lines(text, is_whole), found.header_line - first_line))
     rows = _split(text, found)[1]
     worn = wrapping_of(found.header, found.columns, rows)
     is_single = all(is_quoted(found.header[at], _SINGLE) for at in found.columns.used)
@@ -69,12 +67,7 @@ def _split(text: str, found: Dialect) -> tuple[list[str], list[list[str]]]:
 
 def _sound_rows(rows: list[list[str]], found: Dialect) -> int:
     """How many rows have an address, and no quotes around anything that is looked at."""
-    used = sorted(found.columns.used)
+    used, emails = found.columns.used, found.columns.email_positions
     return sum(
-        not any(is_quoted(row[at]) for at in used) and any(is_address(row[at].strip()) for at in _emails(found))
-        for row in rows
+        not any(is_quoted(row[at]) for at in used) and any(is_address(row[at].strip()) for at in emails) for row in rows
     )
-
-
-def _emails(found: Dialect) -> Sequence[int]:
-    return [at for place in found.columns.emails for at in place]

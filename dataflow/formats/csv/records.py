@@ -19,13 +19,19 @@ class Record:
     is_open: bool = False
 
 
+def lines_of(text: str) -> Iterator[str]:
+    """The physical lines, whatever ends them."""
+    return io.StringIO(text, newline="")
+
+
 def after_lines(text: str, lines: int) -> str:
     """What follows the first `lines` physical lines."""
-    return text[sum(map(len, islice(io.StringIO(text, newline=""), lines))) :]
+    return text[sum(map(len, islice(lines_of(text), lines))) :]
 
 
-def lines_of(text: str) -> Iterator[str]:
-    return io.StringIO(text, newline="")
+def complete_lines(text: str, is_whole: bool) -> str:
+    """The text without a last line that may be cut."""
+    return text if is_whole else text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
 
 
 def records_of(

@@ -8,20 +8,20 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from math import inf
 from typing import Final
 
-from dataflow.errors import AmbiguousColumns, MalformedInput, MissingColumns, NoContacts
+from dataflow.errors import MalformedInput, MissingColumns, NoContacts
 from dataflow.formats.columns import contact_columns
 from dataflow.formats.csv.dialect import Dialect, row_too_large, unclosed_quote
-from dataflow.formats.csv.records import Record, after_lines, common_width, lines_of, records_of
+from dataflow.formats.csv.records import Record, after_lines, common_width, complete_lines, lines_of, records_of
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
-from dataflow.formats.tables.cells import MAX_COLUMNS, height
-from dataflow.formats.tables.other_tables import MAX_RECORDS, begins_contacts, contacts_above
+from dataflow.formats.tables.cells import DELIMITERS, MAX_COLUMNS, height
+from dataflow.formats.tables.header_search import MAX_RECORDS, HeaderSearch
+from dataflow.formats.tables.other_tables import contacts_above
 
-DELIMITERS: Final = (",", ";", "\t", "|")
 #: How many cells that seem to begin with blanks and a quote are looked for in the text, which takes a while for each.
 MAX_SPACED_CELLS: Final = 10
 #: A first line that names the delimiter, as spreadsheets write and read it.
@@ -71,14 +71,13 @@ class _Beginning:
         self._records: dict[str, list[Record]] = {}  #: by delimiter, as far as `find` had to look
         self._single: dict[str, list[Record]] = {}  #: by delimiter, each line alone
         self._open: dict[str, Record] = {}  #: of the delimiters by which the text ends within a quoted cell
-        self._ambiguous: AmbiguousColumns | None = None
+        self._search = HeaderSearch(reading.mapping)
         self._too_wide: Record | None = None  #: the first that would have been looked at, had it fewer cells
 
     def find(self) -> Dialect | None:
         """The header that comes first; of several on one line, by different delimiters, that of the most columns."""
         if not self._records:
-            end = len(self._text) if self._is_whole else max(self._text.rfind("\n"), self._text.rfind("\r")) + 1
-            text = self._text[:end]
+            text = complete_lines(self._text, self._is_whole)
             self._found = self._best((self._header(each, text) for each in self._delimiters), self._records)
         return self._found
 
@@ -90,12 +89,12 @@ class _Beginning:
         """The header, or what is wrong."""
         if found := self.find() or self._find_by_line():
             return found
-        if self._ambiguous:
-            raise self._ambiguous
+        if self._search.ambiguous:
+            raise self._search.ambiguous
         if not self._text.strip():
             raise NoContacts("The file is empty: expected a header row naming name and email.")
         if self._too_wide:
-            self._check_size(self._too_wide)
+            self._check_size(self._too_wide.cells)
             line = self._too_wide.line
             raise MissingColumns(f"No header row: line {line} has more than {MAX_COLUMNS} columns, too many for one.")
         delimiter = self._most_plausible()
@@ -103,7 +102,7 @@ class _Beginning:
         records = self._records[delimiter] or self._lines(delimiter) or [Record(self._first_line, [self._text])]
         width = common_width([record.cells for record in records])[2]
         likely = next((record for record in records if len(record.cells) == width), records[0])
-        self._check_size(likely)
+        self._check_size(likely.cells)
         columns = contact_columns.require(likely.cells, self._reading.mapping)
         return Dialect(delimiter, likely.line, likely.cells, columns)
 
@@ -125,27 +124,14 @@ class _Beginning:
     def _first_header(
         self, delimiter: str, records: Iterable[Record], skip_initial_space: bool = False
     ) -> Dialect | None:
-        qualified: Dialect | None = None
-        for record in records:
-            if record.line > self._last_line or (qualified and begins_contacts(record.cells, qualified.columns)):
-                break
-            if not contact_columns.may_be_header(record.cells, self._reading.mapping):
-                continue
-            try:
-                found = contact_columns.find(record.cells, self._reading.mapping)
-            except MissingColumns:
-                continue  # what `mapping` names is not in this one, or it has half a name
-            except AmbiguousColumns as error:
-                self._ambiguous = self._ambiguous or error
-                continue
-            if found.is_complete and not (found.is_qualified and qualified):
-                self._check_size(record)
-                self._check_quotes(record, delimiter, skip_initial_space)
-                header = Dialect(delimiter, record.line, record.cells, found, skip_initial_space)
-                if not found.is_qualified:
-                    return header
-                qualified = header
-        return qualified
+        header: Dialect | None = None
+        rows = ((record.line, record.cells) for record in records)
+        rows = takewhile(lambda row: row[0] <= self._last_line, rows)
+        for (line, cells), columns in self._search.candidates(rows):
+            self._check_size(cells)
+            self._check_quotes(line, cells, delimiter, skip_initial_space)
+            header = Dialect(delimiter, line, cells, columns, skip_initial_space)
+        return header
 
     def _find_by_line(self) -> Dialect | None:
         """The header when each line is taken alone: a stray quote above it has swallowed it."""
@@ -197,22 +183,22 @@ class _Beginning:
         if self._is_whole and (record := self._open.get(delimiter)):
             raise unclosed_quote(record.line) if record.cells else row_too_large(self._reading.max_row_bytes)
 
-    def _check_size(self, record: Record) -> None:
-        if sum(map(len, record.cells)) >= self._reading.max_row_bytes:
+    def _check_size(self, cells: list[str]) -> None:
+        if sum(map(len, cells)) >= self._reading.max_row_bytes:
             raise row_too_large(self._reading.max_row_bytes)
 
-    def _check_quotes(self, record: Record, delimiter: str, skip_initial_space: bool) -> None:
+    def _check_quotes(self, first_line: int, cells: list[str], delimiter: str, skip_initial_space: bool) -> None:
         """A quote that nothing closes makes the first rows part of the header, and would lose them."""
-        if (lines := height(record.cells)) == 1:
+        if (lines := height(cells)) == 1:
             return
-        text = islice(lines_of(after_lines(self._text, record.line - self._first_line)), lines)
+        text = islice(lines_of(after_lines(self._text, first_line - self._first_line)), lines)
         reader = csv.reader(text, delimiter=delimiter, skipinitialspace=skip_initial_space, strict=True)
         try:
             next(reader)
         except csv.Error as error:
-            line = record.line + reader.line_num - 1
+            line = first_line + reader.line_num - 1
             raise MalformedInput(
-                f"Text follows a closing quote on line {line}; the header row begins on line {record.line}. Is a quote "
+                f"Text follows a closing quote on line {line}; the header row begins on line {first_line}. Is a quote "
                 "missing there?"
             ) from error
 

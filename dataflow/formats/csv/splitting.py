@@ -5,7 +5,6 @@ is missing or one too many: lenient, it would make one row of several, and lose 
 """
 
 import csv
-import io
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -13,6 +12,7 @@ from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.block import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
 from dataflow.formats.csv.cell_counts import MAX_CELLS, end_of_cells, has_short_lines
 from dataflow.formats.csv.dialect import Dialect, row_too_large, unclosed_quote
+from dataflow.formats.csv.records import lines_of
 from dataflow.formats.csv.repair import Repair
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
@@ -103,11 +103,11 @@ class Splitter:
         if len(lines) > BLOCK_CHARACTERS and count_lines(lines) <= 1 and lines.endswith(("\n", "\r")):
             # One long line, which need not be there two more times.
             return (lines,)
-        return io.StringIO(lines, newline="")
+        return lines_of(lines)
 
     def _check_width(self, lines: str) -> None:
         """:raises RowTooLarge: when a line would be split into more cells than are held."""
-        for line in io.StringIO(lines, newline=""):
+        for line in lines_of(lines):
             if end_of_cells(line, self._found.delimiter, self._found.skip_initial_space) is not None:
                 raise RowTooLarge(
                     f"A row has more than {MAX_CELLS} cells; a table may have {MAX_COLUMNS} columns. Is the delimiter "
@@ -137,7 +137,7 @@ class Splitter:
 
     def _unclosed_quote(self, text: str, line: int) -> MalformedInput:
         """Names the line of the quote, which need not be the one on which its record begins."""
-        found, lines = self._found, io.StringIO(text, newline="")
+        found, lines = self._found, lines_of(text)
         [*cells, _] = next(csv.reader(lines, delimiter=found.delimiter, quotechar=found.quote), [""])
         return unclosed_quote(line + height(cells) - 1)
 
@@ -165,7 +165,7 @@ class _Trail:
         """The lines from `line` up to `end`; never lines before those that were asked for last."""
         if self._lines is None:
             self._joined = "".join(self._texts)
-            self._lines = io.StringIO(self._joined, newline="")
+            self._lines = lines_of(self._joined)
             self._line, self._at = self._first_lines[0], 0
         # Measured and cut out: half a million lines of one letter would take thirty megabytes as so many strings.
         start = self._at + sum(map(len, islice(self._lines, line - self._line)))

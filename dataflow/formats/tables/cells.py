@@ -4,10 +4,12 @@ from typing import Final
 
 from dataflow.formats.block import Malformed
 
+#: The number of a row, or the line on which it begins, from 1, and its cells.
+Row = tuple[int, list[str]]
+
+DELIMITERS: Final = (",", ";", "\t", "|")
 #: What a spreadsheet can have, the last one is XFD; of a row with more cells only so many are kept.
 MAX_COLUMNS: Final = 16_384
-
-
 #: The line by which Postgres ends the rows of a COPY.
 END_OF_COPY: Final = ["\\."]
 

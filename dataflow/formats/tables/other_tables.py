@@ -11,18 +11,13 @@ from dataflow.formats.columns import contact_columns, headers
 from dataflow.formats.columns.comparison import normalise
 from dataflow.formats.columns.contact_columns import Columns, is_address
 from dataflow.formats.reading import Mapping
-from dataflow.formats.tables.cells import Refused, height, is_blank
+from dataflow.formats.tables.cells import DELIMITERS, Refused, Row, height, is_blank
 
-#: The number of a row, or the line on which it begins, from 1, and its cells.
-Row = tuple[int, list[str]]
-
-#: How many records are looked at for the header row; blank ones do not count. A summary may stand above it.
-MAX_RECORDS: Final = 200
 #: Coded as rows of which nobody knows what stands where, so that their names are written anew in a rejects file.
 OTHER_COLUMNS: Final = Malformed(
     "Another table with other columns begins here or above: send it as a file of its own", WRONG_COLUMN_COUNT
 )
-_DELIMITERS: Final = re.compile(r"[,;|\t]")
+_split: Final = re.compile(f"[{''.join(DELIMITERS)}]").split
 #: Longer cells are no headers.
 _MAX_HEADER_CHARACTERS: Final = 80
 #: How many cells, and rows of how many cells, are remembered for what they are: a file may say `no e-mail` in a million
@@ -58,18 +53,13 @@ def refused_above(header_line: int, rows: Iterable[Row]) -> Iterator[tuple[int, 
         yield sum(map(len, cells)), (line, list(cells), problem, problem)
 
 
-def begins_contacts(row: Sequence[str], found: Columns) -> bool:
-    """Whether a row below a header that has these columns is a contact, so that the header is none of a report."""
-    return any(at < len(row) and is_address(row[at].strip()) for place in found.emails for at in place)
-
-
 class TablesBelow:
     """Notices header rows among the rows of a table, and refuses what stands below one that has other columns."""
 
     def __init__(self, found: Columns, mapping: Mapping | None) -> None:
         self._found = found
         self._mapping = mapping
-        self._emails = tuple(at for place in found.emails for at in place)
+        self._emails = found.email_positions
         self._known: dict[tuple[str, ...], Columns | None] = {}  #: what rows that name an e-mail are as headers
         self._other_headers = 0
         self._is_below_blank = False
@@ -145,7 +135,7 @@ class TablesBelow:
 def _has_contact(cells: Sequence[str]) -> bool:
     """Whether a row has an address that is not what the label before it says of a report, as in `Sent by:`."""
     return any(
-        "@" in cell and any(map(_is_quoted_address, _DELIMITERS.split(cell))) and not _is_label(before)
+        "@" in cell and any(map(_is_quoted_address, _split(cell))) and not _is_label(before)
         for before, cell in zip(["", *cells], cells, strict=False)
     )
 

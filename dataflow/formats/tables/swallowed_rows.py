@@ -5,9 +5,8 @@ from typing import Final
 
 from dataflow.formats.block import Malformed
 from dataflow.formats.columns.contact_columns import is_address
-from dataflow.formats.tables.cells import Refused, height
+from dataflow.formats.tables.cells import DELIMITERS, Refused, height
 
-_DELIMITERS: Final = ",;\t|"
 _PROBLEM: Final = Malformed("A quoted cell holds lines that look like rows. Is the quote missing that closes it?")
 
 
@@ -36,7 +35,7 @@ def _has_swallowed(row: list[str], width: int) -> bool:
         for text in row
         for line in text.splitlines()[1:]
         if "@" in line
-        for delimiter in _DELIMITERS
+        for delimiter in DELIMITERS
         if line.count(delimiter) == width - 1 > 0
         for cell in line.split(delimiter)
     )

@@ -56,7 +56,7 @@ def wrapping_of(header: Sequence[str], columns: Columns, rows: Sequence[Sequence
     quotes = {at: quote for at, quote in worn.items() if len(worn) > 1 or len(values[at]) > 1}
     quotes |= {at: header[at].strip()[0] for at in values if is_quoted(header[at])}
     before = {at for at, column in values.items() if at not in worn and column and _all_begin(column)}
-    is_marked = any(at in before for place in columns.emails for at in place)
+    is_marked = not before.isdisjoint(columns.email_positions)
     names = {at for place in columns.names for at in place}
     has_null = any(_has_null(row, names) for row in rows)
     return Wrapping(quotes, frozenset(before if is_marked else ()), frozenset(values if has_null else ()))

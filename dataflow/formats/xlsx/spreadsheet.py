@@ -15,8 +15,7 @@ from zipfile import BadZipFile
 
 from dataflow.errors import ExpandsTooFar, MalformedInput, MissingColumns, NoContacts, SpoolUnavailable
 from dataflow.formats.block import Block, Kept, Malformed, packed
-from dataflow.formats.columns import contact_columns
-from dataflow.formats.columns.contact_columns import Columns
+from dataflow.formats.columns.contact_columns import Columns, note_header
 from dataflow.formats.columns.joining import in_row
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.tables.other_tables import TablesBelow, refused_above
@@ -113,10 +112,7 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
     except (MissingColumns, NoContacts) as error:
         raise type(error)(f"{error.message}{findings.elsewhere}") from error
     header = [bare(cell) for cell in table.header]
-    findings.facts["headerLine"] = table.line
-    findings.facts["mapping"] = table.columns.describe(header)
-    findings.columns = header
-    findings.ignored_columns = contact_columns.ignored(header, table.columns)
+    note_header(findings, table.line, header, table.columns)
     yield from packed(chain(refused_above(table.line, table.above), _contacts(table, reading)))
 
 
