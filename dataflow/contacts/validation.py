@@ -19,7 +19,7 @@ from dataflow.errors import Issue
 from dataflow.formats.block import ABSENT, Block, Malformed
 from dataflow.formats.signs import MARKS
 from dataflow.formats.wrapping import bare, may_be_wrapped
-from dataflow.text import MARK
+from dataflow.text import find_refused
 
 WRONG_TYPE = "wrong_type"
 MISSING = {"name": "missing_name", "email": "missing_email"}
@@ -33,7 +33,6 @@ _PLAIN_EMAIL = re.compile(
 _MAX_PLAIN_EMAIL = 64
 _FIELDS = ContactSchema().fields
 _MARK = re.compile(f"[{MARKS}]").search
-_UNSTORABLE = re.compile(f"[\0\ud800-\udfff{MARK}]").search
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,8 @@ def _suspects(names: Sequence[object], emails: Sequence[object]) -> list[int]:
     if max(map(len, texts), default=0) > MAX_NAME_CHARACTERS:
         found += [index for index, text in enumerate(texts) if len(text) > MAX_NAME_CHARACTERS]
     is_odd = not (joined := "".join(texts)).isprintable()
-    if is_odd and _UNSTORABLE(joined):
-        found += [index for index, text in enumerate(texts) if _UNSTORABLE(text)]
+    if is_odd and find_refused(joined):
+        found += [index for index, text in enumerate(texts) if find_refused(text)]
     if may_be_wrapped(joined) or (is_odd and _MARK(joined)):
         found += [index for index, text in enumerate(texts) if bare(text) != text]
     return sorted({*found})
@@ -142,7 +141,7 @@ def _find_problems(name: object, email: object) -> Iterator[Problem]:
 
 
 def _is_plain_name(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= MAX_NAME_CHARACTERS and not _UNSTORABLE(text)
+    return bool(text.strip()) and len(text) <= MAX_NAME_CHARACTERS and not find_refused(text)
 
 
 def _is_plain_email(text: str) -> bool:

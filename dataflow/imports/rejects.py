@@ -19,7 +19,7 @@ from dataflow.contacts.validation import Refusal
 from dataflow.db import Connection, query
 from dataflow.errors import SpoolUnavailable
 from dataflow.formats.block import PIECE_BYTES, Block
-from dataflow.text import MARK, marked, storable
+from dataflow.text import MARK, cut_and_marked, marked, storable
 
 #: What is kept of a row: enough to correct it, and no place to hide a file in.
 MAX_ORIGINAL_BYTES = 4096
@@ -141,10 +141,8 @@ def _line(block: Block, refusal: Refusal) -> str:
 
 
 def _column(value: str | None) -> str:
-    """A value of COPY's text format. Nearly all need no escaping, and looking takes a tenth of the time of it."""
-    if value is None:
-        return r"\N"
-    return value if value.isprintable() and "\\" not in value else escape(storable(value))
+    """A value of COPY's text format."""
+    return r"\N" if value is None else escape(storable(value))
 
 
 def _shown(value: object) -> str | None:
@@ -158,7 +156,7 @@ def _original(row: str | list[str], needed: str) -> tuple[str, bool]:
     if isinstance(row, list):
         return _as_json(row, needed)
     text = marked(row[: MAX_ORIGINAL_BYTES + 1])
-    return _cut(text, MAX_ORIGINAL_BYTES), len(text.encode()) > MAX_ORIGINAL_BYTES
+    return cut_and_marked(text, MAX_ORIGINAL_BYTES), len(text.encode()) > MAX_ORIGINAL_BYTES
 
 
 def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
@@ -179,24 +177,13 @@ def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
             cells = cells[: len(cells) * MAX_ORIGINAL_BYTES // size_bytes]
         # Few steps: each writes everything again.
         allowed = max(allowed // 4, _MIN_CELL_BYTES)
-        text = _dump([cell if cell in spared else _cut(cell, allowed) for cell in cells])
+        text = _dump([cell if cell in spared else cut_and_marked(cell, allowed) for cell in cells])
     return text, True
 
 
 def _dump(cells: list[str]) -> str:
     """Cell by cell: to make an encoder for a list takes longer than to encode the few cells of most."""
     return f"[{','.join(map(_dump_cell, cells))}]"
-
-
-def _cut(text: str, size_bytes: int) -> str:
-    """The beginning of `text` in at most `size_bytes`, without half of a character.
-
-    With MARK at its end: half of a name or an address may be one, too, and must not be imported.
-    """
-    encoded = text.encode()
-    if len(encoded) <= size_bytes:
-        return text
-    return encoded[: size_bytes - len(MARK.encode())].decode(errors="ignore") + MARK
 
 
 #: Columns of a rejects file beside those of its original.

@@ -12,6 +12,7 @@ from typing import Final
 
 from dataflow.errors import RowTooLarge
 from dataflow.formats.vcard.card_lines import BEGIN, BLANKS, END, MARKED, PLAIN, lines_of, parts
+from dataflow.text import MARK
 
 #: The properties of vCard 2.1, 3.0 (RFC 2426) and 4.0 (RFC 6350) but for pictures and the like.
 _KNOWN: Final = (
@@ -44,7 +45,7 @@ _MAX_HEAD_CHARACTERS: Final = 1000
 #: Where a line was too long to tell whether it breaks between words.
 _MIN_FOLDED_CHARACTERS: Final = 70
 #: Stands in a property behind which there is a line of which nobody knows what it is. No contact may hold it.
-BROKEN: Final = "\ufdd0"
+BROKEN: Final = MARK
 
 
 class Stray:
