@@ -10,7 +10,7 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"
 
 
 def escape(text: str) -> str:
-    """`text` as a value in COPY's text format. Nearly none needs it, and looking takes a tenth of the time."""
+    """`text` as a value in COPY's text format."""
     return text if _is_plain(text) else text.translate(_ESCAPES)
 
 

@@ -1,7 +1,4 @@
-"""What a contact is: one marshmallow schema is the rule.
-
-How many rows at a time are held against the rule is left to `validation`.
-"""
+"""What a contact is: one marshmallow schema is the rule."""
 
 import re
 from collections.abc import Callable
@@ -18,15 +15,15 @@ MAX_NAME_CHARACTERS = 255
 MAX_EMAIL_OCTETS = 254  # RFC 5321 section 4.5.3.1.3: a path of 256 octets, less its angle brackets
 MAX_SOURCE_CHARACTERS = 100
 
-#: Codes of values that break the rule; those of rows that are no rows are in `formats.block`.
+#: Codes of values; those of rows are in `formats.block`.
 INVALID_EMAIL, TOO_LONG, BAD_CHARACTER = "invalid_email", "too_long", "bad_character"
 
-# Whether .test, .local and their like can receive mail is the importing application's business.
+# Whether .test or .local can receive mail is the importing application's business.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 class Fault(str):
-    """A message with its code; marshmallow keeps the object as it is raised."""
+    """A message with its code: marshmallow keeps the object that is raised."""
 
     code: str
 
@@ -37,21 +34,21 @@ class Fault(str):
 
 
 def check_storable(value: str) -> None:
-    """Refuse what a Postgres text cannot hold: NUL, and half of a surrogate pair (which is not a character).
+    """Refuse what a Postgres text cannot hold.
 
-    Bytes that are not text in their file's encoding come as such halves, from U+DC00 on.
+    :raises ValidationError: naming it.
     """
     if find_refused(value):
         code = BAD_CHARACTER if "\0" in value and MARK not in value else BAD_ENCODING
         raise ValidationError(Fault(code, f"Contains {what_is_refused(value)}"))
 
 
-#: `ann@example.org.` and `ann@example`; of plain signs, and so short that no part of it can be too long.
+#: `ann@example.org.` and `ann@example`, so short that no part can be too long.
 _WITHOUT_END: Final = re.compile(
     r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@[a-z0-9]+(?P<end>(?:\.[a-z0-9]+)*\.\.?)?", re.ASCII | re.IGNORECASE
 ).fullmatch
 MAX_PLAIN_CHARACTERS: Final = 63
-#: What the library says, and what is true where there is a sign.
+#: What the library says, and what is true when there is a sign.
 _NO_SIGN: Final = "An email address must have an @-sign."
 _QUOTED_SIGN: Final = "The @-sign stands behind a quotation mark, or within two."
 
@@ -75,7 +72,7 @@ def check_email(value: str) -> None:
 
 
 def _usual_fault(value: str) -> str | None:
-    """What is wrong most often, in the library's words: it takes 5 us more for the first, and 20 for the others."""
+    """The most frequent faults in the library's words, which takes 5 to 20 us to find them."""
     if "@" not in value and value.isascii():
         return _NO_SIGN
     if len(value) <= MAX_PLAIN_CHARACTERS and (found := _WITHOUT_END(value)):
@@ -106,7 +103,6 @@ def _text(*checks: Callable[[str], None]) -> typed.String:
 
 
 def check_source_text(value: str) -> None:
-    """The rule for the source that all contacts of an import share."""
     check_storable(value)
     check_not_blank(value)
     check_length(MAX_SOURCE_CHARACTERS)(value)

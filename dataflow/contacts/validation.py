@@ -1,8 +1,7 @@
 """Which rows of a block are good contacts, and what exactly is wrong with each of the others.
 
-The rule is `contacts`; this is how a hundred thousand rows a second are held against it. A block is first looked at as
-columns: a quick check that accepts only what the rule surely accepts. The rows that it does not are cleaned and go to
-the schema one by one (7 us each), and the rest of their block stays columns. A property test holds the two together.
+A block is first looked at as columns, by a quick check that accepts only what the schema surely accepts. The other rows
+are cleaned and go to the schema one by one (7 us each). A property test holds the two together.
 """
 
 import re
@@ -24,8 +23,8 @@ from dataflow.text import find_refused
 WRONG_TYPE = "wrong_type"
 MISSING = {"name": "missing_name", "email": "missing_email"}
 
-#: Plain ASCII addresses as nearly everybody has them. A double hyphen, which IDNA reserves, and anything over 64
-#: characters, where limits of the parts begin, go to the schema.
+#: Plain ASCII addresses. Double hyphens, which IDNA reserves, and more than 64 characters, where limits of the parts
+#: begin, go to the schema.
 _PLAIN_EMAIL = re.compile(
     r"[a-zA-Z0-9_+-]+ (?: \. [a-zA-Z0-9_+-]+ )* @ [a-zA-Z0-9]+ (?: [.-] [a-zA-Z0-9]+ )* \. [a-zA-Z]{2,}",
     re.VERBOSE,
@@ -53,7 +52,6 @@ class Refusal:
     problems: tuple[Problem, ...]  #: at least one
 
     def issues(self) -> Iterator[Issue]:
-        """The same as an answer shows it."""
         for problem in self.problems:
             path = ("data", self.record, problem.field) if problem.field else ("data", self.record)
             yield Issue(path, problem.message)
@@ -61,8 +59,6 @@ class Refusal:
 
 @dataclass(slots=True)
 class Verdict:
-    """The good rows of a block in order, and the others."""
-
     names: Sequence[str]
     emails: Sequence[str]
     refusals: Sequence[Refusal] = field(default_factory=list)
@@ -91,7 +87,7 @@ def judge(block: Block) -> Verdict:
 
 
 def _suspects(names: Sequence[object], emails: Sequence[object]) -> list[int]:
-    """The rows that the quick look does not accept, ascending."""
+    """The rows that the quick check does not accept, ascending."""
     texts, addresses = _texts(names), _texts(emails)
     found = [*_misses(_PLAIN_EMAIL, addresses), *_misses(str.strip, texts)]
     if max(map(len, addresses), default=0) > _MAX_PLAIN_EMAIL:
@@ -107,22 +103,20 @@ def _suspects(names: Sequence[object], emails: Sequence[object]) -> list[int]:
 
 
 def _texts(values: Sequence[object]) -> Sequence[str]:
-    """A column, with what is no text as empty text: it fails every test, so it is found."""
+    """A column with empty texts for values that are no text: they fail every test."""
     column: Any = values
     return column if {*map(type, values)} == {str} else [value if type(value) is str else "" for value in column]
 
 
 def _misses(test: Callable[[str], object], texts: Sequence[str]) -> Iterator[int]:
-    """Where a test fails. As long as none does, `all` runs through the column at the speed of C."""
+    """Where a test fails; `all` runs through the column at the speed of C."""
     rest = iter(texts)
     while not all(map(test, rest)):
         yield len(texts) - length_hint(rest) - 1
 
 
 def _find_problems(name: object, email: object) -> Iterator[Problem]:
-    """What the rule says. Its fields are asked one by one, and of a text only their checks: in a schema each refusal
-    costs another 10 us, as a field another 3.
-    """
+    """Asks only the checks of the fields: a schema costs another 10 us for each refusal, a field another 3."""
     if isinstance(name, Malformed):
         yield Problem(None, name.code, name.message)
         return
@@ -148,7 +142,6 @@ def _is_plain_email(text: str) -> bool:
     return len(text) <= _MAX_PLAIN_EMAIL and bool(_PLAIN_EMAIL(text))
 
 
-#: Nearly always only one of the two is at fault.
 _IS_PLAIN: Final[dict[str, Callable[[str], bool]]] = {"name": _is_plain_name, "email": _is_plain_email}
 
 

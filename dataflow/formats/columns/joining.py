@@ -22,7 +22,6 @@ class FirstAndLast(Place):
 
 
 def first_and_last(header: Sequence[str], first: Place, last: Place) -> Place:
-    """The place of a name that is made of these two."""
     if first and last and all(_has_cjk(header[at]) for at in (*first, *last)):
         return FirstAndLast(first + last)
     return first + last
@@ -47,7 +46,7 @@ def in_row(values: Sequence[object], places: tuple[Place, ...]) -> object:
 
 
 def in_rows(places: tuple[Place, ...], rows: int, values_at: Callable[[int], list[Any]]) -> list[Any]:
-    """The same for many rows at once, of which `values_at` gives all values at a position in a new list."""
+    """The same for many rows at once: `values_at` gives all values at a position in a new list."""
     found = _of_place(places[0], values_at) if any(places) else [ABSENT] * rows
     for place in places[1:]:
         if not (blank := _blank(found)):
@@ -65,7 +64,6 @@ def _of_place(place: Place, values_at: Callable[[int], list[Any]]) -> list[Any]:
     columns = [values_at(position) for position in place]
     if not all({*map(type, column)} == {str} for column in columns):
         return [_together(parts, place) for parts in zip(*columns, strict=True)]
-    # Joining each row costs 1.4 us instead of 0.2.
     columns = [list(map(str.strip, column)) for column in columns]
     if type(place) is FirstAndLast:
         return [_full_name(parts, place) for parts in zip(*columns, strict=True)]
@@ -92,7 +90,6 @@ def _full_name(parts: Sequence[str], place: Place) -> str:
 
 
 def _blank(values: Sequence[Any]) -> list[int]:
-    """Where a value is blank."""
     if {*map(type, values)} == {str} and (text := "".join(values)).isprintable() and not may_be_wrapped(text):
         return [at for at, value in enumerate(values) if not value.strip()]
     return [at for at, value in enumerate(values) if _is_blank(value)]

@@ -5,14 +5,14 @@ from typing import Final
 
 from dataflow.formats.tables.cells import MAX_COLUMNS
 
-#: Rows of more cells are not even split. Up to here a row with too many is one bad row.
+#: A row of more cells is not even split. Up to here one with too many is one bad row.
 MAX_CELLS: Final = 4 * MAX_COLUMNS
 
 
 def has_short_lines(text: str) -> bool:
-    """Whether no line of a text can have too many cells, told without counting, which takes a twentieth of reading.
+    """Whether no line can have too many cells: counting them takes a twentieth of reading.
 
-    One line end in the middle says so, where the text on either side of it is shorter than as many delimiters.
+    A line end in the middle tells so when the text on either side is shorter than that many delimiters.
     """
     return len(text) < MAX_CELLS or text.find("\n", len(text) - MAX_CELLS, MAX_CELLS) >= 0
 
@@ -20,7 +20,7 @@ def has_short_lines(text: str) -> bool:
 def end_of_cells(line: str, delimiter: str, skip_initial_space: bool = False) -> int | None:
     """Where the first MAX_CELLS of a line end; None when it has no more than these.
 
-    Delimiters within quotes do not count, as far as the quotes open and close on this line.
+    Delimiters within quotes do not count when the quotes open and close on this line.
     """
     if line.count(delimiter) < MAX_CELLS:
         return None
@@ -35,7 +35,6 @@ def end_of_cells(line: str, delimiter: str, skip_initial_space: bool = False) ->
 
 
 def _behind_quotes(line: str, at: int) -> int:
-    """Where a quoted cell ends whose content begins at `at`."""
     while (quote := line.find('"', at)) >= 0:
         at = quote + 1
         if not line.startswith('"', at):

@@ -1,4 +1,4 @@
-"""Delimited text with a header row: CSV in all its dialects. `sniffer` finds out which; other columns are ignored.
+"""Delimited text with a header row: the format `csv`.
 
 A row with too few or too many cells is one bad row, and so is one with a quote in the wrong place.
 """
@@ -36,7 +36,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 
     :raises NoContacts: when there is nothing but blank lines.
     :raises MissingColumns, AmbiguousColumns: naming what was found instead.
-    :raises MalformedInput: when there is no telling the encoding, and for a quote that is never closed.
+    :raises MalformedInput: when the encoding cannot be told, and for a quote that is never closed.
     :raises RowTooLarge: when a row needs more than `max_row_bytes`.
     """
     beginning, pieces = peeked(pieces, _OUR_HEADER_BYTES)
@@ -56,7 +56,6 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     record = len(found.above)
     yield from packed(refused_above(found.header_line, found.above))
     below = TablesBelow(found.columns, reading.mapping)
-    # Cut as what follows, so that blocks end as early.
     for run in Splitter(chain(cut(rest), texts), reading, found, line).runs():
         if found.wrapping:
             found.wrapping.take_off(run.rows)
@@ -67,9 +66,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 
 
 def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
-    """How content that begins with `head` will be read, None when that cannot be told from as little.
+    """How content that begins with `head` will be read; None when more of it is needed.
 
-    It is refused here only when it would be refused as a whole, too; `reading.is_beginning` says that more may follow.
+    It is refused only when the whole content would be; `reading.is_beginning` says that more may follow.
 
     :raises MissingColumns, AmbiguousColumns, MalformedInput, NoContacts, RowTooLarge: as `read_blocks`.
     """
@@ -84,7 +83,7 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
             line, text = _without_blank_lines(text)
             return sniffer.find(text, reading, is_whole, first_line=line + 1)
         except (MalformedInput, MissingColumns):
-            # More of the content may show another encoding, and in that a column which `mapping` names.
+            # More of the content may show another encoding, and so a column which `mapping` names.
             if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
                 raise
             return None
@@ -105,7 +104,7 @@ def _as_ours(head: bytes, reading: Reading) -> Reading:
 def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect | None]:
     """The text that it took to find the dialect, from the first line that is not blank, with its number.
 
-    There is no dialect for a beginning of blank lines: what makes the file a good one may follow.
+    There is no dialect for a beginning of blank lines: the header row may follow.
     """
     csv.field_size_limit(reading.max_row_bytes)
     head, line, enough = "", 1, PIECE_BYTES
@@ -118,7 +117,7 @@ def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect |
             settled = sniffer.settle(head, reading, is_whole=False, first_line=line)
             return head, line, quoting.settled(head[:HEAD_BYTES], line, settled, reading, is_whole=False)
         if len(head) >= enough:
-            # Of a length that does not depend on how the content is cut, so that neither does the outcome.
+            # The outcome must not depend on how the content is cut.
             if found := sniffer.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
                 return head, line, quoting.settled(head[:PIECE_BYTES], line, found, reading, is_whole=False)
             enough = HEAD_BYTES

@@ -1,4 +1,4 @@
-"""The layout of a delimited text, as `sniffer` and `quoting` find it out, and what breaks it as a whole."""
+"""The dialect of a delimited text, and the errors of a text that breaks it as a whole."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,6 @@ from dataflow.formats.tables.table_wrapping import NONE, Wrapping
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a delimited text is to be read from its header row on."""
-
     delimiter: str
     header_line: int  #: physical line on which the header row begins, from 1
     header: list[str]

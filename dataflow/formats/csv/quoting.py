@@ -1,7 +1,7 @@
-"""Which quotes a delimited text has around its cells, and which its values wear: told by its first rows.
+"""Which quotes a delimited text has around its cells, and what its values are wrapped in: told by the first rows.
 
-Exports of databases quote with ' what others quote with ". In them the header and all values are split anew, for a
-value may hold the delimiter.
+Exports of databases quote with ' as well as with ". Their header and rows are split anew, because a value may hold the
+delimiter.
 """
 
 from dataclasses import replace
@@ -18,17 +18,16 @@ from dataflow.formats.signs import plain_lines
 from dataflow.formats.tables.table_wrapping import has_opening, wrapping_of
 from dataflow.formats.wrapping import is_quoted, unquoted
 
-#: How many rows are looked at.
 MAX_ROWS: Final = 100
 _SINGLE: Final = "'"
 
 
 def settled(text: str, first_line: int, found: Dialect, reading: Reading, is_whole: bool) -> Dialect:
-    """The same dialect with its quotes, and what its values wear.
+    """The same dialect with its quotes, and what its values are wrapped in.
 
-    :param text: of which it was found, from `first_line` on; the last line may be cut unless it `is_whole`.
+    :param text: where the dialect was found, from `first_line` on; its last line may be cut unless it `is_whole`.
     """
-    # The rows of a rejects file are bare already, and too few to tell.
+    # The rows of a rejects file have lost their quotes already.
     if not has_opening(text) or not {*REJECTS_COLUMNS[1:]}.isdisjoint(found.header):
         return found
     text = plain_lines(after_lines(complete_lines(text, is_whole), found.header_line - first_line))
@@ -38,7 +37,7 @@ def settled(text: str, first_line: int, found: Dialect, reading: Reading, is_who
     if is_single or _SINGLE in worn.quotes.values():
         single = _by_single_quotes(text, found, reading)
         worn.take_off(rows)
-        # A value within double quotes wears them still when it is split by the others.
+        # Split by single quotes, a value within double quotes keeps those.
         least = max(_sound_rows(rows, found), 1) if rows else 0
         if single and _sound_rows(_split(text, single)[1], single) >= least:
             return single
@@ -66,7 +65,7 @@ def _split(text: str, found: Dialect) -> tuple[list[str], list[list[str]]]:
 
 
 def _sound_rows(rows: list[list[str]], found: Dialect) -> int:
-    """How many rows have an address, and no quotes around anything that is looked at."""
+    """How many rows have an address, and no quotes around a value that is used."""
     used, emails = found.columns.used, found.columns.email_positions
     return sum(
         not any(is_quoted(row[at]) for at in used) and any(is_address(row[at].strip()) for at in emails) for row in rows

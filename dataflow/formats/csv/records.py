@@ -25,7 +25,6 @@ def lines_of(text: str) -> Iterator[str]:
 
 
 def after_lines(text: str, lines: int) -> str:
-    """What follows the first `lines` physical lines."""
     return text[sum(map(len, islice(lines_of(text), lines))) :]
 
 
@@ -63,6 +62,6 @@ def records_of(
 
 
 def common_width(rows: list[list[str]]) -> tuple[int, bool, int]:
-    """How many rows have the most frequent number of cells over one, whether the first has, and that number."""
+    """Of the most frequent number of cells over one: its rows, whether the first has it, and itself."""
     counted = Counter(len(cells) for cells in rows if len(cells) > 1)
     return max(((count, len(rows[0]) == width, width) for width, count in counted.items()), default=(0, False, 1))

@@ -1,7 +1,6 @@
-"""Tables that are drawn for a screen with | between their cells, as psql, mysql and Markdown have them, made plain.
+"""Tables that psql, mysql and Markdown draw with | between their cells, made plain.
 
-The lines between rows and the count below them become blank lines, so that every row keeps its number, and cells lose
-the blanks that make them equally wide.
+Lines between rows and the count below become blank lines, so that every row keeps its number.
 """
 
 import re
@@ -16,14 +15,12 @@ _BEGINNING: Final = re.compile(
 )
 #: What may stand above it, such as a title; no longer than the header row is looked for.
 _ABOVE: Final = re.compile(r"(?:[^\n|]*\n){0,29}(?=[^\n]*\|)")
-#: What stands below the rows.
 _COUNT: Final = re.compile(r"\(\d+ rows?\)|\d+ rows? in set(?:, \d+ warnings?)?(?: \([\w. ]{1,40}\))?")
-#: A line that is longer is no row of such a table.
 _MAX_LINE_CHARACTERS: Final = 1024 * 1024
 
 
 def rule_of(beginning: str) -> str | None:
-    """The line that is drawn between rows of the table that a text begins with, None when it is not drawn."""
+    """The line that is drawn between the rows of the table that a text begins with, None without such a table."""
     text = beginning.lstrip()
     above = _ABOVE.match(text)
     found = _BEGINNING.match(text) or (_BEGINNING.match(text, above.end()) if above else None)
@@ -31,7 +28,7 @@ def rule_of(beginning: str) -> str | None:
 
 
 def plain(texts: Iterable[str], rule: str) -> Iterator[str]:
-    """The text of a drawn table, which comes in pieces of any size, as plain rows with | between cells."""
+    """The text of a drawn table as plain rows with | between cells, which lose the blanks around them."""
     rest = ""
     for text in texts:
         lines, newline, rest = (rest + text).rpartition("\n")

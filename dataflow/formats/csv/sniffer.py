@@ -1,7 +1,6 @@
-"""How a delimited text is laid out: its delimiter, what stands before its header row, and which columns that has.
+"""Finds the delimiter, the header row and what stands before it, and the columns that the header row has.
 
-The header row and the delimiter are found together. Of the first records, as each delimiter would have them, the
-header is the first one that has a name and an e-mail; whatever stands before it is a preamble.
+The header row is the first record, as any of the delimiters would have it, with a name and an e-mail.
 """
 
 import csv
@@ -22,7 +21,7 @@ from dataflow.formats.tables.cells import DELIMITERS, MAX_COLUMNS, height
 from dataflow.formats.tables.header_search import MAX_RECORDS, HeaderSearch
 from dataflow.formats.tables.other_tables import contacts_above
 
-#: How many cells that seem to begin with blanks and a quote are looked for in the text, which takes a while for each.
+#: Cells with blanks before a quote are looked for in the whole text, so only so many.
 MAX_SPACED_CELLS: Final = 10
 #: A first line that names the delimiter, as spreadsheets write and read it.
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\w\r\n])"?[ \t]*(?:[\r\n]|\Z)', re.IGNORECASE)
@@ -33,7 +32,7 @@ _GARBLED_MARK: Final = "ï»¿"
 
 
 def find(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Dialect | None:
-    """How to read the content that begins with `text`, None when that cannot be told from as little.
+    """How to read the content that begins with `text`, None when more of it is needed.
 
     :param text: may be cut anywhere unless it `is_whole`; its first line has the number `first_line`.
     :raises MissingColumns: when none of the first records is a header row.
@@ -44,7 +43,7 @@ def find(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Di
 
 
 def settle(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Dialect:
-    """The same when nothing more is to be had, or would be looked at.
+    """The same when nothing more is to be had.
 
     :raises NoContacts: when there is nothing but blank lines.
     :raises MalformedInput: when a quote is never closed, and no header row comes before.
@@ -54,7 +53,7 @@ def settle(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> 
 
 
 class _Beginning:
-    """The beginning of a text, as each delimiter that comes into question would split it."""
+    """The beginning of a text, as each delimiter would split it."""
 
     def __init__(self, text: str, reading: Reading, is_whole: bool, first_line: int) -> None:
         separator = _SEPARATOR_LINE.match(text) if first_line == 1 else None
@@ -75,18 +74,17 @@ class _Beginning:
         self._too_wide: Record | None = None  #: the first that would have been looked at, had it fewer cells
 
     def find(self) -> Dialect | None:
-        """The header that comes first; of several on one line, by different delimiters, that of the most columns."""
+        """The header that comes first; of several on one line, the one with the most columns."""
         if not self._records:
             text = complete_lines(self._text, self._is_whole)
             self._found = self._best((self._header(each, text) for each in self._delimiters), self._records)
         return self._found
 
     def is_enough(self) -> bool:
-        """Whether `find` has looked at all records that the header could be, by each delimiter."""
+        """Whether all records that the header could be were looked at, by each delimiter."""
         return all(len(records) >= self._wanted for records in self._records.values())
 
     def settle(self) -> Dialect:
-        """The header, or what is wrong."""
         if found := self.find() or self._find_by_line():
             return found
         if self._search.ambiguous:
@@ -113,7 +111,7 @@ class _Beginning:
         return found
 
     def _has_initial_space(self, delimiter: str, text: str, line: int) -> bool:
-        """Whether blanks stand between a delimiter and a quote, from `line` on; within quotes they are the cell's."""
+        """Whether blanks stand between a delimiter and a quote; within quotes they belong to the cell."""
         if delimiter == " " or not re.search(f'{re.escape(delimiter)} +"', text):
             return False
         records = islice(records_of(lines_of(after_lines(text, line - self._first_line)), delimiter, line), MAX_RECORDS)
@@ -134,7 +132,7 @@ class _Beginning:
         return header
 
     def _find_by_line(self) -> Dialect | None:
-        """The header when each line is taken alone: a stray quote above it has swallowed it."""
+        """The header when each line is taken alone: an open quote above may have swallowed it."""
         return self._best((self._first_header(each, self._lines(each)) for each in self._delimiters), self._single)
 
     def _best(self, found: Iterable[Dialect | None], records: dict[str, list[Record]]) -> Dialect | None:
@@ -151,7 +149,6 @@ class _Beginning:
         return replace(best, above=tuple(contacts_above(best.header_line, len(best.header), rows)))
 
     def _split(self, text: str, delimiter: str, skip_initial_space: bool = False) -> Iterator[Record]:
-        """The first records that are complete, without blank ones."""
         self._records[delimiter] = found = []
         self._open.pop(delimiter, None)
         for record in records_of(lines_of(text), delimiter, self._first_line, skip_initial_space):
@@ -166,7 +163,6 @@ class _Beginning:
                 break
 
     def _lines(self, delimiter: str) -> list[Record]:
-        """The first lines, each as a record of its own."""
         if delimiter not in self._single:
             lines = (each for each in enumerate(lines_of(self._text), self._first_line) if each[1].strip())
             first = islice(lines, self._wanted)
@@ -188,7 +184,7 @@ class _Beginning:
             raise row_too_large(self._reading.max_row_bytes)
 
     def _check_quotes(self, first_line: int, cells: list[str], delimiter: str, skip_initial_space: bool) -> None:
-        """A quote that nothing closes makes the first rows part of the header, and would lose them."""
+        """An open quote makes the first rows part of the header, and would lose them."""
         if (lines := height(cells)) == 1:
             return
         text = islice(lines_of(after_lines(self._text, first_line - self._first_line)), lines)
@@ -204,5 +200,5 @@ class _Beginning:
 
 
 def _order(found: Dialect) -> tuple[bool, int, int]:
-    """What comes first is the header, but for labels of a report's head that are called nearly so."""
+    """Plain names come before qualified ones, which may be labels in the head of a report."""
     return found.columns.is_qualified, found.header_line, -len(found.header)

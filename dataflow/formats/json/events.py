@@ -24,11 +24,7 @@ class _EventList(list[Event]):
 
 
 class EventReader:
-    """Takes a document piece by piece.
-
-    Each list of events must be worked off before the next is asked for. What came before a fault is still handed
-    out before the fault is raised.
-    """
+    """Each list of events must be worked off before the next is asked for. Those before a fault come first."""
 
     def __init__(self, max_row_bytes: int, findings: Findings) -> None:
         self.row_count = 0  #: kept by whoever works off the events: messages say how far it got
@@ -70,14 +66,13 @@ class EventReader:
             yield from self._read(self._head)
         self._escapes.close()
         try:
-            # The line end completes a number, and makes yajl see a text that is left open behind the document.
+            # The line end completes a number, and shows yajl a text that is left open behind the document.
             yield from self._read(b"\n")
             self._parser.close()
         except (MalformedInput, ValueError, ijson.JSONError) as error:
             raise self._invalid("the document ends too early") from error
 
     def too_large(self) -> RowTooLarge:
-        """The error for whatever outgrows the limit."""
         number = self.row_count + 1
         return RowTooLarge(
             f"Row {number} or what follows it is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES)."

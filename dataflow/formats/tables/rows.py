@@ -15,7 +15,7 @@ from dataflow.formats.tables.other_tables import TablesBelow
 
 @dataclass(slots=True)
 class Run:
-    """Rows as the reader gives them, blank ones among them; the origin of the block that they become."""
+    """Rows as the reader gives them, with blank ones; the origin of the block that they become."""
 
     rows: list[list[str]]
     first_line: int
@@ -43,7 +43,7 @@ class Run:
         self._kept = rows
         if width > 1 and not swallowing and not below.is_other and set(map(len, rows)) == {width}:
             emails = _column(rows, columns.emails)
-            # Only where there is no address may a row be blank, or the header of another table.
+            # Only a row without an address may be blank, or the header of another table.
             odd = () if all(map(contains, emails, repeat("@"))) else list(below.odd(rows))
             if not any(map(_is_blank, odd)) and not below.begins_in(odd):
                 return _column(rows, columns.names), emails
@@ -66,7 +66,7 @@ def _without_blank(rows: list[list[str]]) -> list[list[str]]:
 
 
 def _narrowed(row: list[str], width: int) -> list[str]:
-    """What is kept of a row with more cells than any table has; a blank one stays blank, and as high."""
+    """What is kept of a row with too many cells; a blank one stays blank, and as high."""
     if is_blank(row):
         return ["\n" * (height(row) - 1)]
     return Refused(row[:MAX_COLUMNS], _miscounted(row, width), height(row))

@@ -1,4 +1,4 @@
-"""Rows that a quote left open has drawn into a cell of another row: that row is refused, so that they are not lost."""
+"""Rows that an open quote has drawn into a cell of another row: that row is refused, so that they are not lost."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,8 +11,7 @@ _PROBLEM: Final = Malformed("A quoted cell holds lines that look like rows. Is t
 
 
 def places(rows: list[list[str]], width: int) -> list[int]:
-    """Where such rows are, in a table whose header row has `width` cells."""
-    # In one go, because nearly none has both in a cell.
+    # Nearly no cell has both.
     suspects = [row for row in rows for text in row if "@" in text and ("\n" in text or "\r" in text)]
     if not any(_has_swallowed(row, width) for row in suspects):
         return []
@@ -20,7 +19,6 @@ def places(rows: list[list[str]], width: int) -> list[int]:
 
 
 def refused(rows: list[list[str]], places: Sequence[int]) -> list[list[str]]:
-    """The rows, those at `places` refused; the same list where there are none."""
     if places:
         rows = rows.copy()
     for at in places:

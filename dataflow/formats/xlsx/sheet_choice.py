@@ -7,23 +7,18 @@ from typing import Final, NamedTuple
 
 from dataflow.errors import SheetNotFound
 
-#: How much of the names of sheets a message shows.
 _MAX_SHOWN, _MAX_SHOWN_CHARACTERS = 20, 40
 _NUMBER: Final = re.compile("[1-9][0-9]{0,4}")
 
 
 class SheetEntry(NamedTuple):
-    """A sheet with cells, as the workbook lists it."""
-
     title: str
     part: str  #: the name of the part that its rows are in
     is_visible: bool
 
 
 def choose(sheets: Sequence[SheetEntry], wish: str | None) -> SheetEntry:
-    """The sheet that `wish` names; a name, compared as Excel does without case, wins over a number.
-
-    Numbers count the sheets that are visible, from 1: those that somebody sees who opens the workbook.
+    """The sheet that `wish` names, without case as in Excel, or the number of a visible sheet, from 1.
 
     :raises SheetNotFound: when there is none, or more than one; the message names those that are there.
     """
@@ -48,7 +43,6 @@ def choose(sheets: Sequence[SheetEntry], wish: str | None) -> SheetEntry:
 
 
 def others(sheets: Iterable[SheetEntry], chosen: SheetEntry) -> str:
-    """What to say of the sheets that are not read; nothing when there are none."""
     left = [sheet for sheet in sheets if sheet is not chosen]
     return f" The others are {_quoted(left)}: name one with sheet=..." if left else ""
 

@@ -1,7 +1,6 @@
 """The rows of a sheet, and the texts that all sheets share, taken from the events of their XML.
 
-What a cell without a value costs is nothing, and what a row with values costs is these. What cells mean is left to
-`workbook`.
+What cells mean is left to `workbook`.
 """
 
 from collections.abc import Iterator
@@ -15,25 +14,23 @@ from dataflow.formats.xlsx.contents import MAIN
 from dataflow.formats.xlsx.package import Part
 from dataflow.formats.xlsx.xml_events import MAX_DEPTH, Attributes, Enough, Events, parsed, too_deep
 
-#: The last that Excel knows.
 MAX_ROWS: Final = 1024**2
 
 _DATA, _ROW, _CELL, _VALUE, _FORMULA = (f"{MAIN}{name}" for name in ("sheetData", "row", "c", "v", "f"))
 _STRINGS, _STRING, _INLINE, _TEXT, _PRONOUNCED = (f"{MAIN}{name}" for name in ("sst", "si", "is", "t", "rPh"))
-#: Elements that begin without anything to do.
 _LEAVES: Final = frozenset((_VALUE, _TEXT, _FORMULA))
-#: What the parser's names are to be: told by what they are, not letter by letter. Sixty of these are the namespace's.
+#: The parser gives these objects themselves, so that comparing them does not look at their sixty letters.
 _NAMES: Final = (_DATA, _ROW, _CELL, _VALUE, _FORMULA, _STRINGS, _STRING, _INLINE, _TEXT, _PRONOUNCED, "r", "s", "t")
 _DIGITS: Final = "0123456789"
 
 
-#: A cell with something in it: its column, from 1; its kind (ECMA-376 part 1, 18.18.11) and its style, a number, each
-#: "" where it is not given; its value as it is written, or the text of an inlineStr; its formula.
+#: A cell that is not empty: its column, from 1; its kind (ECMA-376 part 1, 18.18.11), or ""; the number of its style,
+#: or ""; its value as it is written, or the text of an inlineStr; its formula.
 Cell = tuple[int, str, str, str | None, str | None]
 
 
 class Row(NamedTuple):
-    """A row and those of its cells that have something in them; `cell_count` counts the others as well."""
+    """A row and its cells that are not empty; `cell_count` counts the others as well."""
 
     number: int
     cell_count: int
@@ -54,10 +51,9 @@ def rows(part: Part) -> Iterator[Row]:
 
 
 def strings(part: Part) -> Iterator[str]:
-    """The texts that all sheets share, in order, without formats and without how they are pronounced.
+    """The texts that all sheets share, in order, without how they are pronounced.
 
-    :raises RowTooLarge: when one is too large.
-    :raises MalformedInput: as `parsed`.
+    :raises RowTooLarge, MalformedInput: when one is too large, and as `parsed`.
     """
     events = _StringEvents()
     for _ in parsed(part, events, _NAMES):
@@ -96,7 +92,7 @@ class _StringEvents(Events):
 
 
 class _RowEvents(Events):
-    """Calls nothing that it need not: `start` and `end` are called for each of the millions of elements of a sheet."""
+    """Calls as little as it can: `start` and `end` are called for millions of elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,7 +160,7 @@ class _RowEvents(Events):
         elif tag == _PRONOUNCED:
             self._pronounced -= 1
         elif tag == _DATA:
-            raise Enough  # what follows is about looks, and as long as the sheet: links, rules, merged cells
+            raise Enough  # what follows is about looks, and may be as long as the sheet
 
     def _begin_row(self, attributes: Attributes) -> None:
         if not self._is_inside or self._is_in_row:
@@ -186,8 +182,7 @@ class _RowEvents(Events):
 def column(letters: str) -> int:
     """The number of a column, from 1.
 
-    :raises ValueError: when these are no letters.
-    :raises MalformedInput: when it is beyond the last column.
+    :raises ValueError, MalformedInput: when these are no letters, or beyond the last column.
     """
     if not (letters.isascii() and letters.isalpha()):
         raise ValueError(letters)

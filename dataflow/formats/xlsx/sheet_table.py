@@ -16,14 +16,12 @@ from dataflow.formats.tables.header_search import MAX_RECORDS, HeaderSearch
 from dataflow.formats.tables.other_tables import contacts_above
 from dataflow.formats.tables.table_wrapping import Wrapping, wrapping_of
 
-#: Of the rows that the header row is looked for in: they are held.
+#: Of the rows that are held while the header row is looked for.
 _MAX_CHARACTERS: Final = 4 * BLOCK_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)
 class SheetTable:
-    """A table from its header row on."""
-
     line: int
     header: list[str]
     columns: Columns
@@ -35,8 +33,7 @@ class SheetTable:
 def table_of(rows: Iterator[Row], reading: Reading) -> SheetTable:
     """The table of a sheet that has these rows.
 
-    :raises NoContacts: when the sheet is empty.
-    :raises MissingColumns: when none of its first rows is a header row.
+    :raises NoContacts, MissingColumns: when the sheet is empty, or none of its first rows is a header row.
     :raises AmbiguousColumns: when several columns could be the same, or contacts stand above the header row.
     """
     first: list[Row] = []
@@ -49,12 +46,11 @@ def table_of(rows: Iterator[Row], reading: Reading) -> SheetTable:
 
 
 def size_of(row: Row) -> int:
-    """What a row takes: an empty cell takes memory as well, or at least time, and a row may have 16,384."""
     return len(row[1]) + sum(map(len, row[1]))
 
 
 def _filled(rows: Iterator[Row], reading: Reading, seen: list[Row]) -> Iterator[Row]:
-    """The first rows, without blank ones: those that the header row may be among. `seen` takes what is looked at."""
+    """The first rows that are not blank, of which one may be the header row. `seen` takes them as well."""
     skipped = reading.skip_rows or 0
     filled = (row for row in rows if row[0] > skipped and any(map(str.strip, row[1])))
     size = 0

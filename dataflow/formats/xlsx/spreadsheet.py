@@ -23,16 +23,16 @@ from dataflow.formats.wrapping import bare
 from dataflow.formats.xlsx.sheet_table import SheetTable, size_of, table_of
 from dataflow.text import MARK
 
-#: Of the temporary file. A full sheet of 1,048,576 contacts has 32 MB, without pictures.
+#: A full sheet of 1,048,576 contacts has 32 MB, without pictures.
 MAX_WORKBOOK_BYTES: Final = 256 * 1024**2
-#: What is looked at for zero bytes at once, and what the end of a ZIP archive takes, which may end with some.
+#: What is looked at for zero bytes at once, and the end of a ZIP archive, which may have some.
 _PADDING_BYTES, _END_BYTES = 32 * 1024, 22
 _UNSTORED: Final = Malformed("The result of a formula is not stored in the file. Open it in Excel and save it.")
-#: Rows up to this are put together to see whether a cell may have no value.
+#: A larger row is not put together to see whether a cell has no value.
 _JOINED_CHARACTERS: Final = 4096
 #: How cells that have no value begin, and what they are taken as.
 _TAKEN_AS: Final = {f"{MARK}=": _UNSTORED, f"{MARK}#": ""}
-#: What zipfile, the XML parser and our reading were seen to raise at damaged workbooks. RuntimeError: encrypted parts.
+#: What damaged workbooks were seen to raise. RuntimeError: encrypted parts.
 _DAMAGE: Final = (
     BadZipFile, zlib.error, ExpatError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
     RuntimeError, EOFError, OSError,
@@ -43,12 +43,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     """The rows below the header; rows of only empty cells are no rows.
 
     :raises MalformedInput: when it is no workbook, or a damaged one.
-    :raises ExpandsTooFar: when it, or what it expands to, is too large.
-    :raises RowTooLarge: when a row is larger than `reading.max_row_bytes`.
-    :raises SheetNotFound: when it has no sheet as is asked for.
-    :raises NoContacts: when the sheet is empty.
-    :raises MissingColumns: when none of its first rows is a header row.
-    :raises AmbiguousColumns: when several columns could be the same.
+    :raises ExpandsTooFar, RowTooLarge: when it, what it expands to, or a row is too large.
+    :raises SheetNotFound, NoContacts: when it has no sheet as is asked for, or that is empty.
+    :raises MissingColumns, AmbiguousColumns: when there is no header row, or several columns could be the same.
     :raises SpoolUnavailable: when the disk does not take it.
     """
     with _disk_told(), TemporaryFile() as file, TemporaryFile() as texts_file:
@@ -68,7 +65,7 @@ def _spool(pieces: Iterable[bytes], file: IO[bytes]) -> None:
 
 
 def _cut_padding(file: IO[bytes], size: int) -> None:
-    """Cut off zero bytes behind the workbook, but for some: its end is looked for in the last 64 KiB."""
+    """Cut off zero bytes behind the workbook, but for some: zipfile looks for its end in the last 64 KiB."""
     end = size
     while end > 0:
         file.seek(max(0, end - _PADDING_BYTES))
@@ -134,8 +131,7 @@ def _contacts(table: SheetTable, reading: Reading) -> Iterator[tuple[int, Kept |
 
 
 def _pair(cells: list[Any], size: int, found: Columns) -> tuple[object, object]:
-    """The name and the e-mail of a row; neither, where a result that is not stored would count."""
-    # A large row is not put together once more.
+    """The name and the e-mail of a row; neither, where a formula's result that is not stored would count."""
     if size > _JOINED_CHARACTERS or MARK in "".join(cells):
         cells = [_TAKEN_AS.get(cell[:2], cell) for cell in cells]
     pair = in_row(cells, found.names), in_row(cells, found.emails)
