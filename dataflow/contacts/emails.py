@@ -61,7 +61,6 @@ def _unwrapped(text: str) -> str | None:
             return text
         if text[: len(_MAILTO)].lower() == _MAILTO:
             address, _, _ = text[len(_MAILTO) :].partition("?")
-            # Bytes that are no text become what the schema refuses.
             text = unquote(address, errors="surrogateescape")
         elif quoted := _QUOTED(text):
             text = quoted[2]
@@ -79,7 +78,6 @@ def _is_name(text: str) -> bool:
 
 
 def _first_of_several(text: str) -> str | None:
-    """The first of a list in which everything is an address."""
     parts = [stripped for part in _SEPARATORS(text) if (stripped := part.strip(_BLANK))]
     if all(map(_ADDRESS, parts)):
         return parts[0]

@@ -34,10 +34,6 @@ class Fault(str):
 
 
 def check_storable(value: str) -> None:
-    """Refuse what a Postgres text cannot hold.
-
-    :raises ValidationError: naming it.
-    """
     if find_refused(value):
         code = BAD_CHARACTER if "\0" in value and MARK not in value else BAD_ENCODING
         raise ValidationError(Fault(code, f"Contains {what_is_refused(value)}"))

@@ -36,8 +36,6 @@ _MARK = re.compile(f"[{MARKS}]").search
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a row."""
-
     field: str | None  #: name or email; None when the row as a whole is at fault
     code: str
     message: str
@@ -45,8 +43,6 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that is no contact."""
-
     index: int  #: within its block
     record: int  #: within its file, from 0
     problems: tuple[Problem, ...]  #: at least one
@@ -65,7 +61,6 @@ class Verdict:
 
 
 def judge(block: Block) -> Verdict:
-    """Tell the good rows of a block from the bad ones."""
     names: Any = block.names
     emails: Any = block.emails
     suspects = _suspects(names, emails)

@@ -10,18 +10,12 @@ MAX_CELLS: Final = 4 * MAX_COLUMNS
 
 
 def has_short_lines(text: str) -> bool:
-    """Whether no line can have too many cells: counting them takes a twentieth of reading.
-
-    A line end in the middle tells so when the text on either side is shorter than that many delimiters.
-    """
+    """No line can have too many cells when one ends in the middle. Counting cells takes a twentieth of reading."""
     return len(text) < MAX_CELLS or text.find("\n", len(text) - MAX_CELLS, MAX_CELLS) >= 0
 
 
 def end_of_cells(line: str, delimiter: str, skip_initial_space: bool = False) -> int | None:
-    """Where the first MAX_CELLS of a line end; None when it has no more than these.
-
-    Delimiters within quotes do not count when the quotes open and close on this line.
-    """
+    """Where the first MAX_CELLS of a line end, those within quotes not counted; None when there are no more."""
     if line.count(delimiter) < MAX_CELLS:
         return None
     blanks = " *" if skip_initial_space else ""

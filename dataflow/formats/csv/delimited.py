@@ -1,7 +1,4 @@
-"""Delimited text with a header row: the format `csv`.
-
-A row with too few or too many cells is one bad row, and so is one with a quote in the wrong place.
-"""
+"""The format `csv`: delimited text with a header row. A row with a wrong number of cells, or quotes, is one bad row."""
 
 import csv
 import re
@@ -90,7 +87,6 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
 
 
 def is_ours(head: bytes) -> bool:
-    """Whether content that begins with `head` is a rejects file."""
     return bool(_OUR_HEADER.search(head[:_OUR_HEADER_BYTES]))
 
 
@@ -102,10 +98,7 @@ def _as_ours(head: bytes, reading: Reading) -> Reading:
 
 
 def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect | None]:
-    """The text that it took to find the dialect, from the first line that is not blank, with its number.
-
-    There is no dialect for a beginning of blank lines: the header row may follow.
-    """
+    """The text that it took to find the dialect, and the number of its first line, which is not blank."""
     csv.field_size_limit(reading.max_row_bytes)
     head, line, enough = "", 1, PIECE_BYTES
     for text in texts:
@@ -129,7 +122,6 @@ def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect |
 
 
 def _without_blank_lines(text: str) -> tuple[int, str]:
-    """How many blank lines a text begins with, and what follows them."""
     blank = text[: len(text) - len(text.lstrip())]
     # A lone CR at the very end may be the first half of CRLF.
     end = max(blank.rfind("\n"), blank.rfind("\r", 0, len(text) - 1)) + 1

@@ -1,7 +1,6 @@
 """Which quotes a delimited text has around its cells, and what its values are wrapped in: told by the first rows.
 
-Exports of databases quote with ' as well as with ". Their header and rows are split anew, because a value may hold the
-delimiter.
+Exports of databases quote with ' as well: their header and rows are split anew, as a value may hold the delimiter.
 """
 
 from dataclasses import replace
@@ -56,7 +55,6 @@ def _by_single_quotes(text: str, found: Dialect, reading: Reading) -> Dialect | 
 
 
 def _split(text: str, found: Dialect) -> tuple[list[str], list[list[str]]]:
-    """The header, and those of the first rows that are as wide."""
     lines = lines_of(text)
     records = records_of(lines, found.delimiter, found.header_line, found.skip_initial_space, found.quote)
     rows = [record.cells for record in islice(records, MAX_ROWS + 1) if not record.is_open]

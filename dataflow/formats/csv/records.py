@@ -20,7 +20,6 @@ class Record:
 
 
 def lines_of(text: str) -> Iterator[str]:
-    """The physical lines, whatever ends them."""
     return io.StringIO(text, newline="")
 
 
@@ -29,7 +28,6 @@ def after_lines(text: str, lines: int) -> str:
 
 
 def complete_lines(text: str, is_whole: bool) -> str:
-    """The text without a last line that may be cut."""
     return text if is_whole else text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
 
 

@@ -22,7 +22,6 @@ class Repair:
         self._cell = re.compile(rf"{before}(?:{quoted}|((?!{quote})[^{delimiter}\r\n]*))({delimiter}|\r?\n?\Z)")
 
     def cells(self, text: str) -> list[str] | None:
-        """The cells of a record, None when more is wrong with it."""
         found: list[str] = []
         at, is_more = 0, True
         while is_more:

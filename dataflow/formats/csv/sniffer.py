@@ -35,8 +35,7 @@ def find(text: str, reading: Reading, is_whole: bool, first_line: int = 1) -> Di
     """How to read the content that begins with `text`, None when more of it is needed.
 
     :param text: may be cut anywhere unless it `is_whole`; its first line has the number `first_line`.
-    :raises MissingColumns: when none of the first records is a header row.
-    :raises AmbiguousColumns: when several of its columns could be the same, or contacts stand above it.
+    :raises MissingColumns, AmbiguousColumns: when there is no header row, or contacts stand above it.
     """
     beginning = _Beginning(text, reading, is_whole, first_line)
     return beginning.find() or (beginning.settle() if is_whole or beginning.is_enough() else None)
@@ -81,7 +80,6 @@ class _Beginning:
         return self._found
 
     def is_enough(self) -> bool:
-        """Whether all records that the header could be were looked at, by each delimiter."""
         return all(len(records) >= self._wanted for records in self._records.values())
 
     def settle(self) -> Dialect:
@@ -171,7 +169,6 @@ class _Beginning:
         return self._single[delimiter]
 
     def _most_plausible(self) -> str:
-        """The delimiter that splits most of the first lines into the same number of cells."""
         widths = {each: common_width([record.cells for record in self._lines(each)]) for each in self._delimiters}
         return max(self._delimiters, key=lambda each: widths[each])
 

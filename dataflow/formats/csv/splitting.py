@@ -55,7 +55,6 @@ class Splitter:
                         rows = self._rows
                 is_open = False
             except csv.Error as error:
-                # The reader goes on with the next line.
                 rows += self._salvaged(error)
                 if len(rows) >= self._block_rows:
                     yield self._take()
@@ -139,8 +138,6 @@ class Splitter:
 
 
 class _Trail:
-    """The latest text, back to where the record being read begins."""
-
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._first_lines: list[int] = []

@@ -146,7 +146,6 @@ class JsonWalker:
         return len(names)
 
     def _step_to_boundary(self, events: list[Event], position: int) -> list[Event]:
-        """Step through single events up to the next one between two rows; return those."""
         row_count = self.row_count
         end = self._step(events, position)
         stepped = events[position:end]
@@ -213,7 +212,6 @@ class JsonWalker:
         self._reader.row_count += 1
 
     def _step_outside(self, kind: str, value: Any) -> None:
-        """One event of the frame around the rows."""
         self._frame.add(value)
         if kind == "map_key":
             if self._depth == 1:

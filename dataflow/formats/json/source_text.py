@@ -24,12 +24,10 @@ class EventOrigin:
         self._runs: list[tuple[Sequence[Sequence[Event]], int]] = []  #: its events, and how many make a row
 
     def add_rows(self, start: int, events: Sequence[Event], length: int) -> None:
-        """Rows of `length` events each, from row `start` of the block."""
         self._starts.append(start)
         self._runs.append(((events,), length))
 
     def add_row(self, start: int, parts: Sequence[Sequence[Event]]) -> None:
-        """One row, in as many parts as it came in."""
         self._starts.append(start)
         self._runs.append((parts, 0))
 

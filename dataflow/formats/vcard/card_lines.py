@@ -44,8 +44,7 @@ _MAX_CUT_BYTES: Final = 64 * 1024
 def parts(line: str, is_in_card: bool, is_broken_softly: bool) -> Iterator[tuple[int, str]]:
     """The line as TEXT, BEGIN and END, in time proportional to its length.
 
-    :param is_in_card: an indented mark is the rest of a property there.
-    :param is_broken_softly: the line goes on with a text, which may quote the marks.
+    Within a card, an indented mark is the rest of a property. A line `is_broken_softly` when it goes on with a text.
     """
     at = looked_at = 0
     is_behind_text = False
@@ -70,7 +69,6 @@ def parts(line: str, is_in_card: bool, is_broken_softly: bool) -> Iterator[tuple
 
 
 def indent_of(head: bytes) -> str:
-    """How far the lines of all cards are indented."""
     first = _INDENTED(head)
     return first[1].decode() if first and first[1] else ""
 

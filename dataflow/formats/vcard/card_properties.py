@@ -65,7 +65,6 @@ def _parameters(head: str) -> dict[str, list[str]]:
     """In capitals. The words without a name that version 2.1 has are among the types."""
     found: dict[str, list[str]] = {}
     for name, values in _PARAMETER.findall(head.upper()):
-        # 4.0 quotes a list as a whole.
         words = [word.strip() for word in values.replace('"', "").split(",")]
         found.setdefault(name if values else "TYPE", []).extend(words if values else [name])
     return found
@@ -73,8 +72,7 @@ def _parameters(head: str) -> dict[str, list[str]]:
 
 def _decoded(value: str, parameters: dict[str, list[str]], encoding: str, reading: Reading) -> str:
     """:raises LookupError: when the value names an encoding that is not known.
-    :raises UnicodeError: when its bytes are in no encoding that they may be in.
-    :raises ValueError: when it is not the base64 that it is called.
+    :raises ValueError: when its bytes are in no encoding that they may be in (UnicodeError), or no base64.
     """
     how = {*parameters.get("ENCODING", ()), *parameters.get("TYPE", ())}
     charset = _codec(parameters["CHARSET"][0]) if "CHARSET" in parameters else None
@@ -94,7 +92,6 @@ def _decoded(value: str, parameters: dict[str, list[str]], encoding: str, readin
     if not charset and not reading.encoding:
         with suppress(UnicodeDecodeError):
             return content.decode()
-        # A mere label, which is why UTF-8 comes first.
         charset = reading.charset if reading.charset and not reading.charset.startswith(_WIDE) else own
     return content.decode(charset or own)
 
@@ -109,7 +106,6 @@ def _codec(name: str) -> str:
 
 
 def _preference(parameters: dict[str, list[str]]) -> int:
-    """4.0 numbers them, earlier versions name one."""
     if not _OTHER_MAIL.isdisjoint(parameters.get("TYPE", ())):
         return 999
     number = "1" if "PREF" in parameters.get("TYPE", ()) else "".join(parameters.get("PREF", ()))

@@ -28,8 +28,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     """The cards of a file; a card that cannot be read is one bad row, and so is text between two cards.
 
     :raises RowTooLarge: when a card, without its pictures, is larger than `reading.max_row_bytes`.
-    :raises MissingColumns: when `reading.mapping` names anything else than the e-mail for the name.
-    :raises MalformedInput: when the encoding cannot be told.
+    :raises MissingColumns, MalformedInput: see `check_mapping`; when the encoding cannot be told.
     """
     check_mapping(reading.mapping)
     head, pieces = peeked(pieces, _HEAD_BYTES)
@@ -74,7 +73,6 @@ def _contacts(found: Iterable[Card | Stray], reading: Reading, findings: Finding
 
 
 def _values(properties: str, encoding: str, reading: Reading) -> tuple[object, object]:
-    """The name and the e-mail of a card, of which each property is on one line."""
     found: dict[str, list[tuple[int, str | Malformed]]] = {"FN": [], "N": [], "ORG": [], "EMAIL": []}
     for match in _WANTED.finditer(properties):
         found[match[1].upper()].append(value_of(match, encoding, reading))

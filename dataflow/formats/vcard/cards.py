@@ -31,7 +31,6 @@ _END_WITHIN: Final = re.compile(r"[^\n]END[ \t]*:[ \t]*VCARD", re.IGNORECASE).se
 #: Without pictures: each line takes fifty bytes besides its own.
 MAX_CARD_LINES: Final = 16_384
 _MAX_STRAY_CHARACTERS: Final = 16 * 1024
-#: What a line is to the one before.
 _PROPERTY, _FOLD, _SOFT_BREAK, _REST, _INNER = range(5)
 _INDENTS: Final = (" ", "\t")
 #: Parameters are looked for so far only, so that no card takes quadratic time.
@@ -63,7 +62,7 @@ class Stray:
 
 
 class Card:
-    """One card: its lines as they came, and the physical line on which it begins."""
+    """The lines of a card as they came, and the physical line on which it begins."""
 
     problem = "Invalid vCard: END:VCARD is missing"
 
@@ -110,7 +109,6 @@ class Card:
         return is_inner
 
     def end(self, line: str) -> None:
-        """Collect an END, which may be that of an inner card."""
         self.is_broken_softly = False
         self.add(line)
         # An AGENT has one card: without its END, it must not take the next ones.
@@ -182,10 +180,7 @@ def _rest(head: str, before: str, line: str) -> str:
 
 
 def split(texts: Iterable[str], max_row_bytes: int, is_beginning: bool, indent: str = "") -> Iterator[Card | Stray]:
-    """The cards of a text, and what is not blank between them; lines lose their `indent`.
-
-    A card is not complete when the next one begins within it, or when it never ends. The last one of a beginning is
-    left out.
+    """The cards of a text, and what is not blank between them; the last one of a beginning is left out.
 
     :raises RowTooLarge: when a card, without its pictures, is larger than `max_row_bytes`.
     """

@@ -112,7 +112,6 @@ class Part:
         return piece
 
     def end_item(self) -> None:
-        """What follows belongs to the next item."""
         self._item_bytes = 0
 
 

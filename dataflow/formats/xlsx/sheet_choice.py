@@ -20,7 +20,7 @@ class SheetEntry(NamedTuple):
 def choose(sheets: Sequence[SheetEntry], wish: str | None) -> SheetEntry:
     """The sheet that `wish` names, without case as in Excel, or the number of a visible sheet, from 1.
 
-    :raises SheetNotFound: when there is none, or more than one; the message names those that are there.
+    :raises SheetNotFound: when there is none, or more than one.
     """
     shown = [sheet for sheet in sheets if sheet.is_visible] or sheets
     if wish is None:

@@ -50,7 +50,7 @@ def size_of(row: Row) -> int:
 
 
 def _filled(rows: Iterator[Row], reading: Reading, seen: list[Row]) -> Iterator[Row]:
-    """The first rows that are not blank, of which one may be the header row. `seen` takes them as well."""
+    """The first rows that are not blank; `seen` takes them as well."""
     skipped = reading.skip_rows or 0
     filled = (row for row in rows if row[0] > skipped and any(map(str.strip, row[1])))
     size = 0

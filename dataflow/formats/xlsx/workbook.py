@@ -50,7 +50,6 @@ class Sheet:
         self._strings = SharedStrings(self._texts(), texts_file, reading.max_row_bytes)
 
     def told(self) -> str:
-        """Which sheet is read, and which others there are, for a message."""
         chosen = "This is the sheet" if self._reading.sheet else "Only the first visible sheet is read:"
         return f'{chosen} "{self.title}".{sheet_choice.others(self._contents.sheets, self._entry)}'
 
@@ -125,7 +124,6 @@ def _shows_date(shown: int | str) -> str | None:
 
 
 def _text(value: object) -> str:
-    """A cell as people see it, as far as that does not depend on formats."""
     if isinstance(value, str):
         return _ESCAPE.sub(_unescape, value)
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
