@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.errors import ImportStopped, RowTooLarge, TakesTooLong
 from dataflow.formats.block import PART_ROWS, Malformed
-from dataflow.formats.csv.cell_counts import MAX_CELLS, has_short_lines
+from dataflow.formats.csv.records import MAX_CELLS, has_short_lines
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.registry import read_blocks
 from dataflow.formats.tables.cells import MAX_COLUMNS

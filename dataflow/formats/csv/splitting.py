@@ -10,9 +10,8 @@ from itertools import islice
 
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.block import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
-from dataflow.formats.csv.cell_counts import MAX_CELLS, end_of_cells, has_short_lines
 from dataflow.formats.csv.dialect import Dialect, row_too_large, unclosed_quote
-from dataflow.formats.csv.records import lines_of
+from dataflow.formats.csv.records import MAX_CELLS, end_of_cells, has_short_lines, lines_of
 from dataflow.formats.csv.repair import Repair
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
@@ -45,10 +44,10 @@ class Splitter:
 
     def runs(self) -> Iterator[Run]:
         csv.field_size_limit(self._reading.max_row_bytes)
-        reader, rows, is_open = self._reader, self._rows, True
+        rows, is_open = self._rows, True
         while is_open:
             try:
-                for row in reader:
+                for row in self._reader:
                     rows.append(row)
                     if len(rows) >= self._block_rows:
                         yield self._take()
@@ -56,10 +55,9 @@ class Splitter:
                 is_open = False
             except csv.Error as error:
                 rows += self._salvaged(error)
-                if len(rows) >= self._block_rows:
-                    yield self._take()
-                    rows = self._rows
-        yield self._take()
+            if len(rows) >= self._block_rows or not is_open:
+                yield self._take()
+                rows = self._rows
 
     def _take(self) -> Run:
         next_line = self._first_line + self._reader.line_num

@@ -44,7 +44,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     elif walker.data_type is None:
         return
     if walker.data_type is not list:
-        others = f" It has: {', '.join(walker.others)}." if walker.others else ""
+        others = f" It has: {', '.join(walker.frame.others)}." if walker.frame.others else ""
         raise MalformedInput(
             f"Invalid JSON format: the object has no array named data.{others} Send the array of contacts alone, or as "
             "data."
@@ -55,7 +55,7 @@ class JsonWalker:
     """Takes a document piece by piece and gives its rows as they complete; `close` ends it."""
 
     def __init__(self, reading: Reading, findings: Findings) -> None:
-        self._frame = Frame(reading.max_row_bytes)
+        self.frame = Frame(reading.max_row_bytes)
         self._max_row_bytes = reading.max_row_bytes
         self._reader = EventReader(reading.max_row_bytes, findings)
         self._depth = 0
@@ -74,15 +74,11 @@ class JsonWalker:
 
     @property
     def members(self) -> dict[str, object]:
-        return self._frame.members
+        return self.frame.members
 
     @property
     def data_type(self) -> type | None:
-        return self._frame.data_type
-
-    @property
-    def others(self) -> list[str]:
-        return self._frame.others
+        return self.frame.data_type
 
     @property
     def is_bare(self) -> bool:
@@ -212,10 +208,10 @@ class JsonWalker:
         self._reader.row_count += 1
 
     def _step_outside(self, kind: str, value: Any) -> None:
-        self._frame.add(value)
+        self.frame.add(value)
         if kind == "map_key":
             if self._depth == 1:
-                self._frame.begin_member(value)
+                self.frame.begin_member(value)
         elif kind in ("end_map", "end_array"):
             self._depth -= 1
         elif self._depth == 0 and kind not in NESTED:
@@ -223,11 +219,11 @@ class JsonWalker:
                 f"Invalid JSON format: expected an array of contacts or an object with data, found {_NOUNS[kind]}."
             )
         else:
-            if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self._frame.is_at_data)):
-                self._frame.data_type = list
+            if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self.frame.is_at_data)):
+                self.frame.data_type = list
                 self._rows_depth = self._depth + 1
             elif self._depth == 1:
-                self._frame.keep(NESTED.get(kind, value))
+                self.frame.keep(NESTED.get(kind, value))
             if kind in NESTED:
                 self._descend()
 

@@ -41,5 +41,5 @@ def height_of(row: list[str]) -> int:
 
 
 def is_blank(cells: list[str]) -> bool:
-    """Whether a record has nothing but white space, or ends a COPY."""
-    return not any(map(str.strip, cells)) or cells == END_OF_COPY
+    """Whether a record has nothing but white space, or ends a COPY. One that is refused is none of these."""
+    return type(cells) is not Refused and (not any(map(str.strip, cells)) or cells == END_OF_COPY)

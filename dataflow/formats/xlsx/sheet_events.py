@@ -5,10 +5,10 @@ What cells mean is left to `workbook`.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple
 
 from dataflow.errors import MalformedInput
-from dataflow.formats.block import emptied
+from dataflow.formats.block import Item, emptied
 from dataflow.formats.tables.cells import MAX_COLUMNS
 from dataflow.formats.xlsx.contents import MAIN
 from dataflow.formats.xlsx.package import Part
@@ -43,11 +43,7 @@ def rows(part: Part) -> Iterator[Row]:
     :raises RowTooLarge: when one is too large.
     :raises MalformedInput: when there are more rows or columns than a sheet can have, and as `parsed`.
     """
-    events = _RowEvents()
-    for _ in parsed(part, events, _NAMES):
-        if events.rows:
-            part.end_item()
-            yield from emptied(events.rows)
+    return _found(part, _RowEvents())
 
 
 def strings(part: Part) -> Iterator[str]:
@@ -55,20 +51,25 @@ def strings(part: Part) -> Iterator[str]:
 
     :raises RowTooLarge, MalformedInput: when one is too large, and as `parsed`.
     """
-    events = _StringEvents()
-    for _ in parsed(part, events, _NAMES):
-        if events.strings:
-            part.end_item()
-            yield from emptied(events.strings)
+    return _found(part, _StringEvents())
 
 
-class _StringEvents(Events):
+class _SheetEvents(Events, Generic[Item]):
     def __init__(self) -> None:
         super().__init__()
-        self.strings: list[str] = []
+        self.found: list[Item] = []
         self._joined: list[str] = []
         self._pronounced = 0  #: how deep it is in texts that say how others are pronounced
 
+
+def _found(part: Part, events: _SheetEvents[Item]) -> Iterator[Item]:
+    for _ in parsed(part, events, _NAMES):
+        if events.found:
+            part.end_item()
+            yield from emptied(events.found)
+
+
+class _StringEvents(_SheetEvents[str]):
     def start(self, tag: str, attributes: Attributes) -> None:
         super().start(tag, attributes)
         if tag == _STRING:
@@ -82,7 +83,7 @@ class _StringEvents(Events):
             if not self._pronounced:
                 self._joined += self.texts
         elif tag == _STRING:
-            self.strings.append("".join(self._joined))
+            self.found.append("".join(self._joined))
             self._joined.clear()
             self.texts.clear()
         elif tag == _PRONOUNCED:
@@ -91,20 +92,17 @@ class _StringEvents(Events):
             raise Enough
 
 
-class _RowEvents(Events):
+class _RowEvents(_SheetEvents[Row]):
     """Calls as little as it can: `start` and `end` are called for millions of elements."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: list[Row] = []
         self._row_count = self._number = self._cell_count = self._column = 0
         self._is_inside = self._is_in_row = False
         self._cells: list[Cell] = []
         self._cell: Attributes = {}
         self._value: str | None = None
         self._formula: str | None = None
-        self._joined: list[str] = []
-        self._pronounced = 0
         self._clear_texts = self.texts.clear
 
     def start(self, tag: str, attributes: Attributes) -> None:
@@ -174,7 +172,7 @@ class _RowEvents(Events):
 
     def _end_row(self) -> None:
         if self._is_in_row:
-            self.rows.append(Row(self._number, self._cell_count, self._cells))
+            self.found.append(Row(self._number, self._cell_count, self._cells))
         self._is_in_row = False
 
 
