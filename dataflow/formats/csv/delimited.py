@@ -111,14 +111,14 @@ def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect |
         if len(head) >= enough:
             # The outcome must not depend on how the content is cut.
             if found := sniffer.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
-                return head, line, quoting.settled(head[:PIECE_BYTES], line, found, reading, is_whole=False)
+                return head, line, quoting.with_quotes(head[:PIECE_BYTES], line, found, reading, is_whole=False)
             enough = HEAD_BYTES
     is_large = len(head) >= HEAD_BYTES
     if reading.is_beginning and not is_large and not head.strip():
         return head, line, None
     is_whole = not reading.is_beginning and not is_large
     settled = sniffer.settle(head, reading, is_whole, first_line=line)
-    return head, line, quoting.settled(head[:HEAD_BYTES], line, settled, reading, is_whole)
+    return head, line, quoting.with_quotes(head[:HEAD_BYTES], line, settled, reading, is_whole)
 
 
 def _without_blank_lines(text: str) -> tuple[int, str]:

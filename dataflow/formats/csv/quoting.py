@@ -21,7 +21,7 @@ MAX_ROWS: Final = 100
 _SINGLE: Final = "'"
 
 
-def settled(text: str, first_line: int, found: Dialect, reading: Reading, is_whole: bool) -> Dialect:
+def with_quotes(text: str, first_line: int, found: Dialect, reading: Reading, is_whole: bool) -> Dialect:
     """The same dialect with its quotes, and what its values are wrapped in.
 
     :param text: where the dialect was found, from `first_line` on; its last line may be cut unless it `is_whole`.
@@ -31,17 +31,19 @@ def settled(text: str, first_line: int, found: Dialect, reading: Reading, is_who
         return found
     text = plain_lines(after_lines(complete_lines(text, is_whole), found.header_line - first_line))
     rows = _split(text, found)[1]
-    worn = wrapping_of(found.header, found.columns, rows)
+    wrapping = wrapping_of(found.header, found.columns, rows)
     is_single = all(is_quoted(found.header[at], _SINGLE) for at in found.columns.used)
-    if is_single or _SINGLE in worn.quotes.values():
+    if is_single or _SINGLE in wrapping.quotes.values():
         single = _by_single_quotes(text, found, reading)
-        worn.take_off(rows)
+        wrapping.take_off(rows)
         # Split by single quotes, a value within double quotes keeps those.
         least = max(_sound_rows(rows, found), 1) if rows else 0
         if single and _sound_rows(_split(text, single)[1], single) >= least:
             return single
-    header = [unquoted(cell, worn.quotes[at]) if at in worn.quotes else cell for at, cell in enumerate(found.header)]
-    return replace(found, wrapping=worn, header=header)
+    header = found.header.copy()
+    for at, quote in wrapping.quotes.items():
+        header[at] = unquoted(header[at], quote)
+    return replace(found, wrapping=wrapping, header=header)
 
 
 def _by_single_quotes(text: str, found: Dialect, reading: Reading) -> Dialect | None:

@@ -121,8 +121,8 @@ class _Beginning:
         self, delimiter: str, records: Iterable[Record], skip_initial_space: bool = False
     ) -> Dialect | None:
         header: Dialect | None = None
-        rows = ((record.line, record.cells) for record in records)
-        rows = takewhile(lambda row: row[0] <= self._last_line, rows)
+        near = takewhile(lambda record: record.line <= self._last_line, records)
+        rows = ((record.line, record.cells) for record in near)
         for (line, cells), columns in self._search.candidates(rows):
             self._check_size(cells)
             self._check_quotes(line, cells, delimiter, skip_initial_space)

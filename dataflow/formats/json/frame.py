@@ -15,7 +15,7 @@ _BESIDE_ROWS: Final = 16
 
 
 class Frame:
-    """Is told of every event that is not part of a row."""
+    """Takes every event that is not part of a row."""
 
     def __init__(self, max_row_bytes: int) -> None:
         self.members: dict[str, object] = {}  #: those of MEMBERS without `data`; a nested value as its type

@@ -154,10 +154,7 @@ def _texts(lines: bytes) -> list[str]:
 
 
 def _values(texts: list[str]) -> list[dict[str, object]]:
-    """The values of lines that hold one each, all at once.
-
-    :raises ValueError, RecursionError: when a line does not.
-    """
+    """The values of lines, all at once. ValueError or RecursionError when a line does not hold exactly one."""
     scanned: list[tuple[Any, int]] = list(map(_scan, texts, repeat(0)))
     # A value that ends before its line makes the sums differ. So does a line without a value, for which the scanner
     # raises StopIteration: map() takes it for its own end.
@@ -187,10 +184,7 @@ def _columns_of_objects(rows: Sequence[dict[str, object]], members: Members) -> 
 
 
 def _usual_columns(rows: Sequence[dict[str, object]]) -> tuple[list[object], list[object]] | None:
-    """The columns of rows that all have `name` and `email`, else None.
-
-    :raises TypeError: when one of them is no object.
-    """
+    """The columns of rows that all have `name` and `email`, else None. TypeError when one of them is no object."""
     try:
         return list(map(_get_name, rows)), list(map(_get_email, rows))
     except KeyError:

@@ -33,10 +33,7 @@ class RowShape:
 
     @classmethod
     def of(cls, events: Sequence[Event], members: Members) -> Self | None:
-        """The shape of the row that `events` are; None when they are not one complete object.
-
-        None, too, when name or e-mail are nested, or ambiguous.
-        """
+        """The shape of one complete object; None for other events, and where name or e-mail are nested or ambiguous."""
         at: dict[str, int] = {}
         depth = 0
         for position, (kind, value) in enumerate(events):

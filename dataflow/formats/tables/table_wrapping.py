@@ -52,10 +52,10 @@ def wrapping_of(header: Sequence[str], columns: Columns, rows: Sequence[Sequence
     column has the same quotes. An apostrophe before each e-mail is proof enough.
     """
     values = {at: _values(rows, at) for at in sorted(columns.used)}
-    worn = {at: quote for at, column in values.items() if (quote := _quote_of(column))}
-    quotes = {at: quote for at, quote in worn.items() if len(worn) > 1 or len(values[at]) > 1}
+    quoted = {at: quote for at, column in values.items() if (quote := _quote_of(column))}
+    quotes = {at: quote for at, quote in quoted.items() if len(quoted) > 1 or len(values[at]) > 1}
     quotes |= {at: header[at].strip()[0] for at in values if is_quoted(header[at])}
-    before = {at for at, column in values.items() if at not in worn and column and _all_begin(column)}
+    before = {at for at, column in values.items() if at not in quoted and column and _all_begin(column)}
     is_marked = not before.isdisjoint(columns.email_positions)
     names = {at for place in columns.names for at in place}
     has_null = any(_has_null(row, names) for row in rows)

@@ -11,20 +11,22 @@ from typing import Final
 
 #: White space, zero bytes, and the marks of the beginning and the end of files.
 BLANKS: Final = " \t\v\f\r\n\xa0\0\x1a\ufeff"
-_BEGIN, _END = r"BEGIN[ \t]*:[ \t]*VCARD", r"END[ \t]*:[ \t]*VCARD"
-_MARK: Final = re.compile(f"(?:(?P<begin>{_BEGIN})|{_END})", re.IGNORECASE)
+BEGIN_CARD, END_CARD = r"BEGIN[ \t]*:[ \t]*VCARD", r"END[ \t]*:[ \t]*VCARD"
+_MARK: Final = re.compile(f"(?:(?P<begin>{BEGIN_CARD})|{END_CARD})", re.IGNORECASE)
 #: Behind other text on a line, only these marks do not belong to the text.
-_GLUED: Final = re.compile(rf"{_END}(?=[ \t]*{_BEGIN})|{_BEGIN}(?=[ \t]*(?:\Z|VERSION[ \t]*:))", re.IGNORECASE).match
-_NOTHING_ELSE: Final = re.compile(rf"\ufeff?(?:{_END}[ \t]*)?(?:{_BEGIN}[ \t]*)?", re.IGNORECASE).fullmatch
+_GLUED: Final = re.compile(
+    rf"{END_CARD}(?=[ \t]*{BEGIN_CARD})|{BEGIN_CARD}(?=[ \t]*(?:\Z|VERSION[ \t]*:))", re.IGNORECASE
+).match
+_NOTHING_ELSE: Final = re.compile(rf"\ufeff?(?:{END_CARD}[ \t]*)?(?:{BEGIN_CARD}[ \t]*)?", re.IGNORECASE).fullmatch
 #: A line with a mark begins so, or has ":VCARD": quickly told, and true for nearly no other line.
 MARKED: Final = frozenset({"be", "Be", "bE", "BE", "en", "En", "eN", "EN", "\ufeffb", "\ufeffB"})
-_INDENTS: Final = (" ", "\t")
+INDENTS: Final = (" ", "\t")
 TEXT, BEGIN, END = range(3)
 PLAIN: Final = {"BEGIN:VCARD": [(BEGIN, "BEGIN:VCARD")], "END:VCARD": [(END, "END:VCARD")]}
 
 #: The first BEGIN, and how far the property below it is indented: BEGIN has no folds.
 _INDENTED: Final = re.compile(
-    rf"{_BEGIN}[ \t]*(?:[\r\n]{{1,2}}([ \t]+)(?:VERSION|PRODID|UID|N|FN|EMAIL)[ \t]*[;:])?".encode(), re.IGNORECASE
+    rf"{BEGIN_CARD}[ \t]*(?:[\r\n]{{1,2}}([ \t]+)(?:VERSION|PRODID|UID|N|FN|EMAIL)[ \t]*[;:])?".encode(), re.IGNORECASE
 ).search
 
 #: Folds after a byte that may begin a character, and what may be its rest: in no encoding of contacts a control
@@ -54,7 +56,7 @@ def parts(line: str, is_in_card: bool, is_broken_softly: bool) -> Iterator[tuple
     for mark in () if is_text else _MARK.finditer(line):
         is_behind_text = is_behind_text or bool(line[looked_at : mark.start()].strip(BLANKS))
         looked_at = mark.end()
-        if not at and is_in_card and line.startswith(_INDENTS):
+        if not at and is_in_card and line.startswith(INDENTS):
             is_behind_text = True
         if is_behind_text:
             if not _GLUED(line, mark.start()):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dataflow.errors import RowTooLarge
-from dataflow.formats.vcard.card_lines import BEGIN, BLANKS, END, MARKED, PLAIN, lines_of, parts
+from dataflow.formats.vcard.card_lines import BEGIN, BLANKS, END, END_CARD, INDENTS, MARKED, PLAIN, lines_of, parts
 from dataflow.text import MARK
 
 _KNOWN: Final = (
@@ -26,13 +26,12 @@ _COUNTS: Final = re.compile(r"(?:[\w-]+\.)?(?:(FN|N|ORG)|EMAIL)[ \t]*[;:]", re.I
 #: A card within a card (2.1) follows such a property; elsewhere a BEGIN means that END is missing.
 _AGENT: Final = re.compile(r"(?:[\w-]+\.)?AGENT\b[^:]*:[ \t]*$", re.IGNORECASE).match
 #: An END behind a value counts when nothing else of the card follows.
-_LATE_END: Final = re.compile(r"END[ \t]*:[ \t]*VCARD[ \t]*\Z", re.IGNORECASE).search
-_END_WITHIN: Final = re.compile(r"[^\n]END[ \t]*:[ \t]*VCARD", re.IGNORECASE).search
+_LATE_END: Final = re.compile(rf"{END_CARD}[ \t]*\Z", re.IGNORECASE).search
+_END_WITHIN: Final = re.compile(rf"[^\n]{END_CARD}", re.IGNORECASE).search
 #: Without pictures: each line takes fifty bytes besides its own.
 MAX_CARD_LINES: Final = 16_384
 _MAX_STRAY_CHARACTERS: Final = 16 * 1024
 _PROPERTY, _FOLD, _SOFT_BREAK, _REST, _INNER = range(5)
-_INDENTS: Final = (" ", "\t")
 #: Parameters are looked for so far only, so that no card takes quadratic time.
 _MAX_HEAD_CHARACTERS: Final = 1000
 #: A line of this length may have been broken within a word.
@@ -98,7 +97,7 @@ class Card:
                 if joint == _SOFT_BREAK:
                     found[-1] = found[-1][:-1]
                 # Some exporters indent what follows a soft break, too.
-                found.append(line[1:] if line.startswith(_INDENTS) else line)
+                found.append(line[1:] if line.startswith(INDENTS) else line)
             before = line or before
         return "".join(found[1:])
 
@@ -149,7 +148,7 @@ class Card:
     def _joint(self, line: str) -> int:
         if self.is_broken_softly:
             return _SOFT_BREAK
-        if line[:1] in _INDENTS and line:
+        if line[:1] in INDENTS and line:
             # Behind a blank line, an indented one does not go on within a word.
             if self._joints[-1] == _REST:
                 return _REST

@@ -48,9 +48,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     :raises MissingColumns, AmbiguousColumns: when there is no header row, or several columns could be the same.
     :raises SpoolUnavailable: when the disk does not take it.
     """
-    with _disk_told(), TemporaryFile() as file, TemporaryFile() as texts_file:
+    with _disk_errors(), TemporaryFile() as file, TemporaryFile() as texts_file:
         _spool(pieces, file)
-        with _damage_told(reading):
+        with _damage_errors(reading):
             yield from _read(file, texts_file, reading, findings)
 
 
@@ -76,7 +76,7 @@ def _cut_padding(file: IO[bytes], size: int) -> None:
 
 
 @contextmanager
-def _disk_told() -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -84,7 +84,7 @@ def _disk_told() -> Iterator[None]:
 
 
 @contextmanager
-def _damage_told(reading: Reading) -> Iterator[None]:
+def _damage_errors(reading: Reading) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
@@ -102,7 +102,7 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
 
     sheet = Sheet(file, texts_file, reading)
     findings.facts["sheet"] = sheet.title
-    findings.elsewhere = f" {sheet.told()}"
+    findings.elsewhere = f" {sheet.choice()}"
     rows = sheet.rows()
     try:
         table = table_of(rows, reading)

@@ -49,7 +49,8 @@ class Sheet:
         self._dates = [_shows_date(shown) for shown in self._contents.formats]
         self._strings = SharedStrings(self._texts(), texts_file, reading.max_row_bytes)
 
-    def told(self) -> str:
+    def choice(self) -> str:
+        """Which sheet is read, and which others there are, for a message."""
         chosen = "This is the sheet" if self._reading.sheet else "Only the first visible sheet is read:"
         return f'{chosen} "{self.title}".{sheet_choice.others(self._contents.sheets, self._entry)}'
 
