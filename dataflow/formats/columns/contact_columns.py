@@ -51,7 +51,6 @@ class Columns:
 
     @property
     def reach(self) -> int:
-        """How many cells a row needs to have all the columns that are looked at."""
         return max(self.used, default=-1) + 1
 
     def describe(self, header: Sequence[str]) -> dict[str, dict[str, object]]:

@@ -19,7 +19,6 @@ from dataflow.formats.json.source_text import EventOrigin
 from dataflow.formats.reading import Findings, Reading
 
 MAX_DEPTH = 32
-#: What a message calls events in a wrong place.
 _NOUNS: Final = dict.fromkeys(SCALARS, "a number") | {
     "null": "null", "boolean": "true or false", "string": "a string", "start_array": "an array"
 }  # fmt: skip
@@ -108,7 +107,6 @@ class JsonWalker:
             self._walk(events)
 
     def _walk(self, events: list[Event]) -> None:
-        """Work off the next events; `_row` keeps a row that has only begun."""
         position = 0
         while position < len(events):
             shape = self._shape

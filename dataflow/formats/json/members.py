@@ -89,7 +89,6 @@ class Members:
             return Malformed(error.message[:_MAX_MESSAGE_CHARACTERS])
 
     def _note(self, keys: tuple[str, ...], columns: Columns) -> None:
-        """Note for the client what is new about rows with these keys."""
         facts, shown = self._findings.facts, self._findings.ignored_columns
         if "mapping" not in facts and any(map(len, columns.names)) and any(map(len, columns.emails)):
             facts["mapping"] = columns.describe(keys)

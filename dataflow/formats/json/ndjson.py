@@ -92,7 +92,6 @@ class LineOrigin:
 
 
 def _whole_lines(pieces: Iterable[bytes], reading: Reading) -> Iterator[bytes]:
-    """The same bytes, cut at ends of lines, each without its last."""
     rest: list[bytes] = []
     rest_bytes = 0
     for piece in pieces:

@@ -51,7 +51,6 @@ class RowShape:
         return cls(tuple(None if event[0] in SCALARS else event for event in events), columns)
 
     def take(self, events: Sequence[Event], start: int, max_rows: int) -> Sequence[Event]:
-        """The events of the next rows, at most `max_rows`, that have this shape."""
         length = self.length
         tried = rows = min((len(events) - start) // length, max_rows)
         events = events[start : start + rows * length]
@@ -73,7 +72,6 @@ class RowShape:
 
 
 def _leading(column: Sequence[Event], wanted: Event | None, rows: int) -> int:
-    """The length of the longest beginning of `column`, `rows` at most, that is as wanted."""
     if SCALARS.issuperset({*map(_get_kind, column)}) if wanted is None else column.count(wanted) == len(column):
         return rows
     for index, event in enumerate(column[:rows]):

@@ -32,7 +32,6 @@ class EventOrigin:
         self._runs.append((parts, 0))
 
     def line(self, _index: int) -> int | None:
-        """Lines mean nothing in a document."""
         return None
 
     def row(self, index: int) -> str:

@@ -45,7 +45,6 @@ def contacts_above(header_line: int, width: int, rows: Iterable[Row]) -> list[Ro
 
 
 def refused_above(header_line: int, rows: Iterable[Row]) -> Iterator[tuple[int, Kept]]:
-    """Such rows as refused ones, each with its size."""
     problem = Malformed(f"This row is above the header row, which is line {header_line}", WRONG_COLUMN_COUNT)
     for line, cells in rows:
         yield sum(map(len, cells)), (line, list(cells), problem, problem)

@@ -76,7 +76,6 @@ def _has_null(row: Sequence[str], names: set[int]) -> bool:
 
 
 def _values(rows: Iterable[Sequence[str]], at: int) -> list[str]:
-    """The values of a column that are not blank and not nothing."""
     found = (row[at].strip() for row in rows if at < len(row))
     return [value for value in found if value and value != NULL and value not in NULL_WORDS]
 

@@ -38,8 +38,6 @@ _WORKBOOK_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The sheets of a workbook, one at least, and what it takes to read one."""
-
     sheets: list[SheetEntry]
     texts_part: str | None  #: with the texts that all sheets share
     has_1904_dates: bool  #: days are counted from 1904
@@ -69,7 +67,6 @@ def _elements(package: Package, part: str) -> Iterator[tuple[str, str, Attribute
 
 
 def _parts_by_type(package: Package) -> dict[str, str]:
-    """The first part of each type that is looked for."""
     if _TYPES_PART not in package:
         return {}
     declared: dict[str, str] = {}
@@ -87,7 +84,6 @@ def _parts_by_type(package: Package) -> dict[str, str]:
 
 
 def _links(package: Package, part: str) -> dict[str | None, tuple[str, str]]:
-    """The type and the name of each part that a part refers to."""
     folder, name = posixpath.split(part)
     links: dict[str | None, tuple[str, str]] = {}
     for _, tag, attributes in _elements(package, posixpath.join(folder, "_rels", f"{name}.rels")):

@@ -47,10 +47,9 @@ class Package:
         return self.part(name, MAX_SMALL_PART_BYTES, MAX_SMALL_PART_BYTES, MAX_SMALL_PART_BYTES)
 
     def part(self, name: str, max_bytes: int, max_item_bytes: int, max_read_bytes: int) -> "Part":
-        """A part as a stream, which ends with ExpandsTooFar when more than `max_read_bytes` are read of it.
+        """A part as a stream, of which at most `max_read_bytes` can be read.
 
-        :raises ExpandsTooFar: when it is larger than `max_bytes`.
-        :raises KeyError: when there is none of the name.
+        :raises ExpandsTooFar, KeyError: when it is larger than `max_bytes`; when there is none of the name.
         """
         info = self._parts[_plain(name)]
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):

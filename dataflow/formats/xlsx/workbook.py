@@ -35,8 +35,7 @@ class Sheet:
     """The sheet of a workbook that `reading` asks for, else the first visible one. Its texts go to `texts_file`.
 
     :raises SheetNotFound, MalformedInput, ExpandsTooFar: when there is no such sheet, none at all, or it is too large.
-
-    What is damaged raises LookupError, ValueError and the errors of zipfile and of the XML parser.
+        What is damaged raises LookupError, ValueError and the errors of zipfile and of the XML parser.
     """
 
     def __init__(self, file: IO[bytes], texts_file: IO[bytes], reading: Reading) -> None:
