@@ -14,10 +14,9 @@ from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines, complete_lines, lines_of, records_of
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
-from dataflow.formats.tables.table_wrapping import has_opening, wrapping_of
+from dataflow.formats.tables.table_wrapping import SAMPLE_ROWS, has_opening, wrapping_of
 from dataflow.formats.wrapping import is_quoted, unquoted
 
-MAX_ROWS: Final = 100
 _SINGLE: Final = "'"
 
 
@@ -59,7 +58,7 @@ def _by_single_quotes(text: str, found: Dialect, reading: Reading) -> Dialect | 
 def _split(text: str, found: Dialect) -> tuple[list[str], list[list[str]]]:
     lines = lines_of(text)
     records = records_of(lines, found.delimiter, found.header_line, found.skip_initial_space, found.quote)
-    rows = [record.cells for record in islice(records, MAX_ROWS + 1) if not record.is_open]
+    rows = [record.cells for record in islice(records, SAMPLE_ROWS + 1) if not record.is_open]
     header = rows[0] if rows else []
     return header, [row for row in rows[1:] if len(row) == len(header)]
 

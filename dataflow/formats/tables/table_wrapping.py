@@ -13,6 +13,8 @@ from dataflow.formats.wrapping import CLOSING, NULL, is_quoted, unquoted
 #: What clients of databases write for nothing. Without brackets it may be a name.
 _BRACKETED: Final = frozenset({"(NULL)", "(null)", "[NULL]", "[null]", "<NULL>", "<null>"})
 NULL_WORDS: Final = _BRACKETED | {"NULL", "null"}
+#: How many rows are looked at.
+SAMPLE_ROWS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from dataflow.errors import NoContacts
 from dataflow.formats.block import BLOCK_CHARACTERS, batched
 from dataflow.formats.columns import contact_columns
 from dataflow.formats.columns.contact_columns import Columns
-from dataflow.formats.csv.quoting import MAX_ROWS
 from dataflow.formats.reading import Reading
 from dataflow.formats.tables.cells import Row
 from dataflow.formats.tables.header_search import MAX_RECORDS, HeaderSearch
 from dataflow.formats.tables.other_tables import contacts_above
-from dataflow.formats.tables.table_wrapping import Wrapping, wrapping_of
+from dataflow.formats.tables.table_wrapping import SAMPLE_ROWS, Wrapping, wrapping_of
 
 #: Of the rows that are held while the header row is looked for.
 _MAX_CHARACTERS: Final = 4 * BLOCK_CHARACTERS
@@ -40,7 +39,7 @@ def table_of(rows: Iterator[Row], reading: Reading) -> SheetTable:
     (line, header), found = _header(_filled(rows, reading, first), first, reading)
     above = contacts_above(line, len(header), first)
     below = chain([row for row in first if row[0] > line], rows)
-    sample = next(batched(below, size_of, MAX_ROWS, BLOCK_CHARACTERS), [])
+    sample = next(batched(below, size_of, SAMPLE_ROWS, BLOCK_CHARACTERS), [])
     wrapping = wrapping_of(header, found, [cells for _, cells in sample])
     return SheetTable(line, header, found, above, wrapping, chain(sample, below))
 
