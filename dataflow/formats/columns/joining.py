@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dataflow.formats.block import ABSENT
+from dataflow.formats.signs import MARKS
 from dataflow.formats.wrapping import bare, may_be_wrapped
 
 #: Positions of the columns that are joined, in this order.
@@ -52,8 +53,9 @@ def in_rows(places: tuple[Place, ...], rows: int, values_at: Callable[[int], lis
         if not (blank := _blank(found)):
             break
         others = _of_place(place, values_at)
+        still_blank = {*_blank(others)}
         for at in blank:
-            if found[at] is ABSENT or not _is_blank(others[at]):
+            if at not in still_blank or found[at] is ABSENT:
                 found[at] = others[at]
     return found
 
@@ -62,9 +64,10 @@ def _of_place(place: Place, values_at: Callable[[int], list[Any]]) -> list[Any]:
     if len(place) == 1:
         return values_at(place[0])
     columns = [values_at(position) for position in place]
-    if not all({*map(type, column)} == {str} for column in columns):
+    try:
+        columns = [list(map(str.strip, column)) for column in columns]
+    except TypeError:  # not all values are texts
         return [_together(parts, place) for parts in zip(*columns, strict=True)]
-    columns = [list(map(str.strip, column)) for column in columns]
     if type(place) is FirstAndLast:
         return [_full_name(parts, place) for parts in zip(*columns, strict=True)]
     if all(map(all, columns)):
@@ -90,9 +93,15 @@ def _full_name(parts: Sequence[str], place: Place) -> str:
 
 
 def _blank(values: Sequence[Any]) -> list[int]:
-    if {*map(type, values)} == {str} and (text := "".join(values)).isprintable() and not may_be_wrapped(text):
-        return [at for at, value in enumerate(values) if not value.strip()]
-    return [at for at, value in enumerate(values) if _is_blank(value)]
+    try:
+        text = "".join(values)
+    except TypeError:  # not all values are texts
+        is_plain = False
+    else:
+        is_plain = not may_be_wrapped(text) and not any(mark in text for mark in MARKS)
+    if not is_plain:
+        return [at for at, value in enumerate(values) if _is_blank(value)]
+    return [] if all(map(str.strip, values)) else [at for at, value in enumerate(values) if not value.strip()]
 
 
 def _is_blank(value: object) -> bool:
