@@ -18,11 +18,11 @@ from dataflow.db.connection import (
     has_ended,
     has_spoken,
     limited,
-    migrate,
     open_pool,
     translated,
     value,
 )
+from dataflow.db.migrations import migrate
 from dataflow.db.statements import SQL, query
 
 __all__ = [

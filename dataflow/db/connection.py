@@ -1,9 +1,8 @@
-"""Postgres: connections, statements by name, migrations.
+"""Postgres: connections and what is done with one.
 
 What the statements mean is left to `queue` and to whoever is handed a connection.
 """
 
-import logging
 import os
 import select
 import socket
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,13 +19,11 @@ from dataflow.db import session
 from dataflow.db.deadlines import Deadlines
 from dataflow.db.failures import translate
 from dataflow.db.pool import ConnectionPool
-from dataflow.db.statements import SQL, query
-from dataflow.errors import DatabaseError, DatabaseOutdated, DatabaseUnavailable, MigrationFailed, StatementCancelled
+from dataflow.db.statements import query
+from dataflow.errors import DatabaseError, DatabaseOutdated, DatabaseUnavailable, StatementCancelled
 
 Connection = session.Connection
 Pool = ConnectionPool[Connection]
-
-logger = logging.getLogger(__name__)
 
 OLDEST_SERVER = 14
 CONNECT_TIMEOUT_SECONDS = 5
@@ -190,35 +186,3 @@ def translated(passing: str | None = None) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise translate(error, passing) from error
-
-
-def migrate(url: str) -> list[str]:
-    """Bring the schema up to date and return the names of the migrations applied, in order.
-
-    Forward only, each in a transaction of its own under one advisory lock: any number of processes may call this
-    at the same moment, each migration runs once.
-
-    :raises MigrationFailed: naming the migration and what the server said.
-    """
-    applied = []
-    with connect(url, "dataflow/migrate") as connection:
-        for path in sorted((SQL / "migrations").glob("*.sql")):
-            if _apply(connection, path):
-                applied.append(path.stem)
-                logger.info("migration applied", extra={"migration": path.stem})
-    return applied
-
-
-def _apply(connection: Connection, path: Path) -> bool:
-    version = int(path.name.partition("_")[0])
-    try:
-        with connection.transaction():
-            connection.execute(query("lock_migrations"))
-            connection.execute(query("create_migrations"))
-            if version in {row["version"] for row in connection.execute(query("applied_migrations"))}:
-                return False
-            connection.execute(path.read_bytes())
-            connection.execute(query("record_migration"), {"version": version, "name": path.stem})
-    except psycopg.Error as error:
-        raise MigrationFailed(f"Migration {path.stem}: {error.diag.message_primary or error}") from error
-    return True
