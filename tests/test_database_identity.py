@@ -271,19 +271,6 @@ def test_a_standby_has_the_identity_of_its_primary_which_is_in_the_files_they_sh
     assert database_identity.of(connection) == f"{system_identifier}/{place['oid']}"
 
 
-def test_jobs_from_before_the_migration_are_at_home(empty_database: str) -> None:
-    with db.connect(empty_database, "dataflow/test") as connection:
-        for path in sorted((db.SQL / "migrations").glob("*.sql"))[:10]:
-            connection.execute(path.read_bytes())
-        connection.execute(db.query("create_migrations"))
-        for version in range(1, 11):
-            connection.execute(db.query("record_migration"), {"version": version, "name": ""})
-        uploads.insert(connection, {**UPLOAD, "id": uuid7()})
-        db.migrate(empty_database)
-        assert held(connection) == 0
-        assert {row["database_id"] for row in all_jobs(connection)} == {database_identity.of(connection)}
-
-
 @pytest.mark.unit
 def test_of_very_many_it_is_said_that_they_are_more() -> None:
     assert "are held: 9999." in database_identity.explain(9999)

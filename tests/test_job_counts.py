@@ -187,20 +187,3 @@ def test_a_truncate_that_is_rolled_back_has_not_happened(connection: db.Connecti
         connection.execute("TRUNCATE jobs")
         assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 0
     assert job_counts.totals(connection)["jobs_by_state"]["cancelled"] == 1
-
-
-def test_jobs_from_before_the_counts_are_counted_once(empty_database: str) -> None:
-    with db.connect(empty_database, "dataflow/test") as connection:
-        connection.execute(db.query("create_migrations"))
-        for path in sorted((db.SQL / "migrations").glob("*.sql")):
-            version = int(path.name[:4])
-            if version < 9:
-                connection.execute(path.read_bytes())
-                connection.execute(db.query("record_migration"), {"version": version, "name": path.stem})
-        for state in ("succeeded", "queued"):
-            connection.execute(_INSERT, {"id": uuid7(), "state": state})
-        connection.execute("UPDATE job_totals SET rows_read = 100, rows_imported = 60, rows_rejected = 40")
-        db.migrate(empty_database)
-        assert job_counts.totals(connection)["jobs_by_state"] == counted_states(connection)
-        expected = dict.fromkeys(COUNTS, 0) | {"rows_read": 107, "rows_imported": 65, "rows_rejected": 42}
-        assert published(connection) == expected

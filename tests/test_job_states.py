@@ -271,17 +271,11 @@ def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connect
     assert list(status) == sorted(status, reverse=True), "newest first"
 
 
-def test_a_worker_of_the_version_before_may_finish_what_it_understands_while_the_schema_is_newer(
-    connection: db.Connection,
-) -> None:
-    """It writes no rows_read."""
-    settle = "UPDATE jobs SET state = 'succeeded', rows_imported = 7, rows_rejected = 3 WHERE id = %s"
-    plain, dry = claimed(connection).id, claimed(connection).id
-    connection.execute(settle, [plain])
-    assert row(connection, plain)["rows_read"] == 10
-    connection.execute("UPDATE jobs SET options = %s WHERE id = %s", [Jsonb({"dryRun": True}), dry])
-    with pytest.raises(psycopg.errors.SerializationFailure):
-        connection.execute(settle, [dry])
+def test_a_success_whose_counts_do_not_add_up_is_refused(connection: db.Connection) -> None:
+    job = claimed(connection)
+    with pytest.raises(psycopg.errors.CheckViolation, match="jobs_counts_add_up"):
+        connection.execute("UPDATE jobs SET state = 'succeeded', rows_imported = 7 WHERE id = %s", [job.id])
+    assert row(connection, job.id)["state"] == "running"
 
 
 def test_a_job_that_is_queued_again_has_read_nothing_yet(connection: db.Connection) -> None:

@@ -1,7 +1,7 @@
 """Jobs that came with a dump or a copy of a database: how many are held, and what ends that.
 
-What is held, and that nobody touches it, is decided by the statements that would: see sql/migrations/0011. Nothing is
-kept in the storage, so that any number of databases may share it.
+What is held, and that nobody touches it, is decided by the statements that would: see
+sql/migrations/0002_database_id.sql. Nothing is kept in the storage, so that any number of databases may share it.
 """
 
 from dataflow.db import Connection, query, value

@@ -1,6 +1,6 @@
 """What jobs have counted, added up: published of jobs however old, read in milliseconds however many.
 
-Triggers insert what each job adds as it ends (migration 0009); here that is read, and kept to few rows.
+Triggers insert what each job adds as it ends (migration 0007); here that is read, and kept to few rows.
 """
 
 from typing import Any, Final

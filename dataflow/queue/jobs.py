@@ -6,7 +6,7 @@
 requeue, heartbeat) does so WHERE id AND attempt AND state = 'running'; no row means that the job was cancelled or
 belongs to another attempt: LeaseLost, and nothing of this one may be kept. Contacts and `succeeded` commit together, so
 a zombie that is overtaken rolls its own rows back. Triggers keep a row legal whoever writes it, see
-sql/migrations/0003_job_triggers.sql and the later ones that replace their functions.
+sql/migrations/0007_job_triggers.sql.
 
 `failures` is the retry budget, `losses` counts the workers that died with the job: the first is put down to the
 platform, from the second on the job runs alone. Jobs whose body arrives are left to `uploads`, those of workers that

@@ -1,27 +1,8 @@
--- Behind a transaction pooler no session is a worker's own: there it shows by a row of its own that it is alive.
-CREATE TABLE worker_beats (
-    worker TEXT PRIMARY KEY,
-    started_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
-    seen_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
-) WITH (fillfactor = 50);
-COMMENT ON TABLE worker_beats IS
-    'DataFlow: workers that are connected through a pooler; /health counts those seen within 15 s. Others have sessions';
-COMMENT ON COLUMN worker_beats.worker IS 'as in jobs.worker: host or dyno, process and boot';
-COMMENT ON COLUMN worker_beats.started_at IS 'when it first connected through the pooler';
-COMMENT ON COLUMN worker_beats.seen_at IS 'renewed every 5 s';
+-- The jobs table for eyes: what is going on, how fast, until when, and whether somebody is still at it.
 
-DO $$
-BEGIN
-    IF to_regrole('anon') IS NOT NULL AND to_regrole('authenticated') IS NOT NULL THEN
-        ALTER TABLE worker_beats ENABLE ROW LEVEL SECURITY;
-        REVOKE ALL ON worker_beats FROM anon, authenticated;
-    END IF;
-END
-$$;
-
--- Whoever keeps a server process waiting for a lock, as far as this role may know; null while it does not wait. Only then
--- is it asked for, as the answer holds up all who lock. Declared stable for the sake of the view, into which the planner
--- could not look otherwise.
+-- The sessions that keep a server process waiting for a lock, as far as this role may know; null while it does not
+-- wait. They are asked for only then, as the answer holds up everybody who locks. Declared stable for the sake of the
+-- view: the planner could not look into that otherwise.
 CREATE FUNCTION dataflow_lock_holders(waiting_pid integer, started_at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(DISTINCT CASE WHEN holder = 0 THEN 'a prepared transaction'
                                     ELSE format('session %s (%s)', holder, h.application_name) END, ', ')
@@ -32,10 +13,12 @@ CREATE FUNCTION dataflow_lock_holders(waiting_pid integer, started_at timestampt
 $$;
 COMMENT ON FUNCTION dataflow_lock_holders IS 'DataFlow: the sessions that keep this one waiting for a lock';
 
--- Percent and time left go on between two beats at the rate so far, by half of what is left at most: from what is guessed
--- there is a way back, and the end is nobody's guess. An import that waits for a lock stands still. Replaced in place, so that whoever
--- was allowed to read it still is.
-CREATE OR REPLACE VIEW job_status AS
+-- The planner has to look into the view, or it would read all jobs to show four: so there is one time for the whole
+-- statement, and the server is asked about each running job instead of joined with all jobs. Rows of a running import
+-- come live from the server's own COPY counter. Where a role may not see backend_start, the pid alone has to do.
+-- Percent and time left go on between two beats at the rate so far, by half of what is left at most: a guess must leave
+-- a way back, and nobody guesses the end. They stand still while an import waits for a lock.
+CREATE VIEW job_status AS
 WITH live AS (
     SELECT id, kind, state, source, failures, worker, options, error, run_at, created_at, upload_url,
            rows_updated, rows_skipped, rows_rejected, rows_not_imported, rows_read, bytes_done, bytes_total,
@@ -118,3 +101,5 @@ SELECT id,
        split_part(error, E'\n', 1) AS error
 FROM projected
 ORDER BY id DESC;
+
+COMMENT ON VIEW job_status IS 'DataFlow: the jobs, newest first, as a person wants to see them';
