@@ -1,14 +1,17 @@
 """Migrations: forward only, safe at any time and any number at once, and kind to a contacts table that is there."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from dataflow import db
-from dataflow.errors import DatabaseUnavailable, MigrationFailed
+from dataflow.db import migrations
+from dataflow.errors import DatabaseOutdated, DatabaseUnavailable, MigrationFailed
 from tests.conftest import on_server
 
 CONTRACT = [
@@ -57,6 +60,83 @@ def test_ten_processes_migrating_at_once_apply_each_migration_once(empty_databas
 def test_a_second_migrate_changes_nothing(empty_database: str) -> None:
     assert db.migrate(empty_database) != []
     assert db.migrate(empty_database) == []
+
+
+#: The first of those that were folded before anybody ran them.
+OLD_NAMES = ("0001_contacts", "0002_jobs", "0003_job_triggers")
+OF_ANOTHER = (
+    "The database has migration 0002_jobs where this program has 0002_database_id: another version has made it. "
+    "Run that version, or use a new database."
+)
+
+
+def test_a_database_that_other_migrations_have_made_is_refused_and_left_as_it_is(empty_database: str) -> None:
+    with db.connect(empty_database, "dataflow/test") as connection:
+        connection.execute(db.query("create_migrations"))
+        for version, name in enumerate(OLD_NAMES, start=1):
+            connection.execute(db.query("record_migration"), {"version": version, "name": name})
+        with pytest.raises(MigrationFailed) as refusal:
+            db.migrate(empty_database)
+        assert refusal.value.message == OF_ANOTHER
+        with pytest.raises(DatabaseOutdated) as outdated:
+            migrations.require(connection)
+        assert outdated.value.message == OF_ANOTHER
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        assert tables == [{"tablename": "dataflow_migrations"}]
+        assert len(connection.execute(db.query("applied_migrations")).fetchall()) == len(OLD_NAMES)
+
+
+def test_one_that_differs_behind_those_that_are_missing_is_refused_before_they_are_applied(empty_database: str) -> None:
+    with db.connect(empty_database, "dataflow/test") as connection:
+        connection.execute(db.query("create_migrations"))
+        connection.execute(db.query("record_migration"), {"version": 5, "name": "0005_supabase_roles"})
+    with pytest.raises(MigrationFailed, match=r"0005_supabase_roles where this program has 0005_job_counts: "):
+        db.migrate(empty_database)
+    assert run(empty_database, "SELECT to_regclass('contacts')") == [(None,)]
+
+
+@pytest.fixture
+def own_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of migrations, in the place of ours, which a test may change."""
+    shutil.copytree(db.SQL / "migrations", tmp_path / "migrations")
+    monkeypatch.setattr(migrations, "SQL", tmp_path)
+    migrations._names.cache_clear()
+    yield tmp_path / "migrations"
+    migrations._names.cache_clear()
+
+
+def test_a_migration_that_was_renamed_after_it_had_been_applied_is_refused(
+    empty_database: str, own_migrations: Path
+) -> None:
+    db.migrate(empty_database)
+    (own_migrations / "0003_jobs.sql").rename(own_migrations / "0003_work.sql")
+    migrations._names.cache_clear()
+    with pytest.raises(MigrationFailed, match="has migration 0003_jobs where this program has 0003_work"):
+        db.migrate(empty_database)
+
+
+def test_a_program_serves_a_database_that_a_newer_one_has_migrated(empty_database: str, own_migrations: Path) -> None:
+    (own_migrations / "0999_more.sql").write_text("CREATE TABLE more ()")
+    migrations._names.cache_clear()
+    assert db.migrate(empty_database)[-1] == "0999_more"
+    (own_migrations / "0999_more.sql").unlink()
+    migrations._names.cache_clear()
+    assert db.migrate(empty_database) == []
+    with db.connect(empty_database, "dataflow/test") as connection:
+        migrations.require(connection)
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself_and_is_tried_again(
+    empty_database: str, own_migrations: Path
+) -> None:
+    broken = own_migrations / "0999_more.sql"
+    broken.write_text("CREATE TABLE more (); SELECT 1 / 0")
+    migrations._names.cache_clear()
+    with pytest.raises(MigrationFailed, match=r"^Migration 0999_more: division by zero$"):
+        db.migrate(empty_database)
+    assert run(empty_database, "SELECT to_regclass('more')") == [(None,)]
+    broken.write_text("CREATE TABLE more ()")
+    assert db.migrate(empty_database) == ["0999_more"]
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

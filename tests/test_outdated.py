@@ -101,3 +101,19 @@ def test_health_names_the_command_when_migrations_are_missing(
     db.migrate(database)
     assert web.get("/health").status_code == 200
     eventually(lambda: "worker ready" in worker.log())
+
+
+def test_health_and_worker_name_both_migrations_when_another_version_has_made_the_database(
+    web: Web, connection: db.Connection, children: list[WorkerProcess], database: str, tmp_path: Path
+) -> None:
+    difference = "The database has migration 0002_jobs where this program has 0002_database_id: "
+    connection.execute("UPDATE dataflow_migrations SET name = '0002_jobs' WHERE version = 2")
+    answer = web.get("/health")
+    assert answer.status_code == 503
+    assert answer.json()["error"].startswith(f"database: {difference}")
+    worker = WorkerProcess({"DATABASE_URL": database, "DATA_DIR": tmp_path})
+    children.append(worker)
+    eventually(lambda: difference in worker.log())
+    connection.execute("UPDATE dataflow_migrations SET name = '0002_database_id' WHERE version = 2")
+    assert web.get("/health").status_code == 200
+    eventually(lambda: "worker ready" in worker.log())

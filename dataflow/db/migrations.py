@@ -2,7 +2,6 @@
 
 import logging
 from functools import cache
-from pathlib import Path
 
 import psycopg
 
@@ -16,20 +15,15 @@ logger = logging.getLogger(__name__)
 def require(connection: Connection) -> None:
     """Return when every migration has been applied; what those of a newer version have added does no harm.
 
-    :raises DatabaseOutdated: naming the first that is missing.
+    :raises DatabaseOutdated: naming the first that is missing, or that has another name here.
     """
-    applied = set()
-    if value(connection, "has_migrations"):
-        applied = {row["version"] for row in connection.execute(query("applied_migrations"))}
-    if missing := [name for name in _names() if int(name.partition("_")[0]) not in applied]:
+    applied = _applied(connection) if value(connection, "has_migrations") else {}
+    if difference := _difference(applied):
+        raise DatabaseOutdated(difference)
+    if missing := [name for version, name in _names().items() if version not in applied]:
         raise DatabaseOutdated(
             f"The database lacks migration {missing[0]} (in all {len(missing)}): run `dataflow migrate`."
         )
-
-
-@cache
-def _names() -> list[str]:
-    return sorted(path.stem for path in (SQL / "migrations").glob("*.sql"))
 
 
 def migrate(url: str) -> list[str]:
@@ -38,27 +32,46 @@ def migrate(url: str) -> list[str]:
     Forward only, each in a transaction of its own under one advisory lock: any number of processes may call this
     at the same moment, each migration runs once.
 
-    :raises MigrationFailed: naming the migration and what the server said.
+    :raises MigrationFailed: naming the migration and what the server said, or one that has another name here.
     """
-    applied = []
     with connect(url, "dataflow/migrate") as connection:
-        for path in sorted((SQL / "migrations").glob("*.sql")):
-            if _apply(connection, path):
-                applied.append(path.stem)
-                logger.info("migration applied", extra={"migration": path.stem})
-    return applied
+        return [name for version, name in _names().items() if _apply(connection, version, name)]
 
 
-def _apply(connection: Connection, path: Path) -> bool:
-    version = int(path.name.partition("_")[0])
+def _apply(connection: Connection, version: int, name: str) -> bool:
     try:
         with connection.transaction():
             connection.execute(query("lock_migrations"))
             connection.execute(query("create_migrations"))
-            if version in {row["version"] for row in connection.execute(query("applied_migrations"))}:
+            applied = _applied(connection)
+            if difference := _difference(applied):
+                raise MigrationFailed(difference)
+            if version in applied:
                 return False
-            connection.execute(path.read_bytes())
-            connection.execute(query("record_migration"), {"version": version, "name": path.stem})
+            connection.execute((SQL / "migrations" / f"{name}.sql").read_bytes())
+            connection.execute(query("record_migration"), {"version": version, "name": name})
     except psycopg.Error as error:
-        raise MigrationFailed(f"Migration {path.stem}: {error.diag.message_primary or error}") from error
+        raise MigrationFailed(f"Migration {name}: {error.diag.message_primary or error}") from error
+    logger.info("migration applied", extra={"migration": name})
     return True
+
+
+def _applied(connection: Connection) -> dict[int, str]:
+    return {row["version"]: row["name"] for row in connection.execute(query("applied_migrations"))}
+
+
+def _difference(applied: dict[int, str]) -> str | None:
+    """What to say of a database that other migrations have made; None of one that lacks some, or has newer ones."""
+    for version, name in _names().items():
+        if (other := applied.get(version, name)) != name:
+            return (
+                f"The database has migration {other} where this program has {name}: another version has made it. "
+                "Run that version, or use a new database."
+            )
+    return None
+
+
+@cache
+def _names() -> dict[int, str]:
+    """Our migrations by version, in order."""
+    return {int(path.name.partition("_")[0]): path.stem for path in sorted((SQL / "migrations").glob("*.sql"))}
