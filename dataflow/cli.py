@@ -184,7 +184,7 @@ def _import(arguments: argparse.Namespace) -> int:
 def _jobs(arguments: argparse.Namespace) -> int:
     from dataflow import db
 
-    statement = str(db.SQL / "queries" / "newest_jobs.sql")
+    statement = str(db.SQL / "queries" / "jobs/newest.sql")
     arguments.rest = ["--set", "ON_ERROR_STOP=1", "--set", f"limit={arguments.limit}", "--file", statement]
     return _psql(arguments)
 

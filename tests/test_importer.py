@@ -347,7 +347,7 @@ def test_rows_that_wait_to_be_merged_are_no_contacts_yet_and_the_merge_can_be_wa
     attempt = Attempt(job)
     with ThreadPoolExecutor() as threads, closing(attempt.rejects):
         with db.connect(database, "merging") as other, other.transaction():
-            other.execute(query("lock_merge"))
+            other.execute(query("staging/lock_merge"))
             running = threads.submit(imports_load.run, connection, attempt, storage, config)
             eventually(lambda: other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall() or running.done())
             assert attempt.merging_pid == connection.info.backend_pid

@@ -29,7 +29,7 @@ EVERYBODY = [(f"Name {i}", f"user{i}@example.com") for i in range(2000)]
 def staged(connection: db.Connection, rows: Rows) -> Iterator[None]:
     """A transaction as an import opens it, with its rows staged in the order of the file."""
     with connection.transaction():
-        connection.execute(query("configure_import"))
+        connection.execute(query("session/configure_import"))
         merge.stage(connection)
         copy(connection, merge.COPY_STAGED, rows, None)
         yield
@@ -42,7 +42,7 @@ def copy(connection: db.Connection, statement: str, rows: Rows, source: str | No
 
 
 def plain(connection: db.Connection, rows: Rows, source: str = "before") -> None:
-    copy(connection, "copy_contacts", rows, source)
+    copy(connection, "contacts/copy", rows, source)
 
 
 def merged(connection: db.Connection, on_conflict: str, rows: Rows, source: str = "new") -> Counts:
@@ -267,7 +267,7 @@ def test_an_index_on_the_address_serves_a_small_file(connection: db.Connection) 
     with staged(connection, EVERYBODY[:1]):
         merge.count(connection, "skip")
         connection.execute("DROP TABLE pg_temp.dataflow_known")
-        for name in ("find_known", "find_outdated"):
+        for name in ("staging/find_known", "staging/find_outdated"):
             assert "by_address" in plan_of(connection, name)
 
 
@@ -282,7 +282,7 @@ def test_no_contact_is_compared_with_every_row_when_statistics_say_there_are_non
         with staged(connection, rows):
             merge.count(connection, "update")
             connection.execute("DROP TABLE pg_temp.dataflow_known")
-            plans = [plan_of(connection, "find_known"), plan_of(connection, "find_outdated")]
-            connection.execute(query("find_outdated"))
-            plans += [plan_of(connection, name) for name in ("update_known", "forget_vanished")]
+            plans = [plan_of(connection, "staging/find_known"), plan_of(connection, "staging/find_outdated")]
+            connection.execute(query("staging/find_outdated"))
+            plans += [plan_of(connection, name) for name in ("contacts/update_known", "staging/forget_vanished")]
             assert [plan for plan in plans if "Nested Loop" in plan] == []

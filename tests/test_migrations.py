@@ -72,9 +72,9 @@ OF_ANOTHER = (
 
 def test_a_database_that_other_migrations_have_made_is_refused_and_left_as_it_is(empty_database: str) -> None:
     with db.connect(empty_database, "dataflow/test") as connection:
-        connection.execute(db.query("create_migrations"))
+        connection.execute(db.query("migrations/create_table"))
         for version, name in enumerate(OLD_NAMES, start=1):
-            connection.execute(db.query("record_migration"), {"version": version, "name": name})
+            connection.execute(db.query("migrations/record"), {"version": version, "name": name})
         with pytest.raises(MigrationFailed) as refusal:
             db.migrate(empty_database)
         assert refusal.value.message == OF_ANOTHER
@@ -83,13 +83,13 @@ def test_a_database_that_other_migrations_have_made_is_refused_and_left_as_it_is
         assert outdated.value.message == OF_ANOTHER
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         assert tables == [{"tablename": "dataflow_migrations"}]
-        assert len(connection.execute(db.query("applied_migrations")).fetchall()) == len(OLD_NAMES)
+        assert len(connection.execute(db.query("migrations/applied")).fetchall()) == len(OLD_NAMES)
 
 
 def test_one_that_differs_behind_those_that_are_missing_is_refused_before_they_are_applied(empty_database: str) -> None:
     with db.connect(empty_database, "dataflow/test") as connection:
-        connection.execute(db.query("create_migrations"))
-        connection.execute(db.query("record_migration"), {"version": 5, "name": "0005_supabase_roles"})
+        connection.execute(db.query("migrations/create_table"))
+        connection.execute(db.query("migrations/record"), {"version": 5, "name": "0005_supabase_roles"})
     with pytest.raises(MigrationFailed, match=r"0005_supabase_roles where this program has 0005_job_counts: "):
         db.migrate(empty_database)
     assert run(empty_database, "SELECT to_regclass('contacts')") == [(None,)]
@@ -145,7 +145,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
 
 
 def test_every_statement_begins_with_a_comment_that_says_why() -> None:
-    for path in db.SQL.glob("*/*.sql"):
+    for path in db.SQL.rglob("*.sql"):
         assert path.read_text().startswith("-- "), path.name
 
 

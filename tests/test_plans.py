@@ -38,15 +38,24 @@ VALUES: dict[str, Any] = {
     },
 }
 STATEMENTS = (
-    *("abandon_uploads", "beat_job", "cancel_job", "claim_job", "count_rejects", "count_reverted", "delete_old_jobs"),
-    *("find_revert", "forget_job", "get_job", "give_up_file", "leftovers", "list_rejects", "lock_job"),
-    *("mark_object_deleted", "next_due", "overdue_jobs", "reclaim_jobs", "retry_job", "is_held"),
+    *("jobs/abandon_uploads", "jobs/beat", "jobs/cancel", "jobs/claim", "jobs/count_reverted", "jobs/delete_old"),
+    *(
+        "jobs/find_revert",
+        "jobs/forget",
+        "jobs/get",
+        "jobs/give_up_file",
+        "jobs/is_held",
+        "jobs/leftovers",
+        "jobs/lock",
+    ),
+    *("jobs/mark_object_deleted", "jobs/next_due", "jobs/overdue", "jobs/reclaim", "jobs/retry"),
+    *("rejects/count", "rejects/list"),
 )
 VIEWS = (
     "SELECT * FROM job_status LIMIT 4",
     "SELECT * FROM job_status WHERE id = '01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51'",
     "SELECT * FROM job_status WHERE state IN ('uploading', 'running')",
-    db.query("newest_jobs").decode().replace(":limit", "20"),
+    db.query("jobs/newest").decode().replace(":limit", "20"),
 )
 
 
@@ -71,11 +80,11 @@ def test_the_queue_is_counted_by_index_before_autovacuum_has_been_there(old_data
     with old_database.transaction(force_rollback=True):
         old_database.execute("UPDATE jobs SET bytes_done = 0 WHERE state = 'queued'")
         job_counts.totals(old_database)
-        plan = plan_of(old_database, db.query("job_totals"), {})
+        plan = plan_of(old_database, db.query("job_counts/totals"), {})
     assert "Seq Scan on jobs " not in plan, plan
 
 
-@pytest.mark.parametrize("name", ["count_held", "release_held", "give_up_held"])
+@pytest.mark.parametrize("name", ["jobs/count_held", "jobs/release_held", "jobs/give_up_held"])
 def test_what_is_held_is_found_by_where_it_was_made(old_database: db.Connection, name: str) -> None:
     with old_database.transaction(force_rollback=True):
         database_identity.count_held(old_database)
@@ -104,7 +113,7 @@ def test_every_filter_of_the_list_walks_an_index_of_its_own(
     [row] = old_database.execute("SELECT id FROM jobs ORDER BY id DESC OFFSET 12000 LIMIT 1").fetchall()
     for cursor in (None, row["id"]):
         values = {"limit": 51, "state": state, "source": source, "cursor": cursor}
-        plan = plan_of(old_database, db.query("list_jobs"), values)
+        plan = plan_of(old_database, db.query("jobs/list"), values)
         assert "Seq Scan on jobs " not in plan, plan
         if state or source:
             # In the order of the primary key it would have to pass by all the others.

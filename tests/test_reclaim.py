@@ -631,12 +631,12 @@ def test_the_statements_of_every_poll_and_sweep_use_the_indexes_that_were_made_f
 ) -> None:
     fill(connection, queued=2_000, finished=20_000)
     claim = {"worker": "w", "is_direct": True, "database_id": None}
-    assert "jobs_due" in indexes_used(connection, "claim_job", {**claim, "is_idle": True})
-    assert {"jobs_due", "jobs_due_alone"} <= indexes_used(connection, "claim_job", {**claim, "is_idle": False})
-    assert "jobs_unfinished" in indexes_used(connection, "reclaim_jobs", RECLAIM_VALUES)
+    assert "jobs_due" in indexes_used(connection, "jobs/claim", {**claim, "is_idle": True})
+    assert {"jobs_due", "jobs_due_alone"} <= indexes_used(connection, "jobs/claim", {**claim, "is_idle": False})
+    assert "jobs_unfinished" in indexes_used(connection, "jobs/reclaim", RECLAIM_VALUES)
     overdue = {"own": [], "silent_seconds": LEASE_SECONDS}
-    assert "jobs_unfinished" in indexes_used(connection, "overdue_jobs", overdue)
-    assert "jobs_unfinished" in indexes_used(connection, "abandon_uploads", {"silent_seconds": 150})
+    assert "jobs_unfinished" in indexes_used(connection, "jobs/overdue", overdue)
+    assert "jobs_unfinished" in indexes_used(connection, "jobs/abandon_uploads", {"silent_seconds": 150})
     kept = {"settled_seconds": 150.0, "kept_seconds": 604_800.0, "limit": 1000, "after": None, "after_id": None}
-    assert "jobs_with_object" in indexes_used(connection, "leftovers", kept)
-    assert "jobs_finished" in indexes_used(connection, "delete_old_jobs", {"days": 30, "limit": 1000})
+    assert "jobs_with_object" in indexes_used(connection, "jobs/leftovers", kept)
+    assert "jobs_finished" in indexes_used(connection, "jobs/delete_old", {"days": 30, "limit": 1000})

@@ -17,7 +17,7 @@ def require(connection: Connection) -> None:
 
     :raises DatabaseOutdated: naming the first that is missing, or that has another name here.
     """
-    applied = _applied(connection) if value(connection, "has_migrations") else {}
+    applied = _applied(connection) if value(connection, "migrations/exist") else {}
     if difference := _difference(applied):
         raise DatabaseOutdated(difference)
     if missing := [name for version, name in _names().items() if version not in applied]:
@@ -41,15 +41,15 @@ def migrate(url: str) -> list[str]:
 def _apply(connection: Connection, version: int, name: str) -> bool:
     try:
         with connection.transaction():
-            connection.execute(query("lock_migrations"))
-            connection.execute(query("create_migrations"))
+            connection.execute(query("migrations/lock"))
+            connection.execute(query("migrations/create_table"))
             applied = _applied(connection)
             if difference := _difference(applied):
                 raise MigrationFailed(difference)
             if version in applied:
                 return False
             connection.execute((SQL / "migrations" / f"{name}.sql").read_bytes())
-            connection.execute(query("record_migration"), {"version": version, "name": name})
+            connection.execute(query("migrations/record"), {"version": version, "name": name})
     except psycopg.Error as error:
         raise MigrationFailed(f"Migration {name}: {error.diag.message_primary or error}") from error
     logger.info("migration applied", extra={"migration": name})
@@ -57,7 +57,7 @@ def _apply(connection: Connection, version: int, name: str) -> bool:
 
 
 def _applied(connection: Connection) -> dict[int, str]:
-    return {row["version"]: row["name"] for row in connection.execute(query("applied_migrations"))}
+    return {row["version"]: row["name"] for row in connection.execute(query("migrations/applied"))}
 
 
 def _difference(applied: dict[int, str]) -> str | None:

@@ -41,10 +41,10 @@ class Connection(psycopg.Connection[DictRow]):
 
     def configure(self) -> None:
         """Find out whether a pooler is in between, and if not, set what is ours to set."""
-        configured = self.cursor().execute(statements.query("configure_session"), {"pid": self.info.backend_pid})
+        configured = self.cursor().execute(statements.query("session/configure"), {"pid": self.info.backend_pid})
         self.is_pooled = configured.fetchone() is None
         if not self.is_pooled:
-            self.execute(statements.query("notice_dead_client"))
+            self.execute(statements.query("session/notice_dead_client"))
 
     @contextmanager
     def transaction(
@@ -54,7 +54,7 @@ class Connection(psycopg.Connection[DictRow]):
         is_outermost = self.info.transaction_status == TransactionStatus.IDLE
         with super().transaction(savepoint_name, force_rollback) as transaction:
             if self.is_pooled and is_outermost:
-                self.execute(statements.query("configure_transaction"))
+                self.execute(statements.query("session/configure_transaction"))
             yield transaction
 
     def execute(self, query: Any, params: Params | None = None, **options: Any) -> psycopg.Cursor[DictRow]:
@@ -68,8 +68,8 @@ class Connection(psycopg.Connection[DictRow]):
         """Have what takes longer in the open transaction given up; with `in_session`, unless pooled, also after it."""
         limits = {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
         is_local = self.is_pooled or not in_session
-        self.execute(statements.query("limit_statements"), {**limits, "is_local": is_local})
+        self.execute(statements.query("session/limit_statements"), {**limits, "is_local": is_local})
 
     def rename(self, role: str) -> None:
         """Have the session go by another `application_name`; not behind a pooler, which would keep it."""
-        self.execute(statements.query("rename_session"), {"role": role})
+        self.execute(statements.query("session/rename"), {"role": role})

@@ -38,7 +38,7 @@ class Received:
 
 def claim_orphan(connection: Connection, silent_seconds: float) -> Received | None:
     """An upload for whose object nobody has waited for `silent_seconds`; it is the caller's from here on."""
-    row = connection.execute(query("claim_orphaned_upload"), {"silent_seconds": silent_seconds}).fetchone()
+    row = connection.execute(query("jobs/claim_orphaned_upload"), {"silent_seconds": silent_seconds}).fetchone()
     return Received(**row) if row else None
 
 
@@ -118,7 +118,7 @@ class Completions:
         :raises UploadTaken: when it was cancelled or is queued already.
         """
         with self._connect() as connection:
-            uploads.guarded(connection, "queue_completed", received.id, {"object_etag": stored.etag})
+            uploads.guarded(connection, "jobs/queue_completed", received.id, {"object_etag": stored.etag})
         logger.info("job queued", extra={"job_id": str(received.id), "bytes": received.size_bytes})
 
     def fail(self, received: Received, error: UploadLost) -> None:
@@ -129,7 +129,7 @@ class Completions:
         logger.warning("upload lost", extra={"job_id": str(received.id), "error": error.message})
         with self._connect() as connection:
             values = {"error": f"{error.code}: {error.message}"}
-            uploads.guarded(connection, "fail_completion", received.id, values)
+            uploads.guarded(connection, "jobs/fail_completion", received.id, values)
 
     def _beat(self, received: Received, error: str | None = None) -> None:
         """A database that does not answer must not end the wait.

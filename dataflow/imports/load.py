@@ -77,12 +77,12 @@ def _load(connection: Connection, attempt: Attempt, options: Options, judged: It
         for _ in good:
             attempt.check()
     with connection.transaction():
-        connection.execute(query("configure_import"))
+        connection.execute(query("session/configure_import"))
         if is_staged:
             merge.stage(connection)
             _copy(connection, attempt, good, merge.COPY_STAGED, source=None)
         elif not options.dry_run:
-            copied = _copy(connection, attempt, good, "copy_contacts", schema.escape(attempt.job.source))
+            copied = _copy(connection, attempt, good, "contacts/copy", schema.escape(attempt.job.source))
         if progress.rows_read == progress.rows_rejected:
             refused = f"all {progress.rows_rejected} rows were refused" if progress.rows_rejected else "it has no rows"
             hint = _unmapped(attempt, options) + progress.findings.elsewhere
@@ -136,9 +136,9 @@ def _check_ids(connection: Connection, progress: ImportProgress) -> None:
 
     :raises ContactsMoved: when some of the contacts are not in it.
     """
-    if not progress.rows_imported or (triggers := value(connection, "insert_triggers")) is None:
+    if not progress.rows_imported or (triggers := value(connection, "contacts/insert_triggers")) is None:
         return
-    found = value(connection, "count_kept", first=progress.first_contact_id, last=progress.last_contact_id)
+    found = value(connection, "contacts/count_range", first=progress.first_contact_id, last=progress.last_contact_id)
     if found < progress.rows_imported:
         raise ContactsMoved(
             f"{progress.rows_imported - found} of {progress.rows_imported} contacts are not under the ids they were "
@@ -150,7 +150,7 @@ def _check_ids(connection: Connection, progress: ImportProgress) -> None:
 @contextmanager
 def _watched_from_outside(connection: Connection, attempt: Attempt) -> Iterator[None]:
     """While a single statement works, or waits for its turn, there is nothing here to be counted."""
-    row = connection.execute(query("backend_pid")).fetchone()
+    row = connection.execute(query("session/backend_pid")).fetchone()
     attempt.merging_pid = int(row["pid"]) if row else None
     try:
         yield

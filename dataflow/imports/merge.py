@@ -9,7 +9,7 @@ from typing import Final
 
 from dataflow.db import Connection, query, translated, value
 
-COPY_STAGED: Final = "copy_staged"
+COPY_STAGED: Final = "staging/copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Counts:
 
 def stage(connection: Connection) -> None:
     """Make the table for COPY_STAGED, which is gone when the transaction ends."""
-    connection.execute(query("create_staging"))
-    connection.execute(query("add_staging_key"))
+    connection.execute(query("staging/create"))
+    connection.execute(query("staging/add_key"))
 
 
 def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
@@ -37,25 +37,25 @@ def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
     """
     with translated(passing="23505"):  # unique_violation
         repeats, rows = _prepare(connection, on_conflict)
-        connection.execute(query("lock_merge"))
+        connection.execute(query("staging/lock_merge"))
         updated = 0
         if on_conflict == "update":
-            known = connection.execute(query("find_outdated")).rowcount
-            [found] = connection.execute(query("update_known")).fetchall()
+            known = connection.execute(query("staging/find_outdated")).rowcount
+            [found] = connection.execute(query("contacts/update_known")).fetchall()
             updated = found["row_count"]
             if found["contact_count"] < known:
-                connection.execute(query("forget_vanished"))
+                connection.execute(query("staging/forget_vanished"))
         else:
-            connection.execute(query("find_known"))
-        imported = connection.execute(query("insert_unknown"), {"source": source}).rowcount
+            connection.execute(query("staging/find_known"))
+        imported = connection.execute(query("contacts/insert_unknown"), {"source": source}).rowcount
     return Counts(imported, updated, repeats + rows - imported - updated)
 
 
 def count(connection: Connection, on_conflict: str) -> Counts:
     """What `merge` would do at this moment. Waits for nobody."""
     repeats, rows = _prepare(connection, on_conflict)
-    connection.execute(query("find_known"))
-    known = value(connection, "count_known")
+    connection.execute(query("staging/find_known"))
+    known = value(connection, "staging/count_known")
     if on_conflict == "update":
         return Counts(rows - known, known, repeats)
     return Counts(rows - known, 0, repeats + known)
@@ -66,7 +66,7 @@ def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
 
     All that can be done before others have to wait.
     """
-    repeats = connection.execute(query("drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
-    connection.execute(query("analyze_staged"))
-    distributed_bytes = value(connection, "distributed_bytes") if value(connection, "has_distributed_tables") else None
-    return repeats, value(connection, "plan_merge", distributed_bytes=distributed_bytes)
+    repeats = connection.execute(query("staging/drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
+    connection.execute(query("staging/analyze"))
+    distributed_bytes = value(connection, "contacts/citus_bytes") if value(connection, "server/has_citus") else None
+    return repeats, value(connection, "staging/plan_merge", distributed_bytes=distributed_bytes)

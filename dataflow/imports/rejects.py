@@ -68,7 +68,7 @@ class RejectSpool:
         if not self.rows:
             return
         prefix = f"{job_id}\t".encode()
-        with connection.cursor() as cursor, cursor.copy(query("copy_rejects")) as copy:
+        with connection.cursor() as cursor, cursor.copy(query("rejects/copy")) as copy:
             for lines in self._read():
                 copy.write(b"".join([b"%b%b\n" % (prefix, line) for line in lines]))
 

@@ -39,7 +39,7 @@ def page(connection: Connection, job_id: UUID, finished_at: datetime, after: int
     :raises JobUnfinished: when it has been tried again since.
     """
     values = {"job_id": job_id, "finished_at": finished_at, "after": after, "limit": limit}
-    found = _unchanged(connection.execute(query("list_rejects"), values).fetchall(), job_id)
+    found = _unchanged(connection.execute(query("rejects/list"), values).fetchall(), job_id)
     return [row for row in found if row["record"] is not None]
 
 
@@ -54,7 +54,7 @@ def every(pool: Pool, job_id: UUID, finished_at: datetime) -> Iterator[Reject]:
     """
     with borrowed(pool) as connection:
         values = {"job_id": job_id, "finished_at": finished_at}
-        [counted] = _unchanged(connection.execute(query("count_rejects"), values).fetchall(), job_id)
+        [counted] = _unchanged(connection.execute(query("rejects/count"), values).fetchall(), job_id)
     given, after = 0, 0
     while given < counted["rejects"]:
         with borrowed(pool) as connection:

@@ -59,28 +59,28 @@ def _step(connection: Connection, attempt: Attempt, position: UUID | None, rows:
     """Delete about the next `rows` contacts from `position` on: where to go on, and whether nothing is left."""
     job = attempt.job
     with connection.transaction():
-        connection.execute(query("configure_import"))
+        connection.execute(query("session/configure_import"))
         end, deleted = _delete(connection, position, job.last_contact_id, rows)
         is_done = end == job.last_contact_id
         counts = {"of_job": job.of_job, "rows": deleted, "is_done": is_done}
-        connection.execute(query("count_reverted"), counts)
+        connection.execute(query("jobs/count_reverted"), counts)
         attempt.is_settling = is_done
-        jobs.fenced(connection, "advance_revert", job, position=end, rows=deleted, is_done=is_done)
+        jobs.fenced(connection, "jobs/advance_revert", job, position=end, rows=deleted, is_done=is_done)
     attempt.progress.rows_reverted += deleted
     return end, is_done
 
 
 def _delete(connection: Connection, position: UUID | None, last: UUID | None, rows: int) -> tuple[UUID | None, int]:
     """Up to which id there is no contact any more, `last` at most, and how many were deleted."""
-    found = connection.execute(query("first_contact"), {"position": position, "last": last}).fetchone()
+    found = connection.execute(query("contacts/first"), {"position": position, "last": last}).fetchone()
     if found is None or last is None:
         return last, 0
     # Not from `position`: there are gaps, an import of more rows than fit below one time stamp has one of 2**80.
     first: UUID = found["id"]
     end = min(UUID(int=first.int + rows * ID_DISTANCE), last)
     part = {"first": first, "last": end}
-    deleted = connection.execute(query("delete_contacts"), part).rowcount
-    [kept] = connection.execute(query("count_kept"), part).fetchall()
+    deleted = connection.execute(query("contacts/delete_range"), part).rowcount
+    [kept] = connection.execute(query("contacts/count_range"), part).fetchall()
     if kept["row_count"]:
         what = f"{kept['row_count']} of {deleted + kept['row_count']} contacts are still there after they were deleted"
         raise DatabaseError(f"{what}: a trigger or a policy of the table contacts keeps them.")

@@ -16,7 +16,7 @@ def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
     :raises JobNotFound: when there is no such job.
     :raises NotRevertible: when it is no import that has succeeded.
     """
-    found = connection.execute(query("lock_job"), {"id": job_id}).fetchone()
+    found = connection.execute(query("jobs/lock"), {"id": job_id}).fetchone()
     if found is None:
         raise JobNotFound(f"There is no job {job_id}.")
     if (found["kind"], found["state"]) != ("import", "succeeded"):
@@ -27,7 +27,7 @@ def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
     values = {"id": uuid7(), "of_job": job_id, "request_id": request_id}
     while True:
         # Again, when somebody has queued an old one between the two.
-        for name in ("find_revert", "insert_revert"):
+        for name in ("jobs/find_revert", "jobs/insert_revert"):
             row = connection.execute(query(name), values).fetchone()
             if row is not None:
                 revert_id: UUID = row["id"]

@@ -105,7 +105,7 @@ class _Demo:
         print(f"Importing {CONTACTS:,} contacts over HTTP ...", flush=True)
         job = client.finished_job(f"http://127.0.0.1:{self._port}", path, "demo", {}, self._check)
         print(client.summary(job), self._psql("-Xxc", "TABLE job_status"), sep="\n\n")
-        count = int(self._psql("-XAtf", str(SQL / "queries" / "count_contacts.sql")))
+        count = int(self._psql("-XAtf", str(SQL / "queries" / "contacts/count.sql")))
         if count != CONTACTS:
             raise DataFlowError(f"{count:,} of {CONTACTS:,} contacts are in Postgres; the job says: {job['error']}")
         print(f"{count:,} contacts are in Postgres.", flush=True)

@@ -16,13 +16,13 @@ MAX_COUNTED = 10_000
 
 def of(connection: Connection) -> str:
     """The database that the connection leads to; another after a dump is restored, the same after a failover."""
-    return str(value(connection, "database_id"))
+    return str(value(connection, "server/database_id"))
 
 
 def count_held(connection: Connection) -> int:
     """How many jobs are held, at most MAX_COUNTED. In a transaction, whose planner settings it changes."""
-    connection.execute(query("prefer_indexes"))
-    return int(value(connection, "count_held", limit=MAX_COUNTED))
+    connection.execute(query("session/prefer_indexes"))
+    return int(value(connection, "jobs/count_held", limit=MAX_COUNTED))
 
 
 def explain(held: int) -> str:
@@ -36,8 +36,8 @@ def explain(held: int) -> str:
 
 def adopt(connection: Connection) -> int:
     """Make what is held this database's own, in transactions of its own; how many jobs."""
-    released = _change_all(connection, "release_held", {})
-    connection.execute(query("notify"), {"channel": CHANNEL, "payload": ""})
+    released = _change_all(connection, "jobs/release_held", {})
+    connection.execute(query("session/notify"), {"channel": CHANNEL, "payload": ""})
     return released
 
 
@@ -46,15 +46,15 @@ def adopt_as_copy(connection: Connection) -> int:
     error = DatabaseCopied(
         "The job came with a copy of another database and is left to that. To have it done here as well, send it again."
     )
-    return _change_all(connection, "give_up_held", {"error": f"{error.code}: {error.message}"})
+    return _change_all(connection, "jobs/give_up_held", {"error": f"{error.code}: {error.message}"})
 
 
 def _change_all(connection: Connection, name: str, values: dict[str, object]) -> int:
     changed = 0
     while True:
         with connection.transaction():
-            connection.execute(query("lock_adoption"))
-            connection.execute(query("prefer_indexes"))
+            connection.execute(query("jobs/lock_adoption"))
+            connection.execute(query("session/prefer_indexes"))
             rows = connection.execute(query(name), {**values, "limit": BATCH_ROWS}).rowcount
         if not rows:
             return changed

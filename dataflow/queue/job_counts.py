@@ -16,10 +16,10 @@ def totals(connection: Connection) -> dict[str, Any]:
 
     In a transaction, whose planner settings it changes.
     """
-    connection.execute(query("prefer_indexes"))
-    return connection.execute(query("job_totals")).fetchone() or {}
+    connection.execute(query("session/prefer_indexes"))
+    return connection.execute(query("job_counts/totals")).fetchone() or {}
 
 
 def fold(connection: Connection) -> bool:
     """Put one row in the place of many that `totals` adds up; whether there may be more to fold."""
-    return bool(value(connection, "fold_counts", limit=FOLDED_ROWS) == FOLDED_ROWS)
+    return bool(value(connection, "job_counts/fold", limit=FOLDED_ROWS) == FOLDED_ROWS)

@@ -59,7 +59,7 @@ class Job:
 
     @property
     def runs_alone(self) -> bool:
-        """Whether its file may be what kills workers, so that no other job may be lost with it; as in claim_job.sql."""
+        """Whether its file may kill workers, so that no other job may be lost with it; as in jobs/claim.sql."""
         return self.losses > 1
 
 
@@ -80,7 +80,7 @@ def claim(
     worker, so that it may have a job that must run alone. `database_id`: where the connection leads, if that is known.
     """
     values = {"worker": worker, "is_direct": is_direct, "is_idle": is_idle, "database_id": database_id}
-    row = connection.execute(query("claim_job"), values).fetchone()
+    row = connection.execute(query("jobs/claim"), values).fetchone()
     return Job(**{name: row[name] for name in _JOB_FIELDS}) if row else None
 
 
@@ -94,7 +94,7 @@ def beat(connection: Connection, job: Job, progress: Progress, seconds: float) -
         with limited(connection, seconds):
             fenced(
                 connection,
-                "beat_job",
+                "jobs/beat",
                 job,
                 rows_read=progress.rows_read,
                 rows_imported=progress.rows_imported,
@@ -109,7 +109,7 @@ def succeed(connection: Connection, job: Job, progress: Progress) -> None:
     """Settle the job as `succeeded`: the last statement of the transaction that copied its contacts."""
     fenced(
         connection,
-        "succeed_job",
+        "jobs/succeed",
         job,
         rows_imported=progress.rows_imported,
         rows_updated=progress.rows_updated,
@@ -124,12 +124,12 @@ def succeed(connection: Connection, job: Job, progress: Progress) -> None:
 def end(connection: Connection, job: Job, progress: Progress, state: str, error: str) -> None:
     """Settle the job as `failed`, or as `cancelled` without a charge, with what the attempt found out."""
     values = {"state": state, "charge": int(state == "failed"), "error": error}
-    fenced(connection, "settle_failed_job", job, **values, **_findings(progress))
+    fenced(connection, "jobs/settle_failed", job, **values, **_findings(progress))
 
 
 def requeue(connection: Connection, job: Job, delay_seconds: float, charge: int, error: str | None) -> None:
     """Hand the job on, `charge` (0 or 1) added to its failures, not before `delay_seconds` from now."""
-    fenced(connection, "requeue_job", job, delay_seconds=delay_seconds, charge=charge, error=error)
+    fenced(connection, "jobs/requeue", job, delay_seconds=delay_seconds, charge=charge, error=error)
 
 
 def requeue_uncharged(connection: Connection, job: Job, error: str) -> float | None:
@@ -141,7 +141,7 @@ def requeue_uncharged(connection: Connection, job: Job, error: str) -> float | N
     """
     values = {"id": job.id, "attempt": job.attempt, "error": error, "uncharged_seconds": UNCHARGED_SECONDS}
     delays = {"least_seconds": RETRY_BASE_SECONDS, "most_seconds": CONNECTIONS_RETRY_MAX_SECONDS}
-    seconds: float | None = value(connection, "requeue_uncharged", **values, **delays)
+    seconds: float | None = value(connection, "jobs/requeue_uncharged", **values, **delays)
     return seconds
 
 
@@ -171,7 +171,7 @@ def cancel(connection: Connection, job_id: UUID) -> None:
     :raises JobNotFound: when there is none.
     :raises JobFinished: when it has ended.
     """
-    if connection.execute(query("cancel_job"), {"id": job_id}).fetchone() is None:
+    if connection.execute(query("jobs/cancel"), {"id": job_id}).fetchone() is None:
         raise JobFinished(f"Job {job_id} has {get(connection, job_id)['state']}; only an unfinished one can stop.")
 
 
@@ -184,7 +184,7 @@ def retry(connection: Connection, job_id: UUID) -> None:
     :raises ObjectForgotten: when its file is no longer kept, or was never received as a whole.
     """
     try:
-        if connection.execute(query("retry_job"), {"id": job_id}).fetchone() is not None:
+        if connection.execute(query("jobs/retry"), {"id": job_id}).fetchone() is not None:
             return
     except psycopg.errors.UniqueViolation as error:
         raise JobUnfinished(f"The import of revert {job_id} is being reverted by another job.") from error
@@ -193,7 +193,7 @@ def retry(connection: Connection, job_id: UUID) -> None:
         raise JobFinished(f"Job {job_id} has succeeded; there is nothing to try again.")
     if found["state"] not in FINAL_STATES:
         raise JobUnfinished(f"Job {job_id} is {found['state']}; only a failed or cancelled one can be tried again.")
-    if value(connection, "is_held", id=job_id):
+    if value(connection, "jobs/is_held", id=job_id):
         raise JobHeld(f"Job {job_id} was made in another database, which may need its file: see `dataflow adopt`.")
     reason = "was never received as a whole" if found["bytes_total"] is None else "is no longer kept"
     raise ObjectForgotten(f"The file of job {job_id} {reason}; send it again.")
@@ -204,7 +204,7 @@ def get(connection: Connection, job_id: UUID) -> dict[str, Any]:
 
     :raises JobNotFound: when there is none.
     """
-    row = connection.execute(query("get_job"), {"id": job_id}).fetchone()
+    row = connection.execute(query("jobs/get"), {"id": job_id}).fetchone()
     if row is None:
         raise JobNotFound(f"There is no job {job_id}.")
     return row
@@ -215,4 +215,4 @@ def page(
 ) -> list[dict[str, Any]]:
     """At most `limit` jobs, newest first, older than `cursor`; without their issues."""
     values = {"limit": limit, "state": state, "source": source, "cursor": cursor}
-    return connection.execute(query("list_jobs"), values).fetchall()
+    return connection.execute(query("jobs/list"), values).fetchall()

@@ -36,7 +36,7 @@ class LostJob:
 def overdue(connection: Connection, own: list[UUID], silent_seconds: float) -> list[tuple[UUID, int]]:
     """(id, attempt) of running jobs that have not beaten for `silent_seconds` and whose row nobody holds."""
     values = {"own": own, "silent_seconds": silent_seconds}
-    return [(row["id"], row["attempt"]) for row in connection.execute(query("overdue_jobs"), values).fetchall()]
+    return [(row["id"], row["attempt"]) for row in connection.execute(query("jobs/overdue"), values).fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def reclaim(connection: Connection, sight: Sight) -> list[LostJob]:
     """Take the jobs of workers that are gone, and queue them again or, with their budget spent, fail them."""
     delays = {"retry_base_seconds": RETRY_BASE_SECONDS, "retry_max_seconds": RETRY_MAX_SECONDS}
     values = {**asdict(sight), "lease_seconds": LEASE_SECONDS, **delays}
-    return [LostJob(**row) for row in connection.execute(query("reclaim_jobs"), values).fetchall()]
+    return [LostJob(**row) for row in connection.execute(query("jobs/reclaim"), values).fetchall()]
 
 
 def terminate_backend(connection: Connection, lost: LostJob) -> bool:
@@ -63,5 +63,5 @@ def terminate_backend(connection: Connection, lost: LostJob) -> bool:
     :raises psycopg.Error: when this role may not.
     """
     values = {name: getattr(lost, name) for name in ("backend_pid", "backend_start", "worker")}
-    row = connection.execute(query("terminate_backend"), values).fetchone()
+    row = connection.execute(query("server/terminate_backend"), values).fetchone()
     return bool(row and row["is_terminated"])

@@ -14,19 +14,19 @@ SILENT_SECONDS, FORGOTTEN_SECONDS = 15.0, 3600.0
 
 def count(connection: Connection) -> int:
     """How many workers take jobs."""
-    return int(value(connection, "live_workers", silent_seconds=SILENT_SECONDS))
+    return int(value(connection, "worker_beats/count_live", silent_seconds=SILENT_SECONDS))
 
 
 def beat(connection: Connection, worker: str) -> None:
     """Show that a worker behind a pooler is alive."""
-    connection.execute(query("beat_worker"), {"worker": worker})
+    connection.execute(query("worker_beats/beat"), {"worker": worker})
 
 
 def leave(connection: Connection, worker: str) -> None:
     """The worker takes no more jobs."""
-    connection.execute(query("forget_worker"), {"worker": worker})
+    connection.execute(query("worker_beats/forget"), {"worker": worker})
 
 
 def forget_silent(connection: Connection) -> None:
     """Remove the rows of workers that have gone without leaving."""
-    connection.execute(query("forget_silent_workers"), {"silent_seconds": FORGOTTEN_SECONDS})
+    connection.execute(query("worker_beats/forget_silent"), {"silent_seconds": FORGOTTEN_SECONDS})

@@ -27,7 +27,7 @@ def hears(listener: Connection, sender: Connection, seconds: float) -> bool:
     same statement.
     """
     token = token_hex(8)
-    sender.execute(query("notify"), {"channel": CHANNEL, "payload": token})
+    sender.execute(query("session/notify"), {"channel": CHANNEL, "payload": token})
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         if any(notice.payload == token for notice in listener.notifies(timeout=left, stop_after=1)):
@@ -37,5 +37,5 @@ def hears(listener: Connection, sender: Connection, seconds: float) -> bool:
 
 def seconds_until_due(connection: Connection) -> float | None:
     """When the next queued job is due, at most 0 when one is; None when none is queued."""
-    row = connection.execute(query("next_due")).fetchone()
+    row = connection.execute(query("jobs/next_due")).fetchone()
     return row["seconds"] if row else None

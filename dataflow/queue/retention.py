@@ -47,7 +47,7 @@ def abandon_uploads(connection: Connection, silent_seconds: float) -> list[UUID]
     A request that is alive after all loses the guarded statement at its next beat.
     """
     values = {"silent_seconds": silent_seconds}
-    return [row["id"] for row in connection.execute(query("abandon_uploads"), values).fetchall()]
+    return [row["id"] for row in connection.execute(query("jobs/abandon_uploads"), values).fetchall()]
 
 
 def leftovers(
@@ -60,13 +60,13 @@ def leftovers(
     """
     values = {"kept_seconds": kept_seconds, "settled_seconds": settled_seconds, "limit": BATCH_ROWS}
     place = {"after": after and after.finished_at, "after_id": after and after.id}
-    return [Leftover(**row) for row in connection.execute(query("leftovers"), {**values, **place}).fetchall()]
+    return [Leftover(**row) for row in connection.execute(query("jobs/leftovers"), {**values, **place}).fetchall()]
 
 
 def give_up_file(connection: Connection, leftover: Leftover) -> File | None:
     """The file to remove once this is committed; None when it is not to be (any more)."""
     values = {"id": leftover.id, "finished_at": leftover.finished_at}
-    row = connection.execute(query("give_up_file"), values).fetchone()
+    row = connection.execute(query("jobs/give_up_file"), values).fetchone()
     return File(**row) if row else None
 
 
@@ -79,7 +79,7 @@ def forget(connection: Connection, job_id: UUID) -> File | None:
     :raises JobNotFound: when there is no such job.
     :raises JobUnfinished: when it has not ended.
     """
-    row = connection.execute(query("forget_job"), {"id": job_id}).fetchone()
+    row = connection.execute(query("jobs/forget"), {"id": job_id}).fetchone()
     if row is None:
         state = jobs.get(connection, job_id)["state"]
         raise JobUnfinished(f"Job {job_id} is {state}; cancel it first.")
@@ -88,17 +88,17 @@ def forget(connection: Connection, job_id: UUID) -> File | None:
 
 def forget_rejects(connection: Connection, job_id: UUID) -> int:
     """Delete refused rows of a forgotten job, at most REJECTS_BATCH_ROWS; how many."""
-    return connection.execute(query("forget_rejects"), {"id": job_id, "limit": REJECTS_BATCH_ROWS}).rowcount
+    return connection.execute(query("rejects/forget"), {"id": job_id, "limit": REJECTS_BATCH_ROWS}).rowcount
 
 
 def mark_object_deleted(connection: Connection, job_id: UUID) -> None:
     """Record that the storage has removed the job's object."""
-    connection.execute(query("mark_object_deleted"), {"id": job_id})
+    connection.execute(query("jobs/mark_object_deleted"), {"id": job_id})
 
 
 def delete_old_rejects(connection: Connection, days: int) -> int:
     """Delete the refused rows of jobs that are to be deleted, at most REJECTS_BATCH_ROWS; how many."""
-    return int(value(connection, "delete_old_rejects", days=days, limit=REJECTS_BATCH_ROWS))
+    return int(value(connection, "rejects/delete_old", days=days, limit=REJECTS_BATCH_ROWS))
 
 
 def delete_old_jobs(connection: Connection, days: int) -> int:
@@ -106,4 +106,4 @@ def delete_old_jobs(connection: Connection, days: int) -> int:
 
     What counters have published of them stays.
     """
-    return connection.execute(query("delete_old_jobs"), {"days": days, "limit": BATCH_ROWS}).rowcount
+    return connection.execute(query("jobs/delete_old"), {"days": days, "limit": BATCH_ROWS}).rowcount

@@ -15,7 +15,7 @@ from dataflow.errors import UploadTaken
 
 def insert(connection: Connection, values: dict[str, Any]) -> None:
     """A new job in state `uploading`."""
-    connection.execute(query("insert_upload"), {**values, "options": Jsonb(values["options"])})
+    connection.execute(query("jobs/insert_upload"), {**values, "options": Jsonb(values["options"])})
 
 
 def beat(
@@ -26,7 +26,7 @@ def beat(
     :raises UploadTaken: when the job is no longer uploading.
     """
     values = {"bytes_done": bytes_done, "upload_url": upload_url, "error": error}
-    guarded(connection, "beat_upload", job_id, values)
+    guarded(connection, "jobs/beat_upload", job_id, values)
 
 
 def queue(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def queue(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
     :raises UploadTaken: when the job is no longer uploading.
     """
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "queue_upload", job_id, values)
+    guarded(connection, "jobs/queue_upload", job_id, values)
 
 
 def note_received(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def note_received(connection: Connection, job_id: UUID, values: dict[str, Any]) 
     :raises UploadTaken: when the job is no longer uploading.
     """
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "note_received", job_id, values)
+    guarded(connection, "jobs/await_object", job_id, values)
 
 
 def discard(connection: Connection, job_id: UUID) -> None:
@@ -52,7 +52,7 @@ def discard(connection: Connection, job_id: UUID) -> None:
 
     :raises UploadTaken: when the job is no longer uploading; its object is then somebody else's to delete.
     """
-    guarded(connection, "discard_upload", job_id, {})
+    guarded(connection, "jobs/discard_upload", job_id, {})
 
 
 def guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def log(connection: Connection, config: Config) -> None:
         "each_web": plan.each_web,
         "each_worker": plan.worker,
     }
-    found = connection.execute(query("connection_limit")).fetchone()
+    found = connection.execute(query("server/connection_limit")).fetchone()
     is_short = found is not None and found["connections"] < plan.total
     if found is not None:
         facts |= {"allowed": found["connections"], "allowed_by": found["name"]}

@@ -103,7 +103,7 @@ class Heartbeat:
             attempt.waits_for = None
             return
         with db.limited(connection, self._interval_seconds):
-            found = connection.execute(query("server_at_work"), {"pid": pid}).fetchone()
+            found = connection.execute(query("server/backend_activity"), {"pid": pid}).fetchone()
         waits_for = found["waits_for"] if found else None
         if waits_for and waits_for != attempt.waits_for:
             log = {"job_id": str(attempt.job.id), "waits_for": waits_for}

@@ -1,7 +1,7 @@
 """Takes the jobs of workers that are gone, at start and at every poll, and ends what they may have left behind.
 
 On a connection of its own: the listening one must hear, and those of the slots may all be at work. Runs in the
-worker's loop; which jobs are lost is decided by one statement, see sql/queries/reclaim_jobs.sql.
+worker's loop; which jobs are lost is decided by one statement, see sql/queries/jobs/reclaim.sql.
 """
 
 import logging

@@ -167,7 +167,7 @@ class Slot:
         elif attempt.rejects.rows:
             # Limited by our deadline: a time-out of the database's own would end each try. Before the outcome, so that
             # the job's row is locked for a moment only.
-            connection.execute(query("configure_import"))
+            connection.execute(query("session/configure_import"))
             attempt.rejects.write(connection, attempt.job.id)
         jobs.end(connection, attempt.job, attempt.progress, state, reason)
 

@@ -44,7 +44,7 @@ def million_jobs(rig: Rig) -> None:
         continue
     rig.connection.execute("VACUUM job_counts")
     assert job_counts.totals(rig.connection)["jobs_by_state"]["succeeded"] == ENDED * 16 // 20
-    status = db.query("newest_jobs").decode().replace(":limit", "20")
+    status = db.query("jobs/newest").decode().replace(":limit", "20")
     for name, statement in (("job_status LIMIT 4", "SELECT * FROM job_status LIMIT 4"), ("dataflow jobs", status)):
         _judge(name, lambda statement=statement: rig.connection.execute(statement.encode()).fetchall())
     _judge_claims(rig)

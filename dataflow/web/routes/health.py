@@ -30,7 +30,7 @@ def register(app: Flask) -> None:
         # Cut when nobody waits for it any more: one that hangs would speak for those asked after it.
         with db.borrowed(shared.pool) as connection, db.deadline(connection, DEADLINE_SECONDS):
             migrations.require(connection)
-            if db.value(connection, "is_read_only"):
+            if db.value(connection, "server/is_read_only"):
                 raise DatabaseUnavailable("The database takes no changes: it is read-only.")
             return live_workers.count(connection), database_identity.count_held(connection)
 

@@ -1,6 +1,6 @@
 -- Whether a server process of ours works, and if not, what it waits for. One statement of a large merge takes longer than
 -- an import may stand still, and so does its turn: both count as work. Waiting for any other lock is standing still, and
--- so is waiting for us. The lock is the one of lock_merge.sql; whoever waits for it waits for those before him as well.
+-- so is waiting for us. The lock is the one of staging/lock_merge.sql; whoever waits for it waits for those before him as well.
 SELECT a.state = 'active'
            AND (a.wait_event_type IS NULL OR a.wait_event_type NOT IN ('Lock', 'Client') OR a.wait_event = 'advisory')
            AS is_at_work,

@@ -1,4 +1,4 @@
--- What configure_session.sql and notice_dead_client.sql set, for the transaction that is open: behind a pooler the session
+-- What session/configure.sql and session/notice_dead_client.sql set, for the transaction that is open: behind a pooler the session
 -- is somebody else's next. Its network is the pooler's, too, and so is how long it may idle. One statement, because there
 -- is one at the beginning of each of our transactions.
 DO $$
