@@ -1,5 +1,5 @@
--- Triggers of the table's owner that fire when contacts are inserted, those of partitions included. Asked after that, as
--- none can be added until the transaction ends. Where row security may hide contacts from us they cannot be counted.
+-- Triggers of the table's owner and of its partitions that fire for inserted contacts. Asked after the inserts, when
+-- none can be added until the transaction ends. None are named where row security may hide contacts from the count.
 SELECT string_agg(DISTINCT tgname, ', ' ORDER BY tgname) AS names
 FROM pg_trigger
 WHERE tgrelid IN (SELECT 'contacts'::regclass UNION ALL SELECT relid FROM pg_partition_tree('contacts'))

@@ -1,4 +1,4 @@
--- In the order of ids, for the primary key: in the order of addresses it was measured to take three times as long.
+-- In the order of ids, for the primary key: the order of addresses took three times as long.
 INSERT INTO contacts (id, name, email, source)
 SELECT s.id, s.name, s.email, %(source)s
 FROM pg_temp.dataflow_staged s

@@ -1,6 +1,6 @@
--- A row counts once, however many contacts have its address. The import's time is the default, as for a new contact. By
--- id, not by place: a contact that somebody changes meanwhile has moved. By address, too: it may have another by then,
--- and this is asked again of a contact that was waited for.
+-- A row counts once, however many contacts have its address. The time of import is the default, as for a new contact.
+-- Contacts are met by id, as one that somebody changes meanwhile has moved; and by address, which is compared again
+-- after waiting for such a change.
 WITH updated AS (
     UPDATE contacts
     SET name = k.name, imported_at = DEFAULT

@@ -1,5 +1,5 @@
--- Puts one row with the sums in the place of many. In one statement, so that whoever adds up at this moment sees either;
--- by one sweep at a time, and as many as it can do in a moment. Rows that somebody is about to add are not seen, and wait.
+-- Puts one row with the sums in the place of many. One statement, so that a reader sees either the many or the one;
+-- one sweep at a time. Rows of transactions that are still open are not seen and wait for the next time.
 WITH turn AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock(hashtext('dataflow_counts')) AS is_ours
 ), folded AS (

@@ -1,5 +1,5 @@
--- Everything that /metrics publishes of the jobs, true for all dynos together and across restarts. What has ended was
--- counted as it ended, so that counters never fall; what has not is counted by index. What is held does not wait.
+-- All that /metrics publishes of the jobs, the same for all dynos and across restarts. Ended jobs were counted as
+-- they ended, so that counters never fall; unfinished ones are counted by index. Held jobs do not wait.
 SELECT jsonb_build_object('uploading', unfinished.uploading, 'queued', unfinished.queued, 'running', unfinished.running,
            'succeeded', ended.succeeded, 'failed', ended.failed, 'cancelled', ended.cancelled) AS jobs_by_state,
        ended.rows_read, ended.rows_imported, ended.rows_updated, ended.rows_skipped, ended.rows_rejected,

@@ -1,7 +1,6 @@
--- Rows of requests that nobody feeds any more: their web process is gone, or it could not tell what the storage kept.
--- Guarded by the state: a request that is alive after all finds out at its next beat. A server that was down itself
--- has not seen the beats of that time. With all of its bytes an upload is not abandoned, see jobs/claim_orphaned_upload.sql.
--- One of another database is held.
+-- Uploads whose web process is gone, or could not tell what the storage kept. Guarded by the state: a request that is
+-- alive after all finds out at its next beat. A server that was down itself has not seen the beats of that time. An
+-- upload with all of its bytes is left to jobs/claim_orphaned_upload.sql, one of another database is held.
 UPDATE jobs
 SET state = 'failed', error = coalesce(jobs.error,
     'upload_abandoned: The request stopped sending and its end was not seen; send the file again.')

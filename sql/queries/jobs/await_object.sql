@@ -1,5 +1,5 @@
--- The storage has every byte, but no object yet: all that queueing needs is written down, so that whoever is there when the
--- object is can do it. The upload's address stays for as long as that takes.
+-- The storage has every byte, but no object yet. All that queueing needs is written down, so that any process can
+-- queue the job when the object is there; until then the address of the upload stays.
 UPDATE jobs
 SET source = %(source)s, file_name = %(file_name)s, content_type = %(content_type)s, format = %(format)s,
     options = %(options)s, digests = %(digests)s, bytes_total = %(bytes_total)s, bytes_done = %(bytes_total)s,

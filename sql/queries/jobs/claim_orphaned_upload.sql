@@ -1,6 +1,6 @@
--- An upload with all of its bytes whose web process has said nothing for a while: whoever gets the row waits for its object
--- from here on. A web process that is alive after all does no harm: both ask for the same object.
--- One of another database is held.
+-- An upload with all of its bytes whose web process has been silent for a while: the caller waits for its object from
+-- here on. A web process that is alive after all does no harm, as both ask for the same object. An upload of another
+-- database is held.
 UPDATE jobs SET heartbeat_at = clock_timestamp()
 FROM (SELECT id FROM jobs
       WHERE state = 'uploading' AND bytes_total IS NOT NULL AND upload_url IS NOT NULL

@@ -1,4 +1,4 @@
--- Only rows whose object is gone: without the row nobody would know of it. A trigger keeps what counters have published.
+-- Only rows whose object is gone: without its row nobody would know of an object. Triggers keep what was published.
 WITH old AS MATERIALIZED (
     SELECT id FROM jobs
     WHERE finished_at < statement_timestamp() - make_interval(days => %(days)s)

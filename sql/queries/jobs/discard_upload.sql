@@ -1,2 +1,2 @@
--- A refused request leaves no row behind, once nothing of it is stored. Guarded: who gets no row has lost.
+-- A refused request leaves no row, once nothing of it is stored. Guarded: without a row returned, another has won.
 DELETE FROM jobs WHERE id = %(id)s AND state = 'uploading' RETURNING id

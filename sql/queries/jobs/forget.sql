@@ -1,6 +1,6 @@
--- What a finished job keeps of people, also what may be quoted of a first row that was no header, and what earlier versions
--- have quoted of the server, or of a trigger. Its refused rows and its file are removed next; from here on the job cannot be
--- queued again, whatever becomes of that. The file of one that is held stays, as it may be needed elsewhere.
+-- What a finished job keeps of people, and errors that may quote a header row, the server or a trigger. The refused
+-- rows and the file are removed next; from here on the job cannot be queued again, whatever becomes of that. The file
+-- of a held job stays, as it may be needed elsewhere.
 UPDATE jobs
 SET digests = '[]', issues = '[]', file_name = NULL,
     detected = detected - ARRAY['columns', 'ignoredColumns', 'mapping'],

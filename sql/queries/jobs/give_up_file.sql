@@ -1,6 +1,6 @@
--- Before the file is removed: from here on the job cannot be queued again, whatever becomes of the removal. Guarded by
--- the end of the job, which a retry would have changed; a row that somebody holds is for the next round. The file of a
--- job that is held may be needed elsewhere.
+-- Before the file is removed: from here on the job cannot be queued again, whatever becomes of the removal. Guarded
+-- by the end of the job, which a retry would have changed; a locked row is left to the next round. The file of a held
+-- job may be needed elsewhere.
 WITH mine AS MATERIALIZED (
     SELECT id FROM jobs
     WHERE id = %(id)s AND finished_at = %(finished_at)s AND object_deleted_at IS NULL

@@ -1,5 +1,5 @@
--- The files are the original's for good: a job that does not know its file's key cannot have it read or deleted, neither
--- now nor after its retention. What has ended stays as it ended. In portions, as jobs/release_held.sql.
+-- The files stay the original's: a job that does not know the key of its file can neither read nor delete it, now or
+-- after its retention. Ended jobs stay as they ended. In portions, as jobs/release_held.sql.
 UPDATE jobs
 SET state = CASE WHEN finished_at IS NULL THEN 'failed' ELSE state END,
     error = CASE WHEN finished_at IS NULL THEN %(error)s ELSE error END,

@@ -1,5 +1,5 @@
--- Over the whole range, also when an earlier one had come far: passing by 1,000,000 contacts that are gone takes 0.2 s.
--- An old one that somebody queues again in this moment is found by the unique index only.
+-- Over the whole range, also when an earlier revert had come far: passing 1,000,000 deleted contacts takes 0.2 s. Of
+-- an old revert that somebody queues again at this moment only the unique index knows.
 INSERT INTO jobs (id, kind, of_job, state, source, first_contact_id, last_contact_id, reverted_rows, detected, request_id)
 SELECT %(id)s, 'revert', id, 'queued', source, first_contact_id, last_contact_id, 0,
        CASE WHEN rows_updated > 0 THEN jsonb_build_object('rowsNotReverted', rows_updated) ELSE '{}' END, %(request_id)s

@@ -1,8 +1,8 @@
--- Files that nothing can need any more: of a success, of an upload that never became whole, and of a job that was
--- forgotten when its request has surely ended; of any other job when its time is over. With the end of the job, which
--- a retry would change. In pages, so that files which cannot be removed do not hide the others. Each of the two sorts by
--- an index of its own: thousands that are kept for days would be looked through in each round. Files of jobs that are
--- held may be needed elsewhere.
+-- Files that can go: at once those of a success, of an upload that never became whole, and of a forgotten job whose
+-- request has surely ended; those of other jobs when their time is over. With the end of the job, which a retry would
+-- change. In pages, so that files which cannot be removed do not hide others. Each half has an index of its own, else
+-- thousands of files that are kept for days would be looked through each time. Files of held jobs may be needed
+-- elsewhere.
 SELECT id, finished_at
 FROM (
     (SELECT id, finished_at FROM jobs

@@ -1,8 +1,8 @@
--- Newest first: a UUIDv7 sorts by creation, so the last id of a page is the cursor of the next, and new jobs never
--- shift a page. Issues, and header rows that may have thousands of columns, are left to the single job.
--- Each filter has its index. In the order of what is filtered, and by = ANY, which the planner does not take for a
--- constant: to whom all is in the order of the primary key reads the whole table by that, and expects to meet the jobs of a
--- state soon, where a hundred thousand others are newer.
+-- Newest first: a UUIDv7 sorts by creation, so that the last id of a page is the cursor of the next and new jobs
+-- never shift a page. Issues, and header rows that may have thousands of columns, are left to the single job.
+-- Each filter has its index. ORDER BY begins with the filtered column and the filter is = ANY, which the planner does
+-- not take for a constant: else it would walk the primary key, hoping to meet a state soon that a hundred thousand
+-- newer jobs do not have.
 SELECT id AS job_id, kind, of_job, state, state = 'succeeded' AND rows_rejected > 0 AS partial, source, file_name,
        rows_imported, rows_updated, rows_skipped, rows_rejected, rows_not_imported, rows_read, bytes_done, bytes_total,
        error, attempt, failures, max_failures, run_at, created_at, started_at, finished_at, content_type, format,

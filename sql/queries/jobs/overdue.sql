@@ -1,5 +1,4 @@
--- Running jobs whose next beat is late, and whose row nobody holds: who holds it may be in the final commit. What is
--- held ran in another database.
+-- Running jobs whose next beat is late. A locked row may be in its final commit; a held job ran in another database.
 SELECT id, attempt FROM jobs
 WHERE state = 'running' AND database_id = (SELECT dataflow_database_id()) AND id <> ALL (%(own)s)
   AND heartbeat_at < statement_timestamp() - make_interval(secs => %(silent_seconds)s)

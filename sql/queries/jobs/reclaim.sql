@@ -1,11 +1,11 @@
--- The jobs of workers that are gone. Either the backend that held their work has left the server, and so have all other
--- sessions of the worker: one that is alive settles its jobs itself, and after a crash of the server it is given the
--- time to connect again. Or nobody has shown a sign of life for a lease, and we have been watching that for longer than
--- a beat: whoever held the row's lock may just have let go. Guarded, and SKIP LOCKED, so that a job in its final commit
--- is left alone. A backend that went with the whole server is no loss of a worker, but an attempt that failed; a job
--- whose file somebody has removed can only fail. A first loss is put down to the platform and costs nothing; a second
--- makes the file suspect, and both are charged. Where a role may not see backend_start, the pid alone has to do. What is
--- held ran in another database, where its worker may well be alive.
+-- The jobs of workers that are gone, by one of two signs. Either the backend of the work has left the server, and so
+-- have all other sessions of the worker: a living worker settles its jobs itself, and has time to connect again after
+-- a crash of the server. Or there was no sign of life for a lease, watched for longer than a beat, because whoever
+-- locked the row may just have let go. SKIP LOCKED leaves a job in its final commit alone.
+-- A backend that went with the whole server is a failed attempt and no lost worker. A first loss is put down to the
+-- platform and costs nothing; a second makes the file suspect, and both are charged. A job whose file was removed can
+-- only fail. Where a role may not see backend_start, the pid alone decides. A held job ran in another database, where
+-- its worker may well be alive.
 WITH lost AS MATERIALIZED (
     SELECT j.id, j.worker, j.backend_pid, j.backend_start,
            j.heartbeat_at < statement_timestamp() - make_interval(secs => %(lease_seconds)s) AS is_expired,

@@ -1,5 +1,5 @@
--- Hand the job on free of charge, as nothing but the connections of others is in its way; no row once that has gone on
--- for too long. Each wait is about as long as all that has passed, so they double. Fenced.
+-- Free of charge, as only the connections of others are in the way of the job; no row when that has lasted too long.
+-- Each wait is about as long as all time before it, so that waits double. Fenced.
 UPDATE jobs
 SET state = 'queued', error = %(error)s, rows_imported = 0, bytes_done = 0,
     uncharged_since = coalesce(uncharged_since, clock_timestamp()),

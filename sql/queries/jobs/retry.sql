@@ -1,5 +1,5 @@
--- Only while the file is kept, and only a file that was received as a whole; a revert has none and goes on where it was,
--- in whatever database that is. An import of another one is held.
+-- An import only while its whole file is kept, and not one of another database, which is held. A revert has no file
+-- and goes on where it was, in whatever database that is.
 UPDATE jobs SET state = 'queued', error = NULL,
     database_id = CASE WHEN kind = 'import' THEN database_id ELSE dataflow_database_id() END
 WHERE id = %(id)s AND state IN ('failed', 'cancelled')

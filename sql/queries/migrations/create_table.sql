@@ -1,4 +1,4 @@
--- What has been applied. Made by the migrator itself, because it has to exist before the first migration.
+-- The migrator's own table: it has to exist before the first migration.
 CREATE TABLE IF NOT EXISTS dataflow_migrations (
     version INTEGER PRIMARY KEY,
     name TEXT NOT NULL,

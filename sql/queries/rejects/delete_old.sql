@@ -1,4 +1,4 @@
--- Before their jobs, and in portions: one job may have a hundred thousand of them, and a statement has to end in time.
+-- Before their jobs, and in portions: one job may have a hundred thousand, and a statement has to end in time.
 WITH old AS MATERIALIZED (
     SELECT r.ctid AS place FROM jobs j JOIN rejects r ON r.job_id = j.id
     WHERE j.finished_at < statement_timestamp() - make_interval(days => %(days)s)

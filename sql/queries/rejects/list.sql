@@ -1,5 +1,5 @@
--- A page of what one end of a job has refused, by primary key. Not a single row: the job has been tried again since, and
--- refuses other rows. One without a record: there are no more.
+-- A page of the rows that one end of a job has refused. No row at all: the job was tried again since and refuses
+-- others. A row without a record: there are no more.
 SELECT r.record, r.line, r.field, r.code, r.message, r.name, r.email, r.original, r.truncated
 FROM jobs j
 LEFT JOIN LATERAL (

@@ -1,6 +1,6 @@
--- Whether a server process of ours works, and if not, what it waits for. One statement of a large merge takes longer than
--- an import may stand still, and so does its turn: both count as work. Waiting for any other lock is standing still, and
--- so is waiting for us. The lock is the one of staging/lock_merge.sql; whoever waits for it waits for those before him as well.
+-- Whether a server process of ours works, and if not, what it waits for. A large merge, and waiting for one's turn to
+-- merge (the lock of staging/lock_merge.sql), take longer than an import may stand still: both count as work. Waiting
+-- for any other lock, or for us, is standing still.
 SELECT a.state = 'active'
            AND (a.wait_event_type IS NULL OR a.wait_event_type NOT IN ('Lock', 'Client') OR a.wait_event = 'advisory')
            AS is_at_work,

@@ -1,6 +1,6 @@
--- The limit that our sessions meet first. Those of a role and of a database do not bind a superuser, -1 is none; some of
--- the server's are kept for superusers and, since Postgres 16, for roles that may use the reserved ones. By the role that
--- has logged in, whatever it has SET since.
+-- The limit that our sessions meet first; -1 is none. Limits of a role or a database do not bind a superuser. Some
+-- connections of the server are kept for superusers and, since Postgres 16, for roles that may use the reserved ones.
+-- By the role that has logged in, whatever it has SET since.
 SELECT name, connections
 FROM pg_roles r
 JOIN pg_database d ON d.datname = current_database()

@@ -1,2 +1,2 @@
--- Where this connection leads: asked once, so that not each claim has to.
+-- Asked once for each connection, so that not every claim has to.
 SELECT dataflow_database_id() AS database_id

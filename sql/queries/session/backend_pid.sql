@@ -1,2 +1,2 @@
--- Of the open transaction: behind a pooler, the one that claimed the job may have been another.
+-- Of the open transaction: behind a pooler, another process may have claimed the job.
 SELECT pg_backend_pid() AS pid

@@ -1,6 +1,6 @@
--- What session/configure.sql and session/notice_dead_client.sql set, for the transaction that is open: behind a pooler the session
--- is somebody else's next. Its network is the pooler's, too, and so is how long it may idle. One statement, because there
--- is one at the beginning of each of our transactions.
+-- The settings of session/configure.sql and session/notice_dead_client.sql, for the open transaction only: behind a
+-- pooler the session is somebody else's next. Its network and its idle time are the pooler's. One statement, because
+-- each of our transactions begins with it.
 DO $$
 BEGIN
     PERFORM set_config('TimeZone', 'UTC', true), set_config('client_encoding', 'UTF8', true),

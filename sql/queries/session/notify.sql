@@ -1,2 +1,2 @@
--- A listener's proof that it hears, and a hint to look at the table.
+-- Proves that a listener hears, and tells it to look at the table.
 SELECT pg_notify(%(channel)s, %(payload)s)

@@ -1,2 +1,2 @@
--- What pg_stat_activity shows of the session from now on.
+-- The name that pg_stat_activity shows.
 SELECT set_config('application_name', %(role)s, false)

@@ -1,2 +1,2 @@
--- Autovacuum cannot see a temporary table, and the planner knows nothing of one without this.
+-- Autovacuum does not see temporary tables, and without this the planner knows nothing of one.
 ANALYZE pg_temp.dataflow_staged (id, key)

@@ -1,9 +1,9 @@
--- How many rows are left, and how they are to be joined, for the rest of the transaction. By loops over an index only
--- where that reads fewer pages than contacts has. And never where the statistics say that its pages are nearly empty:
--- after a mass delete and another import they say so until the next ANALYZE, the planner then expects one contact, and
--- a loop would compare each of a million contacts with each row of the file. Sorting text for a merge join, and
--- compiling, cost more than they save. 48 MB hold the ids and addresses of 1,000,000 contacts in one hash table (two
--- before Postgres 15), which keeps an update in the order of find_outdated; more was no faster.
+-- How many rows are left, and how they are joined, for the rest of the transaction. Loops over an index only where
+-- they read fewer pages than contacts has, and never where the statistics call its pages nearly empty: after a mass
+-- delete and another import they do until the next ANALYZE, the planner expects one contact, and a loop would compare
+-- each of a million contacts with each row of the file. Sorting for a merge join, and compiling, cost more than they
+-- save. 48 MB hold the ids and addresses of 1,000,000 contacts in one hash table (two before Postgres 15), which
+-- keeps the order of staging/find_outdated.sql; more memory was no faster.
 SELECT staged.row_count,
        set_config('enable_nestloop',
            CASE WHEN 8 * staged.row_count < coalesce(%(distributed_bytes)s::bigint, pg_relation_size(contacts.oid))

@@ -1,5 +1,5 @@
--- A directly connected worker is alive as long as its listening session is, which has this name from when it has proved to
--- hear; one behind a pooler, as long as it beats.
+-- A directly connected worker is alive as long as its listening session, which has this name once it has proved to
+-- hear; a worker behind a pooler, as long as it beats.
 SELECT (SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name LIKE 'dataflow/%%/listen')
      + (SELECT count(*) FROM worker_beats
