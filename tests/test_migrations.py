@@ -47,6 +47,11 @@ def test_every_column_of_jobs_carries_a_comment(database: str) -> None:
     assert silent == []
 
 
+def test_held_jobs_has_every_column_of_jobs(database: str) -> None:
+    columns = "SELECT attname FROM pg_attribute WHERE attrelid = '{}'::regclass AND attnum > 0 ORDER BY attnum"
+    assert run(database, columns.format("held_jobs")) == run(database, columns.format("jobs"))
+
+
 def test_ten_processes_migrating_at_once_apply_each_migration_once(empty_database: str) -> None:
     program = f"from dataflow import db; print(len(db.migrate({empty_database!r})))"
     processes = [

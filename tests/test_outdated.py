@@ -103,7 +103,7 @@ def test_health_names_the_command_when_migrations_are_missing(
     eventually(lambda: "worker ready" in worker.log())
 
 
-def test_health_and_worker_name_both_migrations_when_another_version_has_made_the_database(
+def test_every_process_names_both_migrations_when_another_version_has_made_the_database(
     web: Web, connection: db.Connection, children: list[WorkerProcess], database: str, tmp_path: Path
 ) -> None:
     difference = "The database has migration 0002_jobs where this program has 0002_database_id: "
@@ -111,6 +111,9 @@ def test_health_and_worker_name_both_migrations_when_another_version_has_made_th
     answer = web.get("/health")
     assert answer.status_code == 503
     assert answer.json()["error"].startswith(f"database: {difference}")
+    migrate = dataflow("migrate", DATABASE_URL=database, DATA_DIR=tmp_path)
+    assert (migrate.returncode, migrate.stdout) == (1, "")
+    assert migrate.stderr.splitlines()[-1].startswith(f"dataflow: {difference}")
     worker = WorkerProcess({"DATABASE_URL": database, "DATA_DIR": tmp_path})
     children.append(worker)
     eventually(lambda: difference in worker.log())
