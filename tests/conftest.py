@@ -8,11 +8,9 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from dataflow import db
 from dataflow.config import Config
@@ -20,9 +18,10 @@ from dataflow.local.postgres import EmbeddedPostgres
 from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
-from tests.processes import ChildProcess, Web, WorkerProcess, stop_all
-from tests.storage_double.process import StorageDouble
-from tests.storages import empty_bucket
+from tests.doubles.storage.process import StorageDouble
+from tests.support.databases import on_server, url_of
+from tests.support.processes import ChildProcess, Web, WorkerProcess, stop_all
+from tests.support.storages import empty_bucket
 
 _numbers = itertools.count(1)
 
@@ -58,16 +57,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
     with EmbeddedPostgres(tmp_path_factory.mktemp("embedded"), quick) as postgres:
         yield postgres.url
-
-
-def on_server(server: str, statement: str, name: str, **names: str) -> None:
-    identifiers = {key: sql.Identifier(value) for key, value in {"name": name, **names}.items()}
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(**identifiers))
-
-
-def url_of(server: str, name: str) -> str:
-    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
 @pytest.fixture(scope="session")

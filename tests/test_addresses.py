@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dataflow.contacts.emails import clean
 from dataflow.contacts.schema import ContactSchema
-from tests import effort
+from tests.support import effort
 
 pytestmark = pytest.mark.unit
 

@@ -16,9 +16,9 @@ from dataflow.formats.registry import read_blocks
 from dataflow.formats.tables.cells import MAX_COLUMNS
 from dataflow.formats.time_limit import TimeLimit
 from dataflow.formats.vcard.cards import MAX_CARD_LINES
-from tests import bomb_workbooks, bombs
-from tests.bomb_shapes import FILES, WORKBOOKS
-from tests.reader_process import ReaderProcess, reader_process
+from tests.support import bomb_workbooks, bombs
+from tests.support.bomb_shapes import FILES, WORKBOOKS
+from tests.support.reader_process import ReaderProcess, reader_process
 
 pytestmark = pytest.mark.unit
 

@@ -23,29 +23,15 @@ import requests
 
 from dataflow import client, db
 from dataflow.errors import RequestError
-from tests.processes import Web, WorkerProcess, eventually, free_port
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.process import StorageDouble
+from tests.support.commands import Outcome, dataflow, environment
+from tests.support.processes import Web, WorkerProcess, eventually, free_port
 
-Outcome = subprocess.CompletedProcess[str]
 Command = Callable[..., Outcome]
 
 COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "jobs", "psql", "demo")
 GOOD = "name,email\nZoë,zoe@example.com\nJosé,jose@example.com\n"
 ONE_BAD = GOOD + "Nobody,nobody\n"
-
-
-def environment(**variables: object) -> dict[str, str]:
-    return {**os.environ, "COLUMNS": "100", **{name: str(value) for name, value in variables.items()}}
-
-
-def dataflow(*arguments: str | Path, **variables: object) -> Outcome:
-    command = [sys.executable, "-m", "dataflow", *map(str, arguments)]
-    environ = environment(**variables)
-    done = subprocess.run(
-        command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture

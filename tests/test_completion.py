@@ -17,9 +17,9 @@ from dataflow.imports import completion
 from dataflow.queue import jobs
 from dataflow.storage.base import Storage
 from dataflow.worker.sweeper import Sweep
-from tests.imports import row_of
-from tests.processes import Web, WorkerProcess, eventually
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.process import StorageDouble
+from tests.support.imported import row_of
+from tests.support.processes import Web, WorkerProcess, eventually
 
 RUNS_OVER = ("supabase",)
 

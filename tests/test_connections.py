@@ -29,9 +29,9 @@ from dataflow.queue import jobs, notify, uploads
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
 from tests.drills.swallow import Swallower
-from tests.objects import store
-from tests.processes import eventually, free_port
-from tests.test_job_states import COMPLETE, UPLOAD, row
+from tests.support.jobs import COMPLETE, UPLOAD, row
+from tests.support.objects import store
+from tests.support.processes import eventually, free_port
 
 ROLE = "dataflow/test/work"
 _numbers = itertools.count(1)

@@ -16,7 +16,7 @@ from dataflow.formats import gzip as formats_gzip
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.registry import Findings, read_blocks, recognise
 from dataflow.imports.options import Options, OptionsSchema
-from tests.processes import Web
+from tests.support.processes import Web
 
 Case = dict[str, Any]
 Rows = list[list[Any]]

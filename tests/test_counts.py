@@ -22,7 +22,7 @@ from dataflow.imports.options import Options
 from dataflow.queue import job_counts, jobs, uploads
 from dataflow.storage.base import Storage
 from dataflow.worker.runner import Slot
-from tests.objects import store
+from tests.support.objects import store
 
 COUNTS = ("imported", "updated", "skipped", "rejected", "not_imported")
 ADDRESSES = [

@@ -15,8 +15,8 @@ from dataflow.storage.base import Storage
 from dataflow.worker.pool import Crew
 from dataflow.worker.runner import Slot
 from dataflow.worker.work_connections import WorkConnections
-from tests.processes import eventually
-from tests.test_job_states import claimed, enqueue, row
+from tests.support.jobs import claimed, enqueue, row
+from tests.support.processes import eventually
 
 
 @pytest.fixture

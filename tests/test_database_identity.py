@@ -22,10 +22,10 @@ from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
 from dataflow.worker.sweeper import Sweep
-from tests.objects import store
-from tests.processes import Web
-from tests.test_cli import dataflow
-from tests.test_job_states import UPLOAD
+from tests.support.commands import dataflow
+from tests.support.jobs import UPLOAD
+from tests.support.objects import store
+from tests.support.processes import Web
 
 BODY = b"name,email\nAnn,ann@example.com\n"
 COMPLETE = {

@@ -6,7 +6,7 @@ The function and the table that say so are doubles of those of Citus, which refu
 from dataflow import db
 from dataflow.imports import merge
 from dataflow.imports.merge import Counts
-from tests.test_merge import merged, plain, staged
+from tests.support.merges import merged, plain, staged
 
 DOUBLES = """
 CREATE TABLE pg_dist_partition (logicalrelid regclass NOT NULL);

@@ -11,7 +11,7 @@ import pytest
 from dataflow.errors import ExpandsTooFar, MalformedInput
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.gzip import FREE_EXPANDED_BYTES, MAX_RATIO, Inflater, allowed_bytes, inflated, is_gzip
-from tests import bombs
+from tests.support import bombs
 
 pytestmark = pytest.mark.unit
 

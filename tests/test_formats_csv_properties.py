@@ -19,7 +19,7 @@ from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.csv.delimited import look_ahead, read_blocks
 from dataflow.formats.csv.dialect import DELIMITERS
 from dataflow.formats.reading import Findings, Reading
-from tests.test_formats_properties import (
+from tests.support.properties import (
     MAX_EXCESS_BYTES,
     MAX_PEAK_BYTES,
     MIB,

@@ -8,7 +8,7 @@ from dataflow.errors import AmbiguousColumns, DataFlowError, MalformedInput, Mis
 from dataflow.formats.csv.dialect import find, settle
 from dataflow.formats.reading import Reading
 from dataflow.formats.tables.other_tables import MAX_RECORDS
-from tests import effort
+from tests.support import effort
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import AmbiguousColumns, DataFlowError, InputError, MalformedInput
-from dataflow.formats.block import PIECE_BYTES, Malformed
+from dataflow.formats.block import Malformed
 from dataflow.formats.columns.contact_columns import find, joined
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.registry import FORMATS
+from tests.support.properties import (
+    MAX_EXCESS_BYTES,
+    MAX_PEAK_BYTES,
+    MIB,
+    broken,
+    contacts,
+    cuts,
+    gigabyte,
+    quick,
+    resident_bytes,
+    texts,
+)
 
 pytestmark = pytest.mark.unit
 
-MIB = 1024 * 1024
-quick = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 
 Row = tuple[object, object]
-
-# What Postgres can store, the characters that formats and COPY care about more often than others.
-storable = st.one_of(
-    st.sampled_from("\t\n\r\\\"',;|{}[]:\x0b\x0c\x1c\x1e\x7f\x85\xa0\u2028\u2029\ufeffé\U0001f600u"),
-    st.characters(exclude_categories=("Cs",), exclude_characters="\0"),
-)
-texts = st.text(storable, max_size=12)
-contacts = st.lists(st.tuples(texts, texts), min_size=1, max_size=12)
 
 
 def as_is(value: object) -> object:
@@ -63,15 +65,6 @@ def outcome(name: str, pieces: Iterable[bytes]) -> list[Row] | type[DataFlowErro
         return read(name, pieces)
     except InputError as error:
         return type(error)
-
-
-@st.composite
-def cuts(draw: st.DrawFn, content: bytes) -> list[bytes]:
-    """The content in pieces cut anywhere, empty ones among them, or byte by byte."""
-    if draw(st.booleans()):
-        return [content[at : at + 1] for at in range(len(content))]
-    ends = sorted(draw(st.lists(st.integers(0, len(content)), max_size=8)))
-    return [content[start:end] for start, end in zip([0, *ends], [*ends, len(content)], strict=True)]
 
 
 # Writers: every way in which a well-behaved program may write contacts down.
@@ -110,30 +103,6 @@ def test_any_contacts_arrive_unchanged(name: str):
         assert read(name, data.draw(cuts(content))) == rows
 
     they_do()
-
-
-# The same, broken: bytes put in, taken out and doubled, with a liking for those that a format cares about.
-telling_bytes = st.sampled_from(
-    [bytes([byte]) for byte in b'{}[]",:\\u\n\r\t 0-.eEdD\0\x80\xc0\xc3\xed\xef\xbb\xbf\xf0\xff']
-)
-
-
-@st.composite
-def broken(draw: st.DrawFn, content: bytes) -> bytes:
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.one_of(st.integers(0, len(content)), st.just(len(content))))
-        kind = draw(st.sampled_from(["insert", "replace", "delete", "repeat", "cut"]))
-        if kind == "insert":
-            content = content[:at] + draw(telling_bytes) + content[at:]
-        elif kind == "replace":
-            content = content[:at] + draw(telling_bytes) + content[at + 1 :]
-        elif kind == "delete":
-            content = content[:at] + content[at + draw(st.integers(1, 6)) :]
-        elif kind == "repeat":
-            content = content[:at] + content[max(at - draw(st.integers(1, 20)), 0) :]
-        else:
-            content = content[:at]
-    return content
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -284,7 +253,6 @@ def test_rows_of_varying_shapes_are_the_rows_of_json_loads(
 
 # A gigabyte that never completes a row. Measured in a process of its own, where nothing else moves the peak.
 
-GIGABYTE = 1024 * MIB
 #: Format, beginning, and what is repeated from there on.
 HOSTILE = {
     "json digits": ("json", b"[", b"1"),
@@ -308,24 +276,6 @@ HOSTILE = {
     "ndjson arrays": ("ndjson", b"", b"["),
     "ndjson spaces": ("ndjson", b"", b" "),
 }
-#: What may be fed beyond a row's limit before it is noticed, and the memory that all of it may take.
-MAX_EXCESS_BYTES = 3 * PIECE_BYTES
-MAX_PEAK_BYTES = 32 * MIB
-
-
-def gigabyte(head: bytes, filler: bytes, fed: list[int]) -> Iterator[bytes]:
-    """The pieces of a gigabyte, made as they are asked for; `fed` gets the size of each."""
-    piece = filler * (PIECE_BYTES // len(filler))
-    for _ in range(GIGABYTE // len(piece)):
-        fed.append(len(head + piece))
-        yield head + piece
-        head = b""
-
-
-def resident_bytes(line: str) -> int:
-    found = re.search(rf"^{line}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found
-    return int(found[1]) * 1024
 
 
 def measure_hostile_input() -> None:

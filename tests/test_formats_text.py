@@ -9,7 +9,7 @@ from dataflow.errors import MalformedInput
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.encoding import HEAD_BYTES, Encoding, decoded, detect, read_text
 from dataflow.formats.reading import Findings
-from tests import effort
+from tests.support import effort
 
 pytestmark = pytest.mark.unit
 

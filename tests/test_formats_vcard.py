@@ -10,7 +10,7 @@ from dataflow.errors import MissingColumns, RowTooLarge
 from dataflow.formats.block import ABSENT, BAD_ENCODING, BLOCK_ROWS, MALFORMED_ROW, Block, Malformed
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.vcard import card_lines, card_rows, cards
-from tests import effort
+from tests.support import effort
 
 pytestmark = pytest.mark.unit
 

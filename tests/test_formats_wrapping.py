@@ -15,8 +15,8 @@ from dataflow.formats.registry import Findings, read_blocks
 from dataflow.formats.signs import EndSigns, plain_lines, without_end
 from dataflow.formats.tables.table_wrapping import Wrapping, wrapping_of
 from dataflow.formats.wrapping import bare, is_quoted, unquoted
-from tests import effort
-from tests.test_formats_properties import quick
+from tests.support import effort
+from tests.support.properties import quick
 
 pytestmark = pytest.mark.unit
 

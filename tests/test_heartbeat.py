@@ -21,9 +21,9 @@ from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs
 from dataflow.queue.progress import Progress
 from dataflow.worker.heartbeat import Heartbeat
-from tests.conftest import on_server, url_of
-from tests.processes import eventually
-from tests.test_job_states import claimed, row, set_state
+from tests.support.databases import on_server, url_of
+from tests.support.jobs import claimed, row, set_state
+from tests.support.processes import eventually
 
 _numbers = itertools.count(1)
 INTERVAL_SECONDS = 0.05

@@ -13,8 +13,8 @@ import pytest
 
 from dataflow import db
 from dataflow.db.pool import NEXT_ATTEMPT_SECONDS
-from tests.conftest import on_server
-from tests.processes import Web, WorkerProcess, eventually, free_port
+from tests.support.databases import on_server
+from tests.support.processes import Web, WorkerProcess, eventually, free_port
 
 DEADLINE_SECONDS = 2.0
 

@@ -36,8 +36,8 @@ from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs, uploads
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
-from tests.objects import store
-from tests.processes import eventually
+from tests.support.objects import store
+from tests.support.processes import eventually
 
 RUNS_OVER = ("local", "supabase")
 MAX_ROW_BYTES = 1 << 20

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,58 +11,9 @@ from dataflow import db
 from dataflow.errors import JobNotFound, LeaseLost, UploadTaken
 from dataflow.ids import uuid7
 from dataflow.queue import jobs, notify, uploads
-from dataflow.queue.jobs import Job
 from dataflow.queue.progress import Progress
-from tests.processes import eventually
-
-UPLOAD = {
-    "source": None,
-    "file_name": None,
-    "object_key": "k.csv",
-    "content_type": "text/csv",
-    "options": {},
-    "request_id": "r",
-}
-COMPLETE = {
-    "source": "s",
-    "file_name": "f.csv",
-    "content_type": "text/csv",
-    "format": "csv",
-    "options": {"onInvalid": "skip"},
-    "bytes_total": 10,
-    "object_etag": "e",
-    "digests": [[10, "0" * 64]],
-}
-
-
-def upload(connection: db.Connection) -> UUID:
-    job_id = uuid7()
-    uploads.insert(connection, {"id": job_id, **UPLOAD})
-    return job_id
-
-
-def enqueue(connection: db.Connection) -> UUID:
-    job_id = upload(connection)
-    uploads.queue(connection, job_id, COMPLETE)
-    return job_id
-
-
-def claimed(connection: db.Connection) -> Job:
-    enqueue(connection)
-    job = jobs.claim(connection, "w")
-    assert job is not None
-    return job
-
-
-def row(connection: db.Connection, job_id: UUID) -> dict[str, Any]:
-    found = connection.execute("SELECT * FROM jobs WHERE id = %s", [job_id]).fetchone()
-    assert found is not None
-    return found
-
-
-def set_state(connection: db.Connection, job_id: UUID, state: str) -> None:
-    """What a person types into psql."""
-    connection.execute("UPDATE jobs SET state = %s WHERE id = %s", [state, job_id])
+from tests.support.jobs import COMPLETE, claimed, enqueue, row, set_state, upload
+from tests.support.processes import eventually
 
 
 def test_a_claim_records_who_has_the_job_and_on_which_backend(connection: db.Connection) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from dataflow import db
 from dataflow.queue.jobs import Job
-from tests.processes import eventually
-from tests.test_job_states import claimed
+from tests.support.jobs import claimed
+from tests.support.processes import eventually
 
 BEATEN = """
 UPDATE jobs

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -11,43 +11,16 @@ import psycopg
 import pytest
 
 from dataflow import db
-from dataflow.contacts import schema
 from dataflow.db import query
 from dataflow.errors import DatabaseUnavailable
-from dataflow.ids import IdRange
 from dataflow.imports import merge
 from dataflow.imports.merge import Counts
-from tests.processes import eventually
+from tests.support.merges import Rows, merged, plain, staged
+from tests.support.processes import eventually
 
-Rows = Sequence[tuple[str, str]]
 Stored = Callable[[], list[tuple[Any, ...]]]
 
 EVERYBODY = [(f"Name {i}", f"user{i}@example.com") for i in range(2000)]
-
-
-@contextmanager
-def staged(connection: db.Connection, rows: Rows) -> Iterator[None]:
-    """A transaction as an import opens it, with its rows staged in the order of the file."""
-    with connection.transaction():
-        connection.execute(query("configure_import"))
-        merge.stage(connection)
-        copy(connection, merge.COPY_STAGED, rows, None)
-        yield
-
-
-def copy(connection: db.Connection, statement: str, rows: Rows, source: str | None) -> None:
-    names, emails = zip(*rows, strict=True)
-    with connection.cursor() as cursor, cursor.copy(query(statement)) as opened:
-        opened.write(schema.copy_lines(names, emails, source, IdRange()))
-
-
-def plain(connection: db.Connection, rows: Rows, source: str = "before") -> None:
-    copy(connection, "copy_contacts", rows, source)
-
-
-def merged(connection: db.Connection, on_conflict: str, rows: Rows, source: str = "new") -> Counts:
-    with staged(connection, rows):
-        return merge.merge(connection, on_conflict, source)
 
 
 def plan_of(connection: db.Connection, name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from dataflow import db
 from dataflow.errors import DatabaseUnavailable, MigrationFailed
-from tests.conftest import on_server
+from tests.support.databases import on_server
 
 CONTRACT = [
     ("id", "uuid", "NO", "gen_random_uuid()"),

@@ -11,7 +11,7 @@ from dataflow.worker.heartbeat import Heartbeat
 from dataflow.worker.loop import Worker
 from dataflow.worker.outage import TELL_SECONDS, Outage
 from dataflow.worker.sweeper import EVERY_SECONDS, Sweep
-from tests.test_watchdog import Clock, attempt_at_a_job
+from tests.support.attempts import Clock, attempt_at_a_job
 
 pytestmark = pytest.mark.unit
 

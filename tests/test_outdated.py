@@ -11,8 +11,8 @@ import pytest
 
 from dataflow import db
 from dataflow.errors import DatabaseOutdated
-from tests.processes import Web, WorkerProcess, eventually
-from tests.test_cli import dataflow
+from tests.support.commands import dataflow
+from tests.support.processes import Web, WorkerProcess, eventually
 
 NEEDED = "The server is Postgres 13.22: DataFlow needs 14 or newer."
 

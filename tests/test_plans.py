@@ -11,8 +11,8 @@ import pytest
 from dataflow import db
 from dataflow.ids import uuid7
 from dataflow.queue import database_identity, job_counts, jobs
-from tests.conftest import on_server, url_of
-from tests.many_jobs import fill
+from tests.support.databases import on_server, url_of
+from tests.support.many_jobs import fill
 
 ENDED, QUEUED = 20_000, 4_000
 #: What the statements are given, but for what a test is about.

@@ -26,8 +26,8 @@ from dataflow.formats.block import PIECE_BYTES
 from dataflow.imports import preview
 from dataflow.imports.preview import MAX_BYTES
 from dataflow.imports.upload import Arrival
-from tests.test_formats_spreadsheet import package, parts
-from tests.test_formats_spreadsheet import row as sheet_row
+from tests.support.workbooks import package, parts
+from tests.support.workbooks import row as sheet_row
 
 pytestmark = pytest.mark.unit
 

@@ -19,12 +19,12 @@ from dataflow.errors import DatabaseUnavailable, LeaseLost
 from dataflow.ids import uuid7
 from dataflow.queue import jobs, leases, notify
 from dataflow.queue.jobs import Job
-from dataflow.queue.leases import LEASE_SECONDS, LostJob, Sight
+from dataflow.queue.leases import LEASE_SECONDS
 from dataflow.queue.progress import Progress
 from dataflow.worker.recovery import Recovery
-from tests.conftest import on_server, url_of
-from tests.processes import eventually
-from tests.test_job_states import enqueue, row, set_state
+from tests.support.databases import on_server, url_of
+from tests.support.jobs import enqueue, reclaim, row, set_state
+from tests.support.processes import eventually
 
 RECLAIM_VALUES: dict[str, Any] = {
     "worker": "w",
@@ -36,15 +36,6 @@ RECLAIM_VALUES: dict[str, Any] = {
     "retry_base_seconds": 5.0,
     "retry_max_seconds": 600.0,
 }
-
-
-def reclaim(
-    connection: db.Connection, *own: Job, worker: str = "rescuer", is_direct: bool = True, is_settled: bool = True
-) -> list[LostJob]:
-    """What a worker takes that has seen for long enough which jobs do not beat."""
-    ids = [job.id for job in own]
-    overdue = [job_id for job_id, _ in leases.overdue(connection, ids, LEASE_SECONDS)]
-    return leases.reclaim(connection, Sight(worker, ids, overdue, is_direct, is_settled))
 
 
 def is_alive(connection: db.Connection, pid: int) -> bool:

@@ -20,10 +20,10 @@ from dataflow.imports import reverts
 from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs
 from dataflow.worker.watchdog import Watchdog
-from tests.conftest import on_server, url_of
-from tests.imports import count_contacts, imported, row_of
-from tests.processes import eventually
-from tests.test_reclaim import reclaim
+from tests.support.databases import on_server, url_of
+from tests.support.imported import count_contacts, imported, row_of
+from tests.support.jobs import reclaim
+from tests.support.processes import eventually
 
 ROWS = 450
 STEP_ROWS = 100

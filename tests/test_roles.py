@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from dataflow import db
-from tests.conftest import on_server
-from tests.processes import Web
-from tests.test_cli import dataflow
+from tests.support.commands import dataflow
+from tests.support.databases import on_server
+from tests.support.processes import Web
 
 README = (Path(__file__).parent.parent / "README.rst").read_text()
 ROLE = f"dataflow_least_{os.getpid()}"

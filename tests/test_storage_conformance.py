@@ -9,8 +9,8 @@ import pytest
 
 from dataflow.errors import ObjectMissing, StorageUnavailable, UploadLost
 from dataflow.storage.base import Description, Storage, StoredObject
-from tests.objects import is_there, store
-from tests.storages import CHUNK_BYTES, conforming
+from tests.support.objects import is_there, store
+from tests.support.storages import CHUNK_BYTES, conforming
 
 pytestmark = pytest.mark.unit
 

@@ -15,10 +15,10 @@ from dataflow.errors import DataFlowError, DigestMismatch, ObjectMissing, Storag
 from dataflow.storage.base import Description, Storage
 from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import upload
-from tests.objects import store
-from tests.processes import eventually
-from tests.storage_double.process import StorageDouble
-from tests.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
+from tests.doubles.storage.process import StorageDouble
+from tests.support.objects import store
+from tests.support.processes import eventually
+from tests.support.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
 
 pytestmark = pytest.mark.unit
 

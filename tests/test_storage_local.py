@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.errors import ObjectMissing, StorageUnavailable
 from dataflow.storage.registry import LocalStorage
-from tests.objects import store
+from tests.support.objects import store
 
 pytestmark = pytest.mark.unit
 

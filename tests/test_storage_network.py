@@ -19,11 +19,11 @@ from dataflow.storage.messages import Request
 from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import SupabaseStorage, download
 from dataflow.storage.supabase.api import MAX_IDLE_LINES, Api
-from tests.objects import store
-from tests.processes import eventually
-from tests.proxies import Proxy
-from tests.storage_double.process import StorageDouble
-from tests.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
+from tests.doubles.storage.process import StorageDouble
+from tests.support.objects import store
+from tests.support.processes import eventually
+from tests.support.proxies import Proxy
+from tests.support.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
 
 pytestmark = pytest.mark.unit
 

@@ -26,10 +26,10 @@ from dataflow.storage.base import Description, Observer, Storage
 from dataflow.storage.registry import open_storage
 from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import upload
-from tests.objects import read, store
-from tests.processes import free_port
-from tests.storage_double.process import StorageDouble
-from tests.storages import CHUNK_BYTES, IMPATIENT, open_supabase
+from tests.doubles.storage.process import StorageDouble
+from tests.support.objects import read, store
+from tests.support.processes import free_port
+from tests.support.storages import CHUNK_BYTES, IMPATIENT, open_supabase
 
 KEY = "k.csv"
 MIB = 1 << 20

@@ -28,11 +28,11 @@ from dataflow.queue.retention import Leftover
 from dataflow.storage.base import Storage
 from dataflow.storage.local import LocalStorage
 from dataflow.worker.sweeper import Sweep
-from tests.conftest import on_server, url_of
-from tests.objects import is_there, store
-from tests.processes import Web, eventually
-from tests.storage_double.process import StorageDouble
-from tests.test_job_states import COMPLETE, UPLOAD, row, set_state
+from tests.doubles.storage.process import StorageDouble
+from tests.support.databases import on_server, url_of
+from tests.support.jobs import COMPLETE, UPLOAD, row, set_state
+from tests.support.objects import is_there, store
+from tests.support.processes import Web, eventually
 
 RUNS_OVER = ("local", "supabase")
 ROLE = "dataflow/test/sweep"

@@ -29,10 +29,10 @@ from dataflow.worker import connection_plan
 from dataflow.worker.connection_plan import OWN_CONNECTIONS, ConnectionPlan
 from dataflow.worker.loop import Worker
 from dataflow.worker.work_connections import GROWTH_SECONDS, WorkConnections
-from tests.conftest import on_server
-from tests.objects import store
-from tests.processes import ChildProcess, Web, WorkerProcess, eventually
-from tests.test_job_states import COMPLETE, UPLOAD, claimed, row
+from tests.support.databases import on_server
+from tests.support.jobs import COMPLETE, UPLOAD, claimed, row
+from tests.support.objects import store
+from tests.support.processes import ChildProcess, Web, WorkerProcess, eventually
 
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}, "data": b"name,email\nAnn,ann@example.com\n"}
 _numbers = itertools.count(1)

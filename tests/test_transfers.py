@@ -9,7 +9,7 @@ import pytest
 from dataflow.errors import ClientVanished, TooManyUploads, UploadDisplaced, UploadStalled
 from dataflow.web.server.pace import SLOW_BYTES_SECOND, Pace
 from dataflow.web.server.transfers import FREE_BYTES, Transfer, Transfers
-from tests.processes import eventually
+from tests.support.processes import eventually
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ from dataflow.contacts.validation import Problem, Refusal, Verdict, judge
 from dataflow.errors import Issue
 from dataflow.formats.block import ABSENT, BAD_ENCODING, MALFORMED_ROW, WRONG_COLUMN_COUNT, Block, Malformed
 from dataflow.formats.wrapping import bare
-from tests import effort
+from tests.support import effort
 
 pytestmark = pytest.mark.unit
 

@@ -14,31 +14,15 @@ import pytest
 from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import ImportStalled, ImportStopped, LeaseLost
-from dataflow.ids import uuid7
 from dataflow.imports.attempt import Attempt
 from dataflow.queue import leases
-from dataflow.queue.jobs import Job
 from dataflow.worker.watchdog import CUT_SECONDS, EXIT_STUCK, Watchdog
-from tests.processes import eventually
-from tests.test_job_states import claimed, enqueue, row
+from tests.support.attempts import Clock, attempt_at_a_job
+from tests.support.jobs import claimed, enqueue, row
+from tests.support.processes import eventually
 
 #: A minute for the loop, 15 for an import.
 CONFIG = Config.from_env({})
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def attempt_at_a_job() -> Attempt:
-    """One that the clock alone decides about."""
-    return Attempt(Job(uuid7(), "import", 1, 0, 5, 0, "s", "k.csv", 10, "csv", [], {}, None, None, None, None))
 
 
 class Watched:

@@ -13,9 +13,9 @@ from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
 from dataflow.worker.runner import retry_delay_seconds
-from tests.objects import is_there, read, store
-from tests.processes import Web, WorkerProcess, eventually
-from tests.test_job_states import claimed, enqueue
+from tests.support.jobs import claimed, enqueue
+from tests.support.objects import is_there, read, store
+from tests.support.processes import Web, WorkerProcess, eventually
 
 RUNS_OVER = ("local", "supabase")
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}}

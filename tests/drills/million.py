@@ -12,8 +12,8 @@ from dataflow import db
 from dataflow.queue import job_counts, jobs
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
-from tests.many_jobs import fill
-from tests.processes import Web
+from tests.support.many_jobs import fill
+from tests.support.processes import Web
 
 ENDED, QUEUED = 1_000_000, 200_000
 #: On a quiet machine; where more wants to run than there are processors, as much longer as that takes.

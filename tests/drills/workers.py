@@ -13,7 +13,7 @@ from pathlib import Path
 from dataflow.local.postgres import end_with_parent
 from dataflow.queue import leases
 from dataflow.worker import heartbeat, presence, recovery, watchdog
-from tests.processes import WorkerProcess
+from tests.support.processes import WorkerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 

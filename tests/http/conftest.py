@@ -4,30 +4,18 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import requests
 
 from dataflow import db
-from tests.conftest import on_server, url_of
-from tests.processes import Web
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.process import StorageDouble
+from tests.support.databases import on_server, url_of
+from tests.support.processes import Web
+from tests.support.silence import Refused, Silence
 
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The answer to a request that a silent storage kept waiting."""
-
-    answer: requests.Response
-    seconds: float  #: from the request's first byte; what the storage did not hold up took milliseconds
-
-
-Silence = dict[str, "Future[Refused]"]
 
 
 @pytest.fixture(scope="session", autouse=True)

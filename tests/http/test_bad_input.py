@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from dataflow import db
-from tests.processes import Web, WorkerProcess
+from tests.support.processes import Web, WorkerProcess
 
 MIB = 1024 * 1024
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"

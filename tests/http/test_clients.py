@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from dataflow import db
-from tests.http.raw import Raw, wait_for_uploads
-from tests.processes import Web, eventually, free_port
+from tests.support.processes import Web, eventually, free_port
+from tests.support.raw_http import Raw, wait_for_uploads
 
 KIB, MIB = 1024, 1024 * 1024
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"

@@ -18,7 +18,7 @@ import pytest
 
 from dataflow import db
 from dataflow.web.server.pace import SLOW_SECONDS
-from tests.processes import Web, eventually
+from tests.support.processes import Web, eventually
 
 pytestmark = pytest.mark.one_storage
 

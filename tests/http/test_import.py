@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dataflow import db
-from tests.processes import Web, WorkerProcess
+from tests.support.processes import Web, WorkerProcess
 
 RUNS_OVER = ("local", "supabase")
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"

@@ -21,9 +21,9 @@ from dataflow.errors import JobUnfinished, ObjectForgotten
 from dataflow.queue import jobs, retention
 from dataflow.queue.retention import File, Leftover
 from dataflow.storage.base import Storage
-from tests.objects import is_there
-from tests.processes import Web, WorkerProcess, eventually
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.process import StorageDouble
+from tests.support.objects import is_there
+from tests.support.processes import Web, WorkerProcess, eventually
 
 RUNS_OVER = ("local", "supabase")
 MIB = 1 << 20

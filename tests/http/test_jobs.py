@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from dataflow import db
-from tests.processes import Web
+from tests.support.processes import Web
 
 RUNS_OVER = ("local", "supabase")
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}]

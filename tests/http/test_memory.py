@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
-from tests.processes import Web, eventually
-from tests.test_formats_spreadsheet import saved
+from tests.support.processes import Web, eventually
+from tests.support.workbooks import saved
 
 CONTACTS = [[f"Contact {number}", f"contact{number}@example.com", f"+49 {number}"] for number in range(3000)]
 #: README's figure, for a process that has served a hundred times as many.

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from dataflow import db
-from tests.processes import Web
+from tests.support.processes import Web
 
 WEB_VARIABLES = {"HOST": "127.0.0.1"}
 BODY = {"source": "crm", "data": [{"name": "Ann", "email": "ann@example.com"}]}

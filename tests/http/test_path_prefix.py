@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import Web
+from tests.support.processes import Web
 
 BODY = {"source": "crm", "data": [{"name": "Ann", "email": "ann@example.com"}]}
 #: What is no path, or would lead elsewhere.

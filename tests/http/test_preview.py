@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from dataflow import db
-from tests.processes import Web
+from tests.support.processes import Web
 
 WEB_VARIABLES = {"MAX_UPLOADS": 1, "UPLOAD_STALL_SECONDS": 1}
 MIB = 1024 * 1024

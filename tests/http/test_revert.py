@@ -11,8 +11,8 @@ from dataflow import db
 from dataflow.imports import revert as imports_revert
 from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs, retention
-from tests.imports import count_contacts, imported, row_of
-from tests.processes import Web, WorkerProcess, eventually
+from tests.support.imported import count_contacts, imported, row_of
+from tests.support.processes import Web, WorkerProcess, eventually
 
 CSV = {"Content-Type": "text/csv", "X-Source": "crm"}
 CONTENT = b"name,email\nAnn,ann@example.com\nBob,bob@example.com\nCid,not-an-address\n"

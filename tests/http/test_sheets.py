@@ -9,7 +9,7 @@ import requests
 from openpyxl import Workbook
 
 from dataflow import db
-from tests.processes import Web
+from tests.support.processes import Web
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from dataflow import db
-from tests.http.raw import Raw, wait_for_uploads
-from tests.processes import Web, eventually
-from tests.storage_double.faults import Deed
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.faults import Deed
+from tests.doubles.storage.process import StorageDouble
+from tests.support.processes import Web, eventually
+from tests.support.raw_http import Raw, wait_for_uploads
 
 RUNS_OVER = ("local", "supabase")
 GOOD_CSV = b"name,email\nAnn,ann@example.com\n"

@@ -7,8 +7,8 @@ import pytest
 from dataflow import db
 from tests.drills import sending
 from tests.drills.besieged import FILL_JOBS, LONG_LIST, besiege
-from tests.hostile import crowds
-from tests.processes import Web, WorkerProcess, eventually
+from tests.support.hostile import crowds
+from tests.support.processes import Web, WorkerProcess, eventually
 
 SECONDS = 5.0
 IMPORTS, ROWS = 10, 500

@@ -13,9 +13,9 @@ import requests
 from dataflow import db
 from dataflow.queue import retention
 from dataflow.storage.base import Storage
-from tests.http.conftest import Silence
-from tests.processes import Web, WorkerProcess, eventually, free_port
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.process import StorageDouble
+from tests.support.processes import Web, WorkerProcess, eventually, free_port
+from tests.support.silence import Silence
 
 RUNS_OVER = ("supabase",)
 WEB_VARIABLES = {"UPLOAD_RETRY_SECONDS": "0,0.05,0.1,0.2,0.4,0.8,1.6"}
