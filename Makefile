@@ -20,9 +20,9 @@ run: $(FOR_RUN) ## start the service on PORT (3000) and restart it when the code
 	@$(BIN)/dataflow run --reload
 
 # In four parts at a time: those without a database compute, the others mostly wait, and two cores are enough for all.
-HTTP_TESTS := tests/http tests/doubles
-WAITING_TESTS := tests/test_cli.py tests/test_completion.py tests/drills/test_drills.py \
-	tests/http/test_connections.py tests/http/test_siege.py tests/http/test_slow_clients.py
+HTTP_TESTS := tests/web tests/doubles
+WAITING_TESTS := tests/test_cli.py tests/imports/test_completion.py tests/drills/test_drills.py \
+	tests/web/server/test_connections.py tests/web/server/test_siege.py tests/web/server/test_slow_clients.py
 test: $(FOR_TEST) ## run every test
 	@nice -n 19 $(BIN)/python -m pytest -m unit > $(VENV)/unit.log 2>&1 & unit=$$!; \
 	$(BIN)/python -m pytest -m 'not unit' $(HTTP_TESTS) $(addprefix --ignore=,$(WAITING_TESTS)) > $(VENV)/http.log 2>&1 & http=$$!; \

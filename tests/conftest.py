@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from dataflow import db
@@ -19,7 +18,7 @@ from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
 from tests.doubles.storage.process import StorageDouble
-from tests.support.databases import on_server, url_of
+from tests.support.databases import MigratedDatabase, on_server, url_of
 from tests.support.processes import ChildProcess, Web, WorkerProcess, stop_all
 from tests.support.storages import empty_bucket
 
@@ -79,34 +78,31 @@ def empty_database(server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def module_database(server: str) -> Iterator[str]:
-    """URL of one database for all tests of a module, so that processes can serve one test after the other."""
+def migrated_database(server: str, template: str) -> Iterator[MigratedDatabase]:
+    """One for all tests of a module, so that processes can serve one test after the other."""
     name = f"dataflow_test_{os.getpid()}_{next(_numbers)}"
-    on_server(server, "CREATE DATABASE {name}", name)
-    yield url_of(server, name)
+    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
+    yield MigratedDatabase.at(url_of(server, name))
     on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
 
 
-#: Sessions that a killed process has left behind may hold locks for a while yet.
-REMAKE = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'dataflow/web';
-DROP SCHEMA public CASCADE;
-CREATE SCHEMA public
-"""
+@pytest.fixture(scope="module")
+def module_database(migrated_database: MigratedDatabase) -> str:
+    """Its URL, for what lives as long as the module."""
+    return migrated_database.url
 
 
 @pytest.fixture
-def database(module_database: str) -> str:
-    """URL of a freshly migrated database.
+def remade_database(migrated_database: MigratedDatabase, request: pytest.FixtureRequest) -> str:
+    """Its URL, and nothing in it but what the migrations have put there."""
+    migrated_database.put_back(with_new_tables=request.node.get_closest_marker("new_tables") is not None)
+    return migrated_database.url
 
-    It is the same for the whole module: to make another takes three times as long, and the sessions of a web process
-    live on.
-    """
-    with psycopg.connect(module_database, autocommit=True) as session:
-        session.execute(REMAKE.encode())
-    db.migrate(module_database)
-    return module_database
+
+@pytest.fixture
+def database(remade_database: str) -> str:
+    """URL of a freshly migrated database."""
+    return remade_database
 
 
 @pytest.fixture(scope="module")
@@ -234,9 +230,15 @@ def start_web(
 
 
 @pytest.fixture(scope="module")
-def shared_web(module_database: str, state_folder: Path, storage_variables: dict[str, str]) -> Iterator[Web]:
-    """One for all tests of a module that do not disturb it: to start and to stop it takes more than a second."""
-    started = Web.start({"DATABASE_URL": module_database, "DATA_DIR": state_folder, **storage_variables})
+def shared_web(
+    module_database: str, state_folder: Path, storage_variables: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Web]:
+    """One for all tests of a module that do not disturb it: to start and to stop it takes more than a second.
+
+    What the module has in WEB_VARIABLES are further settings.
+    """
+    further = getattr(request.module, "WEB_VARIABLES", {})
+    started = Web.start({"DATABASE_URL": module_database, "DATA_DIR": state_folder, **storage_variables, **further})
     yield started
     # A connection that an error of a test still holds on to would keep gunicorn waiting.
     gc.collect()

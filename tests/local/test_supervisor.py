@@ -19,7 +19,7 @@ import pytest
 
 from dataflow.config import embedded_url
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 30
 ELSEWHERE = {"DATABASE_URL": "postgresql://db.invalid/x"}
 

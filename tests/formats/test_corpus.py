@@ -21,7 +21,7 @@ from tests.support.processes import Web
 Case = dict[str, Any]
 Rows = list[list[Any]]
 
-DATA: Final = Path(__file__).parent / "data"
+DATA: Final = Path(__file__).resolve().parents[1] / "data"
 CASES: Final[list[Case]] = [
     case for table in sorted(DATA.glob("*.json")) for case in json.loads(table.read_text(encoding="utf-8"))
 ]

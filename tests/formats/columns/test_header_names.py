@@ -25,7 +25,7 @@ pytestmark = pytest.mark.unit
 
 LINES: Final = [
     line.split("\t")
-    for line in (Path(__file__).parent / "data/header_rows.tsv").read_text(encoding="utf-8").splitlines()
+    for line in (Path(__file__).resolve().parents[2] / "data/header_rows.tsv").read_text(encoding="utf-8").splitlines()
     if not line.startswith("#")
 ]
 ROWS: Final = {name: row for _, name, _, row in LINES}

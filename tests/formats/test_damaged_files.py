@@ -22,7 +22,7 @@ from dataflow.imports.options import Options, OptionsSchema
 pytestmark = pytest.mark.unit
 
 MIB: Final = 1024 * 1024
-DATA: Final = Path(__file__).parent / "data"
+DATA: Final = Path(__file__).resolve().parents[1] / "data"
 #: More of them, such as DAMAGE_EXAMPLES=20000, are other ones each time.
 EXAMPLES: Final = int(os.environ.get("DAMAGE_EXAMPLES", "600"))
 

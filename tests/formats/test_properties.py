@@ -297,7 +297,7 @@ def hostile_input() -> dict[str, tuple[str, int, int]]:
     program = f"from {__name__} import measure_hostile_input as measure; measure()"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).resolve().parents[2],
         stdout=subprocess.PIPE,
         timeout=120,
         check=True,

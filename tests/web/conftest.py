@@ -1,21 +1,16 @@
 """One database and one web process for each module of this folder, emptied before each test."""
 
-import itertools
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from dataflow import db
 from tests.doubles.storage.process import StorageDouble
 from tests.support.databases import on_server, url_of
 from tests.support.processes import Web
 from tests.support.silence import Refused, Silence
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,34 +48,14 @@ def _send(web: Web, content: bytes) -> Refused:
 
 
 @pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    name = f"dataflow_test_{os.getpid()}_http_{next(_numbers)}"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
-
-
-@pytest.fixture(scope="module")
-def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("http")
-
-
-@pytest.fixture(scope="module")
-def state_folder(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture(scope="module")
-def web(
-    database: str, state_folder: Path, storage_variables: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[Web]:
-    """A module's WEB_VARIABLES are further settings."""
-    further = getattr(request.module, "WEB_VARIABLES", {})
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": state_folder, **storage_variables, **further})
-    yield started
-    started.stop()
+def database(module_database: str) -> str:
+    """The module's own, so that the web processes of a module can have it."""
+    return module_database
 
 
 @pytest.fixture(autouse=True)
-def fresh_start(connection: db.Connection, empty_storage: None) -> None:
-    connection.execute("TRUNCATE jobs, contacts, rejects")
+def fresh_start(request: pytest.FixtureRequest) -> None:
+    """Have each test that uses the database begin with an empty one, and with no objects in the storage."""
+    if "database" in request.fixturenames:
+        request.getfixturevalue("remade_database")
+        request.getfixturevalue("empty_storage")

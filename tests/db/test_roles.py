@@ -14,7 +14,7 @@ from tests.support.commands import dataflow
 from tests.support.databases import on_server
 from tests.support.processes import Web
 
-README = (Path(__file__).parent.parent / "README.rst").read_text()
+README = (Path(__file__).resolve().parents[2] / "README.rst").read_text()
 ROLE = f"dataflow_least_{os.getpid()}"
 CSV = b"name,email\nAnn,ann@example.com\nBob,bob@example.com\nNobody,nowhere\n"
 OF_FILE = {"Content-Type": "text/csv", "X-Source": "crm"}

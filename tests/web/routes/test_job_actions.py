@@ -70,15 +70,15 @@ def server_variables(double: StorageDouble) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server_web(database: str, tmp_path: Path, server_variables: dict[str, str]) -> Iterator[Web]:
+def server_web(database: str, state_folder: Path, server_variables: dict[str, str]) -> Iterator[Web]:
     """A web process whose storage is the double, whatever that of the test is."""
-    started = Web.start({"DATABASE_URL": database, "DATA_DIR": tmp_path / "state", **server_variables})
+    started = Web.start({"DATABASE_URL": database, "DATA_DIR": state_folder, **server_variables})
     yield started
     started.stop()
 
 
 @pytest.fixture
-def no_storage(storage_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], Any]:
+def no_storage(storage_kind: str, state_folder: Path, request: pytest.FixtureRequest) -> Callable[[], Any]:
     """A context in which the storage refuses to remove anything."""
 
     @contextmanager
@@ -90,7 +90,7 @@ def no_storage(storage_kind: str, tmp_path: Path, request: pytest.FixtureRequest
 
     @contextmanager
     def no_folder() -> Iterator[None]:
-        folder, aside = tmp_path / "state" / "objects" / "imports", tmp_path / "state" / "aside"
+        folder, aside = state_folder / "objects" / "imports", state_folder / "aside"
         folder.rename(aside)
         folder.touch()
         yield

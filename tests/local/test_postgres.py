@@ -19,7 +19,7 @@ from dataflow.config import socket_dir
 from dataflow.errors import ConfigError, DatabaseUnavailable
 from dataflow.local.postgres import EmbeddedPostgres, binary
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FAST = {"fsync": "off"}
 DEADLINE_SECONDS = 30
 NOBODY = 65534

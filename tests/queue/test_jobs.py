@@ -157,6 +157,7 @@ def test_becoming_queued_wakes_listeners_once_a_transaction_also_from_psql(
         assert len(list(listener.notifies(timeout=0.5))) == 1
 
 
+@pytest.mark.new_tables
 def test_heartbeats_stay_heap_only_updates(connection: db.Connection) -> None:
     job = claimed(connection)
     for count in range(20):
