@@ -20,6 +20,7 @@ from dataflow.worker.loop import Worker
 from tests.doubles.storage.process import StorageDouble
 from tests.support.databases import MigratedDatabase, on_server, url_of
 from tests.support.processes import ChildProcess, Web, WorkerProcess, stop_all
+from tests.support.scheduling import BesideOneAnother
 from tests.support.storages import empty_bucket
 
 _numbers = itertools.count(1)
@@ -35,6 +36,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = kinds[:1]
     if kinds and "storage_kind" in metafunc.fixturenames:
         metafunc.parametrize("storage_kind", kinds, scope="module")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BesideOneAnother:
+    """Modules are handed out by a rule of ours."""
+    return BesideOneAnother(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,14 +13,7 @@ from tests.support.processes import Web
 from tests.support.silence import Refused, Silence
 
 
-@pytest.fixture(scope="session", autouse=True)
-def begin_early(request: pytest.FixtureRequest) -> None:
-    """What takes a minute of mere waiting goes on beside the other tests of this folder."""
-    if any("silence" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("silence")
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def silence(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silence]:
     """Two uploads into a storage that makes uploads and then says nothing more; everything is their own."""
     name, folder = f"dataflow_test_{os.getpid()}_silence", tmp_path_factory.mktemp("silence")

@@ -17,6 +17,9 @@ from tests.doubles.storage.process import StorageDouble
 from tests.support.processes import Web, WorkerProcess, eventually, free_port
 from tests.support.silence import Silence
 
+# What takes a minute of mere waiting begins with the first test, and is looked at by the last.
+pytestmark = pytest.mark.usefixtures("silence")
+
 RUNS_OVER = ("supabase",)
 WEB_VARIABLES = {"UPLOAD_RETRY_SECONDS": "0,0.05,0.1,0.2,0.4,0.8,1.6"}
 MIB = 1 << 20
