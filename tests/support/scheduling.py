@@ -9,7 +9,17 @@ from xdist.workermanage import WorkerController
 #: Where tests need a processor all the time. The others mostly wait, and many of them have limits of time.
 COMPUTING = ("tests/contacts/", "tests/formats/", "tests/settings/")
 #: Modules that take longest, in this order, so that none of them begins when all others have ended.
-LONG: tuple[str, ...] = ()
+LONG = (
+    "tests/web/routes/test_storage_troubles.py",
+    "tests/drills/test_drills.py",
+    "tests/test_cli.py",
+    "tests/imports/test_completion.py",
+    "tests/web/server/test_siege.py",
+    "tests/web/server/test_slow_clients.py",
+    "tests/web/server/test_connections.py",
+    "tests/web/routes/test_job_actions.py",
+    "tests/web/server/test_clients.py",
+)
 #: How many workers compute at a time as long as others have something to wait for: one processor is theirs.
 MAX_COMPUTING = max((os.cpu_count() or 1) - 1, 1)
 

@@ -164,7 +164,7 @@ class StorageDouble:
 
     def _answers(self) -> bool:
         assert self._process is not None and self._process.poll() is None, f"it ended: {self.log()}"
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             return requests.get(f"{self.url}/status", timeout=5).ok
         return False
 
