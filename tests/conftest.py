@@ -19,6 +19,7 @@ from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
 from tests.doubles.storage.process import StorageDouble
 from tests.support.databases import MigratedDatabase, on_server, url_of
+from tests.support.flask_web import FlaskWeb
 from tests.support.processes import ChildProcess, Web, WorkerProcess, stop_all
 from tests.support.scheduling import BesideOneAnother
 from tests.support.storages import empty_bucket
@@ -239,13 +240,15 @@ def start_web(
 @pytest.fixture(scope="module")
 def shared_web(
     module_database: str, state_folder: Path, storage_variables: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[Web]:
+) -> Iterator[Web | FlaskWeb]:
     """One for all tests of a module that do not disturb it: to start and to stop it takes more than a second.
 
-    What the module has in WEB_VARIABLES are further settings.
+    What the module has in WEB_VARIABLES are further settings; one with THROUGH_FLASK needs no server.
     """
     further = getattr(request.module, "WEB_VARIABLES", {})
-    started = Web.start({"DATABASE_URL": module_database, "DATA_DIR": state_folder, **storage_variables, **further})
+    variables = {"DATABASE_URL": module_database, "DATA_DIR": state_folder, **storage_variables, **further}
+    through_flask = getattr(request.module, "THROUGH_FLASK", False)
+    started = FlaskWeb(variables) if through_flask else Web.start(variables)
     yield started
     # A connection that an error of a test still holds on to would keep gunicorn waiting.
     gc.collect()
@@ -253,9 +256,9 @@ def shared_web(
 
 
 @pytest.fixture
-def web(database: str, shared_web: Web) -> Web:
+def web(database: str, shared_web: Web | FlaskWeb) -> Web | FlaskWeb:
     """The web process of the module, in front of the test's database; to disturb one take `start_web`."""
-    assert shared_web.process.poll() is None, f"an earlier test ended it: {shared_web.log()}"
+    assert shared_web.is_running(), f"an earlier test ended it: {shared_web.log()}"
     return shared_web
 
 

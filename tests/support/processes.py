@@ -73,6 +73,9 @@ class ChildProcess:
     def ready(self) -> bool:
         raise NotImplementedError
 
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
     def log(self) -> str:
         return self.log_path.read_text()
 

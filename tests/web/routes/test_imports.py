@@ -18,6 +18,7 @@ from dataflow import db
 from tests.support.processes import Web, WorkerProcess
 
 RUNS_OVER = ("local", "supabase")
+THROUGH_FLASK = True
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}, {"name": "Bob", "email": "bob@example.com"}]
 AS_JSON = json.dumps(CONTACTS).encode()
@@ -292,7 +293,8 @@ def test_a_refusal_tells_a_hundred_issues_and_counts_all(web: Web) -> None:
     assert paths[-1] == ["data", 49, "name"]
 
 
-def test_the_request_id_is_kept_from_the_header_to_the_job(web: Web) -> None:
+def test_the_request_id_is_kept_from_the_header_to_the_job(start_web: Callable[..., Web]) -> None:
+    web = start_web()
     answer = web.post(json={"source": "crm", "data": CONTACTS}, headers={"X-Request-Id": "router-5f.1/a:b"})
     assert answer.headers["X-Request-Id"] == "router-5f.1/a:b"
     assert web.job(answer.json()["jobId"])["requestId"] == "router-5f.1/a:b"

@@ -15,6 +15,7 @@ from dataflow import db
 from tests.support.processes import Web
 
 RUNS_OVER = ("local", "supabase")
+THROUGH_FLASK = True
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}]
 SUMMARY = [
     *("jobId", "kind", "ofJob", "state", "partial", "source", "fileName"),

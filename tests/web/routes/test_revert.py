@@ -14,6 +14,7 @@ from dataflow.queue import jobs, retention
 from tests.support.imported import count_contacts, imported, row_of
 from tests.support.processes import Web, WorkerProcess, eventually
 
+THROUGH_FLASK = True
 CSV = {"Content-Type": "text/csv", "X-Source": "crm"}
 CONTENT = b"name,email\nAnn,ann@example.com\nBob,bob@example.com\nCid,not-an-address\n"
 

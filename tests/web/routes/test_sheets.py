@@ -11,6 +11,7 @@ from openpyxl import Workbook
 from dataflow import db
 from tests.support.processes import Web
 
+THROUGH_FLASK = True
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
