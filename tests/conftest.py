@@ -21,7 +21,7 @@ from tests.doubles.storage.process import StorageDouble
 from tests.support.databases import MigratedDatabase, on_server, url_of
 from tests.support.flask_web import FlaskWeb
 from tests.support.processes import ChildProcess, Web, WorkerProcess, stop_all
-from tests.support.scheduling import BesideOneAnother
+from tests.support.scheduling import BesideOneAnother, give_way
 from tests.support.storages import empty_bucket
 
 _numbers = itertools.count(1)
@@ -43,6 +43,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BesideOneAnother:
     """Modules are handed out by a rule of ours."""
     return BesideOneAnother(config, log)
+
+
+def pytest_configure() -> None:
+    give_way()
 
 
 @pytest.fixture(scope="session", autouse=True)

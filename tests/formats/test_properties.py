@@ -241,7 +241,7 @@ def written(row: object, ascii_only: bool) -> str:
 def test_rows_of_varying_shapes_are_the_rows_of_json_loads(
     data: st.DataObject, runs: list[tuple[object, int]], order: list[int], ascii_only: bool
 ):
-    rows = [written(row, ascii_only) for row, count in runs for _ in range(count)]
+    rows = [text for row, count in runs for text in [written(row, ascii_only)] * count]
     rows += [written(runs[at][0], ascii_only) for at in order if at < len(runs)]
     content = f"[{','.join(rows)}]".encode()
     ends = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=3)))

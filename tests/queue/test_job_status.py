@@ -1,5 +1,6 @@
 """The view for eyes between two beats: it goes on at the rate so far, and says who holds what an import waits for."""
 
+import time
 from typing import Any
 
 import psycopg
@@ -32,6 +33,17 @@ def beaten(connection: db.Connection, started: float, beaten: float, bytes_done:
     return job
 
 
+def status_at_once(connection: db.Connection, started: float, beaten_ago: float, bytes_done: int) -> dict[str, Any]:
+    """The status of such a job before a third of a second has passed, however busy the machine is."""
+
+    def ask() -> dict[str, Any] | None:
+        began = time.monotonic()
+        found = status(connection, beaten(connection, started, beaten_ago, bytes_done))
+        return found if time.monotonic() - began < 0.3 else None
+
+    return eventually(ask)
+
+
 @pytest.mark.parametrize(
     ("started", "beaten_ago", "bytes_done", "percent", "eta_seconds"),
     [
@@ -54,7 +66,7 @@ def test_percent_and_time_left_go_on_between_beats(
     percent: float,
     eta_seconds: float | None,
 ) -> None:
-    found = status(connection, beaten(connection, started, beaten_ago, bytes_done))
+    found = status_at_once(connection, started, beaten_ago, bytes_done)
     # The test itself takes a moment.
     assert percent <= float(found["percent"]) <= percent + 1
     assert (found["eta"] is None) == (eta_seconds is None)

@@ -1,13 +1,19 @@
-"""Which worker of pytest-xdist runs what: tests that compute beside tests that wait, and a module's tests together."""
+"""Which worker of pytest-xdist runs what: tests that compute beside tests that wait, and a module's tests together.
+
+Tests that wait have limits of time, and on two cores a few processes that compute would take them past these. So one
+worker computes, at the lowest priority, until nothing else is left to do.
+"""
 
 import os
-from collections.abc import Iterator
 
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-#: Where tests need a processor all the time. The others mostly wait, and many of them have limits of time.
+#: Where tests need a processor all the time. The others mostly wait.
 COMPUTING = ("tests/contacts/", "tests/formats/", "tests/settings/")
+COMPUTING_WORKER = "gw0"
+#: With fewer workers each does everything.
+LEAST_WORKERS = 3
 #: Modules that take longest, in this order, so that none of them begins when all others have ended.
 LONG = (
     "tests/web/routes/test_storage_troubles.py",
@@ -20,8 +26,13 @@ LONG = (
     "tests/web/routes/test_job_actions.py",
     "tests/web/server/test_clients.py",
 )
-#: How many workers compute at a time as long as others have something to wait for: one processor is theirs.
-MAX_COMPUTING = max((os.cpu_count() or 1) - 1, 1)
+
+
+def give_way() -> None:
+    """Called in each worker: let the one that computes leave the processors to the others."""
+    is_one_of_many = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) >= LEAST_WORKERS
+    if is_one_of_many and os.environ.get("PYTEST_XDIST_WORKER") == COMPUTING_WORKER:
+        os.nice(19)
 
 
 class BesideOneAnother(LoadScopeScheduling):
@@ -34,20 +45,28 @@ class BesideOneAnother(LoadScopeScheduling):
         kind = parameters.rstrip("]").split("-")[0]
         return f"{module} {kind}" if kind in ("local", "supabase") else module
 
+    def _reschedule(self, node: WorkerController) -> None:
+        if self.workqueue and self._computes(node) and not self._computing():
+            # At its priority it is of no use to tests that have limits of time.
+            node.shutdown()
+        else:
+            super()._reschedule(node)
+
     def _assign_work_unit(self, node: WorkerController) -> None:
         self.workqueue.move_to_end(self._next_for(node), last=False)
         super()._assign_work_unit(node)
 
     def _next_for(self, node: WorkerController) -> str:
-        computing = [scope for scope in self.workqueue if scope.startswith(COMPUTING)]
+        computing = self._computing()
         waiting = sorted(self.workqueue.keys() - computing, key=self._place)
-        others = sum(any(self._is_computed_by(other)) for other in self.nodes if other is not node)
-        is_room = others < MAX_COMPUTING
-        return computing[0] if computing and (is_room or not waiting) else waiting[0]
+        first, then = (computing, waiting) if self._computes(node) else (waiting, computing)
+        return (first or then)[0]
 
-    def _is_computed_by(self, node: WorkerController) -> Iterator[bool]:
-        for scope, tests in self.assigned_work[node].items():
-            yield scope.startswith(COMPUTING) and not all(tests.values())
+    def _computing(self) -> list[str]:
+        return [scope for scope in self.workqueue if scope.startswith(COMPUTING)]
+
+    def _computes(self, node: WorkerController) -> bool:
+        return self.numnodes >= LEAST_WORKERS and node.gateway.id == COMPUTING_WORKER
 
     def _place(self, scope: str) -> tuple[int, int, str]:
         """Long ones come first, and of the others those with most tests."""
