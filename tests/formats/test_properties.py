@@ -231,7 +231,7 @@ def written(row: object, ascii_only: bool) -> str:
     return "{" + ",".join(members) + "}"
 
 
-@settings(quick, max_examples=150)
+@quick
 @given(
     st.data(),
     st.lists(st.tuples(st.one_of(objects.map(lambda pairs: (pairs,)), values), st.integers(1, 300)), max_size=5),
