@@ -17,14 +17,17 @@ LEAST_WORKERS = 3
 #: Modules that take longest, in this order, so that none of them begins when all others have ended.
 LONG = (
     "tests/web/routes/test_storage_troubles.py",
-    "tests/drills/test_drills.py",
     "tests/test_cli.py",
-    "tests/imports/test_completion.py",
-    "tests/web/server/test_siege.py",
-    "tests/web/server/test_slow_clients.py",
-    "tests/web/server/test_connections.py",
-    "tests/web/routes/test_job_actions.py",
+    "tests/worker/test_loop.py",
+    "tests/drills/test_drills.py",
     "tests/web/server/test_clients.py",
+    "tests/imports/test_completion.py",
+    "tests/web/server/test_connections.py",
+    "tests/test_end_to_end.py",
+    "tests/db/test_too_many_connections.py",
+    "tests/local/test_postgres.py",
+    "tests/web/server/test_slow_clients.py",
+    "tests/web/server/test_shutdown.py",
 )
 
 

@@ -11,7 +11,7 @@ class Refused:
     """The answer to a request that a silent storage kept waiting."""
 
     answer: requests.Response
-    seconds: float  #: from the request's first byte; what the storage did not hold up took milliseconds
+    seconds: float  #: the longest time in which nothing of it was taken or answered: routers and platforms go by that
 
 
 Silence = dict[str, "Future[Refused]"]
