@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.scheduling import COMPUTING, LONG
+
 pytestmark = pytest.mark.unit
 
 TESTS = Path(__file__).parent
@@ -53,3 +55,7 @@ def test_a_test_module_is_found_by_the_name_of_what_it_tests() -> None:
     forgotten = ("arrival", "child", "crew", "door", "receipt", "received", "slot", "tally")
     named = [path for path in modules() if any(word in path.stem.split("_") for word in forgotten)]
     assert named == []
+
+
+def test_what_is_scheduled_by_its_name_is_there() -> None:
+    assert [path for path in (*COMPUTING, *LONG) if not (TESTS.parent / path).exists()] == []
