@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dataflow import db
+from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.local.postgres import EmbeddedPostgres
 from dataflow.storage.base import Storage
@@ -56,6 +56,14 @@ def bare_environment() -> Iterator[None]:
         for name in Config.__dataclass_fields__:
             environment.delenv(name.upper(), raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_request() -> Iterator[None]:
+    """No test logs the id of a request that an application in this process served for another."""
+    token = logs.request_id.set(None)
+    yield
+    logs.request_id.reset(token)
 
 
 @pytest.fixture(scope="session")
