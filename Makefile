@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
+# Each of the hundreds of processes that the tests start would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # Stamps: what is installed follows the files that say what to install.
 FOR_RUN := $(VENV)/installed-for-run
 FOR_TEST := $(VENV)/installed-for-test
@@ -19,26 +21,19 @@ demo: $(FOR_RUN) ## import 5,003 sample contacts into an embedded Postgres, then
 run: $(FOR_RUN) ## start the service on PORT (3000) and restart it when the code changes
 	@$(BIN)/dataflow run --reload
 
-# In four parts at a time: those without a database compute, the others mostly wait, and two cores are enough for all.
-HTTP_TESTS := tests/http tests/double
-WAITING_TESTS := tests/test_cli.py tests/test_completion.py tests/test_drills.py \
-	tests/http/test_connections.py tests/http/test_siege.py tests/http/test_slow_clients.py
+# More than there are processors: most tests wait. Each worker has an embedded Postgres of its own; a server that is given
+# is one for all, so that tests would be in one another's way there.
+WORKERS ?= $(if $(TEST_DATABASE_URL),0,6)
+PYTEST := -m pytest -n $(WORKERS)
 test: $(FOR_TEST) ## run every test
-	@nice -n 19 $(BIN)/python -m pytest -m unit > $(VENV)/unit.log 2>&1 & unit=$$!; \
-	$(BIN)/python -m pytest -m 'not unit' $(HTTP_TESTS) $(addprefix --ignore=,$(WAITING_TESTS)) > $(VENV)/http.log 2>&1 & http=$$!; \
-	$(BIN)/python -m pytest -m 'not unit' $(WAITING_TESTS) > $(VENV)/waiting.log 2>&1 & waiting=$$!; \
-	trap 'kill $$unit $$http $$waiting' INT TERM; \
-	$(BIN)/python -m pytest -m 'not unit' $(addprefix --ignore=,$(HTTP_TESTS) $(WAITING_TESTS)); failed=$$?; \
-	for part in $$waiting $$http $$unit; do wait $$part || failed=$$?; done; \
-	cat $(VENV)/waiting.log $(VENV)/http.log $(VENV)/unit.log; \
-	exit $$failed
+	@$(BIN)/python $(PYTEST)
 
 test-unit: $(FOR_TEST) ## run the tests that need no database
-	@$(BIN)/python -m pytest -m unit
+	@$(BIN)/python $(PYTEST) -m unit
 
 coverage: $(FOR_TEST) ## run every test and show the lines and branches that none of them reaches
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run $(PYTEST)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -1,9 +1,9 @@
-"""What setup.cfg cannot say: a build takes nothing from the one before it."""
+"""What setup.cfg cannot say: which packages there are, and that a build takes nothing from the one before it."""
 
 import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 
@@ -16,4 +16,4 @@ class BuildAnew(build_py):
         super().run()
 
 
-setup(cmdclass={"build_py": BuildAnew})
+setup(packages=[*find_packages(include=["dataflow", "dataflow.*"]), "dataflow.sql"], cmdclass={"build_py": BuildAnew})

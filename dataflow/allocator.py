@@ -1,9 +1,8 @@
-"""How the C library's allocator is set in our processes: by variables, which it reads only when a process begins.
+"""The C library's allocator: set by a variable, which glibc reads only when a process begins; others do not know it.
 
-glibc gives each thread an arena of its own, up to eight for each core, and what is freed in one is not there for the
-others. Measured with 32 previews at a time in one web process: 107 MiB stay with an arena for each thread, 87 with two,
-and uploads take half the computing. Thresholds for giving memory back save six more, and take two to four
-times the computing. Other C libraries do not know the variable.
+glibc gives each thread an arena of its own, up to eight for each core, and one cannot use what is freed in another.
+Measured with 32 previews at a time in one web process: 107 MiB stay with an arena for each thread, 87 with two, and
+uploads take half the computing. Thresholds for giving memory back save six more, for two to four times the computing.
 """
 
 import gc
@@ -14,42 +13,32 @@ from functools import lru_cache
 from typing import ClassVar, Final
 
 _ARENAS: Final = "MALLOC_ARENA_MAX"
-#: The same as a tunable of glibc.
 _TUNABLES, _ARENAS_TUNABLE = "GLIBC_TUNABLES", "glibc.malloc.arena_max"
-#: How much a process grows before something is given back.
 GROWTH_BYTES: Final = 2 * 1024 * 1024
 
 
 def is_set(environ: Mapping[str, str]) -> bool:
-    """Whether somebody has decided already: we, or who has started us."""
     return _ARENAS in environ or _ARENAS_TUNABLE in environ.get(_TUNABLES, "")
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process of ours."""
     return dict(environ) if is_set(environ) else {**environ, _ARENAS: "2"}
 
 
 def begin_again() -> None:
-    """Have this process begin once more with its allocator set, unless it is; does not return then.
-
-    Process id, signals and open files stay, so whoever has started it sees nothing of it.
-    """
+    """Have this process begin once more with its allocator set, unless it is; process id and open files stay."""
     if not is_set(os.environ):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment(os.environ))
 
 
 class _Resident:
-    """What this process had when it last gave something back."""
-
-    least_bytes: ClassVar[int] = 0
+    least_bytes: ClassVar[int] = 0  #: when something was last given back
 
 
 def give_back() -> None:
-    """Return what is free to the system, after work that may have taken much.
+    """Return free memory to the system if this process has grown by GROWTH_BYTES, after work that may have taken much.
 
-    That takes milliseconds, and is done only when the process has grown by GROWTH_BYTES; finding out takes a hundredth.
-    glibc does it by itself only at the end of an arena; for other C libraries there is nothing to do.
+    It takes milliseconds, and finding out a hundredth. glibc does it by itself only at the end of an arena.
     """
     if (trim := _trim()) is None or _resident_bytes() < _Resident.least_bytes + GROWTH_BYTES:
         return
@@ -60,7 +49,6 @@ def give_back() -> None:
 
 
 def _resident_bytes() -> int:
-    """What this process has in memory. Only glibc's systems are asked, and these have /proc."""
     with open("/proc/self/statm", "rb", buffering=0) as counts:  # noqa: PTH123 - a third of the time
         return int(counts.read(200).split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,18 +1,20 @@
 """The command `dataflow`: one subcommand for each process and each thing an operator does.
 
-Only reads arguments, loads the settings and hands over; imports happen inside the commands, because the web command
-must exec gunicorn before anything imports prometheus_client.
+Imports happen inside the commands: `web` must exec gunicorn before anything imports prometheus_client.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from dataflow import __version__, allocator
 from dataflow.config import Config
 from dataflow.errors import DataFlowError
+from dataflow.imports.option_kinds import Flag
+from dataflow.imports.options import OptionsSchema, kebab_case
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _hint(error: DataFlowError) -> str:
-    """What the message cannot know: what the driver said, and that nobody has named a database."""
+    """What the driver said, and that nobody has named a database."""
     from dataflow.db.failures import connection_failure
 
     if (reason := connection_failure(error)) is None:
@@ -62,30 +64,35 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "bring the database up to date and make the bucket; safe to run at any time")
     adopt = command("adopt", _adopt, "release the jobs that came with a dump: this database takes its original's place")
     adopt.add_argument("--as-copy", action="store_true", help="have them fail instead, and leave their files alone")
-    upload = command("import", _import, "upload a file over HTTP and wait for its contacts")
+    _add_options(command("import", _import, "upload a file over HTTP and wait for its contacts"))
+    jobs = command("jobs", _jobs, "the newest jobs, as a table")
+    jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
+    command("psql", _psql, "open psql on the configured database; arguments are passed on")
+    command("demo", _demo, "import 5,003 sample contacts with everything embedded")
+    return parser
+
+
+def _add_options(upload: argparse.ArgumentParser) -> None:
+    """A flag for each option of an import, which leaves its text under the option's own name."""
     upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON, CSV, vCard or XLSX, also gzipped")
-    upload.add_argument("--source", required=True, help="where the contacts come from, at most 100 characters")
     upload.add_argument("--url", help="the service (default: http://localhost:PORT)")
-    upload.add_argument("--on-invalid", choices=("skip", "abort"), help="what a refused row does (default: skip)")
-    upload.add_argument(
-        "--on-conflict",
-        choices=("insert", "skip", "update"),
-        help="what becomes of a row whose e-mail is there already (default: insert)",
-    )
-    upload.add_argument("--dry-run", action="store_true", help="the same job and report, without a contact")
+    for name, kind in OptionsSchema().fields.items():
+        word = kebab_case(name)
+        add = partial(upload.add_argument, f"--{word}", dest=name, help=kind.metadata["description"])
+        if isinstance(kind, Flag):
+            add(action="store_const", const="true")
+        elif choices := getattr(kind.validate, "choices", None):
+            add(choices=choices)
+        else:
+            add(metavar=word.upper(), required=name == "source")
     upload.add_argument(
         "--option",
         action="append",
         default=[],
         type=_option,
         metavar="NAME=VALUE",
-        help="any other, such as mapping or sheet",
+        help="one that this command does not know",
     )
-    jobs = command("jobs", _jobs, "the newest jobs, as a table")
-    jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
-    command("psql", _psql, "open psql on the configured database; arguments are passed on")
-    command("demo", _demo, "import 5,003 sample contacts with everything embedded")
-    return parser
 
 
 def _option(text: str) -> tuple[str, str]:
@@ -174,23 +181,20 @@ def _import(arguments: argparse.Namespace) -> int:
     from dataflow import client
 
     url = arguments.url or f"http://localhost:{Config.from_env().port}"
-    named = {"onInvalid": arguments.on_invalid, "onConflict": arguments.on_conflict}
-    options = {name: value for name, value in named.items() if value} | dict(arguments.option)
-    if arguments.dry_run:
-        options["dryRun"] = "true"
+    named = {name: getattr(arguments, name) for name in OptionsSchema().fields if name != "source"}
+    options = {name: value for name, value in named.items() if value is not None} | dict(arguments.option)
     return client.import_file(url, arguments.file, arguments.source, options)
 
 
 def _jobs(arguments: argparse.Namespace) -> int:
     from dataflow import db
 
-    statement = str(db.SQL / "queries" / "newest_jobs.sql")
+    statement = str(db.SQL / "queries" / "jobs/newest.sql")
     arguments.rest = ["--set", "ON_ERROR_STOP=1", "--set", f"limit={arguments.limit}", "--file", statement]
     return _psql(arguments)
 
 
 def _psql(arguments: argparse.Namespace) -> int:
-    """Become psql."""
     from dataflow.local import psql
 
     config = Config.from_env()

@@ -1,19 +1,19 @@
-"""The HTTP client of `dataflow import`: upload a file, wait for its contacts, say how it went.
-
-Progress goes to standard error. What a contact, a source or a format is, is left to the service.
-"""
+"""The HTTP client of `dataflow import`: upload a file, wait for its contacts, say how it went."""
 
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
+from urllib.parse import quote
 
 import requests
+from tqdm import tqdm
 
 from dataflow.errors import RequestError
 
@@ -51,50 +51,45 @@ def finished_job(
 
     :raises RequestError: when the import is refused, or the service cannot be reached.
     """
-    fields = {"source": source, **options}
     with requests.Session() as session, closing(_Progress()) as progress:
         session.trust_env = not THIS_MACHINE.match(url)
-        job_id = _upload(session, f"{url.rstrip('/')}/import", path, fields, progress)
+        job_id = _upload(session, f"{url.rstrip('/')}/import", path, {"source": source, **options}, progress)
         return _wait(session, f"{url.rstrip('/')}/jobs/{job_id}", progress, before_look)
 
 
-def _upload(session: requests.Session, url: str, path: Path, fields: dict[str, str], progress: "_Progress") -> str:
+def _upload(session: requests.Session, url: str, path: Path, options: dict[str, str], progress: "_Progress") -> str:
     try:
         if not path.is_file():
             raise RequestError(f"{path}: there is no such file (folders and pipes cannot be uploaded).")
+        # A body that is declared as JSON would be refused as a whole for one bad row.
+        name = quote(path.name, safe="", errors="replace")
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        }
         with path.open("rb") as file, closing(progress):
-            form = _Form(fields, path.name, file, progress)
-            headers = {"Content-Type": form.content_type}
-            answer = _ask(session, "POST", url, UPLOAD_TIMEOUT_SECONDS, data=form, headers=headers)
+            body = _Body(file, progress)
+            answer = _ask(session, "POST", url, UPLOAD_TIMEOUT_SECONDS, params=options, data=body, headers=headers)
     except OSError as error:
         raise RequestError(f"{path}: {error.strerror}.") from error
     return str(answer["jobId"])
 
 
-class _Form:
-    """A multipart form whose file is read while it is sent; its length becomes the Content-Length."""
+class _Body:
+    """A file that is read while it is sent; its length becomes the Content-Length."""
 
-    def __init__(self, fields: dict[str, str], name: str, file: BinaryIO, progress: "_Progress") -> None:
-        files = {"file": (name.encode(errors="replace").decode(), b"")}
-        # requests writes the form around an empty file, whose place is before the last boundary.
-        empty = requests.Request("POST", "http://form", data=fields, files=files).prepare()
-        assert isinstance(empty.body, bytes)  # noqa: S101 - tells mypy what a form is
-        self._head, boundary, end = empty.body.rpartition(b"\r\n--")
-        self._tail = boundary + end
-        self.content_type = empty.headers["Content-Type"]
-        self._file, self._file_bytes = file, os.fstat(file.fileno()).st_size
-        self._progress = progress
+    def __init__(self, file: BinaryIO, progress: "_Progress") -> None:
+        self._file, self._progress = file, progress
+        self._size_bytes = os.fstat(file.fileno()).st_size
 
     def __len__(self) -> int:
-        return len(self._head) + self._file_bytes + len(self._tail)
+        return self._size_bytes
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._head
-        for start in range(0, self._file_bytes, PIECE_BYTES):
-            self._progress.show("uploading", start, self._file_bytes, f"{start / 1e6:,.1f} MB")
-            yield self._file.read(min(PIECE_BYTES, self._file_bytes - start))
-        self._progress.show("uploading", 1, 1, f"{self._file_bytes / 1e6:,.1f} MB")
-        yield self._tail
+        for start in range(0, self._size_bytes, PIECE_BYTES):
+            self._progress.show("uploading", start, self._size_bytes, f"{start / 1e6:,.1f} MB")
+            yield self._file.read(min(PIECE_BYTES, self._size_bytes - start))
+        self._progress.show("uploading", 1, 1, f"{self._size_bytes / 1e6:,.1f} MB")
 
 
 def _wait(
@@ -172,17 +167,27 @@ class _Progress:
     """A bar on standard error: redrawn on a terminal, elsewhere a line for each new label."""
 
     def __init__(self) -> None:
-        self._redraws = sys.stderr.isatty()
-        self._label = self._line = ""
+        self._label = ""
+        self._bar: tqdm[NoReturn] | None = None
 
     def show(self, label: str, done: int, total: int | None, detail: str) -> None:
         part = min(done / total, 1.0) if total else 0.0
-        line = f"{label:<9} [{'#' * int(30 * part):<30}] {part:4.0%} {detail}"
-        if self._redraws and line != self._line:
-            print("\r" + line.ljust(len(self._line)), end="", file=sys.stderr, flush=True)
-        elif not self._redraws and label != self._label:
-            print(line, file=sys.stderr)
-        self._label, self._line = label, line
+        form = f"{label:<9} [{{bar:30}}] {{percentage:3.0f}}% {detail}"
+        if not sys.stderr.isatty():
+            if label != self._label:
+                print(tqdm.format_meter(part, 1.0, 0, bar_format=form, ascii=" #"), file=sys.stderr)
+        elif self._bar is None:
+            # tqdm itself draws nothing on a terminal that does not tell its size.
+            columns, rows = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=1.0, initial=part, bar_format=form, ascii=" #", miniters=0, ncols=columns, nrows=rows
+            )
+        else:
+            self._bar.bar_format = form
+            self._bar.update(part - self._bar.n)
+            if label != self._label:
+                self._bar.refresh()
+        self._label = label
 
     def note(self, text: str) -> None:
         self.close()
@@ -190,6 +195,6 @@ class _Progress:
 
     def close(self) -> None:
         """Leave the bar standing as it is."""
-        if self._redraws and self._line:
-            print(file=sys.stderr)
-        self._line = ""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None

@@ -1,7 +1,7 @@
 """UUIDv7 (RFC 9562 section 5.7): ids that sort by creation, singly for jobs and in one range for contacts.
 
-A range matters twice: an import's contacts are found again by their first and last id, and ids that arrive in
-order keep the primary key's inserts on its last page (measured: 1.2 s against 5.5 s for 1,000,000 rows).
+An import's contacts are found by their first and last id. Inserts in this order stay on the last page of the primary
+key: 1,000,000 rows take 1.2 s, and 5.5 s with random ids.
 """
 
 import os
@@ -21,7 +21,6 @@ _BATCH_SPAN = MAX_BATCH_ROWS << 33
 
 
 def uuid7() -> UUID:
-    """A new id, 74 of its bits random."""
     low = _VARIANT | int.from_bytes(os.urandom(8)) >> 2
     return UUID(int=_high_bits() << 64 | low)
 
@@ -45,10 +44,7 @@ class IdRange:
         self.last: UUID | None = None  #: the last id handed out
 
     def take(self, count: int) -> tuple[str, list[str]]:
-        """The next `count` ids (1 to MAX_BATCH_ROWS): 16 hexadecimal digits that they share, and 16 of each.
-
-        Postgres reads the 32 digits as uuid.
-        """
+        """The next `count` ids (1 to MAX_BATCH_ROWS) in hexadecimal: 16 digits that they share, and 16 of each."""
         if self._low + _BATCH_SPAN >= _END_OF_LOW:
             self._high += 1 << 16
             self._low = _VARIANT

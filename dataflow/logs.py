@@ -1,7 +1,6 @@
-"""Log lines: a constant message and its facts as fields, as JSON for machines or as text for a terminal.
+"""Log lines: a constant message and its facts, given as `extra={...}`; as JSON for machines or text for a terminal.
 
-Facts go in `extra={...}`. The request id of the running request is added by itself. Names, addresses and other
-people's rows are no facts and never logged.
+The id of the running request is added. Names, addresses and other people's rows are never logged.
 """
 
 import json
@@ -31,7 +30,6 @@ def formatter(log_format: str) -> logging.Formatter:
 
 
 def facts(record: logging.LogRecord) -> dict[str, object]:
-    """What a record says beyond its message."""
     found = {name: value for name, value in vars(record).items() if name not in _STANDARD and value is not None}
     if "request_id" not in found and (current := request_id.get()):
         found["request_id"] = current
@@ -48,8 +46,6 @@ class Unquoted(logging.Filter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, facts, traceback."""
-
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -64,8 +60,6 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people: time, level, message, facts as name=value."""
-
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         details = "".join(f" {name}={value}" for name, value in facts(record).items())

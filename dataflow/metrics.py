@@ -1,7 +1,4 @@
-"""Prometheus: what the jobs table says, true across processes, dynos and restarts; and a process's own storage calls.
-
-What one process counts of its own HTTP requests is set up by `web.routes.metrics`; here is what it is joined with.
-"""
+"""Prometheus: the jobs table, the same on every dyno and across restarts, and the storage calls of one process."""
 
 import os
 import time

@@ -8,21 +8,21 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from psycopg import sql
 
-from dataflow import db
+from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.local.postgres import EmbeddedPostgres
 from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
-from tests.processes import ChildProcess, Web, WorkerProcess, stop_all
-from tests.storage_double.process import StorageDouble
-from tests.storages import empty_bucket
+from tests.doubles.storage.process import StorageDouble
+from tests.support.databases import MigratedDatabase, on_server, url_of
+from tests.support.flask_web import FlaskWeb
+from tests.support.processes import ChildProcess, Web, WorkerProcess, stop_all
+from tests.support.scheduling import BesideOneAnother, give_way
+from tests.support.storages import empty_bucket
 
 _numbers = itertools.count(1)
 
@@ -39,6 +39,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("storage_kind", kinds, scope="module")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BesideOneAnother:
+    """Modules are handed out by a rule of ours."""
+    return BesideOneAnother(config, log)
+
+
+def pytest_configure() -> None:
+    give_way()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def bare_environment() -> Iterator[None]:
     """No test, and no process it starts, sees the settings of whoever runs it."""
@@ -46,6 +56,14 @@ def bare_environment() -> Iterator[None]:
         for name in Config.__dataclass_fields__:
             environment.delenv(name.upper(), raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_request() -> Iterator[None]:
+    """No test logs the id of a request that an application in this process served for another."""
+    token = logs.request_id.set(None)
+    yield
+    logs.request_id.reset(token)
 
 
 @pytest.fixture(scope="session")
@@ -58,16 +76,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
     with EmbeddedPostgres(tmp_path_factory.mktemp("embedded"), quick) as postgres:
         yield postgres.url
-
-
-def on_server(server: str, statement: str, name: str, **names: str) -> None:
-    identifiers = {key: sql.Identifier(value) for key, value in {"name": name, **names}.items()}
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(**identifiers))
-
-
-def url_of(server: str, name: str) -> str:
-    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
 @pytest.fixture(scope="session")
@@ -90,34 +98,31 @@ def empty_database(server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def module_database(server: str) -> Iterator[str]:
-    """URL of one database for all tests of a module, so that processes can serve one test after the other."""
+def migrated_database(server: str, template: str) -> Iterator[MigratedDatabase]:
+    """One for all tests of a module, so that processes can serve one test after the other."""
     name = f"dataflow_test_{os.getpid()}_{next(_numbers)}"
-    on_server(server, "CREATE DATABASE {name}", name)
-    yield url_of(server, name)
+    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
+    yield MigratedDatabase.at(url_of(server, name))
     on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
 
 
-#: Sessions that a killed process has left behind may hold locks for a while yet.
-REMAKE = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'dataflow/web';
-DROP SCHEMA public CASCADE;
-CREATE SCHEMA public
-"""
+@pytest.fixture(scope="module")
+def module_database(migrated_database: MigratedDatabase) -> str:
+    """Its URL, for what lives as long as the module."""
+    return migrated_database.url
 
 
 @pytest.fixture
-def database(module_database: str) -> str:
-    """URL of a freshly migrated database.
+def remade_database(migrated_database: MigratedDatabase, request: pytest.FixtureRequest) -> str:
+    """Its URL, and nothing in it but what the migrations have put there."""
+    migrated_database.put_back(with_new_tables=request.node.get_closest_marker("new_tables") is not None)
+    return migrated_database.url
 
-    It is the same for the whole module: to make another takes three times as long, and the sessions of a web process
-    live on.
-    """
-    with psycopg.connect(module_database, autocommit=True) as session:
-        session.execute(REMAKE.encode())
-    db.migrate(module_database)
-    return module_database
+
+@pytest.fixture
+def database(remade_database: str) -> str:
+    """URL of a freshly migrated database."""
+    return remade_database
 
 
 @pytest.fixture(scope="module")
@@ -245,9 +250,17 @@ def start_web(
 
 
 @pytest.fixture(scope="module")
-def shared_web(module_database: str, state_folder: Path, storage_variables: dict[str, str]) -> Iterator[Web]:
-    """One for all tests of a module that do not disturb it: to start and to stop it takes more than a second."""
-    started = Web.start({"DATABASE_URL": module_database, "DATA_DIR": state_folder, **storage_variables})
+def shared_web(
+    module_database: str, state_folder: Path, storage_variables: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Web | FlaskWeb]:
+    """One for all tests of a module that do not disturb it: to start and to stop it takes more than a second.
+
+    What the module has in WEB_VARIABLES are further settings; one with THROUGH_FLASK needs no server.
+    """
+    further = getattr(request.module, "WEB_VARIABLES", {})
+    variables = {"DATABASE_URL": module_database, "DATA_DIR": state_folder, **storage_variables, **further}
+    through_flask = getattr(request.module, "THROUGH_FLASK", False)
+    started = FlaskWeb(variables) if through_flask else Web.start(variables)
     yield started
     # A connection that an error of a test still holds on to would keep gunicorn waiting.
     gc.collect()
@@ -255,9 +268,9 @@ def shared_web(module_database: str, state_folder: Path, storage_variables: dict
 
 
 @pytest.fixture
-def web(database: str, shared_web: Web) -> Web:
+def web(database: str, shared_web: Web | FlaskWeb) -> Web | FlaskWeb:
     """The web process of the module, in front of the test's database; to disturb one take `start_web`."""
-    assert shared_web.process.poll() is None, f"an earlier test ended it: {shared_web.log()}"
+    assert shared_web.is_running(), f"an earlier test ended it: {shared_web.log()}"
     return shared_web
 
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from dataflow import allocator
-from tests.processes import Web, WorkerProcess
+from tests.support.processes import Web, WorkerProcess
 
 OURS = "MALLOC_ARENA_MAX"
 

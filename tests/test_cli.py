@@ -23,29 +23,15 @@ import requests
 
 from dataflow import client, db
 from dataflow.errors import RequestError
-from tests.processes import Web, WorkerProcess, eventually, free_port
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.process import StorageDouble
+from tests.support.commands import Outcome, dataflow, environment
+from tests.support.processes import Web, WorkerProcess, eventually, free_port
 
-Outcome = subprocess.CompletedProcess[str]
 Command = Callable[..., Outcome]
 
 COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "jobs", "psql", "demo")
 GOOD = "name,email\nZoë,zoe@example.com\nJosé,jose@example.com\n"
 ONE_BAD = GOOD + "Nobody,nobody\n"
-
-
-def environment(**variables: object) -> dict[str, str]:
-    return {**os.environ, "COLUMNS": "100", **{name: str(value) for name, value in variables.items()}}
-
-
-def dataflow(*arguments: str | Path, **variables: object) -> Outcome:
-    command = [sys.executable, "-m", "dataflow", *map(str, arguments)]
-    environ = environment(**variables)
-    done = subprocess.run(
-        command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture
@@ -184,6 +170,21 @@ def test_refused_rows_are_listed_and_the_others_imported(
     assert re.search(r"^Refused rows:\n  data\[2\]\.email: Invalid email format", done.stderr, re.MULTILINE)
 
 
+def test_a_json_file_is_judged_row_by_row(
+    command: Command, write: Callable[..., Path], web: Web, start_worker: Callable[..., WorkerProcess]
+) -> None:
+    start_worker()
+    rows = [{"name": "Ada", "email": "ada@example.com"}, {"name": "Nobody", "email": "nobody"}]
+    done = command("import", write(json.dumps(rows), "contacts.json"), "--source", "s", PORT=web.port)
+    assert "succeeded: 1 rows imported, 1 rejected" in done.stdout, done.stderr
+
+
+def test_an_empty_file_is_refused(command: Command, write: Callable[..., Path], web: Web) -> None:
+    done = command("import", write(""), "--source", "s", PORT=web.port)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "dataflow: The body is empty: there is nothing to import."
+
+
 def test_an_import_that_fails_prints_its_error_and_issues_and_exits_1(
     command: Command,
     write: Callable[..., Path],
@@ -286,7 +287,7 @@ class Recorder(http.server.BaseHTTPRequestHandler):
         while piece := self.rfile.read(min(left_bytes, 1 << 20)):
             first = first or piece
             left_bytes -= len(piece)
-        self.server.received = (dict(self.headers), first)
+        self.server.received = (self.path, dict(self.headers), first)
         self.send_response(400)
         self.end_headers()
         self.wfile.write(self.server.answer)
@@ -297,7 +298,7 @@ class Recorder(http.server.BaseHTTPRequestHandler):
 
 class RecordingServer(http.server.HTTPServer):
     answer = b""
-    received: tuple[dict[str, str], bytes]
+    received: tuple[str, dict[str, str], bytes]
 
 
 @pytest.fixture
@@ -311,7 +312,7 @@ def recorder() -> Iterator[RecordingServer]:
 
 
 @pytest.mark.unit
-def test_a_file_larger_than_memory_is_streamed_with_its_length_and_its_fields_first(
+def test_a_file_larger_than_memory_is_streamed_with_its_length_and_its_options_first(
     recorder: RecordingServer, tmp_path: Path
 ) -> None:
     issue = {"path": ["data", 7, "name"], "message": "Must not be empty"}
@@ -330,13 +331,13 @@ def test_a_file_larger_than_memory_is_streamed_with_its_length_and_its_fields_fi
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes)),
     )
     assert done.stderr.splitlines()[1:] == ["dataflow: Enough.", "  data[7].name: Must not be empty"]
-    headers, first = recorder.received
-    head, _, content = first.partition(b'filename="large.csv"\r\n\r\n')
-    assert head.index(b'name="source"\r\n\r\ns\xc3\xb6\r\n') < head.index(b'name="onInvalid"\r\n\r\nskip\r\n')
-    assert set(content) == {0}
+    path_and_query, headers, first = recorder.received
+    assert path_and_query == "/import?source=s%C3%B6&onInvalid=skip"
+    assert headers["Content-Type"] == "application/octet-stream"
+    assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''large.csv"
+    assert set(first) == {0}
     assert "Transfer-Encoding" not in headers
-    boundary = headers["Content-Type"].partition("boundary=")[2]
-    assert int(headers["Content-Length"]) == len(first) - len(content) + file_bytes + len(f"\r\n--{boundary}--\r\n")
+    assert int(headers["Content-Length"]) == file_bytes
 
 
 @pytest.mark.unit

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from dataflow.config import MAX_SOCKET_DIR_BYTES, Config, embedded_url, socket_dir
+from dataflow.config import Config
 from dataflow.errors import ConfigError
+from dataflow.settings.embedded_database import MAX_SOCKET_DIR_BYTES, embedded_url, socket_dir
 from dataflow.storage.base import Unobserved
 from dataflow.storage.supabase.api import Api
 

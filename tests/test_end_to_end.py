@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import Web, WorkerProcess
+from tests.support.processes import Web, WorkerProcess
 
 RUNS_OVER = ("local", "supabase")
 CONTACTS = [{"name": f"Contact {i} ÄÖ 😀", "email": f"contact{i}@example.com"} for i in range(5003)]

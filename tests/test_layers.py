@@ -1,10 +1,12 @@
 """The packages: each imports what it stands on and nothing above, and each outside library has its place."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,19 @@ STANDS_ON: dict[str, set[str]] = {
     "": set(),
 }
 
+#: The packages of `formats` that one of them may import, beside the modules of `formats`, which all of them may.
+FORMATS_STAND_ON: dict[str, set[str]] = {
+    "columns": set(),
+    "vcard": set(),
+    "tables": {"columns"},
+    "csv": {"columns", "tables"},
+    "json": {"columns", "tables"},
+    "xlsx": {"columns", "tables"},
+}
+
+#: The modules of `queue` and `worker` that know what an import is; for the others a job is of any kind.
+KNOW_IMPORTS = {"worker.handlers", "worker.orphaned_uploads"}
+
 #: Who may import an outside library, at all.
 LIBRARIES = {
     "flask": {"web"},
@@ -54,6 +69,8 @@ LIBRARIES = {
     "psycopg": {"db", "queue", "imports.load", "local.psql", "worker"},
     "ijson": {"formats.json"},
     "openpyxl": {"formats.xlsx"},
+    "environs": {"settings"},
+    "tqdm": {"client"},
 }
 
 #: The gunicorn master must not have these: prometheus_client decides at its import whether it counts per process.
@@ -135,6 +152,43 @@ def test_imports_point_down(module: str):
     assert upward == set()
 
 
+@pytest.mark.parametrize("package", FORMATS_STAND_ON)
+def test_a_format_imports_no_other_format(package: str):
+    for module in MODULES:
+        if module.startswith(f"formats.{package}."):
+            others = {name.split(".")[1] for name in own(imported_by(module)) if name.startswith("formats.")}
+            assert others & FORMATS_STAND_ON.keys() <= FORMATS_STAND_ON[package] | {package}, module
+
+
+def test_jobs_of_any_kind_are_run_without_knowing_imports():
+    knowing = {
+        module
+        for module in MODULES
+        if module.startswith(("worker.", "queue."))
+        and any(name.split(".")[0] == "imports" for name in own(imported_by(module)))
+    }
+    assert knowing == KNOW_IMPORTS
+
+
+@pytest.mark.parametrize(
+    "package", [name for name in STANDS_ON if name and MODULES.get(name, ROOT).name == "__init__.py"]
+)
+def test_a_package_says_what_it_may_import(package: str):
+    docstring = ast.get_docstring(ast.parse(MODULES[package].read_text())) or ""
+    said = docstring.partition("May import ")[2].partition(", never")[0]
+    assert set(re.findall(r"`([\w.]+)`", said)) == STANDS_ON[package]
+
+
+@pytest.mark.parametrize("package", FORMATS_STAND_ON)
+def test_a_package_of_formats_says_which_others_it_may_import(package: str):
+    said = ast.get_docstring(ast.parse(MODULES[f"formats.{package}"].read_text())) or ""
+    if FORMATS_STAND_ON[package]:
+        named = re.search(r"of its packages (.*)\.", said)
+        assert named and set(re.findall(r"`(\w+)`", named[1])) == FORMATS_STAND_ON[package]
+    else:
+        assert "none of its packages" in said
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_outside_libraries_are_imported_where_they_belong(module: str):
     libraries = {name.partition(".")[0] for name in imported_by(module)}
@@ -171,6 +225,18 @@ def test_nothing_of_prometheus_is_loaded_with_the_command_line_and_gunicorns_set
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "dataflow" in loaded
     assert loaded & TOO_EARLY == set()
+
+
+def test_the_walks_in_the_readme_go_down():
+    hacking = (ROOT.parent / "README.rst").read_text().partition("each line is a module")[2]
+    lines = re.findall(r"^    (\S+) +.*?  +(\S+) +.*$", hacking.partition("Each package says")[0], re.MULTILINE)
+    walks = [[name.replace("/", ".") for name in walk] for walk in zip(*lines, strict=True)]
+    assert [len(walk) for walk in walks] == [6, 6]
+    for walk in walks:
+        assert set(walk) <= MODULES.keys()
+        for upper, lower in pairwise(walk):
+            assert is_allowed(upper, lower), (upper, lower)
+            assert package_of(upper) == package_of(lower) or not is_allowed(lower, upper), (upper, lower)
 
 
 # The tests above are worth what the search for imports finds.

@@ -28,7 +28,6 @@ def names_in(folder: Path) -> set[Path]:
 
 
 def test_a_build_takes_nothing_that_an_earlier_one_has_left_behind(tmp_path: Path) -> None:
-    pytest.importorskip("setuptools", reason="Python 3.12 and newer leave it to pip, which fetches it to build")
     built = tmp_path / "lib"
     stale = [
         built / "dataflow" / "sql" / "migrations" / "9999_deleted.sql",

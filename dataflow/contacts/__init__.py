@@ -1,5 +1,4 @@
 """What a contact is: the rule, the columns of rows held against it, e-mail cells, and the text that COPY takes.
 
-Where rows come from is left to `formats`, what becomes of them to `imports`. Stands on
-`formats` and the shared modules.
+What becomes of contacts is left to `imports`. May import `formats`, `ids` and what these stand on.
 """

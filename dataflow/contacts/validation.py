@@ -1,8 +1,7 @@
 """Which rows of a block are good contacts, and what exactly is wrong with each of the others.
 
-The rule is `contacts`; this is how a hundred thousand rows a second are held against it. A block is first looked at as
-columns: a quick check that accepts only what the rule surely accepts. The rows that it does not are cleaned and go to
-the schema one by one (7 us each), and the rest of their block stays columns. A property test holds the two together.
+A block is first looked at as columns, by a quick check that accepts only what the schema surely accepts. The other rows
+are cleaned and go to the schema one by one (7 us each). A property test holds the two together.
 """
 
 import re
@@ -19,13 +18,13 @@ from dataflow.errors import Issue
 from dataflow.formats.block import ABSENT, Block, Malformed
 from dataflow.formats.signs import MARKS
 from dataflow.formats.wrapping import bare, may_be_wrapped
-from dataflow.text import MARK
+from dataflow.text import find_refused
 
 WRONG_TYPE = "wrong_type"
 MISSING = {"name": "missing_name", "email": "missing_email"}
 
-#: Plain ASCII addresses as nearly everybody has them. A double hyphen, which IDNA reserves, and anything over 64
-#: characters, where limits of the parts begin, go to the schema.
+#: Plain ASCII addresses. Double hyphens, which IDNA reserves, and more than 64 characters, where limits of the parts
+#: begin, go to the schema.
 _PLAIN_EMAIL = re.compile(
     r"[a-zA-Z0-9_+-]+ (?: \. [a-zA-Z0-9_+-]+ )* @ [a-zA-Z0-9]+ (?: [.-] [a-zA-Z0-9]+ )* \. [a-zA-Z]{2,}",
     re.VERBOSE,
@@ -33,13 +32,10 @@ _PLAIN_EMAIL = re.compile(
 _MAX_PLAIN_EMAIL = 64
 _FIELDS = ContactSchema().fields
 _MARK = re.compile(f"[{MARKS}]").search
-_UNSTORABLE = re.compile(f"[\0\ud800-\udfff{MARK}]").search
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a row."""
-
     field: str | None  #: name or email; None when the row as a whole is at fault
     code: str
     message: str
@@ -47,14 +43,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that is no contact."""
-
     index: int  #: within its block
     record: int  #: within its file, from 0
     problems: tuple[Problem, ...]  #: at least one
 
     def issues(self) -> Iterator[Issue]:
-        """The same as an answer shows it."""
         for problem in self.problems:
             path = ("data", self.record, problem.field) if problem.field else ("data", self.record)
             yield Issue(path, problem.message)
@@ -62,15 +55,12 @@ class Refusal:
 
 @dataclass(slots=True)
 class Verdict:
-    """The good rows of a block in order, and the others."""
-
     names: Sequence[str]
     emails: Sequence[str]
     refusals: Sequence[Refusal] = field(default_factory=list)
 
 
 def judge(block: Block) -> Verdict:
-    """Tell the good rows of a block from the bad ones."""
     names: Any = block.names
     emails: Any = block.emails
     suspects = _suspects(names, emails)
@@ -92,7 +82,7 @@ def judge(block: Block) -> Verdict:
 
 
 def _suspects(names: Sequence[object], emails: Sequence[object]) -> list[int]:
-    """The rows that the quick look does not accept, ascending."""
+    """The rows that the quick check does not accept, ascending."""
     texts, addresses = _texts(names), _texts(emails)
     found = [*_misses(_PLAIN_EMAIL, addresses), *_misses(str.strip, texts)]
     if max(map(len, addresses), default=0) > _MAX_PLAIN_EMAIL:
@@ -100,30 +90,28 @@ def _suspects(names: Sequence[object], emails: Sequence[object]) -> list[int]:
     if max(map(len, texts), default=0) > MAX_NAME_CHARACTERS:
         found += [index for index, text in enumerate(texts) if len(text) > MAX_NAME_CHARACTERS]
     is_odd = not (joined := "".join(texts)).isprintable()
-    if is_odd and _UNSTORABLE(joined):
-        found += [index for index, text in enumerate(texts) if _UNSTORABLE(text)]
+    if is_odd and find_refused(joined):
+        found += [index for index, text in enumerate(texts) if find_refused(text)]
     if may_be_wrapped(joined) or (is_odd and _MARK(joined)):
         found += [index for index, text in enumerate(texts) if bare(text) != text]
     return sorted({*found})
 
 
 def _texts(values: Sequence[object]) -> Sequence[str]:
-    """A column, with what is no text as empty text: it fails every test, so it is found."""
+    """A column with empty texts for values that are no text: they fail every test."""
     column: Any = values
     return column if {*map(type, values)} == {str} else [value if type(value) is str else "" for value in column]
 
 
 def _misses(test: Callable[[str], object], texts: Sequence[str]) -> Iterator[int]:
-    """Where a test fails. As long as none does, `all` runs through the column at the speed of C."""
+    """Where a test fails; `all` runs through the column at the speed of C."""
     rest = iter(texts)
     while not all(map(test, rest)):
         yield len(texts) - length_hint(rest) - 1
 
 
 def _find_problems(name: object, email: object) -> Iterator[Problem]:
-    """What the rule says. Its fields are asked one by one, and of a text only their checks: in a schema each refusal
-    costs another 10 us, as a field another 3.
-    """
+    """Asks only the checks of the fields: a schema costs another 10 us for each refusal, a field another 3."""
     if isinstance(name, Malformed):
         yield Problem(None, name.code, name.message)
         return
@@ -142,14 +130,13 @@ def _find_problems(name: object, email: object) -> Iterator[Problem]:
 
 
 def _is_plain_name(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= MAX_NAME_CHARACTERS and not _UNSTORABLE(text)
+    return bool(text.strip()) and len(text) <= MAX_NAME_CHARACTERS and not find_refused(text)
 
 
 def _is_plain_email(text: str) -> bool:
     return len(text) <= _MAX_PLAIN_EMAIL and bool(_PLAIN_EMAIL(text))
 
 
-#: Nearly always only one of the two is at fault.
 _IS_PLAIN: Final[dict[str, Callable[[str], bool]]] = {"name": _is_plain_name, "email": _is_plain_email}
 
 

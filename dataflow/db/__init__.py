@@ -1,29 +1,23 @@
 """Postgres: connections and pools, sessions and time limits, statements by name, migrations.
 
-What the statements mean is left to `queue` and to whoever is handed a connection. Offers the names that all packages
-use; stands on the shared modules alone.
+What the statements mean is left to `queue` and to whoever is handed a connection. May import `errors`.
 """
 
 from dataflow.db.connection import (
     CONNECT_TIMEOUT_SECONDS,
-    POOL_CONNECTIONS,
-    POOL_TIMEOUT_SECONDS,
     Connection,
-    Pool,
     answers,
-    borrowed,
     connect,
-    cut,
-    deadline,
     has_ended,
     has_spoken,
     limited,
-    migrate,
-    open_pool,
     translated,
     value,
 )
+from dataflow.db.migrations import migrate
+from dataflow.db.pool import POOL_CONNECTIONS, POOL_TIMEOUT_SECONDS, Pool, borrowed, open_pool
 from dataflow.db.statements import SQL, query
+from dataflow.db.waiting import cut, deadline
 
 __all__ = [
     "CONNECT_TIMEOUT_SECONDS",

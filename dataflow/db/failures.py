@@ -1,8 +1,6 @@
-"""What Postgres and its driver raise becomes ours, in words of ours: the server's own may quote a row.
+"""Errors of Postgres and its driver become ours: the condition, its SQLSTATE and the names in the schema.
 
-A trigger raises what its author likes, a cast quotes the value that it refuses, and `detail` has the key that was there
-already. What is said instead: the condition, its SQLSTATE, and what the server names, which is of the schema. The
-server's log has the rest.
+The server's own text may quote a row: a cast quotes the value that it refuses, a trigger raises what its author likes.
 """
 
 import re
@@ -11,15 +9,12 @@ import psycopg
 
 from dataflow.errors import DatabaseError, DatabaseUnavailable, StatementCancelled, TooManyConnections
 
-#: SQLSTATEs, or their first characters, of what passes: connection, transaction rollback, resources but for configured
-#: limits (53400), operator intervention; a standby that becomes the primary, time-outs of an administrator's, a disk's
-#: error, and a table that is missing while somebody restores it.
+#: SQLSTATEs, or their first characters, of what passes. Of the resources all but configured limits (53400); 25006 is a
+#: standby that becomes the primary, 42P01 a table that is missing while somebody restores it.
 _RESOURCES = ("53000", "53100", "53200", "53300")
 _PASSING = ("08", "40", *_RESOURCES, "57P", "25006", "25P03", "25P04", "55P03", "58030", "42P01")
-#: Somebody has cancelled the statement (57014, query_canceled).
 _CANCELLED = "57014"
-#: What is said when there is no connection left, and the limit that is reached. Of an attempt to connect libpq passes
-#: on nothing but the text; a node's may come as the text of a connection that failed, and so do a pooler's own.
+#: The limit that a text is about. Of an attempt to connect libpq passes on only the text, and so do nodes and poolers.
 _TOO_MANY = {
     r"too many connections for role": "the CONNECTION LIMIT of the role",
     r"too many connections for database": "the CONNECTION LIMIT of the database",
@@ -27,19 +22,17 @@ _TOO_MANY = {
     r"max_(?:db_|user_)?client_conn|max client(?: connection)?s reached": "the number of clients of the pooler",
     r"too many (?:\w+ )?connections": "a limit",
 }
-#: Where such a text means what it says: connections that failed, internal and system errors.
+#: Connections that failed, internal and system errors may be about that, too.
 _FAILED_TO_CONNECT = ("08", "58000", "XX000")
 _FULL = "53300"
-#: The innermost function of a call stack: `PL/pgSQL function check_it() line 3 at RAISE`.
-_FUNCTION = re.compile(r'PL/[^\n"]*?([\w.]+)\(')
-#: Where functions raise on purpose (pl_exec.c, plpy_elog.c, plperl.c): the names are then what their author likes.
+_FUNCTION = re.compile(r'PL/[^\n"]*?([\w.]+)\(')  #: as in `PL/pgSQL function check_it() line 3 at RAISE`
+#: Source files of the server where functions raise on purpose, with any text for a name.
 _RAISED_IN = ("pl_", "plpy_", "plperl", "pltcl")
-#: The longest name that Postgres has, with its schema: no room for a text.
-_NAME = re.compile(r"[\w.$-]{1,127}")
+_NAME = re.compile(r"[\w.$-]{1,127}")  #: as long as a name with its schema can be: no room for a text
 
 
 def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError:
-    """Our error for a vendor error; the SQLSTATE `passing` is one that passes here."""
+    """Our error for one of the driver; the SQLSTATE `passing` is worth another attempt here."""
     if full := _too_many_connections(error):
         return full
     if error.sqlstate is None:
@@ -55,7 +48,6 @@ def translate(error: psycopg.Error, passing: str | None = None) -> DatabaseError
 
 
 def _too_many_connections(error: psycopg.Error) -> TooManyConnections | None:
-    """Ours when `error` says that there is no connection left: for us, or for a node that works for us."""
     said, where = str(error), ""
     if error.sqlstate is not None:
         if not error.sqlstate.startswith((_FULL, *_FAILED_TO_CONNECT)):
@@ -73,7 +65,7 @@ def _too_many_connections(error: psycopg.Error) -> TooManyConnections | None:
 
 
 def connection_failure(error: BaseException) -> str | None:
-    """What the driver says of a connection that failed, for operators; None when `error` comes of anything else."""
+    """The driver's text about a connection that failed, for operators; None when `error` has another cause."""
     origin = error.__cause__ or error
     if isinstance(origin, psycopg.OperationalError) and origin.sqlstate is None:
         return str(origin).strip().partition("\n")[0]

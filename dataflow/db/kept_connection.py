@@ -1,4 +1,4 @@
-"""A connection that a worker keeps for a purpose of its own, so that a server which is full later cannot stop that."""
+"""A connection that a worker keeps for one purpose, so that a server which is full later cannot stop that."""
 
 import threading
 import time
@@ -10,10 +10,7 @@ from dataflow.db import Connection
 
 
 class KeptConnection:
-    """Stays between `open` and `close`, and is made again when it breaks; otherwise each `use` has one for a moment.
-
-    One thread at a time uses it, and the others wait: for statements that take no longer than a few seconds.
-    """
+    """Stays between `open` and `close`, and is made again when it breaks; otherwise each `use` makes and closes one."""
 
     def __init__(self, url: str, role: str) -> None:
         self.opened_at = 0.0  #: by the monotonic clock
@@ -24,12 +21,9 @@ class KeptConnection:
         self._is_kept = False
 
     def open(self) -> None:
-        """Connect unless it is there, or some thread is at it, which then sees to that; waits for no thread.
-
-        :raises DatabaseError: when the server refuses.
-        """
+        """:raises DatabaseError: when there is no connection yet, and the server refuses one."""
         self._is_kept = True
-        if self._lock.acquire(blocking=False):
+        if self._lock.acquire(blocking=False):  # else another thread uses it, and connects itself
             try:
                 if self._connection is not None and db.has_ended(self._connection):
                     self._drop()
@@ -39,10 +33,7 @@ class KeptConnection:
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
-        """The connection, which has just answered, for this thread alone.
-
-        :raises DatabaseError: when there is none, and the server refuses one.
-        """
+        """:raises DatabaseError: when the connection is of no more use, and the server refuses another."""
         with self._lock:
             if self._connection is not None and not db.answers(self._connection):
                 self._drop()
@@ -53,7 +44,7 @@ class KeptConnection:
                     self._drop()
 
     def close(self) -> None:
-        """Close it, or have the thread that is at it do so; waits for no thread."""
+        """Close the connection now, or have the thread that uses it close it; waits for no thread."""
         self._is_kept = False
         if self._lock.acquire(blocking=False):
             try:

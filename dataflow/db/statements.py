@@ -10,5 +10,11 @@ SQL = next(folder for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if f
 
 @cache
 def query(name: str) -> bytes:
-    """The statement in `sql/queries/<name>.sql`."""
-    return (SQL / "queries" / f"{name}.sql").read_bytes()
+    """The statement in `sql/queries/<name>.sql`; its folder is the table it is about, as in `jobs/claim`.
+
+    :raises LookupError: when there is none.
+    """
+    try:
+        return (SQL / "queries" / f"{name}.sql").read_bytes()
+    except FileNotFoundError as error:
+        raise LookupError(f"There is no statement {name} in {SQL / 'queries'}.") from error

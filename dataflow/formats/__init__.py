@@ -1,6 +1,6 @@
-"""Bytes become rows: one package or module for each format, one line in `registry`.
+"""Bytes become rows: one package for each format, one entry in `registry`.
 
-A format module has `read_blocks(pieces, reading, findings)`: bytes in pieces of any size in, blocks of rows out, memory
-bounded by a piece and a row. `registry` has what comes before: which format it is, and what is wrapped around it. Which
-of the rows are good contacts is left to `contacts`. Stands on the shared modules alone.
+A format has `read_blocks(pieces, reading, findings)`: bytes in pieces of any size become blocks of rows, in memory
+bounded by a piece and a row. `detect` tells which format a content is in, `decoder` expands it. Which rows are good
+contacts is left to `contacts`. May import `text`, `errors`.
 """

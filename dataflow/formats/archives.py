@@ -1,4 +1,4 @@
-"""What a ZIP archive is that is no workbook: many programs save their files as one, and people send archives."""
+"""What a ZIP archive is that is no workbook."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from dataflow.formats.xlsx.package import Package
 
 _SAVE: Final = "Save it as .xlsx or CSV."
 _TABLE: Final = "Save the sheet or table in it as .xlsx or CSV."
-#: By a part that is in it, in lower case; the first that is there counts.
+#: By a part of the archive, in lower case; the first that is there counts.
 _PARTS: Final = {
     "xl/workbook.bin": ("an Excel binary workbook (.xlsb)", _SAVE),
     "word/document.xml": ("a Word document (.docx)", _TABLE),
@@ -17,19 +17,18 @@ _PARTS: Final = {
     "index.apxl": ("a document of Apple's Numbers, Pages or Keynote", "Export it as .xlsx or CSV there."),
     "meta-inf/manifest.mf": ("a Java program", "Export the contacts as CSV or vCard."),
 }
-#: By what its part `mimetype` says; the first two are of spreadsheets.
+#: By what the part `mimetype` has.
 _TYPES: Final = {
     b"opendocument.spreadsheet": ("an OpenDocument file", _SAVE),
     b"opendocument": ("an OpenDocument text, drawing or presentation", _TABLE),
     b"epub": ("an e-book (EPUB)", "Export the contacts as CSV or vCard."),
 }
-#: Files of Apple's Contacts.
-_ADDRESS_BOOK: Final = (".abcdp", ".abcddb")
+_APPLE_CONTACTS: Final = (".abcdp", ".abcddb")
 _MAX_MIME_TYPE_BYTES: Final = 1024
 
 
 def refusal(package: Package) -> MalformedInput:
-    """What to answer, naming what is in the archive, and what to do."""
+    """The error that names what is in the archive, and what to do."""
     for part, (what, advice) in _PARTS.items():
         if part in package:
             return MalformedInput(f"This is {what} and no .xlsx workbook. {advice}")
@@ -37,7 +36,7 @@ def refusal(package: Package) -> MalformedInput:
     for mark, (what, advice) in _TYPES.items():
         if mark in mime_type:
             return MalformedInput(f"This is {what}. {advice}")
-    if any(name.endswith(_ADDRESS_BOOK) for name in package.names):
+    if any(name.endswith(_APPLE_CONTACTS) for name in package.names):
         return MalformedInput("This is an archive of Apple's Contacts. Export the contacts as vCard there.")
     if any("com.microsoft.__" in name for name in package.names):
         return MalformedInput("This is an archive of Outlook for Mac (.olm). Export the contacts as CSV there.")

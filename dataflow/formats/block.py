@@ -1,8 +1,7 @@
 """What every format yields: blocks of consecutive rows, held as whole columns.
 
-Columns instead of one object a row because checking and escaping whole columns is what makes the pipeline as fast
-as the database (measured: 0.55 of the limit row by row, 0.75 to 0.95 by column). Whether a value makes a good
-contact is left to `contacts`; a format only says what it found.
+Why it is so: checking and escaping whole columns makes the import about as fast as the database (measured: 0.55 of its
+speed row by row, 0.75 to 0.95 by column).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,25 +11,22 @@ from operator import itemgetter
 from typing import AnyStr, Final, Protocol, TypeVar
 
 Item = TypeVar("Item")
-#: A row that is kept as it came, so that its block can show it: its line, itself, its name and its e-mail.
+#: A row that its block can show as it came: its line, its cells or text, its name and its e-mail.
 Kept = tuple[int, str | list[str], object, object]
 
-#: Bytes a parser looks at in one go; a block holds the rows that end in one piece.
+#: Bytes that a parser is given at once; a block holds the rows that end in them.
 PIECE_BYTES = 64 * 1024
-#: Rows in a block. Lists of more than 128 KiB would be given back to the system and asked for again with every block.
+#: Lists of more than 128 KiB would be given back to the system and asked for again with every block.
 BLOCK_ROWS = 800
-#: Blocks of rows that take a few bytes each come in parts of so many: what is said of a refused row takes hundreds.
+#: Where more rows end in a piece, they take few bytes each, but what is said of a refused row takes hundreds.
 PART_ROWS: Final = 2 * BLOCK_ROWS
-#: A block ends earlier when so much text has been read: what a cell takes in memory is many times its one comma.
+#: A block of long rows ends with so much text: an empty cell takes many times its one comma in memory.
 BLOCK_CHARACTERS: Final = 256 * 1024
 
-#: Codes of rows that are no rows; `contacts` has those of values.
 MALFORMED_ROW, WRONG_COLUMN_COUNT, BAD_ENCODING = "malformed_row", "wrong_column_count", "bad_encoding"
 
 
 class Absent:
-    """Stands for a value that the row does not have."""
-
     def __repr__(self) -> str:
         return "ABSENT"
 
@@ -40,31 +36,27 @@ ABSENT: Final = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Stands for both values of a row that could not be read as one at all."""
+    """Stands for both values of a row that could not be read."""
 
     message: str
     code: str = MALFORMED_ROW
 
 
 class Origin(Protocol):
-    """Where the rows of a block come from. Asked only about the few that are refused, before the next block is."""
+    """Where the rows of a block come from. It is asked about the refused rows, before the next block is asked for."""
 
     def line(self, index: int) -> int | None:
-        """The physical line, from 1, on which row `index` of the block begins; None where lines mean nothing."""
+        """The line, from 1, on which row `index` of the block begins; None where lines mean nothing."""
 
     def row(self, index: int) -> str | list[str]:
-        """The row as it came: its cells, or its text (JSON with all members, a line that is none, a card)."""
+        """The row as it came: its cells, or its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows `first_record`, `first_record + 1`, ... (counted from 0) as two columns of equal length.
+    """Two columns of JSON scalars, types of nested values, ABSENT, or a Malformed that is in both."""
 
-    A value is what the file holds there (any JSON scalar, a dict or list type for a nested one), ABSENT, or the
-    same Malformed in both columns.
-    """
-
-    first_record: int
+    first_record: int  #: number of the first row in the file, from 0
     names: Sequence[object]
     emails: Sequence[object]
     origin: Origin
@@ -72,8 +64,6 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _PartOrigin:
-    """Of rows that stand behind `rows_before` others of their block."""
-
     whole: Origin
     rows_before: int
 
@@ -85,7 +75,7 @@ class _PartOrigin:
 
 
 def in_parts(block: Block) -> Iterator[Block]:
-    """The block in blocks of at most PART_ROWS; nearly all are small enough."""
+    """The block in blocks of at most PART_ROWS."""
     if len(block.names) <= PART_ROWS:
         yield block
         return
@@ -106,9 +96,7 @@ class _KeptOrigin:
 
 
 def packed(rows: Iterable[tuple[int, Kept | None]]) -> Iterator[Block]:
-    """Rows as blocks. Each comes with its size in characters; of many that are None come blocks without any row, for
-    whoever wants to stop.
-    """
+    """Rows, each with its size in characters, as blocks; of many that are None come blocks without rows."""
     record = 0
     for batch in batched(rows, itemgetter(0), BLOCK_ROWS, BLOCK_CHARACTERS):
         kept = [row for _, row in batch if row]
@@ -119,13 +107,13 @@ def packed(rows: Iterable[tuple[int, Kept | None]]) -> Iterator[Block]:
 def batched(
     items: Iterable[Item], size_of: Callable[[Item], int], max_items: int, max_size: int
 ) -> Iterator[list[Item]]:
-    """The items in lists that end with the one by which `max_items` or `max_size` is reached."""
+    """The items in lists, each of which ends when it has `max_items` or reaches `max_size`."""
     batch, size = list[Item](), 0
     for item in items:
         batch.append(item)
         size += size_of(item)
         if len(batch) == max_items or size >= max_size:
-            # An item may have megabytes, and whoever takes the batch be done with it before the next one comes.
+            # It may have megabytes, and the batch may be done with before the next item comes.
             del item
             yield batch
             batch, size = [], 0
@@ -134,12 +122,12 @@ def batched(
 
 
 def cut(content: AnyStr) -> Iterator[AnyStr]:
-    """A content in pieces of PIECE_BYTES, or a text in pieces of as many characters."""
+    """A content in pieces of PIECE_BYTES bytes or characters."""
     return (content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES))
 
 
 def peeked(pieces: Iterable[bytes], size_bytes: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first pieces as one, `size_bytes` or more when there are as many, and all of the pieces once more."""
+    """The first `size_bytes` or more as one piece, and all pieces once more."""
     pieces, taken, missing_bytes = iter(pieces), list[bytes](), size_bytes
     for piece in pieces:
         taken.append(piece)
@@ -150,7 +138,7 @@ def peeked(pieces: Iterable[bytes], size_bytes: int) -> tuple[bytes, Iterator[by
 
 
 def emptied(taken: list[Item]) -> Iterator[Item]:
-    """The items of a list, which lets go of each before it is given."""
+    """The items of a list, from which each is removed before it is given."""
     taken.reverse()
     while taken:
         yield taken.pop()

@@ -1,8 +1,9 @@
 """Which encoding a text is in that is not UTF-8 and has no byte order mark.
 
-A contact file has few letters beyond ASCII, each in a name, so every encoding that contacts are exported in is weighed
-by how likely its languages have these letters in these places. charset-normalizer, which is made for prose, was tried
-first: it recognised 58 % of such samples, however many rows they had, and took most French and Spanish ones for cp1250.
+Each encoding is weighed by how likely its languages have the letters beyond ASCII in the places where they stand.
+
+Why it is so: charset-normalizer, which is made for prose, recognised 58 % of samples of contacts, of any size, and took
+most French and Spanish ones for cp1250.
 """
 
 import math
@@ -38,8 +39,8 @@ _BALTIC: Final = ("ėšžūųįčąę", "āšīēķņļūžčģ", "äõöüšž"
 _HEBREW: Final = ("יואהלרמנתבשדחעקכפגסצטםןזךץף",)
 _ARABIC: Final = ("اليمنرودعبسحفهقكجطشخصزتغثضظةىأإذءؤئآ",)
 _THAI: Final = ("านรกอมเสวยงลทตคดพชบปหจขผณธศภถซญฟโไแใะิีุู่้์ัำึืฐษฏฑฒฌฉฆฎฤ็",)
-#: Of each script its languages, and how much less likely than cp1252 its encodings are: those of Windows, of Unix, of
-#: Macs and of Excel's "CSV (MS-DOS)". What is in koi8-r reads the same as koi8-u, which has the Ukrainian letters, too.
+#: Of each script its alphabets, and how much less likely than cp1252 its encodings are: those of Windows, of Unix, of
+#: Macs and of Excel's "CSV (MS-DOS)". koi8-u stands for koi8-r, too.
 _SCRIPTS: Final[tuple[tuple[tuple[str, ...], dict[str, float]], ...]] = (
     (_WESTERN, {"cp1252": 0, "iso8859-15": 2, "mac-roman": 3, "cp850": 5}),
     (_CENTRAL, {"cp1250": 2.5, "iso8859-2": 4, "mac-latin2": 5, "cp852": 5}),
@@ -58,7 +59,7 @@ _JAPANESE: Final = (
     "田中山本藤木村川小大高橋佐渡辺井上松野原子美一郎太加伊鈴林清水斎石池前岡長谷島和阿部森三健花恵真由香明"
     "株式会社有限東京都市区県北海道神奈"
 )
-#: Characters that names are full of, and the first and last leading byte of the more frequent half of the others.
+#: Characters frequent in names, and the first and last leading byte of the more frequent half of the others.
 _IDEOGRAPHS: Final = {
     "cp932": (_JAPANESE, (0x88, 0x97)),
     "euc-jp": (_JAPANESE, (0xB0, 0xCF)),
@@ -78,19 +79,19 @@ _IDEOGRAPHS: Final = {
         (0xB0, 0xC8),
     ),
 }
-# Costs are negative logarithms of likelihoods, those of ASCII letters included: several encodings swallow them.
+# Costs are negative logarithms of likelihoods. ASCII letters have one because several encodings swallow them.
 _ASCII_COST, _FOREIGN_LETTER_COST, _SYMBOL_COST = 3.0, 6.0, 9.0
 _NAME_COST, _KANA_COST, _FREQUENT_COST, _RARE_COST = 4.5, 5.0, 7.5, 11.0
 _APOSTROPHE: Final = "\N{RIGHT SINGLE QUOTATION MARK}"
 _PUNCTUATION: Final = "\N{EN DASH}\N{LEFT SINGLE QUOTATION MARK}“”„—…·\xa0«»"
-#: Of what is no letter; the signs of the third line stand where central European encodings have letters.
+#: Of what is no letter. The signs in the last line stand where central European encodings have letters.
 _COSTS: Final = (
     {"\n": 0.0, _APOSTROPHE: _ASCII_COST}
     | dict.fromkeys("\N{REPLACEMENT CHARACTER}" + "".join(map(chr, range(0x80, 0xA0))), 25.0)
     | dict.fromkeys(_PUNCTUATION + "•€™®°№", 4.0)
     | dict.fromkeys("\N{LEFT SINGLE QUOTATION MARK}£§¡¿²³½¼¾·µ¹ªº¥", 6.5)
 )
-#: Over the kinds of characters that `_kind` tells apart: what looks odd in a name, and what each occurrence costs.
+#: What looks odd in a name, written in the kinds of `_kind`, and what each occurrence costs.
 _ODDITIES: Final = (
     # capitals and small letters mixed, the last as in OÕConnor: on a Mac it is an apostrophe
     (re.compile("(?<=[al])L|(?<=l)A|(?<=g)G|(?<=A)l(?=A)|(?<=G)g(?=G)|(?<=A)L(?=A[al])"), 5.0),
@@ -102,10 +103,10 @@ _ODDITIES: Final = (
     (re.compile("(?<=[alLgG])p(?=[alLgG])"), 4.0),  # a dash or a quotation mark within a word
     (re.compile("s(?=[alg])|(?<=[aAlLgG])s(?=[ALG])"), 6.0),  # a sign within a word, or before a small letter
 )
-#: A sample of so much takes a tenth of a second to weigh, and a fiftieth of it is enough to be sure.
+#: A sample of so much takes a tenth of a second; a fiftieth of it is enough to be sure.
 _MAX_LINES, _MAX_SAMPLE_BYTES = 1000, 4 * 1024
-#: What the likeliest encoding may cost for each byte that is not ASCII. Measured: letters in Latin words up to 6, words
-#: of other scripts, which have no ASCII in them, 2 to 4.3; the same in an encoding that is not known here 4.4 to 6.
+#: What the likeliest encoding may cost for each byte that is not ASCII. Measured: Latin words up to 6, words of other
+#: scripts 2 to 4.3, and words in an encoding that is not known here 4.4 to 6.
 _MAX_LATIN_BYTE_COST, _MAX_BYTE_COST = 7.0, 4.5
 #: Bytes that no encoding has within a character.
 _BETWEEN_WORDS: Final = re.compile(rb"[\0-\x2f\x3a-\x3f]+")

@@ -1,7 +1,7 @@
-"""What content is, told by how it begins: a gzip stream, a workbook, cards, JSON, lines of JSON, or delimited text.
+"""Which format a content is in, by how it begins.
 
-The content decides. The declared type and the file name break ties: a JSON object may be a request with its `data`, or
-the first line of NDJSON, and what begins like JSON and goes on like none may be broken, or text in brackets.
+The declared format counts only where the content leaves a choice: a JSON object may be a request with its `data` or the
+first line of NDJSON, and text in brackets may be broken JSON.
 """
 
 import json
@@ -14,7 +14,6 @@ from dataflow.formats.gzip import is_gzip
 from dataflow.formats.json.events import EventReader
 from dataflow.formats.reading import Findings
 
-#: How much of a content is looked at.
 LOOK_BYTES = 64 * 1024
 _DECODER = json.JSONDecoder()
 _ZIP = b"PK\x03\x04"
@@ -25,26 +24,25 @@ _JSON = re.compile(
     re.VERBOSE,
 )
 _CARD = re.compile(rb"BEGIN[ \t]*:[ \t]*VCARD", re.IGNORECASE)
-#: In what is called a file of cards BEGIN may come later, or be damaged.
+#: In a file that is declared to be of cards, BEGIN may come later or be damaged.
 _CARD_LINE = re.compile(
     rb"(?:\A|[\r\n])[ \t]*(?:(?:BEGIN|END)[ \t]*:[ \t]*VCARD|VERSION:[234]\.[01]|(?:FN|N|EMAIL)[;:])", re.IGNORECASE
 )
-#: How many lines may come before the first object.
 MAX_BAD_LINES = 20
-#: No text has these but by mistake. Others are in use: ESC in ISO-2022-JP, VT and FF within cells.
+#: Texts have none of these. ESC is in use in ISO-2022-JP, VT and FF within cells.
 _CONTROLS = bytes({*range(9), *range(14, 32)} - {27})
-#: So many are tolerated beside one in a hundred bytes: in a file of two rows a single one is more than that.
+#: Beside one in a hundred bytes, which is none in a file of two rows.
 _STRAY_CONTROLS = 3
 
 
 def name_of(head: bytes, declared: str | None, encoding: str | None) -> str:
-    """The format of content that begins with `head`; `declared` is what its sender calls it, if that is a format.
+    """The format of content that begins with `head`; `declared` is the format that its sender names.
 
     :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
     if head.startswith(_ZIP):
         return "xlsx"
-    # What fills up the last block of a file says nothing, nor does what begins each row of a JSON text sequence.
+    # Zeros fill up the last block of a file; U+001E begins each row of a JSON text sequence (RFC 7464).
     text = as_utf8(head, encoding).lstrip(b" \t\r\n\x1e").rstrip(b"\0\x1a")
     if is_gzip(head) or (b"\0" in head and not text):
         raise _binary(head)
@@ -71,7 +69,7 @@ def _binary(head: bytes) -> UnsupportedMediaType:
     formats = foreign.SEND
     nuls = {"utf-16-be": head[::2].count(0), "utf-16-le": head[1::2].count(0)}
     likely = max(nuls, key=lambda name: nuls[name])
-    # Those of UTF-16 stand at every other byte, but for a few characters such as U+4E00.
+    # In UTF-16 they are every other byte, but for a few characters such as U+4E00.
     if nuls[likely] > max(len(head) // 4, 10 * (sum(nuls.values()) - nuls[likely])):
         return UnsupportedMediaType(
             f"The content is UTF-16 without a byte order mark, or binary. {formats}, or name the encoding with "
@@ -81,9 +79,9 @@ def _binary(head: bytes) -> UnsupportedMediaType:
 
 
 def _goes_over_lines(text: bytes, is_cut: bool) -> bool:
-    """Whether `text` begins with one value of which its first line is only a part, so that it is no line of NDJSON.
+    """Whether `text` begins with a value that takes more than its first line, so that it is no line of NDJSON.
 
-    One that is not complete counts only where more `is_cut` off: else it may be bad lines of NDJSON.
+    A value that is not complete counts only if the rest `is_cut` off; else it may be bad lines of NDJSON.
     """
     decoded = text.decode(errors="replace")
     try:
@@ -96,7 +94,6 @@ def _goes_over_lines(text: bytes, is_cut: bool) -> bool:
 
 
 def _is_sound(text: bytes) -> bool:
-    """Whether it is JSON as far as it goes."""
     reader = EventReader(len(text) + 1, Findings())
     try:
         for _ in reader.feed(text):
@@ -112,11 +109,10 @@ def _is_line_of_its_own(text: bytes, declared: str | None) -> bool:
     try:
         first = json.loads(line)
     except (ValueError, RecursionError):
-        # Not complete on its line: pretty-printed or cut JSON, unless it is declared to be a (bad) NDJSON line, or the
-        # next one is an object of its own.
+        # Pretty-printed or cut JSON, unless it is declared to be a (bad) line of NDJSON, or an object is on the next.
         return declared == "ndjson" or (declared is None and _is_json(rest.partition(b"\n")[0], dict))
     if declared != "ndjson" and not first.keys() & {"name", "email"}:
-        # Rows under another name are no row, either.
+        # An object that only holds rows, under whatever name, is no row.
         is_alone = not rest.strip() and any(_has_rows(value) for value in first.values())
         if "data" in first or is_alone:
             return False
@@ -128,7 +124,7 @@ def _has_rows(value: object) -> bool:
 
 
 def _has_lines_of_json(text: bytes) -> bool:
-    """Whether bad lines stand before an object, in what is declared to be NDJSON; an array goes over several lines."""
+    """Whether NDJSON begins with bad lines, and is no array that takes several lines."""
     first, *others = text.splitlines()[:MAX_BAD_LINES] or [b""]
     if first.startswith(b"["):
         return _is_json(first, list) and bool(others) and _is_json(others[0], dict)

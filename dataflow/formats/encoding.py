@@ -1,8 +1,7 @@
-"""Which encoding a text is in, and its bytes as pieces of text.
+"""Which encoding a text is in, its byte order mark, and its bytes as pieces of text.
 
-What cannot be decoded is kept: each such byte becomes the lone surrogate U+DC00 + byte, which no encoding has for a
-character, so that the one row that holds it can be refused. Never another encoding half-way, and never U+FFFD, which
-would be imported as if it were somebody's name.
+A byte that cannot be decoded becomes the lone surrogate U+DC00 + byte, which no encoding has for a character, so that
+only its row is refused. U+FFFD instead would be imported as if it were part of somebody's name.
 """
 
 import codecs
@@ -16,9 +15,9 @@ from dataflow.formats.block import peeked
 from dataflow.formats.charset_guess import guess
 from dataflow.formats.reading import Findings
 
-#: What an encoding is found out from: the beginning of the content.
+#: How much of a content is looked at to find out its encoding.
 HEAD_BYTES: Final = 1024 * 1024
-#: Name of the error handler that keeps what cannot be decoded.
+#: The error handler that makes surrogates of bytes that cannot be decoded.
 KEEP_BYTES: Final = "dataflow.keepbytes"
 #: Longer ones first: the mark of UTF-16 begins that of UTF-32.
 _MARKS: Final = (
@@ -31,11 +30,10 @@ _MARKS: Final = (
 _WIDE: Final = ("utf-16", "utf-32")
 #: Codecs that look for a byte order mark themselves, and what they are without one.
 _WITHOUT_MARK: Final = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
-#: How ISO-2022-JP changes to and from Japanese; without these it looks like ASCII.
+#: How ISO-2022-JP changes to and from Japanese. All its bytes are those of ASCII.
 _JAPANESE_ESCAPE: Final = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
 _ASCII_OF_LINES: Final = re.compile(rb"[^\n\r\x80-\xff]+")
-#: Measured with random names: at most 2 % of the lines in another encoding are well-formed UTF-8, but for names of two
-#: ideographs (3 %) and words of two or three letters in Thai or cp866 (16 %), which hardly stand alone.
+#: Measured with random names: up to 2 % of lines in another encoding are well-formed UTF-8, of short words up to 16 %.
 _MIN_UTF8_SHARE, _MIN_UTF8_LINES = 0.2, 2
 
 
@@ -50,9 +48,7 @@ codecs.register_error(KEEP_BYTES, _keep_bytes)
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a text is encoded: the plain name of a codec, and the byte order mark that it begins with."""
-
-    name: str
+    name: str  #: of a codec that does not look for a mark
     mark: bytes = b""
     is_guess: bool = False  #: neither said by its sender nor proved by its bytes
 
@@ -60,8 +56,8 @@ class Encoding:
 def detect(head: bytes, wish: str | None = None, is_whole: bool = False, label: str | None = None) -> Encoding:
     """The encoding of content that begins with `head`, whose last character may be cut unless it `is_whole`.
 
-    :param wish: what its sender says; it counts, whatever the bytes look like.
-    :param label: what its Content-Type says, often a client's default; it counts where the bytes prove nothing else.
+    :param wish: the encoding that the sender names; it counts, whatever the bytes look like.
+    :param label: the charset of the Content-Type, often a client's default; it counts where the bytes prove nothing.
     :raises MalformedInput: when there is no telling.
     """
     bearing = marked(head)
@@ -75,11 +71,10 @@ def detect(head: bytes, wish: str | None = None, is_whole: bool = False, label: 
 
 
 def _presumed(head: bytes, label: str | None) -> Encoding:
-    """What a text that is not in UTF-8 as a whole is most likely in."""
     if _is_partly_utf8(head):
         return Encoding("utf-8", is_guess=True)
     if label and not label.startswith("utf"):
-        # Browsers have long read what is called latin-1 as what it is.
+        # What is called latin-1 is cp1252, as browsers know.
         return Encoding("cp1252" if label == "iso8859-1" else label)
     if name := guess(head):
         return Encoding(name, is_guess=True)
@@ -90,50 +85,71 @@ def _presumed(head: bytes, label: str | None) -> Encoding:
 
 
 def wish_of(head: bytes, wish: str | None, label: str | None) -> str | None:
-    """`wish`, or `label` when it speaks of an encoding that has zero bytes, without which it would look like UTF-8."""
+    """`wish`, or else a `label` of UTF-16 or UTF-32, whose zero bytes would pass for UTF-8."""
     return wish or (label if label and label.startswith(_WIDE) and b"\0" in head else None)
 
 
 def marked(head: bytes) -> Encoding | None:
-    """The encoding whose byte order mark the content bears, None when it bears none."""
+    """The encoding whose byte order mark a content begins with."""
     return next((Encoding(name, mark) for name, mark in _MARKS if head.startswith(mark)), None)
 
 
+def json_encoding(head: bytes, wish: str | None) -> Encoding:
+    """UTF-8 (RFC 8259 section 8.1), unless the byte order mark or the sender of a JSON text says otherwise."""
+    return detect(head, wish) if wish else marked(head) or Encoding("utf-8")
+
+
 def as_utf8(head: bytes, encoding: str | None) -> bytes:
-    """The beginning of a content as far as it can be read, good enough to look at, without its byte order mark."""
+    """The beginning of a content in UTF-8 without its byte order mark, as far as it can be decoded."""
     found = marked(head) or Encoding(encoding or "utf-8")
     text = head.removeprefix(found.mark)
     return text if found.name == "utf-8" else text.decode(found.name, errors="replace").encode(errors="replace")
 
 
 def beginning_of(head: bytes, wish: str | None, label: str | None) -> str:
-    """The same as text, whose last character may be cut; `wish` and `label` as `detect` has them."""
     return as_utf8(head, wish_of(head, wish, label)).decode(errors="replace")
 
 
-def decoded(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
-    """The text of a content without its byte order mark, a piece for each piece.
+class TextDecoder:
+    """Decodes a content piece by piece, without its byte order mark.
 
-    :raises MalformedInput: when the decoder gives up, as that of ISO-2022-JP does at a damaged escape.
+    :raises MalformedInput: when the codec gives up, as that of ISO-2022-JP does at a damaged escape.
     """
-    decoder = codecs.getincrementaldecoder(encoding.name)(KEEP_BYTES)
-    mark = encoding.mark
-    try:
-        for piece in pieces:
-            # The mark may come in several pieces; `detect` has seen all of it.
-            if text := decoder.decode(piece[len(mark) :] if mark else piece):
-                yield text
-            mark = mark[len(piece) :]
-        if text := decoder.decode(b"", True):
-            yield text
-    except UnicodeError as error:
-        raise MalformedInput(f"The text is damaged where its encoding, {encoding.name}, must not be.") from error
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._mark = encoding.mark
+        self._decoder = codecs.getincrementaldecoder(encoding.name)(KEEP_BYTES)
+
+    def feed(self, piece: bytes) -> str:
+        """The text of a piece; a character that is cut by its end waits for the next piece."""
+        if self._mark:
+            # The mark may be cut as well.
+            piece, self._mark = piece[len(self._mark) :], self._mark[len(piece) :]
+        return self._decode(piece, is_end=False)
+
+    def close(self) -> str:
+        return self._decode(b"", is_end=True)
+
+    def _decode(self, piece: bytes, is_end: bool) -> str:
+        try:
+            return self._decoder.decode(piece, is_end)
+        except UnicodeError as error:
+            name = self._encoding.name
+            raise MalformedInput(f"The text is damaged where its encoding, {name}, must not be.") from error
+
+
+def decoded(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
+    decoder = TextDecoder(encoding)
+    yield from filter(None, map(decoder.feed, pieces))
+    if text := decoder.close():
+        yield text
 
 
 def read_text(
     pieces: Iterable[bytes], wish: str | None, findings: Findings, is_beginning: bool = False, label: str | None = None
 ) -> Iterator[str]:
-    """The text of a content in whatever encoding it is; `findings` learns which, before the first piece is given.
+    """The text of a content whose encoding is found out; `findings` has it before the first piece is given.
 
     :raises MalformedInput: when there is no telling the encoding.
     """
@@ -157,10 +173,7 @@ def _wished(head: bytes, name: str, marked: Encoding | None) -> Encoding:
 
 
 def _is_utf8(head: bytes, is_whole: bool) -> bool:
-    """Whether most of what is not ASCII makes sense as UTF-8.
-
-    A few bytes that do not are bad rows of a UTF-8 file; in another encoding, all the good ones would be garbled.
-    """
+    # A few bytes that are no UTF-8 are bad rows; in another encoding, all the good rows would be garbled.
     text, length = codecs.utf_8_decode(head, "ignore", is_whole)
     good_bytes = len(text.encode())
     bad_bytes = length - good_bytes
@@ -168,10 +181,7 @@ def _is_utf8(head: bytes, is_whole: bool) -> bool:
 
 
 def _is_partly_utf8(head: bytes) -> bool:
-    """Whether so many lines are well-formed UTF-8 that two encodings must have been mixed.
-
-    Of the two, only UTF-8 can tell which rows are in the other one; read as that, the good ones would be garbled.
-    """
+    """Whether two encodings must have been mixed. Of the two, only UTF-8 can tell which rows are in the other one."""
     # Each line once by what is not ASCII in it: a name that is well-formed by chance may stand in many.
     lines = {line for line in _ASCII_OF_LINES.sub(b" ", head).splitlines() if line.strip()}
     good = sum(map(_is_well_formed, lines))

@@ -1,8 +1,4 @@
-"""Well-known formats that are not read, told by how they begin, each with what to do about it.
-
-Some begin as no text and no JSON does: those are refused at once. Others are texts, and count only where no table is
-found in them, because lines of any kind may stand above one.
-"""
+"""Well-known formats that are not read, told by how they begin, each with what to do about it."""
 
 import json
 from typing import Final
@@ -12,7 +8,7 @@ from dataflow.formats.signatures import ANY_PART, CERTAIN, OLE2, PARTS
 from dataflow.formats.text_signatures import TEXTS
 
 SEND: Final = "Send JSON, NDJSON, CSV, vCard or XLSX"
-#: What the answers of programs have that tell of an error, and at least one of the first; compared without case.
+#: The error message of a program has at least one of these members, and else only those below; without case.
 _ERROR_MEMBERS: Final = frozenset(
     ("error", "errors", "message", "detail", "error_description", "errormessage", "error_message", "fault")
 )
@@ -21,16 +17,14 @@ _ERROR_MEMBERS_TOO: Final = frozenset(
      "instance", "timestamp", "requestid", "request_id", "traceid", "trace_id", "documentation_url", "details", "hint",
      "msg", "reason", "data", "result", "correlationid", "category", "subcategory", "context", "links", "fields")
 )  # fmt: skip
-#: No longer ones are looked at.
 _MAX_ERROR_BYTES: Final = 16 * 1024
 
 
 def refuse_certain(head: bytes, text: bytes) -> None:
-    """Refuse what is surely none of the formats that are read.
+    """Refuse a content that begins as no format does that is read.
 
-    :param head: how the content begins.
-    :param text: the same in UTF-8 and without white space before it, where it is a text.
-    :raises UnsupportedMediaType: naming what it is.
+    :param text: `head` in UTF-8, without white space before it.
+    :raises UnsupportedMediaType: naming the format.
     """
     if head.startswith(OLE2):
         parts = (facts for name, facts in PARTS.items() if name.encode("utf-16-le") in head)
@@ -43,10 +37,7 @@ def refuse_certain(head: bytes, text: bytes) -> None:
 
 
 def named(text: bytes) -> UnsupportedMediaType | None:
-    """What a text is in which no table was found, None when that is not known.
-
-    :param text: its beginning in UTF-8, without white space before it.
-    """
+    """The refusal of a text in which no table was found, by its beginning without white space before it."""
     found = (_refusal(what, advice) for pattern, what, advice in TEXTS if pattern.match(text))
     return next(found, None)
 

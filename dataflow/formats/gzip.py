@@ -1,6 +1,6 @@
 """gzip: the content of a compressed stream, in memory that does not depend on how far it expands.
 
-Several members one after another are one content, and zeros may follow the last one, as tapes and object stores pad.
+Several members are one content. Zeros may stand behind each, with which tapes and object stores fill up.
 """
 
 import zlib
@@ -10,34 +10,25 @@ from typing import Final
 from dataflow.errors import ExpandsTooFar, MalformedInput
 from dataflow.formats.block import PIECE_BYTES, peeked
 
-#: The two bytes of gzip, and deflate, the one method that there is.
+#: The two bytes of gzip, and deflate, its only method.
 _MAGIC: Final = b"\x1f\x8b\x08"
-#: zlib's way to say: a gzip header and trailer, and the largest window.
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
-#: More than deflate can ever expand to.
+#: Deflate expands 1032-fold at most.
 _UTMOST_RATIO: Final = 1100
-#: How far content may expand beyond its first 10 MB: what people compress does so 5- to 100-fold.
+#: How far content may expand beyond its first 10 MB. Contacts expand 5- to 100-fold.
 MAX_RATIO: Final = 200
 FREE_EXPANDED_BYTES: Final = 10_000_000
 
 
 def allowed_bytes(compressed_bytes: int) -> int:
-    """How many bytes so many compressed ones may hold."""
     return FREE_EXPANDED_BYTES + MAX_RATIO * compressed_bytes
 
 
 def is_gzip(head: bytes) -> bool:
-    """Whether content that begins with `head` is compressed with gzip."""
     return head.startswith(_MAGIC)
 
 
 def inflated(pieces: Iterable[bytes], max_expanded_bytes: int, is_beginning: bool = False) -> Iterator[bytes]:
-    """What a gzip stream holds, in pieces of at most 64 KiB.
-
-    :param is_beginning: the stream may be cut anywhere; its early end is the end.
-    :raises ExpandsTooFar: when it holds more than `max_expanded_bytes`, or than its compressed bytes should.
-    :raises MalformedInput: when it is damaged, ends early, or holds a gzip stream again.
-    """
     inflater = Inflater(max_expanded_bytes, is_beginning)
     for piece in pieces:
         yield from inflater.feed(piece)
@@ -45,7 +36,7 @@ def inflated(pieces: Iterable[bytes], max_expanded_bytes: int, is_beginning: boo
 
 
 def beginning(head: bytes, max_bytes: int, is_whole: bool) -> bytes:
-    """How the content of a stream begins, of which `head` is all or the first part; at most `max_bytes`.
+    """The first `max_bytes` that a stream holds, as far as they are in its first part, `head`.
 
     :raises MalformedInput: when it is damaged, or holds a gzip stream again.
     """
@@ -53,17 +44,21 @@ def beginning(head: bytes, max_bytes: int, is_whole: bool) -> bytes:
 
 
 class Inflater:
-    """The same for content that passes by: `feed` each piece and use up what it gives, then `close`."""
+    """Expands a stream piece by piece; what `feed` gives has to be used up before the next piece.
+
+    :raises ExpandsTooFar: when it holds more than `max_expanded_bytes`, or too much for its compressed size.
+    :raises MalformedInput: when it is damaged, or holds a gzip stream again.
+    """
 
     def __init__(self, max_expanded_bytes: int, is_beginning: bool = False) -> None:
         self._max_expanded_bytes = max_expanded_bytes
-        self._is_beginning = is_beginning
+        self._is_beginning = is_beginning  #: the stream may be cut anywhere
         self._expanded_bytes = self._fed_bytes = 0
         self._head = b""  #: the first bytes of what it holds, as many as tell a gzip stream
         self._member: zlib._Decompress | None = zlib.decompressobj(_GZIP_WINDOW)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What the stream holds up to the end of `piece`."""
+        """What the stream holds up to the end of `piece`, in pieces of at most PIECE_BYTES."""
         self._fed_bytes += len(piece)
         while piece:
             if self._member is None:
@@ -74,13 +69,14 @@ class Inflater:
                 piece = self._member.unused_data
                 self._member = None if self._member.eof else self._member
 
-    def close(self) -> None:
-        """Check that the stream is complete."""
+    def close(self) -> tuple[()]:
+        """:raises MalformedInput: when the stream ends early."""
         if self._member is not None and not self._is_beginning:
             raise MalformedInput("The gzip stream ends early: its last part is missing. Send the whole file.")
+        return ()
 
     def _inflate(self, member: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
-        # A piece can be used up while there is more to come from it: only less than was asked for means nothing is.
+        # zlib may still hold something of a piece that it has used up, until it gives less than is asked for.
         is_full = True
         while (piece or is_full) and not member.eof:
             try:

@@ -17,26 +17,25 @@ from dataflow.formats.columns.contact_columns import is_address
 from dataflow.formats.columns.matching import shown
 from dataflow.formats.encoding import beginning_of
 from dataflow.formats.reading import Reading
+from dataflow.formats.tables.cells import DELIMITERS
 
-#: How much is looked at, of which the last line may be cut.
 _LOOK_BYTES: Final = 64 * 1024
-#: Fewer say nothing when they differ.
+#: Fewer lines prove nothing when they differ.
 _MIN_LINES: Final = 3
 _MAX_LINES: Final = 30
-_DELIMITERS: Final = ",;\t|"
 _ADDRESS_WITHIN: Final = re.compile(r".*?[^\s@<>,;|]@[^\s@<>,;|]+\.\w").match
-#: No header row does.
+#: No header row ends like this.
 _ENDS_OF_SENTENCES: Final = (".", "!")
 _MIN_ROWS: Final = 2
-#: Of the lines from the first that has as many cells as most, so many must have them in a table.
+#: Share of the lines of a table, from its first one, that have as many cells as most.
 _TABLE_SHARE: Final = 2 / 3
 
 
 @contextmanager
 def told(head: bytes, reading: Reading) -> Iterator[None]:
-    """While a table is looked for in a content that begins with `head`: that there is none is told as what is there.
+    """While a table is looked for in a content that begins with `head`, errors name what is there instead.
 
-    :raises UnsupportedMediaType: when it is a format that is known, and not read.
+    :raises UnsupportedMediaType: when it is a well-known format that is not read.
     :raises MissingColumns: when it is no table.
     """
     try:
@@ -76,7 +75,7 @@ def _better(error: DataFlowError, head: bytes, reading: Reading) -> DataFlowErro
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in re.split(f"[{_DELIMITERS}]", line) if cell.strip()]
+    return [cell.strip().strip('"') for cell in re.split(f"[{''.join(DELIMITERS)}]", line) if cell.strip()]
 
 
 def _has_only_addresses(line: str) -> bool:
@@ -85,11 +84,11 @@ def _has_only_addresses(line: str) -> bool:
 
 
 def _is_table(text: str) -> bool:
-    return any(_has_columns(text, delimiter) for delimiter in _DELIMITERS)
+    return any(_has_columns(text, delimiter) for delimiter in DELIMITERS)
 
 
 def _has_columns(text: str, delimiter: str) -> bool:
-    """Whether the lines have the same number of cells, more than one, from some line on."""
+    """Whether the lines have the same number of cells, over one, from some line on."""
     try:
         rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row))
         widths = [len(row) for row in islice(rows, _MAX_LINES)]

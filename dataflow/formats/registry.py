@@ -1,21 +1,15 @@
-"""The formats that contacts come in: one module each, one line in the registry.
+"""The formats that contacts come in, and the rows of a content in any of them."""
 
-A format module has `read_blocks(pieces, reading, findings)`: bytes in pieces of any size in, blocks of rows out, memory
-bounded by a piece and a row. Here is what comes before: which format it is, and what is wrapped around it. Which of the
-rows are good contacts is left to `contacts`.
-"""
-
-import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from dataflow.errors import SheetNotFound
-from dataflow.formats import encoding as encodings
-from dataflow.formats import gzip
+from dataflow.errors import InputError
 from dataflow.formats.block import Block, in_parts, peeked
 from dataflow.formats.csv import delimited
+from dataflow.formats.decoder import Decoder
 from dataflow.formats.detect import LOOK_BYTES, name_of
+from dataflow.formats.encoding import wish_of
 from dataflow.formats.json import document, ndjson
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.vcard import card_rows
@@ -24,9 +18,7 @@ from dataflow.formats.xlsx import spreadsheet
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write contacts down. `name` is also the extension of stored objects."""
-
-    name: str
+    name: str  #: also the extension of stored objects
     media_types: tuple[str, ...]
     extensions: tuple[str, ...]
     read_blocks: Callable[[Iterable[bytes], Reading, Findings], Iterator[Block]]
@@ -79,35 +71,30 @@ FORMATS = {
     )
 }
 
-#: Enough to tell a gzip stream, and a byte order mark.
-_PEEK_BYTES = 4
-
 
 def by_media_type(media_type: str) -> Format | None:
-    """The format that a Content-Type (without parameters, lower case) declares."""
+    """:param media_type: without parameters, in lower case."""
     return next((known for known in FORMATS.values() if media_type in known.media_types), None)
 
 
 def recognise(
     head: bytes, media_type: str, file_name: str | None, encoding: str | None = None, charset: str | None = None
 ) -> Format:
-    """The format of content that begins with `head` (up to 64 KiB, expanded).
+    """The format of content that begins with `head` (up to LOOK_BYTES, expanded).
 
-    The content decides; the declared type, and after it the file name, break ties.
+    The content decides; where it leaves a choice, the media type does, and after it the file name.
 
     :raises UnsupportedMediaType: for content that is binary, or of another format.
     """
     declared = by_media_type(media_type) or _by_name(file_name)
-    return FORMATS[name_of(head, declared.name if declared else None, encodings.wish_of(head, encoding, charset))]
+    return FORMATS[name_of(head, declared.name if declared else None, wish_of(head, encoding, charset))]
 
 
 def check_header(format_name: str, head: bytes, reading: Reading) -> None:
-    """Refuse a file whose header row lies in `head` (expanded) and does not tell name and e-mail.
+    """Refuse a content by its beginning (expanded), which may be cut anywhere if `reading.is_beginning`.
 
-    `reading.is_beginning` says that `head` may be cut anywhere.
-
-    :raises MissingColumns, AmbiguousColumns, UnsupportedMediaType: naming what was found.
-    :raises SheetNotFound: when a sheet is asked for, and it has none.
+    :raises MissingColumns, AmbiguousColumns, UnsupportedMediaType: when its header row does not tell name and e-mail.
+    :raises InputError: sheet_not_found when a sheet is asked for, and it has none.
     """
     _check_sheet(format_name, head, reading)
     if format_name == "csv":
@@ -117,73 +104,26 @@ def check_header(format_name: str, head: bytes, reading: Reading) -> None:
 
 
 def read_blocks(format_name: str, pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
-    """The rows of a file as it was received, compressed or not.
+    """The rows of a content as it was sent, compressed or not; `reading.check` is called with each piece.
 
     :raises InputError: when it cannot be read to its end.
-
-    What `reading.check` raises comes out between any two pieces, however much they expand to.
     """
-    head, pieces = peeked(pieces, _PEEK_BYTES)
-    if gzip.is_gzip(head):
-        findings.facts["compression"] = "gzip"
-        expanded = gzip.inflated(pieces, reading.max_expanded_bytes, reading.is_beginning)
-        head, pieces = peeked(expanded, _PEEK_BYTES)
+    pieces = Decoder(format_name, reading, findings).decoded(pieces)
     if reading.sheet is not None:
         head, pieces = peeked(pieces, LOOK_BYTES)
         _check_sheet(format_name, head, reading)
-    pieces = _checked(pieces, reading)
-    if format_name in ("json", "ndjson"):
-        pieces = _as_utf8(head, pieces, reading, findings)
     return chain.from_iterable(map(in_parts, FORMATS[format_name].read_blocks(pieces, reading, findings)))
 
 
 def _check_sheet(format_name: str, head: bytes, reading: Reading) -> None:
-    # What was said of a workbook is said again with the file of its rejects, which is ours.
+    # Who corrects the rejects file of a workbook sends it with the options of the workbook.
     if reading.sheet is not None and format_name != "xlsx" and not delimited.is_ours(head):
-        raise SheetNotFound(
-            f"The file has no sheets, because it is {format_name}. Leave out sheet={reading.sheet[:40]}."
+        raise InputError(
+            f"The file has no sheets, because it is {format_name}. Leave out sheet={reading.sheet[:40]}.",
+            code="sheet_not_found",
         )
-
-
-def _checked(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:
-    for piece in pieces:
-        reading.check()
-        yield piece
 
 
 def _by_name(file_name: str | None) -> Format | None:
     lowered = (file_name or "").lower().removesuffix(".gz")
     return next((known for known in FORMATS.values() if lowered.endswith(known.extensions)), None)
-
-
-def _as_utf8(head: bytes, pieces: Iterator[bytes], reading: Reading, findings: Findings) -> Iterator[bytes]:
-    """JSON is in UTF-8 (RFC 8259 section 8.1); what bears the mark of another encoding is put into it."""
-    encoding = json_encoding(head, reading)
-    if encoding is None:
-        return pieces
-    findings.facts["encoding"] = encoding.name
-    findings.facts["hasByteOrderMark"] = bool(encoding.mark)
-    transcoder = Transcoder(encoding)
-    return map(transcoder.feed, chain(pieces, [b""]))
-
-
-def json_encoding(head: bytes, reading: Reading) -> encodings.Encoding | None:
-    """What a JSON text is in when it is not UTF-8, as its byte order mark or its sender says."""
-    encoding = encodings.detect(head, reading.encoding) if reading.encoding else encodings.marked(head)
-    return None if encoding is None or encoding.name == "utf-8" else encoding
-
-
-class Transcoder:
-    """Puts a content into UTF-8 while it passes. What cannot be decoded is then no UTF-8 either, and refused."""
-
-    def __init__(self, encoding: encodings.Encoding) -> None:
-        self._mark = encoding.mark
-        self._decoder = codecs.getincrementaldecoder(encoding.name)(encodings.KEEP_BYTES)
-
-    def feed(self, piece: bytes) -> bytes:
-        """The same in UTF-8 without a byte order mark; what has only begun waits for the next piece, b"" ends it."""
-        is_end = not piece
-        if self._mark:
-            # The mark may come in several pieces.
-            piece, self._mark = piece[len(self._mark) :], self._mark[len(piece) :]
-        return self._decoder.decode(piece, is_end).encode(errors="surrogatepass")

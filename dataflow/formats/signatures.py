@@ -1,4 +1,4 @@
-"""How well-known formats begin that are not read, and that no text and no JSON begins as; what to do about each."""
+"""How well-known formats begin that are not read and cannot be mistaken for a table, and what to do about each."""
 
 import re
 from typing import Final

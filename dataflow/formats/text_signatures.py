@@ -1,6 +1,6 @@
-"""How texts begin that are of other formats, or no table at all; what to do about each.
+"""How texts begin that are of other formats or no table, and what to do about each.
 
-They count only where no table is found, because lines of any kind may stand above one.
+They count only where no table is found, because lines of any kind may stand above a table.
 """
 
 from typing import Final
@@ -27,8 +27,7 @@ _HEAD_LINE: Final = (
     rb"(?:(?:return-path|received|delivered-to|message-id|mime-version|date|from|to|cc|sent|subject|reply-to|x-[\w-]+|"
     rb"content-[\w-]+|dkim-signature|arc-[\w-]+|authentication-results):[^\n]*\n(?:[ \t][^\n]*\n)*)"
 )
-#: Above settings and YAML. Once found, they are not looked through again: repeated groups that are possessive would say
-#: so, but are wrong before Python 3.11.5 (gh-106052).
+#: Above settings and YAML, as an atomic group: a possessive one is wrong before Python 3.11.5 (gh-106052).
 _COMMENTS: Final = rb"(?=(?P<comments>(?:[#;][^\n]*\n\s*)*))(?P=comments)"
 _YAML: Final = _COMMENTS + (
     rb"(?:%yaml|---[ \t]*(?:#[^\n]*)?\r?\n\s*(?:-|[\w\"'-]+:)|(?:[\w-]+:[ \t]*\r?\n\s+)?-[ \t]{1,8}[\w\"' -]{1,80}:\s"
@@ -38,7 +37,6 @@ _SCRIPT: Final = (
     rb"(?:export\s+)?(?:var|let|const|default|window\.|module\.exports)\b[^\n=]{0,80}=?\s*[\[{]"
     rb"|[\w$.]{1,80}\(\s*[\[{]\s*[\"{}\]\[]|\)\]\}'"
 )
-#: The first lines of source code in well-known languages.
 _CODE: Final = (
     rb"#!\s*/|#include\b|import\s++[\w.{*][\w.,{}* ]{0,200}+[;\r\n'\"]|from\s+[\w.]+\s+import\b"
     rb"|package\s+[\w.]+;?\s*\n|using\s+[\w.]+;|(?:const|let|var)\s++[\w{}, ]++=|(?:async\s+)?function\b[^\n({]*+[({]"

@@ -1,21 +1,19 @@
-"""A limit on how long a file may be read without a further row: files are made that take minutes and hold nothing."""
+"""A limit on how long a file may be read without a further row, against files that are made to take long."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from dataflow.errors import TakesTooLong
+from dataflow.errors import InputError
 
 #: Blank lines, empty rows and texts that no cell refers to take less than a second for each million.
 MAX_SECONDS: Final = 60.0
-#: What one piece may count for, which takes milliseconds: a process that was stopped has read nothing meanwhile.
+#: A piece takes milliseconds. A longer step means that the process was stopped.
 _MAX_STEP_SECONDS: Final = 1.0
 
 
 class TimeLimit:
-    """Counts the time that passes while a file is read, other threads' share included: that is how long it has its
-    place. What is spent on the rows that come, and on waiting for the next bytes, does not count.
-    """
+    """Counts the time in which a file is read, but not the time for its rows or for the next bytes to come."""
 
     def __init__(self, seconds: float = MAX_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -24,8 +22,8 @@ class TimeLimit:
         self._spent_seconds = 0.0  #: since the last row
         self._counted_at = clock()
 
-    def received(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The same pieces, of what has to be waited for."""
+    def timed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The same pieces; waiting for them does not count."""
         pieces = iter(pieces)
         while True:
             self._count()
@@ -36,20 +34,21 @@ class TimeLimit:
             yield piece
 
     def note_rows(self, rows: int) -> None:
-        """So many further rows were read; whatever was done with them since does not count."""
+        """So many rows have been read and dealt with."""
         self._counted_at = self._clock()
         if rows:
             self._rows += rows
             self._spent_seconds = 0.0
 
     def check(self) -> None:
-        """:raises TakesTooLong: when no row has come for too long; called often enough, that is while it is read."""
+        """:raises InputError: takes_too_long when no row has come for too long."""
         self._count()
         if self._spent_seconds > self._seconds:
             where = f"behind row {self._rows}" if self._rows else "at its beginning"
-            raise TakesTooLong(
+            raise InputError(
                 f"Reading the file took more than {self._seconds:g} s without a further row, {where}. "
-                "Remove what is no row from it, or save it as CSV."
+                "Remove what is no row from it, or save it as CSV.",
+                code="takes_too_long",
             )
 
     def _count(self) -> None:

@@ -1,7 +1,6 @@
-"""What programs write around values so that others keep them, and what they write for nothing, taken off.
+"""What programs write around values is taken off: `="..."`, by which Excel keeps a number as text, and quotes.
 
-What no value has by itself is taken off wherever it stands: `="..."`, by which Excel keeps a number as text, and the
-`\\N` of databases. Quotes may be part of a name: whether they are taken off is decided in `table_wrapping`.
+Quotes may be part of a name: `table_wrapping` decides whether they are taken off.
 """
 
 from typing import Final
@@ -10,22 +9,18 @@ from dataflow.formats.signs import MARKS
 
 #: What MySQL, Postgres and Redshift write for nothing.
 NULL: Final = "\\N"
-#: What a quote that opens is closed by.
 CLOSING: Final = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“”", "«": "»"}  # noqa: RUF001
 #: `"=""=""""x"""""""`: nobody wraps deeper than that.
 _MAX_WRAPPINGS: Final = 4
 
 
 def may_be_wrapped(joined: str) -> bool:
-    """Whether one of many values, put together, may have what `bare` takes off, marks apart; nearly never."""
+    """Whether one of the values that are joined may have what `bare` takes off, marks apart."""
     return "=" in joined or "\\" in joined
 
 
 def bare(text: str) -> str:
-    """A value without `="..."` around it, or its parts, without `\\N`, and without marks of files at its ends.
-
-    Any other comes back as it is.
-    """
+    """A value without `="..."` around it or its parts, without NULL, and without marks of files at its ends."""
     if text[:1] in MARKS or text[-1:] in MARKS:
         text = text.strip(MARKS)
     if NULL in text:
@@ -34,13 +29,12 @@ def bare(text: str) -> str:
 
 
 def is_quoted(text: str, opening: str = "") -> bool:
-    """Whether quotes stand around a text, those that `opening` begins, or any."""
+    """Whether quotes stand around a text: those that `opening` begins, or any when it is empty."""
     text = text.strip()
     return len(text) > 1 and text[0] in (opening or CLOSING) and text[-1] in CLOSING[text[0]]
 
 
 def unquoted(text: str, opening: str) -> str:
-    """The text without the quotes around it; as it is when it has none."""
     if not is_quoted(text, opening):
         return text
     inner = text.strip()[1:-1]
@@ -55,7 +49,7 @@ def _without_guards(text: str) -> str:
         if not (guarded.startswith('="') and guarded.endswith('"') and len(guarded) > 2):
             break
         inner = guarded[2:-1]
-        # The parts of a name, each in its own, were joined by a blank.
+        # The parts of a name have been joined by a blank.
         parts = [inner] if _is_one(inner) else inner.split('" ="')
         if not all(map(_is_one, parts)):
             break

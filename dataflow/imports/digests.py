@@ -1,9 +1,9 @@
-"""What was received is what is imported: the object's bytes, compared with what the request has recorded of them."""
+"""The bytes of an object are compared with the size and the digests that were recorded when it was uploaded."""
 
 import hashlib
 from collections.abc import Iterator
 
-from dataflow.errors import DigestMismatch
+from dataflow.errors import StorageError
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.imports.import_progress import ImportProgress
 from dataflow.queue.jobs import Job
@@ -13,7 +13,7 @@ from dataflow.storage.base import ObjectReader
 def verified(reader: ObjectReader, job: Job, progress: ImportProgress) -> Iterator[bytes]:
     """The object in pieces of at most PIECE_BYTES, counted in `progress`.
 
-    :raises DigestMismatch: at each recorded end where size or SHA-256 differ.
+    :raises StorageError: digest_mismatch at each recorded end where size or SHA-256 differ.
     """
     digests = iter(job.digests)
     end, expected = next(digests)
@@ -32,10 +32,16 @@ def verified(reader: ObjectReader, job: Job, progress: ImportProgress) -> Iterat
         progress.bytes_done += len(rest)
         yield piece
     if progress.bytes_done != job.bytes_total:
-        raise DigestMismatch(f"The stored object has {progress.bytes_done} bytes, {job.bytes_total} were received.")
+        raise StorageError(
+            f"The stored object has {progress.bytes_done} bytes, {job.bytes_total} were received.",
+            code="digest_mismatch",
+        )
     _compare(job, digest.hexdigest(), expected, end)
 
 
 def _compare(job: Job, found: str, expected: str, end: int) -> None:
     if found != expected:
-        raise DigestMismatch(f"The stored object {job.object_key} differs from what was received before byte {end}.")
+        raise StorageError(
+            f"The stored object {job.object_key} differs from what was received before byte {end}.",
+            code="digest_mismatch",
+        )

@@ -1,209 +1,102 @@
-"""The books of one upload: counted, hashed, recognised and checked while its pieces pass.
+"""The format of a content, its header row and the validity of a JSON body are looked at while its pieces pass."""
 
-What is stored where, and what becomes of it when something goes wrong, is left to `receive`.
-"""
-
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from threading import BoundedSemaphore
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 from dataflow.config import Config
 from dataflow.formats import gzip
+from dataflow.formats.decoder import Decoder
 from dataflow.formats.detect import LOOK_BYTES
-from dataflow.formats.reading import Reading
-from dataflow.formats.registry import Transcoder, by_media_type, check_header, json_encoding, recognise
-from dataflow.ids import uuid7
-from dataflow.imports.completion import Received
-from dataflow.imports.json_check import JsonDoor
-from dataflow.imports.upload import LOOK_UP_SECONDS, Arrival
-from dataflow.storage.base import Description
+from dataflow.formats.reading import Findings, Reading
+from dataflow.formats.registry import check_header, recognise
+from dataflow.imports.json_check import JsonCheck
+from dataflow.imports.upload import LOOK_UP_SECONDS, Upload
 
-Beat = Callable[[UUID, int, str | None], None]
-
-BEAT_SECONDS = 5.0
-#: JSON bodies are looked at one or two at a time: more only compute by turns, and each piece takes 3 MiB meanwhile.
+#: One or two JSON bodies at a time: more only compute by turns, and each takes 3 MiB for a piece.
 _LOOKING: Final = BoundedSemaphore(2)
 
 
-class Receipt:
-    """`beat` is called with the job's id, its size so far and the address of its upload, to show that it is alive."""
+class Inspection:
+    """`look_up` is called every LOOK_UP_SECONDS while a piece is looked at, and raises when nobody waits any more."""
 
-    def __init__(self, config: Config, arrival: Arrival, beat: Beat) -> None:
-        self.job_id = uuid7()
-        self._config = config
-        self._arrival = arrival
-        self._beat = beat
-        self._digest = hashlib.sha256()
-        self._door = self._open_door()
-        self._inflater: gzip.Inflater | None = None  #: of a compressed JSON body
-        self._transcoder: Transcoder | None = None  #: of a JSON body that is not in UTF-8
-        self._next_beat, self._received_bytes = 0.0, 0
-        self._looked_seconds = 0.0  #: at a JSON body, since it was looked up whether anybody waits for that
-        self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
-        declared = by_media_type(arrival.media_type)
-        self.key = f"{self.job_id}.{declared.name if declared else 'bin'}"
+    def __init__(self, config: Config, upload: Upload, look_up: Callable[[], None]) -> None:
         self.format_name = ""
-        self.size_bytes = 0
-        self.may_be_stored = False
-        self.is_in_doubt = False  #: a request whose answer was lost may store the object later than we remove it
-        self.upload_url: str | None = None
+        self._config = config
+        self._upload = upload
+        self._look_up = look_up
+        self._json_check = JsonCheck(self._reading(), upload.given) if upload.is_json_body else None
+        self._decoder = Decoder("json", self._reading(), Findings())
+        self._looked_seconds = 0.0  #: since the last look-up
+        self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
 
-    @property
-    def is_hurried(self) -> bool:
-        """Whether there is little time left for whatever the upload has left behind."""
-        return self._arrival.stop.is_set()
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body for the storage; raises at its end what can only be known there."""
-        for piece in self._recognised(self._alive(self._arrival.pieces)):
-            self.size_bytes += len(piece)
-            self._digest.update(piece)
-            if self._door:
-                self._show(self._door, piece)
+    def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """:raises NoContacts, MalformedInput: when the content is empty, damaged, or not compressed as declared.
+        :raises UnsupportedMediaType: when it is nothing that can be imported.
+        :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
+        :raises InvalidContacts, InputError: when a JSON body does not pass its check.
+        :raises RequestError: when no source has been given.
+        """
+        for piece in self._with_known_head(pieces):
+            self._check(self._decoder.feed(piece))
             yield piece
-        arrival = self._arrival
-        if self._door:
-            if self._inflater:
-                self._inflater.close()
-            arrival.given = self._door.close()
+        self._check(self._decoder.close())
+        if self._json_check:
+            self._upload.given = self._json_check.close()
         else:
-            arrival.require_source()
-        if arrival.is_form:
+            self._upload.require_source()
+        if self._upload.is_form:
             # Only now all of its fields are known.
-            self._look()
+            self._recognise()
 
-    def _open_door(self) -> JsonDoor | None:
-        """The check that a body which is the request itself has to pass here."""
-        return JsonDoor(self._reading(), self._arrival.given) if self._arrival.is_json_body else None
-
-    def _reading(self) -> Reading:
-        """How the content is to be read, as far as it is looked at here."""
-        return self._arrival.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
-
-    def _show(self, door: JsonDoor, piece: bytes) -> None:
-        """Have the door look at what the piece holds."""
-        for inner in self._inflater.feed(piece) if self._inflater else (piece,):
-            began = time.monotonic()
-            while not _LOOKING.acquire(timeout=LOOK_UP_SECONDS):
-                self._look_up()
-            try:
-                door.feed(self._transcoder.feed(inner) if self._transcoder else inner)
-            finally:
-                _LOOKING.release()
-            self._looked_seconds += time.monotonic() - began
-            # One piece may expand a thousandfold: looking at it takes longer than receiving it.
-            if self._looked_seconds >= LOOK_UP_SECONDS:
-                self._look_up()
-
-    def _look_up(self) -> None:
-        """:raises ClientVanished, UploadTaken: when nobody waits for this upload any more."""
-        self._arrival.check()
-        self._show_life()
-        self._looked_seconds = 0.0
-
-    def _alive(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces; shows by time, not by bytes, that they are still coming."""
-        self._next_beat = time.monotonic() + BEAT_SECONDS
-        for piece in pieces:
-            self._received_bytes += len(piece)
-            if time.monotonic() >= self._next_beat:
-                self._show_life()
-            yield piece
-
-    def _show_life(self) -> None:
-        self._beat(self.job_id, self._received_bytes, self.upload_url)
-        self._next_beat = time.monotonic() + BEAT_SECONDS
-
-    def _recognised(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def _with_known_head(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         head = bytearray()
         while len(head) < LOOK_BYTES and (piece := next(pieces, b"")):
             head += piece
         content = bytes(head)
-        self._recognise(content)
+        self._look_at_head(content)
         return chain([content], pieces)
 
-    def _recognise(self, head: bytes) -> None:
-        """Find out what is coming, and refuse what surely cannot be imported.
-
-        :raises NoContacts, MalformedInput: when the content is empty, or not compressed as declared.
-        :raises UnsupportedMediaType: when it is nothing that can be imported.
-        :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
-        """
-        is_gzip = self._arrival.is_compressed(head)
+    def _look_at_head(self, head: bytes) -> None:
+        is_gzip = self._upload.is_compressed(head)
         self._head, self._is_whole = head, len(head) < LOOK_BYTES
         if is_gzip:
             self._head = gzip.beginning(head, LOOK_BYTES, self._is_whole)
             self._is_whole = self._is_whole and len(self._head) < LOOK_BYTES
-        if self._door:
-            reading = self._reading()
-            self._inflater = gzip.Inflater(reading.max_expanded_bytes) if is_gzip else None
-            encoding = json_encoding(self._head, reading)
-            self._transcoder = Transcoder(encoding) if encoding else None
+        if self._json_check:
             self.format_name = "json"
-            check_header(self.format_name, self._head, reading)
-        elif not self._arrival.is_form:
-            self._look()
+            check_header(self.format_name, self._head, self._reading())
+        elif not self._upload.is_form:
+            self._recognise()
 
-    def _look(self) -> None:
-        """Recognise the format, and check its header row if it has one."""
-        arrival, reading = self._arrival, self._reading()
-        known = recognise(self._head, arrival.media_type, arrival.file_name, reading.encoding, reading.charset)
+    def _recognise(self) -> None:
+        upload, reading = self._upload, self._reading()
+        known = recognise(self._head, upload.media_type, upload.file_name, reading.encoding, reading.charset)
         self.format_name = known.name
         check_header(known.name, self._head, replace(reading, is_beginning=not self._is_whole))
 
-    def describe(self) -> Description:
-        """The object, as far as the beginning of its content tells: a form names its file in there."""
-        arrival = self._arrival
-        content_type = arrival.media_type or self._config.upload_default_content_type
-        # Never the source: it may come after the file.
-        metadata = {"jobId": str(self.job_id), "contentType": content_type}
-        if arrival.file_name:
-            metadata["fileName"] = arrival.file_name
-        return Description(content_type, metadata, arrival.size_bytes, arrival.options().use_resumable)
+    def _reading(self) -> Reading:
+        return self._upload.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
 
-    def note_begin(self, url: str | None) -> None:
-        """Write down where an upload is open, so that it can be removed if we are not there to do it."""
-        self.may_be_stored = True
-        if url is None:
-            self.is_in_doubt = True
-        else:
-            self.upload_url = url
-            self._beat(self.job_id, self.size_bytes, url)
+    def _check(self, pieces: Iterator[bytes]) -> None:
+        if self._json_check is None:
+            return
+        for piece in pieces:
+            began = time.monotonic()
+            while not _LOOKING.acquire(timeout=LOOK_UP_SECONDS):
+                self._look_up_now()
+            try:
+                self._json_check.feed(piece)
+            finally:
+                _LOOKING.release()
+            self._looked_seconds += time.monotonic() - began
+            # One piece may expand a thousandfold: checking it takes longer than receiving it.
+            if self._looked_seconds >= LOOK_UP_SECONDS:
+                self._look_up_now()
 
-    def note_stored(self) -> None:
-        """All of it is stored. The answer to a single request ends the doubt, that to an upload after it does not."""
-        self.may_be_stored = True
-        self.is_in_doubt = self.is_in_doubt and self.upload_url is not None
-
-    def first_values(self) -> dict[str, Any]:
-        """The row while the body arrives; the source may come after the file."""
-        return {
-            "id": self.job_id,
-            "object_key": self.key,
-            "source": self._arrival.source,
-            "file_name": self._arrival.file_name,
-            "content_type": self._arrival.media_type or None,
-            "options": self._arrival.options().as_json(),
-            "request_id": self._arrival.request_id,
-        }
-
-    def received(self) -> Received:
-        """The upload, all of whose bytes are with the storage."""
-        assert self.upload_url is not None  # noqa: S101 - tells mypy that only these take their time
-        return Received(self.job_id, self.key, self.upload_url, self.size_bytes, self._arrival.request_id)
-
-    def final_values(self, etag: str | None = None) -> dict[str, Any]:
-        """The row of the complete upload."""
-        return {
-            **self.first_values(),
-            "format": self.format_name,
-            "bytes_total": self.size_bytes,
-            "object_etag": etag,
-            "upload_url": self.upload_url,
-            "digests": [[self.size_bytes, self._digest.hexdigest()]],
-        }
+    def _look_up_now(self) -> None:
+        self._look_up()
+        self._looked_seconds = 0.0

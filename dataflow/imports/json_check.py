@@ -1,45 +1,35 @@
-"""Validates a JSON body while it passes, so that a request with a bad contact is refused as a whole."""
+"""Validates a JSON body while it is received, so that a request with a bad contact is refused as a whole."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from marshmallow import ValidationError
 
 from dataflow.contacts import validation
-from dataflow.errors import InvalidContacts, Issue, TooManyRejects
+from dataflow.errors import InputError, InvalidContacts, Issue
 from dataflow.formats.block import in_parts
 from dataflow.formats.json.document import JsonWalker
-from dataflow.formats.json.frame import QUERY_ONLY
 from dataflow.formats.reading import Findings, Reading
 from dataflow.imports.import_progress import MAX_ISSUES, ImportProgress
-from dataflow.imports.options import MAX_REJECTS_DEFAULT, OptionsSchema
-
-#: Members that take no text, whatever may be written in a query.
-_TYPES: Final[dict[str, tuple[type, str]]] = {
-    "useResumable": (bool, "Expected true or false"),
-    "dryRun": (bool, "Expected true or false"),
-    "maxRejects": (int, "Expected a number"),
-}
+from dataflow.imports.options import MAX_REJECTS_DEFAULT, MEMBERS, REFUSED_MEMBERS, TYPED_MEMBERS, OptionsSchema
 
 
-class JsonDoor:
+class JsonCheck:
     """Takes one body piece by piece; options that are `given` outside of it win over its members.
 
-    Every contact has to be valid, unless bad ones are to be skipped or it is a dry run: then the verdicts are left to
-    the worker. Members that say so may stand anywhere.
+    Contacts are left to the worker with onInvalid=skip or dryRun, which may stand behind them.
     """
 
     def __init__(self, reading: Reading, given: dict[str, Any]) -> None:
-        self._walker = JsonWalker(reading, Findings())
+        self._walker = JsonWalker(replace(reading, members=MEMBERS), Findings())
         self._given = given
         self._rows = ImportProgress()
-        self._too_many: TooManyRejects | None = None
+        self._too_many: InputError | None = None
 
     def feed(self, piece: bytes) -> None:
-        """Look at the next piece.
-
-        :raises MalformedInput, RowTooLarge: when the document is broken.
-        :raises TooManyRejects: when there is no point in looking on.
+        """:raises MalformedInput, RowTooLarge: when the document is broken.
+        :raises InputError: too_many_rejects when nothing that follows can make the body valid.
         """
         block = self._walker.feed(piece)
         if block and not self._too_many and not self._is_lenient():
@@ -50,10 +40,10 @@ class JsonDoor:
             raise self._too_many
 
     def close(self) -> dict[str, Any]:
-        """End the body; the options that are given, and those among its members.
+        """The options that are given or are members of the body.
 
         :raises MalformedInput: when the document is not complete.
-        :raises InvalidContacts, TooManyRejects: with what is wrong with it.
+        :raises InvalidContacts, InputError: with its issues; too_many_rejects when there are very many.
         """
         self._walker.close()
         if self._is_lenient():
@@ -69,10 +59,9 @@ class JsonDoor:
 
     def _members(self) -> dict[str, Any]:
         found = self._walker.members.items()
-        return {name: value for name, value in found if value is not None or name in _TYPES}
+        return {name: value for name, value in found if value is not None or name in TYPED_MEMBERS}
 
     def _options(self) -> dict[str, Any]:
-        """All that are known so far."""
         return {**self._members(), **self._given}
 
     def _is_lenient(self) -> bool:
@@ -80,18 +69,18 @@ class JsonDoor:
         return options.get("onInvalid") == "skip" or options.get("dryRun") is True
 
     def _limit(self) -> None:
-        """Stop judging beyond maxRejects. Members behind the rows may still call for leniency."""
+        """Note that maxRejects is exceeded. A member behind the rows may still leave them to the worker."""
         limit = self._options().get("maxRejects", MAX_REJECTS_DEFAULT)
         if type(limit) is int and self._rows.rows_rejected > max(limit, 0):
-            self._too_many = TooManyRejects(
+            self._too_many = InputError(
                 f"{self._rows.rows_rejected} of the first {self._walker.row_count} contacts are invalid, and "
                 f"maxRejects allows {limit}.",
                 self._rows.issues,
                 self._rows.issue_count,
+                code="too_many_rejects",
             )
 
     def _frame_issues(self, options: dict[str, Any]) -> Iterator[Issue]:
-        """What is wrong around the rows."""
         if self._walker.data_type is None:
             yield Issue(("data",), "Required")
         elif self._walker.data_type is not list:
@@ -105,11 +94,11 @@ class JsonDoor:
 
 
 def _option_issues(name: str, value: object) -> Iterator[Issue]:
-    if name in QUERY_ONLY:
+    if name in REFUSED_MEMBERS:
         yield Issue((name,), "Send it as a query parameter or a header")
         return
-    kind, expectation = _TYPES.get(name, (str, ""))
-    if name in _TYPES and type(value) is not kind:
+    kind, expectation = TYPED_MEMBERS.get(name, (object, ""))
+    if kind is not object and type(value) is not kind:
         yield Issue((name,), expectation)
         return
     try:

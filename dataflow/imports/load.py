@@ -1,132 +1,223 @@
 """One claimed import: its object becomes contacts, in one transaction, exactly once or not at all.
 
-Everything runs on the connection that claimed the job, and nothing else runs there while a COPY is open: a query would
-wait for the COPY and the COPY for its rows, for ever. What a row is worth is left to `validation`, what becomes of
-those that are there already to `merge`, and what to do about an error to `runner`.
+All of it runs on the connection that claimed the job. Nothing else runs there while a COPY is open: a query would wait
+for the COPY and the COPY for its rows, for ever.
 """
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 
 import psycopg
 
+from dataflow import db
 from dataflow.config import Config
-from dataflow.contacts import schema, validation
+from dataflow.contacts import copy_text, validation
 from dataflow.contacts.validation import Verdict
 from dataflow.db import Connection, has_spoken, query, value
 from dataflow.errors import (
-    ContactsMoved,
+    DatabaseError,
     DatabaseUnavailable,
     DataFlowError,
+    InputError,
     InvalidContacts,
     NoContacts,
-    TooManyRejects,
 )
 from dataflow.formats.registry import read_blocks
 from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import IdRange
 from dataflow.imports import merge
-from dataflow.imports.attempt import Attempt
 from dataflow.imports.digests import verified
 from dataflow.imports.import_progress import ImportProgress
 from dataflow.imports.options import Options
-from dataflow.queue import jobs
+from dataflow.imports.rejects import RejectSpool
+from dataflow.queue import jobs, retention
+from dataflow.queue.attempt import Attempt
+from dataflow.queue.handler import Handler
 from dataflow.storage.base import ObjectReader, Storage
+from dataflow.text import storable
+
+logger = logging.getLogger(__name__)
 
 
-def run(connection: Connection, attempt: Attempt, storage: Storage, config: Config) -> None:
-    """Import the job and settle it as `succeeded`. Opens and ends its own transaction.
+class ImportHandler(Handler):
+    """Keeps the refused rows in `rejects` until the job is settled, and deletes the object after a success."""
 
-    :raises InputError: when the content cannot be imported; nothing was.
-    :raises StorageError: when the object cannot be read, or is not what was received.
-    :raises SpoolUnavailable: when refused rows cannot be kept on disk; nothing was imported.
-    :raises LeaseLost: when the job is no longer this attempt's; nothing was imported.
-    :raises psycopg.Error: when the database refuses; nothing was imported.
-    """
-    options = Options.of(attempt.job.options)
-    try:
-        with storage.open(attempt.job.object_key) as attempt.reader:
-            judged = _judged(attempt, attempt.reader, options, config)
-            _load_or_abort(connection, attempt, options, judged)
-    except (DataFlowError, psycopg.Error):
-        # Whatever comes of an object that `stop` has closed, the file is not to blame for it.
-        attempt.check()
-        raise
-    finally:
-        attempt.reader = None
+    progress: ImportProgress
 
+    def __init__(self, attempt: Attempt, storage: Storage, config: Config) -> None:
+        super().__init__(attempt, ImportProgress())
+        self.rejects = RejectSpool()
+        self._storage = storage
+        self._config = config
 
-def _load_or_abort(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:
-    with suppress(InvalidContacts):
-        return _load(connection, attempt, options, judged)
-    # Nothing will be imported; read on, so that every refused row of the file is reported. Behind the handler, because
-    # the error would keep the block that it met: ten megabytes of a hostile file.
-    for _ in judged:
-        attempt.check()
-    raise InvalidContacts(
-        f"{attempt.progress.rows_rejected} rows are not valid contacts, and onInvalid=abort allows none."
-    )
+    @property
+    def subject(self) -> dict[str, object]:
+        return {"bytes": self.attempt.job.bytes_total, "format": self.attempt.job.format}
 
+    @property
+    def counts(self) -> dict[str, int]:
+        names = ("read", "imported", "updated", "skipped", "rejected", "not_imported")
+        return {name: getattr(self.progress, f"rows_{name}") for name in names}
 
-def _load(connection: Connection, attempt: Attempt, options: Options, judged: Iterator[Verdict]) -> None:
-    progress, is_staged, copied = attempt.progress, options.on_conflict != "insert", 0
-    good = _accepted(judged, options)
-    if options.dry_run and not is_staged:
-        # Before the transaction, which would only wait.
-        for _ in good:
+    @property
+    def failure_seconds(self) -> float:
+        return self.rejects.write_seconds
+
+    @cached_property
+    def options(self) -> Options:
+        return Options.of(self.attempt.job.options)
+
+    def run(self, connection: Connection) -> None:
+        """Whatever is raised, nothing was imported.
+
+        :raises InputError: when the content cannot be imported.
+        :raises StorageError: when the object cannot be read, or is not what the client has sent.
+        :raises DataFlowError: spool_unavailable when refused rows cannot be kept on disk.
+        :raises LeaseLost: when the job is no longer this attempt's.
+        :raises psycopg.Error: when the database refuses.
+        """
+        try:
+            with self._storage.open(self.attempt.job.object_key) as reader, self.attempt.reading(reader):
+                self._load_or_abort(connection, self._judged(reader))
+        except (DataFlowError, psycopg.Error):
+            # Whatever comes of an object that `stop` has closed, the file is not to blame for it.
+            self.attempt.check()
+            raise
+
+    def on_failure(self, connection: Connection, refusal: DataFlowError | None) -> str:
+        """Write the refused rows; a job without them is better than one without an end."""
+        if not self.rejects.rows:
+            return ""
+        if refusal is not None:
+            return f" Its refused rows could not be kept: {storable(refusal.message)}"
+        # Without the time-outs of the server: the transaction has a deadline of ours, or each try would end the same.
+        connection.execute(query("session/configure_import"))
+        self.rejects.write(connection, self.attempt.job.id)
+        return ""
+
+    def after_commit(self, connection: Connection) -> None:
+        """Delete the object; if that fails, the sweep does it."""
+        try:
+            self._storage.delete(self.attempt.job.object_key)
+            with db.translated():
+                retention.mark_object_deleted(connection, self.attempt.job.id)
+        except DataFlowError as error:
+            logger.warning("object not deleted", extra={**self.attempt.log_facts, "code": error.code})
+
+    def close(self) -> None:
+        self.rejects.close()
+
+    def _load_or_abort(self, connection: Connection, judged: Iterator[Verdict]) -> None:
+        with suppress(InvalidContacts):
+            return self._load(connection, judged)
+        # Nothing will be imported; read on, so that every refused row of the file is reported. Behind the handler,
+        # because the error would keep the block that it met: ten megabytes of a hostile file.
+        for _ in judged:
+            self.attempt.check()
+        raise InvalidContacts(
+            f"{self.progress.rows_rejected} rows are not valid contacts, and onInvalid=abort allows none."
+        )
+
+    def _load(self, connection: Connection, judged: Iterator[Verdict]) -> None:
+        attempt, progress, options = self.attempt, self.progress, self.options
+        is_staged, copied = options.on_conflict != "insert", 0
+        good = _accepted(judged, options)
+        if options.dry_run and not is_staged:
+            # Before the transaction, which would only wait.
+            for _ in good:
+                attempt.check()
+        with connection.transaction():
+            connection.execute(query("session/configure_import"))
+            if is_staged:
+                merge.stage(connection)
+                self._copy(connection, good, merge.COPY_STAGED, source=None)
+            elif not options.dry_run:
+                copied = self._copy(connection, good, "contacts/copy", copy_text.escape(attempt.job.source))
+            self._require_contacts()
+            self.rejects.write(connection, attempt.job.id)
             attempt.check()
-    with connection.transaction():
-        connection.execute(query("configure_import"))
-        if is_staged:
-            merge.stage(connection)
-            _copy(connection, attempt, good, merge.COPY_STAGED, source=None)
-        elif not options.dry_run:
-            copied = _copy(connection, attempt, good, "copy_contacts", schema.escape(attempt.job.source))
-        if progress.rows_read == progress.rows_rejected:
-            refused = f"all {progress.rows_rejected} rows were refused" if progress.rows_rejected else "it has no rows"
-            hint = _unmapped(attempt, options) + progress.findings.elsewhere
-            raise NoContacts(f"There is not one contact in the file: {refused}.{hint}")
-        attempt.rejects.write(connection, attempt.job.id)
-        attempt.check()
-        # Others wait for a merge until this transaction ends: nothing that takes time may follow.
-        _settle_conflicts(connection, attempt, options, copied)
-        _check_ids(connection, progress)
-        attempt.check()
-        attempt.is_settling = True
-        jobs.succeed(connection, attempt.job, progress)
+            # Others wait for a merge until this transaction ends: nothing that takes time may follow.
+            self._settle_conflicts(connection, copied)
+            _check_ids(connection, progress)
+            attempt.check()
+            attempt.is_settling = True
+            jobs.succeed(connection, attempt.job, progress)
 
+    def _require_contacts(self) -> None:
+        progress = self.progress
+        if progress.rows_valid:
+            return
+        refused = f"all {progress.rows_rejected} rows were refused" if progress.rows_rejected else "it has no rows"
+        # A mapping that no row of JSON fits; a table without its columns is refused as a whole.
+        is_fitting = "mapping" in progress.findings.facts or self.attempt.job.format not in ("json", "ndjson")
+        unmapped = " None has both members that mapping asks for." if self.options.mapping and not is_fitting else ""
+        raise NoContacts(f"There is not one contact in the file: {refused}.{unmapped}{progress.findings.elsewhere}")
 
-def _unmapped(attempt: Attempt, options: Options) -> str:
-    """What to say of a mapping that no row of JSON fits: a table without its columns is refused as a whole."""
-    is_fitting = "mapping" in attempt.progress.findings.facts or attempt.job.format not in ("json", "ndjson")
-    return " None has both members that mapping asks for." if options.mapping and not is_fitting else ""
+    def _settle_conflicts(self, connection: Connection, copied: int) -> None:
+        """Count what became of the valid rows; staged ones become contacts here."""
+        progress, options = self.progress, self.options
+        if options.on_conflict == "insert":
+            imported = progress.rows_valid if options.dry_run else copied
+            counts = merge.Counts(imported, 0, progress.rows_valid - imported)
+        else:
+            with self.attempt.watched_statement(connection):
+                if options.dry_run:
+                    counts = merge.count(connection, options.on_conflict)
+                else:
+                    counts = merge.merge(connection, options.on_conflict, self.attempt.job.source)
+        progress.settle(counts, options.dry_run)
 
+    def _copy(self, connection: Connection, good: Iterator[Verdict], statement: str, source: str | None) -> int:
+        """How many rows the server has taken: a trigger of the table's owner may have dropped some."""
+        progress, ids, is_complete = self.progress, IdRange(), False
+        with connection.cursor() as cursor:
+            with cursor.copy(query(statement)) as copy:
+                for verdict in good:
+                    if verdict.names:
+                        copy.write(copy_text.copy_lines(verdict.names, verdict.emails, source, ids))
+                        # What is only staged may never be a contact.
+                        progress.rows_imported += 0 if source is None else len(verdict.names)
+                    self.attempt.check()
+                    if has_spoken(connection):
+                        # During COPY only to refuse, as notices are turned off: the end of the file may be an hour
+                        # away.
+                        break
+                else:
+                    is_complete = True
+            copied = cursor.rowcount
+        if not is_complete:
+            # Ending the COPY has raised what the server said. If not, the rest of the file is missing all the same.
+            raise DatabaseUnavailable("The server interrupted the COPY without naming an error.")
+        progress.first_contact_id, progress.last_contact_id = ids.first, ids.last
+        return copied
 
-def _settle_conflicts(connection: Connection, attempt: Attempt, options: Options, copied: int) -> None:
-    """Count what became of the valid rows; those that were only staged become contacts here."""
-    progress = attempt.progress
-    valid_rows = progress.rows_read - progress.rows_rejected
-    if options.on_conflict == "insert":
-        copied = valid_rows if options.dry_run else copied
-        counts = merge.Counts(copied, 0, valid_rows - copied)
-    else:
-        with _watched_from_outside(connection, attempt):
-            if options.dry_run:
-                counts = merge.count(connection, options.on_conflict)
-            else:
-                counts = merge.merge(connection, options.on_conflict, attempt.job.source)
-    if options.dry_run:
-        progress.findings.facts["dryRun"] = {
-            "rowsImported": counts.rows_imported,
-            "rowsUpdated": counts.rows_updated,
-            "rowsSkipped": counts.rows_skipped,
-        }
-        progress.rows_not_imported, counts = valid_rows, merge.Counts(0, 0, 0)
-    progress.rows_imported, progress.rows_updated = counts.rows_imported, counts.rows_updated
-    progress.rows_skipped = counts.rows_skipped
-    if not progress.rows_imported:
-        progress.first_contact_id = progress.last_contact_id = None
+    def _judged(self, reader: ObjectReader) -> Iterator[Verdict]:
+        """The object's rows, block by block; the refused ones are counted, and kept on disk."""
+        job, progress, limit, config = self.attempt.job, self.progress, TimeLimit(), self._config
+
+        def check() -> None:
+            self.attempt.check()
+            limit.check()
+
+        reading = replace(self.options.reading(config.max_row_bytes, config.max_expanded_bytes), check=check)
+        pieces = limit.timed(verified(reader, job, progress))
+        for block in read_blocks(job.format, pieces, reading, progress.findings):
+            verdict = validation.judge(block)
+            progress.rows_read += len(block.names)
+            if verdict.refusals:
+                progress.reject(verdict.refusals)
+                self.rejects.add(block, verdict.refusals)
+                if progress.rows_rejected > self.options.max_rejects:
+                    raise InputError(
+                        f"{progress.rows_rejected} of the first {progress.rows_read} rows are refused, and maxRejects "
+                        f"allows {self.options.max_rejects}: is this the file that was meant? See its rejects.",
+                        code="too_many_rejects",
+                    )
+            yield verdict
+            limit.note_rows(len(block.names))
 
 
 def _check_ids(connection: Connection, progress: ImportProgress) -> None:
@@ -134,28 +225,18 @@ def _check_ids(connection: Connection, progress: ImportProgress) -> None:
 
     Counting takes 0.1 us a row, so only where there is somebody who may have changed them.
 
-    :raises ContactsMoved: when some of the contacts are not in it.
+    :raises DatabaseError: contacts_moved when some of the contacts are not in it.
     """
-    if not progress.rows_imported or (triggers := value(connection, "insert_triggers")) is None:
+    if not progress.rows_imported or (triggers := value(connection, "contacts/insert_triggers")) is None:
         return
-    found = value(connection, "count_kept", first=progress.first_contact_id, last=progress.last_contact_id)
+    found = value(connection, "contacts/count_range", first=progress.first_contact_id, last=progress.last_contact_id)
     if found < progress.rows_imported:
-        raise ContactsMoved(
+        raise DatabaseError(
             f"{progress.rows_imported - found} of {progress.rows_imported} contacts are not under the ids they were "
             f"given: a trigger of the table contacts ({triggers}) has changed new.id or removed them again, and the "
-            "import could not be reverted. Change the trigger, and try the job again."
+            "import could not be reverted. Change the trigger, and try the job again.",
+            code="contacts_moved",
         )
-
-
-@contextmanager
-def _watched_from_outside(connection: Connection, attempt: Attempt) -> Iterator[None]:
-    """While a single statement works, or waits for its turn, there is nothing here to be counted."""
-    row = connection.execute(query("backend_pid")).fetchone()
-    attempt.merging_pid = int(row["pid"]) if row else None
-    try:
-        yield
-    finally:
-        attempt.merging_pid = None
 
 
 def _accepted(judged: Iterator[Verdict], options: Options) -> Iterator[Verdict]:
@@ -163,52 +244,3 @@ def _accepted(judged: Iterator[Verdict], options: Options) -> Iterator[Verdict]:
         if verdict.refusals and options.on_invalid == "abort":
             raise InvalidContacts("onInvalid=abort")
         yield verdict
-
-
-def _copy(connection: Connection, attempt: Attempt, good: Iterator[Verdict], statement: str, source: str | None) -> int:
-    """How many rows the server has taken: a trigger of the table's owner may have dropped some."""
-    progress, ids, is_complete = attempt.progress, IdRange(), False
-    with connection.cursor() as cursor:
-        with cursor.copy(query(statement)) as copy:
-            for verdict in good:
-                if verdict.names:
-                    copy.write(schema.copy_lines(verdict.names, verdict.emails, source, ids))
-                    # What is only staged may never be a contact.
-                    progress.rows_imported += 0 if source is None else len(verdict.names)
-                attempt.check()
-                if has_spoken(connection):
-                    # During COPY only to refuse, as notices are turned off: the end of the file may be an hour away.
-                    break
-            else:
-                is_complete = True
-        copied = cursor.rowcount
-    if not is_complete:
-        # Ending the COPY has raised what the server said. If it did not, the rest of the file is missing all the same.
-        raise DatabaseUnavailable("The server interrupted the COPY without naming an error.")
-    progress.first_contact_id, progress.last_contact_id = ids.first, ids.last
-    return copied
-
-
-def _judged(attempt: Attempt, reader: ObjectReader, options: Options, config: Config) -> Iterator[Verdict]:
-    """The object's rows, block by block; the refused ones are counted, and kept on disk."""
-    job, progress, limit = attempt.job, attempt.progress, TimeLimit()
-
-    def check() -> None:
-        attempt.check()
-        limit.check()
-
-    reading = replace(options.reading(config.max_row_bytes, config.max_expanded_bytes), check=check)
-    pieces = limit.received(verified(reader, job, progress))
-    for block in read_blocks(job.format, pieces, reading, progress.findings):
-        verdict = validation.judge(block)
-        progress.rows_read += len(block.names)
-        if verdict.refusals:
-            progress.reject(verdict.refusals)
-            attempt.rejects.add(block, verdict.refusals)
-            if progress.rows_rejected > options.max_rejects:
-                raise TooManyRejects(
-                    f"{progress.rows_rejected} of the first {progress.rows_read} rows are refused, and maxRejects "
-                    f"allows {options.max_rejects}: is this the file that was meant? See its rejects."
-                )
-        yield verdict
-        limit.note_rows(len(block.names))

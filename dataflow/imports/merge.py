@@ -1,7 +1,7 @@
 """Duplicates: the rows of a file beside one another and beside the contacts, by e-mail whatever its case.
 
-`stage`, COPY of (id, name, email) by the query COPY_STAGED, then `merge` or `count`: all in one transaction of the
-caller's, which must read committed. Only merges see one another; a plain import that commits meanwhile is not seen.
+The caller's transaction, which must read committed, runs `stage`, COPY_STAGED, then `merge` or `count`. Only merges see
+one another; a plain import that commits meanwhile is not seen.
 """
 
 from dataclasses import dataclass
@@ -9,64 +9,55 @@ from typing import Final
 
 from dataflow.db import Connection, query, translated, value
 
-COPY_STAGED: Final = "copy_staged"
+COPY_STAGED: Final = "staging/copy"
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the staged rows; together they are all of them."""
-
     rows_imported: int
     rows_updated: int  #: rows that changed at least one contact
     rows_skipped: int  #: their address was there already, or comes again in the file
 
 
 def stage(connection: Connection) -> None:
-    """Make the table for COPY_STAGED, which is gone when the transaction ends."""
-    connection.execute(query("create_staging"))
-    connection.execute(query("add_staging_key"))
+    connection.execute(query("staging/create"))
+    connection.execute(query("staging/add_key"))
 
 
 def merge(connection: Connection, on_conflict: str, source: str) -> Counts:
-    """Bring the staged rows into contacts, by `skip` or `update`; waits for merges of other transactions to end.
+    """By `skip` or `update`. Other merges wait until this transaction ends, so let it be short from here on.
 
-    The others wait in turn until this transaction ends, so let it be short from here on.
-
-    :raises DatabaseUnavailable: also when another application has just taken an address that must be unique: the next
-        attempt finds its contact.
+    :raises DatabaseUnavailable: also when another application has just taken an address that must be unique.
     """
     with translated(passing="23505"):  # unique_violation
         repeats, rows = _prepare(connection, on_conflict)
-        connection.execute(query("lock_merge"))
+        connection.execute(query("staging/lock_merge"))
         updated = 0
         if on_conflict == "update":
-            known = connection.execute(query("find_outdated")).rowcount
-            [found] = connection.execute(query("update_known")).fetchall()
+            known = connection.execute(query("staging/find_outdated")).rowcount
+            [found] = connection.execute(query("contacts/update_known")).fetchall()
             updated = found["row_count"]
             if found["contact_count"] < known:
-                connection.execute(query("forget_vanished"))
+                connection.execute(query("staging/forget_vanished"))
         else:
-            connection.execute(query("find_known"))
-        imported = connection.execute(query("insert_unknown"), {"source": source}).rowcount
+            connection.execute(query("staging/find_known"))
+        imported = connection.execute(query("contacts/insert_unknown"), {"source": source}).rowcount
     return Counts(imported, updated, repeats + rows - imported - updated)
 
 
 def count(connection: Connection, on_conflict: str) -> Counts:
-    """What `merge` would do at this moment. Waits for nobody."""
+    """What `merge` would do at this moment, without waiting for others."""
     repeats, rows = _prepare(connection, on_conflict)
-    connection.execute(query("find_known"))
-    known = value(connection, "count_known")
+    connection.execute(query("staging/find_known"))
+    known = value(connection, "staging/count_known")
     if on_conflict == "update":
         return Counts(rows - known, known, repeats)
     return Counts(rows - known, 0, repeats + known)
 
 
 def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
-    """How many rows the file itself makes superfluous, and how many are left, each with an address of its own.
-
-    All that can be done before others have to wait.
-    """
-    repeats = connection.execute(query("drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
-    connection.execute(query("analyze_staged"))
-    distributed_bytes = value(connection, "distributed_bytes") if value(connection, "has_distributed_tables") else None
-    return repeats, value(connection, "plan_merge", distributed_bytes=distributed_bytes)
+    """How many rows the file itself makes superfluous, and how many are left, each with an address of its own."""
+    repeats = connection.execute(query("staging/drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
+    connection.execute(query("staging/analyze"))
+    distributed_bytes = value(connection, "contacts/citus_bytes") if value(connection, "server/has_citus") else None
+    return repeats, value(connection, "staging/plan_merge", distributed_bytes=distributed_bytes)

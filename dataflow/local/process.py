@@ -1,36 +1,39 @@
-"""One process under supervision, over all its restarts; when to start and stop it is left to `supervisor`."""
+"""Processes that end with their parent, and one under supervision, over all its restarts.
 
+When to start and stop it is left to `supervisor`.
+"""
+
+import ctypes
 import logging
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from dataflow.local.postgres import end_with_parent
-
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 30.0
-STEADY_SECONDS = 60.0  # a child that lived this long was well: the next failure is a first one
+STEADY_SECONDS = 60.0  # who lived this long was well: the next failure is a first one
+PR_SET_PDEATHSIG = 1
 logger = logging.getLogger(__name__)
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # here, because nothing may be loaded after a fork
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """A process to run; `name` is for the logs."""
+class Program:
+    """What to run; `name` is for the logs."""
 
     name: str
     command: Sequence[str]
 
 
-class ChildProcess:
-    """One child, over all its restarts."""
-
-    def __init__(self, child: Child, environ: Mapping[str, str]) -> None:
-        self._child = child
+class SupervisedProcess:
+    def __init__(self, program: Program, environ: Mapping[str, str]) -> None:
+        self._program = program
         self._environ = environ
         self._running: subprocess.Popen[bytes] | None = None
         self._began = self._due = time.monotonic()
@@ -49,14 +52,14 @@ class ChildProcess:
 
     def start(self) -> None:
         self._running = subprocess.Popen(
-            self._child.command,
+            self._program.command,
             stdin=subprocess.DEVNULL,
             env=self._environ,
             start_new_session=True,
             preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509  (two system calls, no lock)
         )
         self._began = time.monotonic()
-        logger.info("process started", extra={"child": self._child.name, "pid": self._running.pid})
+        logger.info("process started", extra={"child": self._program.name, "pid": self._running.pid})
 
     def start_if_due(self) -> None:
         if not self._running and not self.pause_seconds:
@@ -69,12 +72,12 @@ class ChildProcess:
     def kill(self) -> None:
         """Kill it and whatever it started, and wait for its end."""
         if self._running:
-            logger.warning("process killed", extra={"child": self._child.name, "pid": self._running.pid})
+            logger.warning("process killed", extra={"child": self._program.name, "pid": self._running.pid})
             _kill_group(self._running.pid)
             self._running.wait()
 
     def reap(self) -> None:
-        """Take note when it has ended, and of when it would be due again."""
+        """Note that it has ended, if it has, and when it is due again."""
         if not self._running or (code := self._running.poll()) is None:
             return
         pid, self._running = self._running.pid, None
@@ -85,8 +88,16 @@ class ChildProcess:
             self._delay_seconds = FIRST_DELAY_SECONDS
         self._due = time.monotonic() + self._delay_seconds
         self._delay_seconds = min(2 * self._delay_seconds, LONGEST_DELAY_SECONDS)
-        facts = {"child": self._child.name, "pid": pid, "code": code, "seconds": round(lived_seconds, 3)}
+        facts = {"child": self._program.name, "pid": pid, "code": code, "seconds": round(lived_seconds, 3)}
         logger.log(logging.WARNING if code else logging.INFO, "process ended", extra=facts)
+
+
+def end_with_parent(parent_pid: int) -> None:
+    """As `preexec_fn`: have this process get SIGTERM when its parent dies, even of SIGKILL (Linux only)."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent_pid:
+        os._exit(1)
 
 
 def _kill_group(group_id: int) -> None:

@@ -14,7 +14,7 @@ UNSPEAKABLE = ("sslpassword", "oauth_client_secret", "scram_client_key", "scram_
 
 
 def program(is_embedded: bool) -> str:
-    """The path of psql: the embedded Postgres' own for that, as an older one fails at it, else the one on the PATH.
+    """The path of psql; for the embedded Postgres its own, because an older one fails there.
 
     :raises ConfigError: when there is none.
     """

@@ -1,11 +1,8 @@
-"""`dataflow run`: one process that owns the embedded Postgres, the migrations, web and worker.
+"""`dataflow run`: the embedded Postgres, the migrations, web and worker, started in this order and stopped in reverse.
 
-Starts them in that order, restarts what fails, stops them in reverse. What the processes do is theirs; the
-settings and the set-up of logs come from `cli`.
-
-Children run in sessions of their own: the terminal's Ctrl-C reaches the supervisor alone, and a killed child
-takes its own children along. Whatever can happen here is a signal (the end of a child is SIGCHLD): each
-arrives as a byte in a pipe, and one `select` waits for them all.
+What fails is started again. Each process has a session of its own: the terminal's Ctrl-C reaches the supervisor alone,
+and a killed process takes those along that it has started. Signals, SIGCHLD among them, arrive as bytes in a pipe, for
+which one `select` waits.
 """
 
 import logging
@@ -21,20 +18,20 @@ from pathlib import Path
 from dataflow import allocator
 from dataflow.config import Config
 from dataflow.local.postgres import EmbeddedPostgres
-from dataflow.local.process import Child, ChildProcess
+from dataflow.local.process import Program, SupervisedProcess
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 1.0  # how often reloading looks for changed files
-KILL_MARGIN_SECONDS = 5  # what a child gets beyond its own SHUTDOWN_GRACE_SECONDS: 30 s with the default
+KILL_MARGIN_SECONDS = 5  # what a process gets beyond its own SHUTDOWN_GRACE_SECONDS: 30 s with the default
 ECHO_SECONDS = 0.5  # timeout(1) and others signal the process and then its group: that is one request
 LOCAL_HOST = "127.0.0.1"  # where the web process listens unless HOST says otherwise
 PACKAGE = Path(__file__).resolve().parent.parent
 logger = logging.getLogger(__name__)
 
-MIGRATE = Child("migrate", (sys.executable, "-m", "dataflow", "migrate"))
-CHILDREN = (
-    Child("web", (sys.executable, "-m", "dataflow", "web")),
-    Child("worker", (sys.executable, "-m", "dataflow", "worker")),
+MIGRATE = Program("migrate", (sys.executable, "-m", "dataflow", "migrate"))
+PROGRAMS = (
+    Program("web", (sys.executable, "-m", "dataflow", "web")),
+    Program("worker", (sys.executable, "-m", "dataflow", "worker")),
 )
 #: In a checkout the SQL is beside the package, installed it is inside.
 WATCHED = (PACKAGE, PACKAGE.parent / "sql")
@@ -43,14 +40,14 @@ WATCHED = (PACKAGE, PACKAGE.parent / "sql")
 def run(
     config: Config,
     reload: bool = False,
-    children: Sequence[Child] = CHILDREN,
-    migrate: Child = MIGRATE,
+    programs: Sequence[Program] = PROGRAMS,
+    migrate: Program = MIGRATE,
     watched: Sequence[Path] = WATCHED,
 ) -> int:
-    """Run everything until SIGINT or SIGTERM, or until a child exits with 0; return the exit code.
+    """Run everything until SIGINT or SIGTERM, or until one of `programs` exits with 0; return the exit code.
 
-    A second signal kills the children at once. With `reload` they are restarted when a .py or .sql file below
-    `watched` changes. Must be called in the main thread. The code is 0, or that of a failed `migrate`.
+    The code is 0, or that of a failed `migrate`. A second signal kills at once. With `reload`, a .py or .sql file that
+    changes below `watched` restarts them. Must be called in the main thread.
 
     :raises ConfigError: when the embedded Postgres has another owner already, or cannot be set up.
     :raises DatabaseUnavailable: when the embedded Postgres does not start.
@@ -61,7 +58,7 @@ def run(
             stack.enter_context(supervisor.postgres)
         code = supervisor.run_once(migrate)
         if code == 0:
-            supervisor.supervise(children, watched if reload else ())
+            supervisor.supervise(programs, watched if reload else ())
         return code
 
 
@@ -79,9 +76,9 @@ class _Supervisor:
         host = config.host or LOCAL_HOST
         self._environ = allocator.environment({**inherited, "DATABASE_URL": config.database_url, "HOST": host})
 
-    def run_once(self, child: Child) -> int:
-        """Run `process` to its end and return its exit code, or 0 when a signal came first."""
-        process = ChildProcess(child, self._environ)
+    def run_once(self, program: Program) -> int:
+        """Its exit code, or 0 when a signal came first."""
+        process = SupervisedProcess(program, self._environ)
         try:
             process.start()
             while process.is_running and not self._stop_requests:
@@ -91,17 +88,17 @@ class _Supervisor:
             self._stop([process])
         return 0 if self._stop_requests else process.exit_code or 0
 
-    def supervise(self, children: Sequence[Child], watched: Sequence[Path]) -> None:
-        """Keep `children` running until a signal, or one of them by exiting with 0, ends it."""
+    def supervise(self, programs: Sequence[Program], watched: Sequence[Path]) -> None:
+        """Keep them running until a signal comes, or one of them exits with 0."""
         changed = True
         while changed:
-            processes = [ChildProcess(child, self._environ) for child in children]
+            processes = [SupervisedProcess(program, self._environ) for program in programs]
             try:
                 changed = self._keep_running(processes, watched)
             finally:
                 self._stop(processes)
 
-    def _keep_running(self, processes: Sequence[ChildProcess], watched: Sequence[Path]) -> bool:
+    def _keep_running(self, processes: Sequence[SupervisedProcess], watched: Sequence[Path]) -> bool:
         """Return True when a watched file changed, False when it is time to end."""
         seen = _modified(watched)
         while not self._stop_requests and all(process.exit_code != 0 for process in processes):
@@ -123,7 +120,7 @@ class _Supervisor:
             self.postgres.stop()
             self.postgres.start()
 
-    def _stop(self, processes: Sequence[ChildProcess]) -> None:
+    def _stop(self, processes: Sequence[SupervisedProcess]) -> None:
         """Let all end in their own way at the same time; kill those that take too long."""
         for process in processes:
             process.terminate()
@@ -139,7 +136,6 @@ class _Supervisor:
                 process.reap()
 
     def _wait(self, timeout_seconds: float | None) -> None:
-        """Return after a signal or the time-out, whichever is first."""
         ready, _, _ = select.select([self._signals], [], [], timeout_seconds)
         if ready and not set(os.read(self._signals, 4096)).isdisjoint(STOP_SIGNALS):
             now = time.monotonic()
@@ -165,11 +161,11 @@ def _signal_pipe() -> Iterator[int]:
 
 
 def _ignore(number: int, frame: object) -> None:
-    """A handler of its own: SIG_IGN would be inherited by the children, and writes nothing into the pipe."""
+    """A handler of its own: SIG_IGN would be inherited by what is started, and writes nothing into the pipe."""
 
 
 def _modified(folders: Sequence[Path]) -> dict[Path, int]:
-    """The modification time, in nanoseconds, of every source file below `folders`."""
+    """The modification times of all source files, in nanoseconds."""
     found = {}
     for folder in folders:
         for path in folder.rglob("*"):

@@ -1,7 +1,4 @@
-"""The system user that the embedded Postgres runs as, because Postgres refuses to run as root.
-
-Whatever folders are closed to that user stay closed to everybody else as well.
-"""
+"""The system user that the embedded Postgres runs as, because Postgres refuses to run as root."""
 
 import os
 import pwd
@@ -16,7 +13,7 @@ from dataflow.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user that the binaries run as: ourselves, or another one when we are root, which Postgres refuses."""
+    """Ourselves, or another user when we are root."""
 
     uid: int
     gid: int
@@ -32,7 +29,7 @@ class Account:
         return cls(nobody.pw_uid, nobody.pw_gid)
 
     def own(self, folder: Path) -> None:
-        """Own `folder` and what is in it; the folder itself comes last, so that its owner says that all is done."""
+        """Own `folder` and what is in it; the folder itself last, so that its owner says that all is done."""
         if folder.stat().st_uid == self.uid:
             return
         for parent, _, files in os.walk(folder, topdown=False):
@@ -42,9 +39,8 @@ class Account:
     def prefix(self, paths: Iterable[Path]) -> list[str]:
         """The words before a command that make it run as this user and able to reach `paths`.
 
-        Folders above them may be closed to this user (a clone in a folder of root's). They stay closed: the
-        command gets one capability. It also gets no_setuid_fixup, because access(2), with which Postgres
-        looks for its own files, otherwise ignores capabilities.
+        Folders above them that are closed to this user stay closed: the command gets a capability. It also gets
+        no_setuid_fixup, because access(2), with which Postgres looks for its files, ignores capabilities otherwise.
         """
         if self.uid == os.geteuid():
             return []

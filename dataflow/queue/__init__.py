@@ -1,4 +1,4 @@
-"""The jobs table: states, leases, attempts, notifications, retention. Knows nothing of what a job does.
+"""The jobs table: states, leases, attempts, notifications, retention. What a job does is left to its handler.
 
-Stands on `db` and the shared modules.
+May import `db`, `text`, `ids` and what these stand on.
 """

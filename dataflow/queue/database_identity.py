@@ -1,32 +1,25 @@
-"""Jobs that came with a dump or a copy of a database: how many are held, and what ends that.
-
-What is held, and that nobody touches it, is decided by the statements that would: see sql/migrations/0011. Nothing is
-kept in the storage, so that any number of databases may share it.
-"""
+"""Jobs that came with a dump or a copy of a database, and which every statement leaves alone until they are adopted."""
 
 from dataflow.db import Connection, query, value
-from dataflow.errors import DatabaseCopied
+from dataflow.errors import JobError
 from dataflow.queue.notify import CHANNEL
 
-#: What one statement changes: a fraction of a second.
-BATCH_ROWS = 1000
-#: More are not counted: that is done with each answer of /health.
-MAX_COUNTED = 10_000
+BATCH_ROWS = 1000  #: what one statement changes: a fraction of a second
+MAX_COUNTED = 10_000  #: held jobs are counted with each answer of /health
 
 
 def of(connection: Connection) -> str:
-    """The database that the connection leads to; another after a dump is restored, the same after a failover."""
-    return str(value(connection, "database_id"))
+    """Another after a dump is restored, the same after a failover."""
+    return str(value(connection, "server/database_id"))
 
 
 def count_held(connection: Connection) -> int:
-    """How many jobs are held, at most MAX_COUNTED. In a transaction, whose planner settings it changes."""
-    connection.execute(query("prefer_indexes"))
-    return int(value(connection, "count_held", limit=MAX_COUNTED))
+    """At most MAX_COUNTED. In a transaction, whose planner settings it changes."""
+    connection.execute(query("session/prefer_indexes"))
+    return int(value(connection, "jobs/count_held", limit=MAX_COUNTED))
 
 
 def explain(held: int) -> str:
-    """What to tell whoever runs a database in which so many jobs are held."""
     number = f"{held} or more" if held == MAX_COUNTED else f"{held}"
     return (
         f"Jobs that are held: {number}. They were made in another database, of which this one is a copy, and their "
@@ -35,26 +28,28 @@ def explain(held: int) -> str:
 
 
 def adopt(connection: Connection) -> int:
-    """Make what is held this database's own, in transactions of its own; how many jobs."""
-    released = _change_all(connection, "release_held", {})
-    connection.execute(query("notify"), {"channel": CHANNEL, "payload": ""})
+    """Make what is held this database's own; returns how many jobs."""
+    released = _change_all(connection, "jobs/release_held", {})
+    connection.execute(query("session/notify"), {"channel": CHANNEL, "payload": ""})
     return released
 
 
 def adopt_as_copy(connection: Connection) -> int:
-    """Have what is held fail, and forget where its files are, in transactions of its own; how many jobs."""
-    error = DatabaseCopied(
-        "The job came with a copy of another database and is left to that. To have it done here as well, send it again."
+    """Have what is held fail, and forget where its files are; returns how many jobs."""
+    error = JobError(
+        "The job came with a copy of another database and is left to that. To have it done here as well, "
+        "send it again.",
+        code="database_copied",
     )
-    return _change_all(connection, "give_up_held", {"error": f"{error.code}: {error.message}"})
+    return _change_all(connection, "jobs/give_up_held", {"error": f"{error.code}: {error.message}"})
 
 
 def _change_all(connection: Connection, name: str, values: dict[str, object]) -> int:
     changed = 0
     while True:
         with connection.transaction():
-            connection.execute(query("lock_adoption"))
-            connection.execute(query("prefer_indexes"))
+            connection.execute(query("jobs/lock_adoption"))
+            connection.execute(query("session/prefer_indexes"))
             rows = connection.execute(query(name), {**values, "limit": BATCH_ROWS}).rowcount
         if not rows:
             return changed

@@ -1,8 +1,4 @@
-"""A job while its body arrives: from the request that begins it to the row that workers may claim.
-
-Whoever changes it does so WHERE it is still uploading; no row means that it was cancelled, or given up by the sweep.
-Every function runs on the connection it is given, in whatever transaction is open there.
-"""
+"""A job while its body arrives. All but `insert` raise UploadTaken when it was cancelled, or given up by the sweep."""
 
 from typing import Any
 from uuid import UUID
@@ -14,51 +10,33 @@ from dataflow.errors import UploadTaken
 
 
 def insert(connection: Connection, values: dict[str, Any]) -> None:
-    """A new job in state `uploading`."""
-    connection.execute(query("insert_upload"), {**values, "options": Jsonb(values["options"])})
+    connection.execute(query("jobs/insert_upload"), {**values, "options": Jsonb(values["options"])})
 
 
 def beat(
     connection: Connection, job_id: UUID, bytes_done: int, upload_url: str | None, error: str | None = None
 ) -> None:
-    """Show that the body is still arriving, and where in the storage it goes; or what has gone wrong with it.
-
-    :raises UploadTaken: when the job is no longer uploading.
-    """
+    """Show that the body is still arriving, and where in the storage it goes; or what has gone wrong with it."""
     values = {"bytes_done": bytes_done, "upload_url": upload_url, "error": error}
-    guarded(connection, "beat_upload", job_id, values)
+    guarded(connection, "jobs/beat_upload", job_id, values)
 
 
 def queue(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
-    """Make a stored body a job that must be done; listeners wake when this commits.
-
-    :raises UploadTaken: when the job is no longer uploading.
-    """
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "queue_upload", job_id, values)
+    guarded(connection, "jobs/queue_upload", job_id, values)
 
 
 def note_received(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
-    """Write down all that queueing needs but the object, which the storage still makes of a body that is there.
-
-    :raises UploadTaken: when the job is no longer uploading.
-    """
+    """Write down all that queueing needs but the object, which the storage still makes of a body that is there."""
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "note_received", job_id, values)
+    guarded(connection, "jobs/await_object", job_id, values)
 
 
 def discard(connection: Connection, job_id: UUID) -> None:
-    """Remove the row of a refused request.
-
-    :raises UploadTaken: when the job is no longer uploading; its object is then somebody else's to delete.
-    """
-    guarded(connection, "discard_upload", job_id, {})
+    """Remove the row of a refused request; after UploadTaken its object is somebody else's to delete."""
+    guarded(connection, "jobs/discard_upload", job_id, {})
 
 
 def guarded(connection: Connection, name: str, job_id: UUID, values: dict[str, Any]) -> None:
-    """Run the statement `name` WHERE the job is still uploading.
-
-    :raises UploadTaken: when it is not.
-    """
     if connection.execute(query(name), {"id": job_id, **values}).fetchone() is None:
         raise UploadTaken(f"Job {job_id} was cancelled while its body was arriving; nothing was imported.")

@@ -1,4 +1,4 @@
-"""The kinds of settings: what one environment variable may hold, and what those of addresses and names mean.
+"""What environment variables may hold and mean, singly and together. Their values are in `config`.
 
-Their values are in `config`, which stands on this. Stands on `errors` alone.
+May import `errors`.
 """

@@ -1,46 +1,48 @@
-"""The kinds of settings: marshmallow fields that check one environment variable each. Their values are `config`'s."""
+"""The kinds of settings: what each environment variable may hold. Reading them is left to `environment`."""
 
 import binascii
 import json
 import re
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, validate
-from marshmallow import fields as typed
+
+Check = Callable[[str], object]
 
 
-def setting(kind: typed.Field[Any], secret: bool = False) -> Any:
-    """A field of `Config`; a secret never shows in its repr."""
-    return field(repr=not secret, metadata={"kind": kind})
+def setting(kind: str, default: object, check: Callable[[Any], object] | None = None, secret: bool = False) -> Any:
+    """A field of `Config`: `kind` is a parser of environs, `check` a validator of marshmallow."""
+    return field(repr=not secret, metadata={"kind": kind, "default": default, "check": check})
 
 
-def whole(default: int, least: int, most: int | None = None) -> typed.Field[Any]:
-    return typed.Integer(load_default=default, validate=validate.Range(least, most))
+def whole(default: int, least: int, most: int | None = None) -> Any:
+    return setting("int", default, validate.Range(least, most))
 
 
-def text(default: str = "") -> typed.Field[Any]:
-    return typed.String(load_default=default)
+def text(default: str = "", check: Check | None = None, secret: bool = False) -> Any:
+    return setting("str", default, check, secret)
 
 
-def url(*schemes: str) -> typed.Field[Any]:
-    starts = tuple(f"{scheme}://" for scheme in schemes)
-
-    def check(value: str) -> None:
-        if not value.startswith(starts):
-            raise ValidationError(f"must begin with {' or '.join(starts)}.")
-
-    return typed.String(load_default="", validate=check)
+def flag(default: bool) -> Any:
+    return setting("bool", default)
 
 
-def web_url() -> typed.Field[Any]:
-    def check(value: str) -> None:
-        if not _is_web_url(value):
-            raise ValidationError("must be a URL with http:// or https:// and a host, without a user or a query.")
+def matching(default: str, pattern: str, error: str) -> Any:
+    return text(default, validate.Regexp(rf"(?:{pattern})\Z", re.ASCII, error=error))
 
-    return typed.String(load_default="", validate=check)
+
+def check_database_url(value: str) -> None:
+    if not value.startswith(("postgres://", "postgresql://")):
+        raise ValidationError("must begin with postgres:// or postgresql://.")
+
+
+def check_web_url(value: str) -> None:
+    if not _is_web_url(value):
+        raise ValidationError("must be a URL with http:// or https:// and a host, without a user or a query.")
 
 
 #: A name of labels (RFC 1123, and what people do), or an IPv6 address.
@@ -61,27 +63,19 @@ def _is_web_url(value: str) -> bool:
 MEDIA_TYPE = r"[\w.+-]{1,100}/[\w.+-]{1,100}"
 
 
-def matching(default: str, pattern: str, error: str) -> typed.Field[Any]:
-    return typed.String(load_default=default, validate=validate.Regexp(rf"(?:{pattern})\Z", re.ASCII, error=error))
-
-
-def service_key() -> typed.Field[Any]:
-    """Checked as far as that goes without asking: that a header can carry it, and that it is not the browser's key."""
-
-    def check(value: str) -> None:
-        if not value.isascii() or not value.isprintable() or " " in value:
-            raise ValidationError("must be one line of ASCII without spaces.")
-        claims = _claims(value)
-        if claims is not None and not claims.get("role"):
-            raise ValidationError("this token names no role, so it may not write; take the service_role key.")
-        if value.startswith("sb_publishable_") or (claims or {}).get("role") in ("anon", "authenticated"):
-            raise ValidationError("this is the key for browsers, which may not write; take the service_role key.")
-
-    return typed.String(load_default="", validate=check)
+def check_service_key(value: str) -> None:
+    """As far as possible offline: a header can carry the key, and it is not the one for browsers."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValidationError("must be one line of ASCII without spaces.")
+    claims = _claims(value)
+    if claims is not None and not claims.get("role"):
+        raise ValidationError("this token names no role, so it may not write; take the service_role key.")
+    if value.startswith("sb_publishable_") or (claims or {}).get("role") in ("anon", "authenticated"):
+        raise ValidationError("this is the key for browsers, which may not write; take the service_role key.")
 
 
 def _claims(key: str) -> dict[str, Any] | None:
-    """What a key that is a JWT (RFC 7519) says of its bearer, unverified; None for any other."""
+    """The claims of a key that is a JWT (RFC 7519), unverified; None for any other."""
     try:
         claims = json.loads(urlsafe_b64decode(key.split(".")[1] + "=="))
     except (IndexError, ValueError, RecursionError, binascii.Error):

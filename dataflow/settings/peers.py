@@ -1,56 +1,36 @@
-"""Who may ask, and under which names: settings of addresses, proxies and origins, and what they say of a request.
-
-What becomes of a request that they do not let through is left to `web.origins`.
-"""
+"""Settings of addresses, proxies and origins, and what they say of a request; refusing it is left to `web.origins`."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
-from marshmallow import fields as typed
 
-#: In a list, all there are.
 ANYONE = "*"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 #: As a browser writes it (RFC 6454 section 6.1): lower case, no path, no default port needed.
 _ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 
 
-def bind_host() -> typed.Field[str]:
-    """An address to listen on; empty: the command decides."""
-
-    def check(value: str) -> None:
-        if value and value != "localhost" and not _is_address(value):
-            raise ValidationError("must be an IP address, or localhost; IPv6 without brackets.")
-
-    return typed.String(load_default="", validate=check)
+def check_host(value: str) -> None:
+    if value != "localhost" and not _is_address(value):
+        raise ValidationError("must be an IP address, or localhost; IPv6 without brackets.")
 
 
-def proxies() -> typed.Field[str]:
-    """Addresses and networks."""
-    return _list_of(_is_network, "must be IP addresses or networks with commas between them, or *.")
+def check_proxies(value: str) -> None:
+    if not all(item == ANYONE or _is_network(item) for item in items(value)):
+        raise ValidationError("must be IP addresses or networks with commas between them, or *.")
 
 
-def origins() -> typed.Field[str]:
-    """Origins of web pages."""
-    return _list_of(
-        lambda item: bool(_ORIGIN.fullmatch(item)),
-        "must be origins such as https://app.example.com with commas between them, without a path, or *.",
-    )
-
-
-def _list_of(is_valid: Callable[[str], bool], error: str) -> typed.Field[str]:
-    def check(value: str) -> None:
-        if not all(item == ANYONE or is_valid(item) for item in items(value)):
-            raise ValidationError(error)
-
-    return typed.String(load_default="", validate=check)
+def check_origins(value: str) -> None:
+    if not all(item == ANYONE or _ORIGIN.fullmatch(item) for item in items(value)):
+        raise ValidationError(
+            "must be origins such as https://app.example.com with commas between them, without a path, or *."
+        )
 
 
 def items(value: str) -> list[str]:
-    """What a list with commas holds."""
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
@@ -71,18 +51,16 @@ def _is_network(value: str) -> bool:
 
 
 def socket_address(host: str, port: int) -> str:
-    """Host and port as one text, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address means the machine itself, whatever a name server says."""
+    """Whether a name or an address is this machine's, whatever a name server says."""
     name = host.rstrip(".").lower()
     return name == "localhost" or name.endswith(".localhost") or (_is_address(name) and ip_address(name).is_loopback)
 
 
 def is_among(address: str, proxies: Iterable[str]) -> bool:
-    """Whether the other end of a connection is one of `proxies`."""
     if not _is_address(address):
         return ANYONE in proxies
     peer = ip_address(address)
@@ -93,7 +71,7 @@ def is_among(address: str, proxies: Iterable[str]) -> bool:
 
 
 def name_of(authority: str) -> str:
-    """The host in a Host header, without port and brackets; empty when there is none that could be one."""
+    """The host in a Host header, without port and brackets; empty where it is none."""
     return _split(authority, 0)[0]
 
 

@@ -36,11 +36,9 @@ REFUSALS: dict[int, tuple[type[DataFlowError], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `path` is below the storage's base URL."""
-
     operation: str  #: what it is for, in metrics and logs
     method: str
-    path: str
+    path: str  #: below the storage's base URL
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | memoryview | None = None
 
@@ -65,7 +63,7 @@ class Answer:
 
     @property
     def members(self) -> dict[str, Any]:
-        """The JSON object that the text is, else nothing: gateways answer HTML."""
+        """Those of a JSON object; gateways answer HTML."""
         try:
             found = json.loads(self.text)
         except (ValueError, RecursionError):

@@ -12,9 +12,7 @@ SHARE_OF_ONE_ATTEMPT = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long to try: `delays` are the waits before each further attempt. Clock and waiting can be replaced."""
-
-    delays: tuple[float, ...] = (0.0, 3.0, 5.0, 10.0, 20.0)
+    delays: tuple[float, ...] = (0.0, 3.0, 5.0, 10.0, 20.0)  #: before each further attempt
     #: Routers cut a request that is silent for 55 s; so long nothing may be read from the client.
     chunk_seconds: float = 45.0
     #: Platforms cut 30 s after the request's last byte, and giving up takes up to 8 s more.
@@ -38,11 +36,11 @@ class Retries:
 
     @property
     def attempt_seconds(self) -> float:
-        """What the next attempt may take; a second at least, so that a last question still has a chance."""
+        """A second at least, so that a last question still has a chance."""
         return max(1.0, self.left_seconds * SHARE_OF_ONE_ATTEMPT)
 
     def succeeded(self) -> None:
-        """Something was achieved: the schedule begins anew, the limit stands."""
+        """The schedule begins anew, the limit stands."""
         self.failures = 0
 
     def check(self) -> None:
@@ -51,10 +49,7 @@ class Retries:
             raise StorageUnavailable("The storage was too slow.")
 
     def pause(self, error: StorageError) -> None:
-        """Wait before the next attempt.
-
-        :raises StorageError: `error`, when there is no attempt or no time left, or the waiting was called off.
-        """
+        """:raises StorageError: `error`, when no attempt or no time is left, or the waiting was called off."""
         if self.failures >= len(self._schedule.delays):
             raise error
         delay = self._schedule.delays[self.failures]

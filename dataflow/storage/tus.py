@@ -1,11 +1,13 @@
 """The client's side of a tus 1.0.0 upload, without sockets: what to send next, and what an answer means.
 
-The server's offset is the only truth: nothing counts as stored before it says so, and after every doubt it is asked.
-Who sends the requests, how often and how patiently, is left to the backend. Rules of the server: contract section 8.
+Nothing counts as stored before the server says so, and after every doubt it is asked for its offset. What it has beyond
+the offset that we know is taken for ours only after an answer was lost: else somebody else writes to the upload, whose
+bytes may be others. How the server behaves: contract section 8.
 """
 
 import json
 import re
+import sys
 from base64 import b64encode
 
 from dataflow.errors import StorageError, StorageUnavailable, UploadLost
@@ -21,57 +23,79 @@ _ID = re.compile(r"[\w~+=-][\w.~+=-]*", re.ASCII)
 _OFFSET = re.compile(r"[0-9]{1,15}")
 
 
+class OffsetConflict(StorageUnavailable):
+    """Somebody else has written to the upload."""
+
+
 class TusUpload:
     """One object on its way, chunk by chunk: `load` a chunk, then exchange what `next` says until that is None."""
 
-    def __init__(self, bucket: str, key: str, description: Description, cache_seconds: int) -> None:
+    def __init__(self, bucket: str, creation: Request | None, path: str | None = None) -> None:
         self._bucket = bucket
-        self._key = key
-        self._description = description
-        self._cache_seconds = cache_seconds
-        self.id: str | None = None  #: the server's name for the upload, None until it has one
+        self.creation = creation  #: how it begins, and begins again; None when it must not
+        self.id = path.rpartition("/")[2] if path else None  #: the server's name for it, once it has one
         self.offset = 0  #: bytes that the server has acknowledged
+        self.size_bytes: int | None = None  #: of the whole, when that is known
+        self.is_complete = False
         self._chunk = memoryview(b"")
         self._start = 0  #: offset of the chunk's first byte
         self._is_last = False
-        self._is_complete = False
-        self._is_in_doubt = False  #: an answer is missing: only the server knows the offset
+        self._is_in_doubt = False  #: only the server knows the offset
+        self._may_be_ours = False  #: what the server has beyond `offset`
         self._is_length_known = False  #: to the server, which refuses to be told twice
+        if creation and (length := creation.headers.get("Upload-Length")):
+            self.size_bytes = int(length)
 
     @property
     def path(self) -> str:
-        """Where the upload is. Built from the id alone: host, scheme and prefix of a Location are often wrong."""
+        """Built from the id alone: host, scheme and prefix of a Location are often wrong."""
         return f"{PATH}/{self.id}"
 
     def load(self, chunk: bytes | memoryview, is_last: bool) -> None:
-        """The bytes after those that are acknowledged; must stay as they are until they are acknowledged as well."""
-        self._chunk, self._start, self._is_last = memoryview(chunk), self.offset, is_last
+        """The bytes after the acknowledged ones; they must not change until they are acknowledged as well.
+
+        :raises StorageError: when the upload is complete.
+        """
+        if chunk and self.offset == self.size_bytes:
+            raise StorageError(f"The upload is complete with its {self.offset} bytes; nothing can follow them.")
+        self._chunk, self._start = memoryview(chunk), self.offset
+        self._is_last = is_last or self._end == self.size_bytes
+        self._may_be_ours &= self._is_in_doubt
 
     def next(self) -> Request | None:
         """What to send; None when all of the chunk is stored, and the object complete if it was the last."""
         if self.id is None:
-            return self._creation()
+            return self.creation
         if self._is_in_doubt:
             return inquiry(self.path)
-        if self.offset < self._end or (self._is_last and not self._is_complete):
+        if self.offset < self._end or (self._is_last and not self.is_complete):
             return self._patch()
         return None
 
+    def note_found(self, answer: Answer) -> None:
+        """Go on where the answer to an inquiry says."""
+        self.offset = self._start = _offset_in(answer)
+        self._learn_length(answer)
+
     def is_ending(self, request: Request) -> bool:
-        """Whether the server has every byte once it has taken in `request`, and then makes the object."""
+        """Whether the server makes the object after `request`."""
         return request.method == "PATCH" and self._is_last
 
     def is_whole_at(self, answer: Answer) -> bool:
-        """Whether the answer to an inquiry says that the server has every byte."""
         return answer.is_success and answer.headers.get("Upload-Offset") == str(self._end) and self._is_last
 
     def lose(self) -> None:
-        """No answer came: ask for the offset before anything else."""
-        self._is_in_doubt = True
+        """No answer came."""
+        self._is_in_doubt = self._may_be_ours = True
+
+    def note_object(self, size_bytes: int) -> None:
+        self.offset = self.size_bytes = size_bytes
+        self.is_complete = True
 
     def take(self, asked: Request, answer: Answer) -> None:
         """Learn from the answer to what `next` said.
 
+        :raises OffsetConflict: when somebody else has stored bytes here.
         :raises StorageUnavailable: when it is worth going on with `next`, after a while.
         :raises UploadLost: when bytes are gone that nobody has any more.
         :raises DataFlowError: when the server refuses for good.
@@ -80,10 +104,11 @@ class TusUpload:
             self._advance(asked, answer)
             return
         self._is_in_doubt = True
+        if self.id is not None and answer.status == 409:
+            raise StorageUnavailable(self._conflict())
+        self._may_be_ours = True
         if self.id is not None and answer.status in (404, 410):
             self._start_over(answer)
-        if self.id is not None and answer.status == 409:
-            raise StorageUnavailable(f"The storage has another offset than {self.offset} for the upload.")
         if asked.method == "PATCH" and answer.status == 400 and "Upload-Length" in asked.headers:
             # A PATCH given up for dead has declared the length after HEAD was answered; asked again, it says so.
             raise StorageUnavailable(f"The storage refused the length of the upload: {answer.quoted()}")
@@ -93,32 +118,10 @@ class TusUpload:
     def _end(self) -> int:
         return self._start + len(self._chunk)
 
-    def _creation(self) -> Request:
-        about = self._description
-        fields = {
-            "bucketName": self._bucket,
-            "objectName": self._key,
-            "contentType": about.content_type,
-            "cacheControl": str(self._cache_seconds),
-            "metadata": json.dumps(about.metadata),
-        }
-        metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items())
-        # A length of 0 makes the S3 backend answer 404, so an empty object declares it with its only PATCH.
-        length = {"Upload-Length": str(about.size_bytes)} if about.size_bytes else {"Upload-Defer-Length": "1"}
-        return Request("tus_create", "POST", PATH, {**VERSION, **UPSERT, **length, "Upload-Metadata": metadata}, b"")
-
     def _patch(self) -> Request:
         """The rest of the chunk. It may be empty: that completes an upload whose last answer was lost."""
-        headers = {
-            **VERSION,
-            **UPSERT,
-            "Upload-Offset": str(self.offset),
-            "Content-Type": "application/offset+octet-stream",
-        }
-        if self._is_last and not self._is_length_known:
-            headers["Upload-Length"] = str(self._end)
-        done = self.offset - self._start
-        return Request("tus_patch", "PATCH", self.path, headers, self._chunk[done:])
+        length = self._end if self._is_last and not self._is_length_known else None
+        return patch(self.path, self.offset, self._chunk[self.offset - self._start :], length)
 
     def _advance(self, asked: Request, answer: Answer) -> None:
         if asked.method == "POST":
@@ -126,32 +129,38 @@ class TusUpload:
             self._is_length_known = "Upload-Length" in asked.headers
             self._is_in_doubt = False
             return
-        offset = answer.headers.get("Upload-Offset", "")
-        if not offset:
-            # The head of an answer may be cut, and then looks like a short one.
-            self._is_in_doubt = True
-            raise StorageUnavailable("The storage answered without saying how far it is (Upload-Offset).")
-        if not _OFFSET.fullmatch(offset) or not self._start <= int(offset) <= self._end:
-            # Before the chunk: acknowledged bytes are gone (contract section 0.3). After it: not our upload.
-            where = f"byte {offset[:15]}, where only bytes {self._start} to {self._end} are at hand"
-            raise UploadLost(f"The storage wants to go on at {where}. Send the file again.")
-        stands_still = int(offset) <= self.offset < self._end
-        self.offset = int(offset)
-        self._is_in_doubt = False
+        self._is_in_doubt = True
+        self._may_be_ours |= asked.method == "PATCH" and "Upload-Offset" not in answer.headers
+        may_be_foreign = asked.method == "HEAD" and not self._may_be_ours
+        offset = _offset_in(answer, self._start, sys.maxsize if may_be_foreign else self._end)
+        if may_be_foreign and offset > self.offset:
+            raise OffsetConflict(self._conflict())
+        stands_still = offset <= self.offset < self._end
+        self.offset, self._is_in_doubt = offset, False
         if asked.method == "HEAD":
-            self._is_length_known = "Upload-Defer-Length" not in answer.headers
+            self._learn_length(answer)
             return
+        self._may_be_ours |= offset < self._end and not stands_still
         self._is_length_known = self._is_length_known or "Upload-Length" in asked.headers
-        self._is_complete = self._is_last and self.offset == self._end
+        if self._is_last and offset == self._end:
+            self.note_object(offset)
         if stands_still:
             raise StorageUnavailable(f"The storage took none of the bytes after {self.offset}.")
 
+    def _conflict(self) -> str:
+        return f"The storage has another offset than {self.offset} for the upload."
+
+    def _learn_length(self, answer: Answer) -> None:
+        self._is_length_known = "Upload-Defer-Length" not in answer.headers
+        if _OFFSET.fullmatch(length := answer.headers.get("Upload-Length", "")):
+            self.size_bytes = int(length)
+
     def _start_over(self, answer: Answer) -> None:
-        """The server has forgotten the upload. As long as the first chunk is at hand, nothing is lost by that."""
-        if self._start > 0:
+        """As long as the first chunk is at hand, nothing is lost when the server has forgotten the upload."""
+        if self._start > 0 or self.creation is None:
             lost = f"the upload after {self.offset} bytes (status {answer.status})"
             raise UploadLost(f"The storage has lost {lost}. Send the file again.")
-        self.id, self.offset, self._is_complete, self._is_length_known = None, 0, False, False
+        self.id, self.offset = None, 0
         raise StorageUnavailable(f"The storage has lost the upload (status {answer.status}); it begins again.")
 
 
@@ -165,9 +174,45 @@ def _id_in(answer: Answer) -> str:
     return found
 
 
-def termination(upload_path: str) -> Request:
-    """Have the server forget an upload that is not complete."""
-    return Request("tus_delete", "DELETE", upload_path, {**VERSION, **UPSERT})
+def _offset_in(answer: Answer, first: int = 0, last: int = sys.maxsize) -> int:
+    offset = answer.headers.get("Upload-Offset", "")
+    if not offset:
+        # The head of an answer may be cut, and then looks like a short one.
+        raise StorageUnavailable("The storage answered without saying how far it is (Upload-Offset).")
+    if not _OFFSET.fullmatch(offset) or not first <= int(offset) <= last:
+        # Before the chunk: acknowledged bytes are gone (contract section 0.3). After it: not our upload.
+        where = f"byte {offset[:15]}, where only bytes {first} to {last} are at hand"
+        raise UploadLost(f"The storage wants to go on at {where}. Send the file again.")
+    return int(offset)
+
+
+def creation(bucket: str, key: str, description: Description, cache_seconds: int) -> Request:
+    fields = {
+        "bucketName": bucket,
+        "objectName": key,
+        "contentType": description.content_type,
+        "cacheControl": str(cache_seconds),
+        "metadata": json.dumps(description.metadata),
+    }
+    metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items())
+    # A length of 0 makes the S3 backend answer 404, so an empty object declares it with its only PATCH.
+    size_bytes = description.size_bytes
+    length = {"Upload-Length": str(size_bytes)} if size_bytes else {"Upload-Defer-Length": "1"}
+    return Request("tus_create", "POST", PATH, {**VERSION, **UPSERT, **length, "Upload-Metadata": metadata}, b"")
+
+
+def patch(path: str, offset: int, body: bytes | memoryview = b"", length: int | None = None) -> Request:
+    offsets = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+    lengths = {} if length is None else {"Upload-Length": str(length)}
+    return Request("tus_patch", "PATCH", path, {**VERSION, **UPSERT, **offsets, **lengths}, body)
+
+
+def inquiry(path: str) -> Request:
+    return Request("tus_offset", "HEAD", path, VERSION)
+
+
+def termination(path: str) -> Request:
+    return Request("tus_delete", "DELETE", path, {**VERSION, **UPSERT})
 
 
 def is_gone(answer: Answer) -> bool:
@@ -180,17 +225,5 @@ def is_complete(answer: Answer) -> bool:
     return answer.status == 409 or "already completed" in answer.text
 
 
-def completion(upload_path: str, offset_bytes: str) -> Request:
-    """Have an upload whose bytes are all there become its object, or stay it (contract section 8, interruptions)."""
-    offset = {"Upload-Offset": offset_bytes, "Content-Type": "application/offset+octet-stream"}
-    return Request("tus_patch", "PATCH", upload_path, {**VERSION, **UPSERT, **offset}, b"")
-
-
-def inquiry(upload_path: str) -> Request:
-    """Ask how far an upload is."""
-    return Request("tus_offset", "HEAD", upload_path, VERSION)
-
-
 def options() -> Request:
-    """Ask what the server can do; its largest upload is in Tus-Max-Size."""
     return Request("tus_options", "OPTIONS", PATH, VERSION)

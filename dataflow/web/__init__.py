@@ -1,5 +1,4 @@
-"""HTTP in, jobs out: the WSGI application, and the gunicorn worker that serves it.
+"""HTTP in, jobs out: the application (`app`), a module for each resource (`routes`), clients' connections (`server`).
 
-`app` has the application, `routes` one module for each resource, `server` the connections of clients. What becomes of a
-job is left to `worker`, which is never imported here. Stands on `imports`, `queue`, `storage` and what is below them.
+What becomes of a job is left to `worker`. May import `web.server`, `imports`, `metrics` and what these stand on.
 """

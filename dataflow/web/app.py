@@ -1,4 +1,4 @@
-"""The WSGI application: HTTP in, jobs out. One module for each resource, one error handler for all."""
+"""The WSGI application: where its parts are put together."""
 
 import atexit
 import logging
@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotFound
 from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.errors import TooManyUploads
-from dataflow.imports.receive import Intake
+from dataflow.imports.receive import Receiver
 from dataflow.metrics import StorageMetrics
 from dataflow.storage.registry import open_storage
 from dataflow.web.server.transfers import Transfers
@@ -20,16 +20,16 @@ from dataflow.web.services import Services
 
 logger = logging.getLogger(__name__)
 
-#: What a request id may look like when a router or a client sends one; anything else is replaced.
+#: A request id that is sent in another form is replaced.
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,200}", re.ASCII)
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """The application for `config` (default: the environment). Connects to nothing before the first request.
+    """The application for `config` (default: the environment). Connects to nothing yet.
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, origins, path_prefix
+    from dataflow.web import errors, links, origins, path_prefix
     from dataflow.web.routes import health, imports, jobs, metrics, rejects
 
     config = config or Config.from_env()
@@ -44,14 +44,13 @@ def create_app(config: Config | None = None) -> Flask:
     transfers = Transfers(
         config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
     )
-    app.extensions["dataflow"] = Services(config, pool, storage, Intake(config, pool, storage), transfers)
+    app.extensions["dataflow"] = Services(config, pool, storage, Receiver(config, pool, storage), transfers)
     app.before_request(_take_request_id)
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for prefix, name in (("", "api"), ("/v1", "api_v1")):
-        for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
-            app.register_blueprint(resource, url_prefix=prefix, name=f"{name}_{resource.name}")
+    for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
+        links.register(app, resource)
     health.register(app)
     if config.enable_metrics:
         metrics.register(app, counts)

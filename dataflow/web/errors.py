@@ -1,4 +1,4 @@
-"""The one error handler: whatever goes wrong becomes the same JSON, and nothing of the inside shows."""
+"""Whatever goes wrong becomes the same JSON, in which nothing of the inside shows."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""The file of a multipart form as pieces, never held as a whole. A form must reach its closing boundary."""
+"""The file of a multipart form as pieces, never held as a whole."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
 
-from dataflow.errors import ClientVanished, InvalidRequest
+from dataflow.errors import RequestError
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.settings.kinds import MEDIA_TYPE
 
@@ -35,9 +35,7 @@ class _Decoder(MultipartDecoder):
 
 
 class FormFile:
-    """The file of a multipart form, as pieces; fields are handed to `on_field` and the file's own headers to
-    `on_file(name, media_type, charset)` as they come, before or after it.
-    """
+    """Calls `on_field(name, value)` and, before the first piece, `on_file(name, media_type, charset)`."""
 
     def __init__(
         self,
@@ -46,9 +44,9 @@ class FormFile:
         on_file: Callable[[str | None, str, str], None],
     ) -> None:
         if not boundary:
-            raise InvalidRequest("The Content-Type multipart/form-data lacks its boundary.")
+            raise RequestError("The Content-Type multipart/form-data lacks its boundary.")
         if not boundary.isascii():
-            raise InvalidRequest("The boundary of the form is not ASCII (RFC 2046 section 5.1.1).")
+            raise RequestError("The boundary of the form is not ASCII (RFC 2046 section 5.1.1).")
         self._decoder = _Decoder(boundary.encode(), max_form_memory_size=MAX_FORM_MEMORY_BYTES)
         self._on_field = on_field
         self._on_file = on_file
@@ -59,8 +57,8 @@ class FormFile:
     def pieces(self, raw: Iterator[bytes]) -> Iterator[bytes]:
         """The file's bytes.
 
-        :raises InvalidRequest: for a form that has no file, two files, or is no form.
-        :raises ClientVanished: when the closing boundary does not come.
+        :raises RequestError: for a form that has no file, two files, or is no form.
+        :raises RequestError: incomplete_body when the closing boundary does not come.
         """
         # None tells the decoder that the body is over, which only its last state accepts.
         for piece in chain(raw, [None]):
@@ -68,21 +66,21 @@ class FormFile:
             while (event := self._next_event(piece)) is not NEED_DATA and not isinstance(event, Epilogue):
                 yield from self._take(event)
         if "file" not in self._seen:
-            raise InvalidRequest("The form has no file: send the contacts as the file field named file.")
+            raise RequestError("The form has no file: send the contacts as the file field named file.")
 
     def _receive(self, piece: bytes | None) -> None:
         try:
             self._decoder.receive_data(piece)
         except RequestEntityTooLarge as error:
-            raise InvalidRequest(f"A part of the form has a head over {MAX_FORM_MEMORY_BYTES} bytes.") from error
+            raise RequestError(f"A part of the form has a head over {MAX_FORM_MEMORY_BYTES} bytes.") from error
 
     def _next_event(self, piece: bytes | None) -> Event:
         try:
             return self._decoder.next_event()
         except ValueError as error:
             if piece is None:
-                raise ClientVanished("The form ended before its closing boundary.") from error
-            raise InvalidRequest("The body is not the multipart form that its Content-Type declares.") from error
+                raise RequestError("The form ended before its closing boundary.", code="incomplete_body") from error
+            raise RequestError("The body is not the multipart form that its Content-Type declares.") from error
 
     def _take(self, event: Any) -> Iterator[bytes]:
         if isinstance(event, Field | File):
@@ -95,14 +93,14 @@ class FormFile:
     def _begin(self, event: Field | File) -> None:
         is_file = isinstance(event, File)
         if not event.name:
-            raise InvalidRequest("A part of the form has no name.")
+            raise RequestError("A part of the form has no name.")
         if is_file != (event.name == "file"):
             found = "a file" if is_file else "no file name"
-            raise InvalidRequest(
+            raise RequestError(
                 f"The form has {found} in the field {event.name[:100]}: send one file, in the field named file."
             )
         if event.name in self._seen:
-            raise InvalidRequest(f"The form has more than one {event.name}.")
+            raise RequestError(f"The form has more than one {event.name}.")
         self._seen.add(event.name)
         self._field, self._value = ("" if is_file else event.name), bytearray()
         if isinstance(event, File):
@@ -115,9 +113,9 @@ class FormFile:
     def _take_value(self, event: Data) -> None:
         self._value += event.data
         if len(self._value) > MAX_FIELD_BYTES:
-            raise InvalidRequest(f"The form field {self._field} is longer than {MAX_FIELD_BYTES} bytes.")
+            raise RequestError(f"The form field {self._field} is longer than {MAX_FIELD_BYTES} bytes.")
         if not event.more_data:
             try:
                 self._on_field(self._field, self._value.decode())
             except UnicodeDecodeError as error:
-                raise InvalidRequest(f"The form field {self._field} is not UTF-8.") from error
+                raise RequestError(f"The form field {self._field} is not UTF-8.") from error

@@ -1,16 +1,15 @@
-"""Which web pages may use the service: its own, and those that CORS_ORIGINS names.
+"""Which web pages may use the service: its own, and those that CORS_ORIGINS names. Other programs pass.
 
-A browser lets any page send requests to this machine, and lets it read answers from a name that the page's own name
-server points here. Programs other than browsers say nothing of an origin, and pass.
+A browser lets any page send requests to this machine, and read the answers under a host name that the page's own name
+server points here.
 """
 
 from flask import Flask, Response, request
 
 from dataflow.config import Config
-from dataflow.errors import ForeignHost, ForeignOrigin
+from dataflow.errors import RequestError
 from dataflow.settings.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
 
-#: How long a browser may remember what it is allowed.
 PREFLIGHT_SECONDS = 600
 METHODS = "GET, HEAD, POST, DELETE"
 #: Of our answers; what else a page may read of them needs no permission.
@@ -18,7 +17,6 @@ EXPOSED = "Location, Link, Retry-After, X-Request-Id"
 
 
 def register(app: Flask, config: Config) -> None:
-    """Refuse what a foreign page sends, and answer those that may."""
     gate = _Gate(config)
     app.before_request(gate.admit)
     app.after_request(gate.permit)
@@ -33,7 +31,7 @@ class _Gate:
     def admit(self) -> Response | None:
         """Answer a preflight; let pass what no page has sent, or one that may.
 
-        :raises ForeignHost, ForeignOrigin: for the others.
+        :raises RequestError: foreign_host, foreign_origin for the others.
         """
         self._check_host()
         self._check_origin()
@@ -52,8 +50,9 @@ class _Gate:
     def _check_host(self) -> None:
         host = request.headers.get("Host", "")
         if self._only_local_names and host and not is_loopback(name_of(host)):
-            raise ForeignHost(
-                "This service is for this machine (HOST): ask for localhost. Behind a proxy, set TRUSTED_PROXIES."
+            raise RequestError(
+                "This service is for this machine (HOST): ask for localhost. Behind a proxy, set TRUSTED_PROXIES.",
+                code="foreign_host",
             )
 
     def _check_origin(self) -> None:
@@ -62,19 +61,22 @@ class _Gate:
             return
         origin = request.headers.get("Origin")
         if origin is not None and not any(is_same_place(origin, place) for place in self._places()):
-            raise ForeignOrigin(
+            raise RequestError(
                 f"Pages of {origin[:100]} may not use {self._places()[0][:100]}: CORS_ORIGINS does not name them. "
-                "Behind a proxy that asks for another Host, set TRUSTED_PROXIES."
+                "Behind a proxy that asks for another Host, set TRUSTED_PROXIES.",
+                code="foreign_origin",
             )
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
-            raise ForeignOrigin("Pages of other sites may not use this service unless CORS_ORIGINS names them.")
+            raise RequestError(
+                "Pages of other sites may not use this service unless CORS_ORIGINS names them.", code="foreign_origin"
+            )
 
     def _is_named(self) -> bool:
         origin = request.headers.get("Origin")
         return origin is not None and (origin in self._origins or ANYONE in self._origins)
 
     def _places(self) -> list[str]:
-        """Under which hosts and ports this request may know us."""
+        """The hosts and ports under which this request may know us."""
         places = [request.headers.get("Host", "")]
         if is_among(request.remote_addr or "", self._proxies):
             # The last is what our own proxy has added.

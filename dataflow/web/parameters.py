@@ -1,50 +1,49 @@
-"""Reads what a client asks for in query and headers; anything unknown or wrong is a 400 that names it."""
+"""What a client asks for in query and headers."""
 
-import re
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from flask import request
 from marshmallow import Schema, ValidationError
 
-from dataflow.errors import InvalidRequest, Issue
-from dataflow.imports.options import OptionsSchema
+from dataflow.errors import Issue, RequestError
+from dataflow.imports.options import OptionsSchema, kebab_case
 
-_HEADERS: Final = {"X-" + re.sub("([A-Z])", r"-\1", name).title(): name for name in OptionsSchema().fields}
+_HEADERS: Final = {f"X-{kebab_case(name)}".title(): name for name in OptionsSchema().fields}
 
 
 def read(schema: Schema, values: dict[str, str]) -> dict[str, Any]:
     """`values` as `schema` has them.
 
-    :raises InvalidRequest: with an issue for each that is unknown or wrong.
+    :raises RequestError: with an issue for each that is unknown or wrong.
     """
     try:
         loaded: dict[str, Any] = schema.load(values)
     except ValidationError as error:
         issues = [Issue((name,), " ".join(texts)) for name, texts in error.messages_dict.items()]
         named = "; ".join(f"{issue.path[0]}: {issue.message}" for issue in issues)
-        raise InvalidRequest(f"Invalid parameters: {named}", issues) from error
+        raise RequestError(f"Invalid parameters: {named}", issues) from error
     return loaded
 
 
 def query() -> dict[str, str]:
     """The query parameters.
 
-    :raises InvalidRequest: when one is given twice, or is not UTF-8.
+    :raises RequestError: when one is given twice, or is not UTF-8.
     """
     try:
         # werkzeug would take what it cannot decode as it is written: caf%E9.
         unquote_to_bytes(request.query_string).decode()
     except UnicodeDecodeError as error:
-        raise InvalidRequest("The query is not UTF-8. Percent-encode its parameters as UTF-8.") from error
+        raise RequestError("The query is not UTF-8. Percent-encode its parameters as UTF-8.") from error
     for name, values in request.args.lists():
         if len(values) > 1:
-            raise InvalidRequest(f"The query parameter {name} is given {len(values)} times; give it once.")
+            raise RequestError(f"The query parameter {name} is given {len(values)} times; give it once.")
     return request.args.to_dict()
 
 
 def import_headers() -> dict[str, str]:
-    """The options that come as headers, under the names of query parameters: X-On-Conflict is onConflict."""
+    """The options among the headers, under their own names: X-On-Conflict is onConflict."""
     return {name: _as_utf8(header) for header, name in _HEADERS.items() if header in request.headers}
 
 
@@ -53,4 +52,4 @@ def _as_utf8(header: str) -> str:
     try:
         return request.headers[header].encode("latin-1").decode()
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The header {header} is not UTF-8.") from error
+        raise RequestError(f"The header {header} is not UTF-8.") from error

@@ -1,4 +1,4 @@
-"""The path below which a trusted proxy serves us, so that links and Location lead through it."""
+"""X-Forwarded-Prefix: the path below which a trusted proxy serves us, so that links lead through it."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,6 @@ _PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+", re.ASCII)
 
 
 def register(app: Flask, config: Config) -> None:
-    """Have X-Forwarded-Prefix of TRUSTED_PROXIES say where the application is, as far as it is a path."""
     if proxies := items(config.trusted_proxies):
         serve = app.wsgi_app
 

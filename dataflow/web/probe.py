@@ -10,18 +10,13 @@ Answer = TypeVar("Answer")
 
 
 class Question(Future[Answer]):
-    """An answer that is under way, perhaps for others already."""
-
     def __init__(self) -> None:
         super().__init__()
         self.asked_at = time.monotonic()
 
 
 class Probe(Generic[Answer]):
-    """Runs `ask`, at most one at a time: while one hangs, whoever asks next waits for that one.
-
-    So a database that is frozen for an hour costs one thread and not one a request.
-    """
+    """Runs `ask` once at a time, for all who ask: a database that hangs costs one thread, not one for each request."""
 
     def __init__(self, ask: Callable[[], Answer]) -> None:
         self._ask = ask

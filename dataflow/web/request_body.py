@@ -1,7 +1,6 @@
 """The body of a request as pieces, never held as a whole.
 
-gunicorn reports a client that vanished as a clean end of the body, so bytes are counted against Content-Length; its
-exceptions for broken chunks, and any OSError, mean the same.
+gunicorn reports a client that vanished as a clean end of the body: bytes are counted against Content-Length.
 """
 
 import io
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 
 from flask import Request
 
-from dataflow.errors import ClientVanished, RequestError, StorageError
+from dataflow.errors import RequestError, StorageError
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.web.server.client_socket import MeteredSocket, has_left
 from dataflow.web.server.transfers import FREE_BYTES, Transfers
@@ -43,11 +42,11 @@ class RawBody:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Room for what is held of the body; waited for while nothing of it is read.
+        """Room for what is held of the body.
 
         :raises TooManyUploads: when there is none.
-        :raises ClientVanished: when the client leaves meanwhile.
-        :raises UploadCut: when the process ends while the storage is waited for.
+        :raises RequestError: incomplete_body when the client leaves meanwhile.
+        :raises RequestError: upload_cut when the process ends while the storage is waited for.
         """
         try:
             # Of a body that does not say its length, once it shows that it is a large one.
@@ -61,10 +60,7 @@ class RawBody:
             self._transfers.release(self._transfer)
 
     def has_left(self) -> bool:
-        """Whether the client has closed its connection, or its side of it.
-
-        To see that, as much is read ahead as there is room reserved for: of a body up to a chunk all of it.
-        """
+        """Whether the client has closed its side. To see that, as much is read ahead as there is room reserved for."""
         if self._metered is None or self._socket is None:
             return False
         if amount := self._transfer.amount:
@@ -75,8 +71,8 @@ class RawBody:
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes, at most PIECE_BYTES at a time, less from a slow client.
 
-        :raises UploadStalled, UploadDisplaced: when the client is too slow, or too slow while others wait.
-        :raises ClientVanished: when the body ends before its declared length or last chunk.
+        :raises RequestError: upload_stalled when the client is too slow, upload_displaced when others need its place.
+        :raises RequestError: incomplete_body when the body ends before its declared length or last chunk.
         :raises TooManyUploads: when a body of undeclared length becomes a large one and there is no room for it.
         """
         declared = self._request.content_length
@@ -86,10 +82,11 @@ class RawBody:
                 self._transfers.reserve(self._transfer, None, self.has_left)
             yield piece
         if declared is not None and self._received_bytes < declared:
-            raise ClientVanished(f"The body ended after {self._received_bytes} of {declared} bytes.")
+            raise RequestError(
+                f"The body ended after {self._received_bytes} of {declared} bytes.", code="incomplete_body"
+            )
 
     def _steps(self) -> Iterator[bytes]:
-        """What comes next until the end, in steps that a slow client fills in about a second."""
         self._wait_without_limit()
         size, began = FIRST_READ_BYTES, time.monotonic()
         while piece := self._read(step := min(size, self._at_hand_bytes())):
@@ -99,8 +96,8 @@ class RawBody:
             began = time.monotonic()
 
     def _wait_without_limit(self) -> None:
-        """What is metered has limits of its own."""
         if self._socket is not None:
+            # What is metered has limits of its own.
             self._socket.settimeout(None)
 
     def _at_hand_bytes(self) -> int:
@@ -113,8 +110,8 @@ class RawBody:
         except RequestError:
             raise
         except Exception as error:
-            # Whatever else reading a client's bytes raises, the client's bytes are the cause.
-            raise ClientVanished("The body broke off before its end.") from error
+            # OSError, or what gunicorn raises for broken chunks: the client's bytes are the cause.
+            raise RequestError("The body broke off before its end.", code="incomplete_body") from error
         return piece
 
     def close(self) -> None:

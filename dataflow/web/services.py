@@ -1,4 +1,4 @@
-"""What the resources of one process share, and where a request finds it."""
+"""What the resources of one process share."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,21 @@ from flask import current_app
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.imports.receive import Intake
+from dataflow.imports.receive import Receiver
 from dataflow.storage.base import Storage
 from dataflow.web.server.transfers import Transfers
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the resources of one process share."""
-
     config: Config
     pool: db.Pool
     storage: Storage
-    intake: Intake
+    receiver: Receiver
     transfers: Transfers
 
 
 def services() -> Services:
-    """The services of the running application."""
     found = current_app.extensions["dataflow"]
     assert isinstance(found, Services)  # noqa: S101 - tells mypy what create_app put there
     return found

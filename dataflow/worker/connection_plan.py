@@ -9,8 +9,7 @@ from dataflow.db import Connection, query
 
 logger = logging.getLogger(__name__)
 
-#: What a worker opens before it takes jobs, and keeps: listen, beat, recover, sweep, settle, complete.
-OWN_CONNECTIONS = 6
+OWN_CONNECTIONS = 6  #: of a worker, beside those of jobs: listen, beat, recover, sweep, settle, complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +27,12 @@ class ConnectionPlan:
 
     @property
     def total(self) -> int:
-        """With one worker, which is all that a process can know of."""
+        """With one worker: a process cannot know of others."""
         return self.web_processes * self.each_web + self.worker
 
 
 def log(connection: Connection, config: Config) -> None:
-    """Say what is planned and what is allowed, as a warning when that is less."""
+    """As a warning when less is allowed than planned."""
     plan = ConnectionPlan.of(config)
     facts: dict[str, object] = {
         "planned": plan.total,
@@ -41,7 +40,7 @@ def log(connection: Connection, config: Config) -> None:
         "each_web": plan.each_web,
         "each_worker": plan.worker,
     }
-    found = connection.execute(query("connection_limit")).fetchone()
+    found = connection.execute(query("server/connection_limit")).fetchone()
     is_short = found is not None and found["connections"] < plan.total
     if found is not None:
         facts |= {"allowed": found["connections"], "allowed_by": found["name"]}

@@ -1,8 +1,8 @@
-"""Signs of life for the imports of one worker, and for itself behind a pooler: a connection and a thread of their own.
+"""Signs of life for the jobs of one worker, and for itself behind a pooler.
 
-A thread, because an import that keeps the interpreter busy must not look dead; a connection, because nothing else
-may run on that of a COPY. An attempt whose job is no longer its own is ended here; one whose beats have gone
-unconfirmed for a lease is for `watchdog` to end, which waits for no database.
+A thread of its own, because a job that keeps the interpreter busy must not look dead; a connection of its own, because
+nothing else may run on that of a COPY. An attempt whose job is no longer its own is ended here; one whose beats have
+gone unconfirmed for a lease is ended by `watchdog`, which waits for no database.
 """
 
 import logging
@@ -14,8 +14,8 @@ from dataflow import db
 from dataflow.db import Connection, query
 from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DatabaseError, LeaseLost, TooManyConnections
-from dataflow.imports.attempt import Attempt
 from dataflow.queue import jobs, live_workers
+from dataflow.queue.attempt import Attempt
 from dataflow.worker.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -24,16 +24,13 @@ INTERVAL_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Writes heartbeat_at and the progress of every running attempt, once an interval; soon again when it cannot.
-
-    `pooled_worker`, when set, is the name of a worker behind a pooler, which beats as a whole, busy or not.
-    """
+    """Beats for every running attempt once an interval, and soon again when it cannot."""
 
     def __init__(self, url: str, role: str, attempts: Callable[[], Iterable[Attempt]], interval_seconds: float) -> None:
         self.connection = KeptConnection(url, role)
         self._attempts = attempts
         self._interval_seconds = interval_seconds
-        self.pooled_worker: str | None = None
+        self.pooled_worker: str | None = None  #: the name of a worker behind a pooler, which beats busy or not
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -41,7 +38,6 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, if it does not wait for the database."""
         self._stopping.set()
         self._thread.join(0.5)
 
@@ -53,13 +49,12 @@ class Heartbeat:
                 self._beat_all()
                 pause_seconds = max(self._interval_seconds - (time.monotonic() - began), 0.0)
             except DatabaseError as error:
-                # One missed round is nothing; the next one, which is soon, connects again if it has to.
                 pause_seconds = outage.next_pause_seconds(isinstance(error, TooManyConnections))
                 pause_seconds = min(pause_seconds, self._interval_seconds)
                 if outage.is_news():
                     logger.warning("heartbeat missed", extra={"code": error.code, "error": error.message})
             except Exception:
-                # Whatever it is: without beats every import of this worker would be given up.
+                # Without beats every job of this worker would be given up.
                 logger.exception("heartbeat broke")
                 pause_seconds = self._interval_seconds
         self.connection.close()
@@ -83,7 +78,7 @@ class Heartbeat:
                     raise
                 log = {"job_id": str(attempt.job.id), "code": error.code, "error": error.message}
                 logger.warning("heartbeat of a job missed", extra=log)
-        # Last: whether its jobs are ours matters more than whether /health knows of us.
+        # Last: that the jobs are ours matters more than that /health knows of us.
         if self.pooled_worker is not None:
             with db.translated(), db.limited(connection, self._interval_seconds):
                 live_workers.beat(connection, self.pooled_worker)
@@ -96,18 +91,18 @@ class Heartbeat:
             self._look_at_server(connection, attempt)
 
     def _look_at_server(self, connection: Connection, attempt: Attempt) -> None:
-        """Find out what its server process does, while it merges or when nothing has come of it since the last look."""
+        """Ask what its server process does, when a statement is watched or nothing has moved since the last beat."""
         is_still, attempt.last_position = attempt.position == attempt.last_position, attempt.position
-        pid = attempt.merging_pid or (attempt.job.backend_pid if is_still else None)
+        pid = attempt.statement_pid or (attempt.job.backend_pid if is_still else None)
         if pid is None:
             attempt.waits_for = None
             return
         with db.limited(connection, self._interval_seconds):
-            found = connection.execute(query("server_at_work"), {"pid": pid}).fetchone()
+            found = connection.execute(query("server/backend_activity"), {"pid": pid}).fetchone()
         waits_for = found["waits_for"] if found else None
         if waits_for and waits_for != attempt.waits_for:
             log = {"job_id": str(attempt.job.id), "waits_for": waits_for}
             logger.info(f"{attempt.job.kind} waits", extra=log)
         attempt.waits_for = waits_for
-        if found and found["is_at_work"] and attempt.merging_pid is not None:
-            attempt.merge_looks += 1
+        if found and found["is_at_work"] and attempt.statement_pid is not None:
+            attempt.statement_looks += 1

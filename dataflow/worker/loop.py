@@ -1,8 +1,7 @@
-"""The listener: the loop that claims due jobs.
+"""The loop of a worker: it takes over lost jobs, claims until nothing is due, and waits.
 
-NOTIFY is a hint, the table is the truth: the loop takes over what other workers have lost, claims until nothing is due,
-then waits for a notification, a finished import, a signal, or the poll interval, whichever comes first. Running the
-claimed jobs is left to `pool`, what keeps them ours to `heartbeat`, and what to do when something hangs to `watchdog`.
+It waits for a notification, the end of a job, a signal, or the poll interval, whichever comes first: NOTIFY is a hint,
+the table is the truth. Running jobs is left to `pool`.
 """
 
 import gc
@@ -22,28 +21,25 @@ from dataflow.config import Config
 from dataflow.db import Connection, migrations
 from dataflow.db.failures import connection_failure
 from dataflow.errors import DatabaseError, ImportStopped, TooManyConnections
-from dataflow.queue import database_identity, jobs
+from dataflow.queue import database_identity, jobs, live_workers
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
-from dataflow.worker import connection_plan, heartbeat, presence
+from dataflow.worker import connection_plan, heartbeat
 from dataflow.worker.heartbeat import Heartbeat
 from dataflow.worker.orphaned_uploads import OrphanedUploads
 from dataflow.worker.outage import Outage
-from dataflow.worker.pool import Crew
+from dataflow.worker.pool import AttemptPool, WorkConnections
 from dataflow.worker.recovery import Recovery
-from dataflow.worker.runner import Slot
+from dataflow.worker.runner import Runner
 from dataflow.worker.self_pipe import SelfPipe
 from dataflow.worker.sweeper import Sweep
 from dataflow.worker.watchdog import Watchdog
-from dataflow.worker.work_connections import WorkConnections
 
 logger = logging.getLogger(__name__)
 
-#: A claim takes milliseconds, as does a look at the tables; it is given up after this long, so that the loop can stop.
-CLAIM_SECONDS = 3.0
-#: Who polls less often than this asks when the next job is due.
-SELDOM_SECONDS = 5.0
-#: After the grace period, for imports to stop by themselves, and then for what had to be cut to hand on its job.
+CLAIM_SECONDS = 3.0  #: a claim takes milliseconds; it is given up after this long, so that the loop can stop
+SELDOM_SECONDS = 5.0  #: who polls less often than this asks when the next job is due
+#: After the grace period: for jobs to stop by themselves, and then for those that had to be cut to be handed on.
 STOPPING_SECONDS = (1.0, 2.5)
 
 
@@ -54,27 +50,25 @@ def worker_name(config: Config) -> str:
 
 
 class Worker:
-    """One process's worth of imports, at most `config.worker_concurrency` at a time."""
-
     def __init__(self, config: Config, storage: Storage) -> None:
         self.name = worker_name(config)
         self._config = config
-        slot = Slot(config, storage, self._role("settle"))
+        runner = Runner(config, storage, self._role("settle"))
         self._pipe = SelfPipe()
         self._work_connections = WorkConnections(config.worker_concurrency, self._connect_for_work)
-        self._crew = Crew(self._work_connections, slot, self._pipe.wake)
+        self._pool = AttemptPool(self._work_connections, runner, self._pipe.wake)
         self._is_direct = False  #: proved anew for each listening session
         self._database_ids: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()  #: of work connections
         self._stop_signals = 0
         self._stopped_at: float | None = None  #: when the first of them came
         url = config.database_url
         self._recovery = Recovery(url, self._role("recover"), self.name, config.poll_seconds)
-        self._heartbeat = Heartbeat(url, self._role("beat"), self._crew.running, heartbeat.INTERVAL_SECONDS)
+        self._heartbeat = Heartbeat(url, self._role("beat"), self._pool.running, heartbeat.INTERVAL_SECONDS)
         self._sweep = Sweep(config, storage, self._role("sweep"))
         self._orphaned_uploads = OrphanedUploads(config, storage, self._role("complete"), self._pipe.wake)
-        self._watchdog = Watchdog(self._crew.running, config)
-        #: Opened before any slot, so that a server which is full by then cannot stop what they are for.
-        own = (self._heartbeat, self._recovery, self._sweep, slot, self._orphaned_uploads)
+        self._watchdog = Watchdog(self._pool.running, config)
+        #: Opened before those of jobs, so that a server which is full by then cannot stop what they are for.
+        own = (self._heartbeat, self._recovery, self._sweep, runner, self._orphaned_uploads)
         self._own_connections = [user.connection for user in own]
 
     def run(self, once: bool = False) -> int:
@@ -95,14 +89,13 @@ class Worker:
         try:
             self._serve_until_stopped(once)
             if once:
-                # Where nothing else runs, nobody else does.
+                # The sweeper has not run, and perhaps no other worker does.
                 self._sweep.fold_counts()
         finally:
             self._shut_down()
-        return 1 if once and self._crew.failed_jobs else 0
+        return 1 if once and self._pool.failed_jobs else 0
 
     def _serve_until_stopped(self, once: bool) -> None:
-        """Serve, connecting again for as long as the database comes and goes; with `once` its absence is an error."""
         outage = Outage()
         while not self._stop_signals:
             try:
@@ -111,13 +104,14 @@ class Worker:
                     self._serve(listener, once)
                     self._heartbeat.pooled_worker = None
                     if not self._is_direct:
-                        presence.end(listener, self.name, CLAIM_SECONDS)
+                        with db.translated(), db.limited(listener, CLAIM_SECONDS):
+                            live_workers.leave(listener, self.name)
                 return
             except (DatabaseError, psycopg.OperationalError) as error:
-                # Also what does not look as if it would pass: a worker that ends would only be started again.
+                # Whatever the error is: a worker that ends would only be started again.
                 if once:
                     raise
-                # Those of the slots make room for our own.
+                # Idle connections of jobs make room for the worker's own.
                 self._work_connections.close_idle()
                 self._recovery.hasten()
                 is_full = isinstance(error, TooManyConnections)
@@ -129,37 +123,36 @@ class Worker:
                 self._wait([], pause_seconds)
 
     def _listen(self, listener: Connection) -> None:
-        """Open what we keep, and listen; whatever a look at the tables takes longer than is given up."""
         with db.translated(), db.limited(listener, CLAIM_SECONDS):
             migrations.require(listener)
         for own in self._own_connections:
             own.open()
         sender = self._recovery.connection
-        self._is_direct = presence.begin(listener, sender, self.name, CLAIM_SECONDS, self._config.poll_seconds)
+        self._is_direct = live_workers.begin(listener, sender, self.name, CLAIM_SECONDS, self._config.poll_seconds)
         self._heartbeat.pooled_worker = None if self._is_direct else self.name
         with db.translated(), db.limited(listener, CLAIM_SECONDS):
             held_jobs = database_identity.count_held(listener)
             connection_plan.log(listener, self._config)
         if held_jobs:
             logger.warning(database_identity.explain(held_jobs), extra={"held_jobs": held_jobs})
-        slots = {"slots": self._config.worker_concurrency, "is_direct": self._is_direct}
-        logger.info("worker ready", extra={"worker": self.name, **slots})
+        facts = {"concurrency": self._config.worker_concurrency, "is_direct": self._is_direct}
+        logger.info("worker ready", extra={"worker": self.name, **facts})
 
     def _serve(self, listener: Connection, once: bool) -> None:
         while not self._stop_signals:
             self._watchdog.tick()
-            self._recovery.look([attempt.job.id for attempt in self._crew.running()], self._is_direct)
+            self._recovery.look([attempt.job.id for attempt in self._pool.running()], self._is_direct)
             self._work_connections.grow()
-            if self._crew.has_room() and self._take(once):
+            if self._pool.has_room() and self._take(once):
                 continue
-            if once and not self._crew and not self._orphaned_uploads:
+            if once and not self._pool and not self._orphaned_uploads:
                 return
             self._wait([listener], self._patience_seconds())
 
     def _take(self, once: bool) -> bool:
-        """Whether an import has begun; a server without room for a single one is no reason to give up our own."""
+        """Whether a job has begun; a server without room for a single one is no reason to give up our own sessions."""
         try:
-            return self._crew.take(self._claim)
+            return self._pool.take(self._claim)
         except TooManyConnections:
             if once:
                 raise
@@ -170,7 +163,7 @@ class Worker:
         limit = db.deadline(connection, 2 * CLAIM_SECONDS) if self._is_direct else db.limited(connection, CLAIM_SECONDS)
         with limit:
             database_id = self._database_ids.get(connection)
-            return jobs.claim(connection, self.name, self._is_direct, not self._crew, database_id)
+            return jobs.claim(connection, self.name, self._is_direct, not self._pool, database_id)
 
     def _connect_for_work(self) -> Connection:
         connection = self._connect("work")
@@ -181,7 +174,7 @@ class Worker:
         return connection
 
     def _patience_seconds(self) -> float:
-        """Until the next poll, or until the back-off of a job or of the slots is over: nobody notifies of that."""
+        """Until the next poll, or until the back-off of a job or a connection is over, of which nobody notifies."""
         seconds = min(self._config.poll_seconds, self._work_connections.seconds_until_growth())
         if seconds > SELDOM_SECONDS and (due := self._recovery.seconds_until_due()) is not None:
             # A job that is due and was not claimed waits for something else than its time.
@@ -192,7 +185,6 @@ class Worker:
         return db.connect(self._config.database_url, self._role(role))
 
     def _wait(self, listeners: list[Connection], seconds: float) -> None:
-        """Wait until something may have become due; takes in whatever the listener was told."""
         self._watchdog.tick()
         for listener in self._pipe.wait(listeners, seconds):
             # One round is enough: the claims that follow work off whatever the notifications were about.
@@ -204,33 +196,30 @@ class Worker:
         self._pipe.wake()
 
     def _shut_down(self) -> None:
-        """Let running imports finish within the grace period or until a second signal, then hand on their jobs."""
-        logger.info("worker stopping", extra={"worker": self.name, "running": len(self._crew)})
+        """Let running jobs finish within the grace period or until a second signal, then hand them on."""
+        logger.info("worker stopping", extra={"worker": self.name, "running": len(self._pool)})
         self._sweep.stop()
         self._orphaned_uploads.stop()
         # Counted from the signal, as the platform does.
         since = self._stopped_at or time.monotonic()
-        self._await_imports(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
+        self._await_jobs(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
         self._orphaned_uploads.release()
         reason = ImportStopped("The worker is shutting down.")
-        self._crew.stop(reason)
-        self._await_imports(STOPPING_SECONDS[0])
-        self._crew.cut(reason)
-        self._await_imports(STOPPING_SECONDS[1])
+        self._pool.stop(reason)
+        self._await_jobs(STOPPING_SECONDS[0])
+        self._pool.cut(reason)
+        self._await_jobs(STOPPING_SECONDS[1])
         self._heartbeat.stop()
         self._watchdog.stop()
         self._work_connections.close_idle()
         for own in self._own_connections:
             own.close()
-        logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._crew)})
+        logger.info("worker stopped", extra={"worker": self.name, "abandoned": len(self._pool)})
 
-    def _await_imports(self, seconds: float, signals: int | None = None) -> None:
-        """Wait until no import runs, at most `seconds`, and no longer than until more than `signals` have come.
-
-        An upload that has been taken over is waited for likewise.
-        """
+    def _await_jobs(self, seconds: float, signals: int | None = None) -> None:
+        """Wait until nothing runs, at most `seconds`, and no longer than until more than `signals` have come."""
         deadline = time.monotonic() + seconds
-        while (self._crew or self._orphaned_uploads) and (left := deadline - time.monotonic()) > 0:
+        while (self._pool or self._orphaned_uploads) and (left := deadline - time.monotonic()) > 0:
             if signals is not None and self._stop_signals > signals:
                 return
             self._wait([], min(left, 1.0))

@@ -1,6 +1,6 @@
-"""Takes over uploads that the storage has received whole and whose web process is gone before they were objects.
+"""Takes over uploads of which the storage has every byte, and whose web process is gone before they were objects.
 
-A thread of every worker, with a connection of its own. Waiting for the objects is left to `imports.completion`.
+Waiting for the objects is left to `imports.completion`.
 """
 
 import logging
@@ -14,17 +14,15 @@ from dataflow.db import Connection
 from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DataFlowError, StorageError, UploadLost, UploadTaken
 from dataflow.imports import completion
-from dataflow.imports.completion import Completions, Received
-from dataflow.storage.base import Storage, StoredObject
+from dataflow.imports.completion import Completions, PendingObject
+from dataflow.storage.base import Storage, StoredObject, complete
 
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 20.0
-#: A web process that lives beats every few seconds.
-SILENT_SECONDS = 60.0
+SILENT_SECONDS = 60.0  #: a web process that lives beats every few seconds
 STATEMENT_SECONDS = 10.0
-#: Each has a connection to the storage, and a moment of ours to the database at each beat.
-MAX_HELD = 4
+MAX_HELD = 4  #: each has a connection to the storage
 
 
 class OrphanedUploads:
@@ -39,7 +37,6 @@ class OrphanedUploads:
         self._is_looking = False
 
     def __bool__(self) -> bool:
-        """Whether something may still come of it."""
         return self._is_looking or len(self._completions) > 0
 
     def start(self, once: bool) -> None:
@@ -47,11 +44,10 @@ class OrphanedUploads:
         threading.Thread(target=self._run, args=(once,), name="orphaned-uploads", daemon=True).start()
 
     def stop(self) -> None:
-        """Nothing more is taken over; what was goes on until it is released."""
+        """Take over nothing more; what was taken over goes on until `release`."""
         self._stopping.set()
 
     def release(self) -> None:
-        """Let go of what is not complete; another worker, or none, will find it there."""
         self._completions.release()
 
     def _run(self, once: bool) -> None:
@@ -62,7 +58,6 @@ class OrphanedUploads:
             except DataFlowError as error:
                 logger.warning("uploads not looked at", extra={"code": error.code, "error": error.message})
             except Exception:
-                # Whatever it is, there is a next round.
                 logger.exception("looking for orphaned uploads broke")
             self._is_looking = False
             self._wake()
@@ -70,34 +65,31 @@ class OrphanedUploads:
                 return
 
     def look(self) -> None:
-        """Take over what is silent, for as long as there is room.
-
-        :raises DatabaseError: when the database does not answer.
-        """
+        """:raises DatabaseError: when the database does not answer."""
         while self._completions.has_room() and not self._stopping.is_set():
             with self._use() as connection:
-                received = completion.claim_orphan(connection, SILENT_SECONDS)
-            if received is None:
+                pending = completion.claim_orphan(connection, SILENT_SECONDS)
+            if pending is None:
                 return
-            logger.warning("upload taken over", extra={"job_id": str(received.id), "object": received.object_key})
+            logger.warning("upload taken over", extra={"job_id": str(pending.id), "object": pending.object_key})
             try:
-                self._take(received)
+                self._take(pending)
             except UploadTaken:
-                logger.info("upload is somebody else's", extra={"job_id": str(received.id)})
+                logger.info("upload is somebody else's", extra={"job_id": str(pending.id)})
 
-    def _take(self, received: Received) -> None:
+    def _take(self, pending: PendingObject) -> None:
         try:
-            found = self._storage.resume(received.object_key, received.upload_url, received.size_bytes)
+            found = complete(self._storage, pending.object_key, pending.upload_url, pending.size_bytes)
         except UploadLost as error:
-            self._completions.fail(received, error)
+            self._completions.fail(pending, error)
         except StorageError as error:
             # The row falls silent again, and is looked at then.
-            logger.warning("upload not looked at", extra={"job_id": str(received.id), "error": error.message})
+            logger.warning("upload not looked at", extra={"job_id": str(pending.id), "error": error.message})
         else:
             if isinstance(found, StoredObject):
-                self._completions.queue(received, found)
+                self._completions.queue(pending, found)
             else:
-                self._completions.start(received, found, self._wake)
+                self._completions.start(pending, found, self._wake)
 
     @contextmanager
     def _use(self) -> Iterator[Connection]:

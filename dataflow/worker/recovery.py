@@ -1,7 +1,6 @@
 """Takes the jobs of workers that are gone, at start and at every poll, and ends what they may have left behind.
 
-On a connection of its own: the listening one must hear, and those of the slots may all be at work. Runs in the
-worker's loop; which jobs are lost is decided by one statement, see sql/queries/reclaim_jobs.sql.
+On a connection of its own: the listening one must hear, and those of jobs may all be at work.
 """
 
 import logging
@@ -18,15 +17,11 @@ from dataflow.worker import heartbeat
 
 logger = logging.getLogger(__name__)
 
-#: A look takes milliseconds; it is given up after this long, so that the loop can stop.
-LOOK_SECONDS = 3.0
-#: After a crash of the server, others need this long to be back.
-SETTLING_SECONDS = 3.0
+LOOK_SECONDS = 3.0  #: a look takes milliseconds; it is given up after this long, so that the loop can stop
+SETTLING_SECONDS = 3.0  #: after a crash of the server, others need this long to be back
 
 
 class Recovery:
-    """Looks for lost jobs, at most once in `every_seconds`. `worker` is the name of ours."""
-
     def __init__(self, url: str, role: str, worker: str, every_seconds: float) -> None:
         self.connection = KeptConnection(url, role)
         self._worker = worker
@@ -35,7 +30,7 @@ class Recovery:
         self._overdue: dict[tuple[UUID, int], float] = {}  #: since when we have seen (job, attempt) without a beat
 
     def look(self, own: list[UUID], is_direct: bool) -> None:
-        """Reclaim what is lost, if it is time to; `own` jobs are running here.
+        """Reclaim lost jobs, at most once in `every_seconds`; `own` are running here.
 
         :raises DatabaseError: when that cannot be told.
         """
@@ -68,7 +63,7 @@ class Recovery:
         return Sight(self._worker, own, overdue, is_direct, is_settled)
 
     def hasten(self) -> None:
-        """Have the next look be due: while the database was away, nobody could see what was lost."""
+        # While the database was away, nobody could see what was lost.
         self._due_at = 0.0
 
     def _report(self, job: LostJob) -> None:
@@ -77,7 +72,7 @@ class Recovery:
         logger.warning("job reclaimed", extra={**log, **facts, "by": "lease" if job.is_expired else "backend"})
 
     def _terminate(self, connection: Connection, job: LostJob) -> None:
-        """End the zombie's transaction, which cannot commit any more but holds its keys."""
+        # Its transaction cannot commit any more, but holds its keys.
         try:
             with db.translated():
                 is_terminated = leases.terminate_backend(connection, job)

@@ -1,4 +1,4 @@
-"""Wakes a thread that waits for sockets: from a signal handler, or from any other thread."""
+"""Wakes a thread that waits for sockets, from a signal handler or any other thread."""
 
 import os
 import select
@@ -7,8 +7,6 @@ from typing import Any, Protocol, TypeVar
 
 
 class Source(Protocol):
-    """What can be waited for."""
-
     def fileno(self) -> int: ...
 
 
@@ -16,8 +14,6 @@ S = TypeVar("S", bound=Source)
 
 
 class SelfPipe:
-    """A pipe whose both ends are this process's (D. J. Bernstein's self-pipe)."""
-
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -31,7 +27,7 @@ class SelfPipe:
             return  # It is full of wake-ups that nobody has heard yet.
 
     def wait(self, sources: Sequence[S], seconds: float) -> list[S]:
-        """Those that can be read from; waits until there is one, for a wake-up, or for `seconds`."""
+        """Those that can be read from, once there is one, after a wake-up, or after `seconds`."""
         everything: list[Any] = [*sources, self._reader]
         readable, _, _ = select.select(everything, [], [], seconds)
         if self._reader in readable:

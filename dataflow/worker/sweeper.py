@@ -1,7 +1,7 @@
 """Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs, counts, rows of dead workers.
 
-A thread of every worker that stays, with a connection of its own; two that remove the same do no harm. What is over is
-decided by `queue.retention`. A storage that fails is asked again in the next round.
+Workers that remove the same do no harm. What is over is decided by `queue.retention`. A storage that fails is asked
+again in the next round.
 """
 
 import logging
@@ -45,7 +45,6 @@ class Sweep:
         self._thread.start()
 
     def stop(self) -> None:
-        """No further file is removed; does not wait for the one that is."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -64,14 +63,10 @@ class Sweep:
                     continue
                 logger.warning("sweep ended early", extra={"code": error.code, "error": error.message})
             except Exception:
-                # Whatever it is, there is a next round.
                 logger.exception("sweep broke")
 
     def sweep(self) -> None:
-        """One round.
-
-        :raises DatabaseError: when the database does not let it finish.
-        """
+        """:raises DatabaseError: when the database does not let the round finish."""
         with db.translated(), self.connection.use() as connection:
             with db.limited(connection, STATEMENT_SECONDS):
                 live_workers.forget_silent(connection)
@@ -87,10 +82,7 @@ class Sweep:
                 self._delete_old_jobs(connection)
 
     def fold_counts(self) -> None:
-        """Add up what ended jobs have counted; a part of each round.
-
-        :raises DatabaseError: when the database does not let it finish.
-        """
+        """:raises DatabaseError: when the database does not let it finish."""
         with db.translated(), self.connection.use() as connection:
             self._fold_counts(connection)
 
@@ -119,7 +111,7 @@ class Sweep:
         try:
             self._storage.discard(file.object_key, file.upload_url)
         except StorageError as error:
-            # The others may still be removed: this file may be the only one that the storage refuses.
+            # It may be the only file that the storage refuses.
             logger.warning("file not removed", extra={**log, "code": error.code, "error": error.message})
             return
         with db.limited(connection, STATEMENT_SECONDS):

@@ -1,9 +1,9 @@
-"""Notices that something in this worker waits for what never comes, and ends it: an import, or the whole process.
+"""Ends what waits for something that never comes: an attempt, or the whole process.
 
 Some faults raise no error anywhere: a network that acknowledges and swallows, a storage client that hangs, a bug. The
-thread here asks no database and no storage, so it cannot hang with them. An import that stands still is cut first, for
-its neighbours' sake: it may only wait for somebody's lock. When that does not help, or when the loop stands still, the
-process ends: the platform starts another, and every job that was running is reclaimed.
+thread here asks no database and no storage, so that it cannot hang with them. An attempt that stands still is cut
+first, because it may only wait for somebody's lock. When that does not help, or when the loop stands still, the process
+ends: the platform starts another, and every job that was running is reclaimed.
 """
 
 import faulthandler
@@ -14,25 +14,21 @@ import time
 from collections.abc import Callable, Iterable
 
 from dataflow.config import Config
-from dataflow.errors import ImportStalled, LeaseLost
-from dataflow.imports.attempt import Attempt
+from dataflow.errors import JobError, LeaseLost
 from dataflow.queue import leases
+from dataflow.queue.attempt import Attempt
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-#: The loop may be silent for three polls, or for this long when that is more.
-LOOP_SECONDS = 60.0
-#: What was cut should have ended by then.
-CUT_SECONDS = 60.0
-#: A log that nobody reads must not keep the process.
-SAYING_SECONDS = 2.0
-#: What the process exits with (EX_SOFTWARE of sysexits.h).
-EXIT_STUCK = 70
+LOOP_SECONDS = 60.0  #: for so long the loop may be silent, or for three polls when that is more
+CUT_SECONDS = 60.0  #: after which an attempt that was cut should have ended
+SAYING_SECONDS = 2.0  #: a log that nobody reads must not keep the process
+EXIT_STUCK = 70  #: EX_SOFTWARE of sysexits.h
 
 
 class Watchdog:
-    """Looks every LOOK_SECONDS whether the loop ticks, imports move and their leases are confirmed."""
+    """Looks every LOOK_SECONDS whether the loop ticks, attempts move and their leases are confirmed."""
 
     def __init__(
         self,
@@ -58,7 +54,6 @@ class Watchdog:
         self._stopping.set()
 
     def tick(self) -> None:
-        """The loop is alive."""
         self._ticked_at = self._clock()
 
     def _run(self) -> None:
@@ -66,7 +61,6 @@ class Watchdog:
             self.look()
 
     def look(self) -> None:
-        """End what has waited too long."""
         now, attempts = self._clock(), list(self._attempts())
         self._give_up_unconfirmed(attempts, now)
         if now - self._looked_at > LOOP_SECONDS / 2:
@@ -80,12 +74,16 @@ class Watchdog:
                 self._end_process(f"job {attempt.job.id}", now - since)
             elif now - since > self._import_seconds and attempt.stopped is None:
                 reason = f"; it waits for {attempt.waits_for}." if attempt.waits_for else "."
-                attempt.cut(ImportStalled(f"The {attempt.job.kind} has not moved for {now - since:.0f} s{reason}"))
+                attempt.cut(
+                    JobError(
+                        f"The {attempt.job.kind} has not moved for {now - since:.0f} s{reason}", code="import_stalled"
+                    )
+                )
                 facts: dict[str, object] = {"job_id": str(attempt.job.id), "waits_for": attempt.waits_for}
                 self._say(logging.WARNING, f"{attempt.job.kind} stalled", facts)
 
     def _give_up_unconfirmed(self, attempts: Iterable[Attempt], now: float) -> None:
-        """End imports that others may have taken over: whoever cannot beat cannot know."""
+        # Others may have taken them over: whoever cannot beat cannot know.
         for attempt in attempts:
             if attempt.connection is None or attempt.stopped is not None:
                 continue
@@ -111,8 +109,7 @@ class Watchdog:
     def _say(
         self, level: int, message: str, facts: dict[str, object], also: Callable[[], object] | None = None
     ) -> None:
-        """Log, in a thread that may hang instead of this one."""
-
+        # In a thread that may hang instead of this one.
         def say() -> None:
             logger.log(level, message, extra=facts)
             if also is not None:

@@ -14,7 +14,7 @@ from dataflow.local.postgres import binary
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import BLOCK_ROWS, LAYOUTS, PSQL
-from tests.processes import ChildProcess
+from tests.support.processes import ChildProcess
 
 LIMIT, PLAIN = "\\copy, ids in order", "\\copy, default ids"
 LEAST_OF_LIMIT = 0.6

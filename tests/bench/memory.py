@@ -15,7 +15,7 @@ import psutil
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import LAYOUTS, SOURCE, Body
-from tests.processes import ChildProcess, Web, WorkerProcess
+from tests.support.processes import ChildProcess, Web, WorkerProcess
 
 FEW_ROWS = 10_000
 MOST_WORKER_MB, MOST_GROWTH_MB = 100, 16

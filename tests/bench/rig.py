@@ -19,8 +19,8 @@ from dataflow.queue import uploads
 from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from tests.bench.sample import LAYOUTS, SOURCE
-from tests.objects import store
-from tests.processes import eventually
+from tests.support.objects import store
+from tests.support.processes import eventually
 
 IMPORT_SECONDS = 600.0
 

@@ -16,8 +16,8 @@ from tests.bench.memory import run_web
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import LAYOUTS, SOURCE, Body
-from tests.processes import Web
-from tests.storage_double.process import StorageDouble
+from tests.doubles.storage.process import StorageDouble
+from tests.support.processes import Web
 
 #: Of the real server, with 6 MiB a PATCH.
 REAL_BYTES_PER_SECOND = 100_000_000

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.bench.memory import peak_mb
+from tests.drills.honest import MOST_SECONDS, Answer, HealthWatch, Import, import_each
 from tests.drills.sending import Sent
-from tests.honest import MOST_SECONDS, Answer, HealthWatch, Import, import_each
-from tests.hostile.crowds import Crowd, Held
-from tests.hostile.process import HostileClients
-from tests.processes import Web
+from tests.support.hostile.crowds import Crowd, Held
+from tests.support.hostile.process import HostileClients
+from tests.support.processes import Web
 
 #: For all hostile clients to be connected; a server that is full never has all of them.
 OPENING_SECONDS = 5.0

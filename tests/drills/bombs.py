@@ -10,15 +10,15 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from tests import bomb_workbooks, bombs
 from tests.bench.memory import peak_mb
 from tests.drills import sending
 from tests.drills.drill import drill
+from tests.drills.honest import MOST_SECONDS, Answer, ask, import_each
 from tests.drills.rig import Rig
 from tests.drills.sending import Sent
 from tests.drills.siege import start_web
-from tests.honest import MOST_SECONDS, Answer, ask, import_each
-from tests.processes import Web, eventually
+from tests.support import bomb_workbooks, bombs
+from tests.support.processes import Web, eventually
 
 AT_ONCE = 16
 #: How long the clients wait for an answer before they leave, and how soon their places have to be free.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataflow import db
 from dataflow.local.postgres import EmbeddedPostgres
-from tests.conftest import on_server, url_of
+from tests.support.databases import on_server, url_of
 
 #: What a crash of the machine would lose is a drill's database; what a crash of the server would lose is not.
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}

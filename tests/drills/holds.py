@@ -6,20 +6,20 @@ Sequences say who has come and who may pass: they are not part of the transactio
 from typing import Literal
 
 from dataflow.db import Connection
-from tests.processes import eventually
+from tests.support.processes import eventually
 
 #: The name in a marked row.
 MARK = "Hold"
 EVERYBODY = 1_000_000
 
 _HOLD = """
-CREATE SEQUENCE drill_arrivals;
+CREATE SEQUENCE drill_places;
 CREATE SEQUENCE drill_first_to_pass;
 CREATE FUNCTION drill_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    arrival BIGINT := nextval('drill_arrivals');
+    place BIGINT := nextval('drill_places');
 BEGIN
-    WHILE arrival < (SELECT last_value FROM drill_first_to_pass) LOOP
+    WHILE place < (SELECT last_value FROM drill_first_to_pass) LOOP
         PERFORM pg_sleep(0.01);
     END LOOP;
     RETURN new;
@@ -68,7 +68,7 @@ def wait_until_held(connection: Connection, count: int = 1) -> None:
     """Return when so many have come there."""
     eventually(
         lambda: (
-            connection.execute("SELECT FROM drill_arrivals WHERE is_called AND last_value >= %s", [count]).fetchone()
+            connection.execute("SELECT FROM drill_places WHERE is_called AND last_value >= %s", [count]).fetchone()
             is not None
         )
     )

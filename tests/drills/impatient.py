@@ -9,9 +9,9 @@ import sys
 
 from dataflow import logs
 from dataflow.config import Config
-from dataflow.queue import leases
+from dataflow.queue import leases, live_workers
 from dataflow.storage.registry import open_storage
-from dataflow.worker import heartbeat, loop, presence, recovery, watchdog
+from dataflow.worker import heartbeat, loop, recovery, watchdog
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
     watchdog.LOOP_SECONDS = given.loop_seconds
     watchdog.LOOK_SECONDS = min(watchdog.LOOK_SECONDS, given.beat_seconds / 2)
     recovery.SETTLING_SECONDS = given.settling_seconds
-    presence.HEARING_SECONDS = given.hearing_seconds
+    live_workers.HEARING_SECONDS = given.hearing_seconds
     if given.name:
         name: str = given.name
         loop.worker_name = lambda config: name

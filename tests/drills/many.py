@@ -11,7 +11,7 @@ from tests.drills.holds import hold, wait_until_held
 from tests.drills.rig import Rig
 from tests.drills.scenes import assert_taken_over
 from tests.drills.workers import ROOT
-from tests.processes import eventually
+from tests.support.processes import eventually
 
 
 @drill(rounds=3)
@@ -68,7 +68,7 @@ def merges_in_a_queue(rig: Rig) -> None:
         rig.put(rows=500)
     rig.connection.execute("""UPDATE jobs SET options = options || '{"onConflict": "skip"}'""")
     with db.connect(rig.url, "drill/merge") as holder, holder.transaction():
-        holder.execute(db.query("lock_merge"))
+        holder.execute(db.query("staging/lock_merge"))
         workers = rig.start(2, settings={"IMPORT_STALL_SECONDS": STALL_SECONDS})
         holder.execute("SELECT pg_sleep(%s)", [HELD_SECONDS])
     rig.wait_until_done(*rig.sent)

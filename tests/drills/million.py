@@ -12,8 +12,8 @@ from dataflow import db
 from dataflow.queue import job_counts, jobs
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
-from tests.many_jobs import fill
-from tests.processes import Web
+from tests.support.many_jobs import fill
+from tests.support.processes import Web
 
 ENDED, QUEUED = 1_000_000, 200_000
 #: On a quiet machine; where more wants to run than there are processors, as much longer as that takes.
@@ -44,7 +44,7 @@ def million_jobs(rig: Rig) -> None:
         continue
     rig.connection.execute("VACUUM job_counts")
     assert job_counts.totals(rig.connection)["jobs_by_state"]["succeeded"] == ENDED * 16 // 20
-    status = db.query("newest_jobs").decode().replace(":limit", "20")
+    status = db.query("jobs/newest").decode().replace(":limit", "20")
     for name, statement in (("job_status LIMIT 4", "SELECT * FROM job_status LIMIT 4"), ("dataflow jobs", status)):
         _judge(name, lambda statement=statement: rig.connection.execute(statement.encode()).fetchall())
     _judge_claims(rig)

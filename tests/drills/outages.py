@@ -14,7 +14,7 @@ from tests.drills.ground import open_ground
 from tests.drills.rig import DEADLINE_SECONDS, Rig
 from tests.drills.sending import Sent
 from tests.drills.swallow import Swallower
-from tests.processes import Web, eventually
+from tests.support.processes import Web, eventually
 
 #: From the return of the database to the last refusal.
 BAR_SECONDS = 2.0

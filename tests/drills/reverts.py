@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from dataflow.imports import reverts
+from dataflow.imports.revert import order
 from tests.drills.drill import drill
 from tests.drills.holds import hold, wait_until_held
 from tests.drills.rig import Rig
@@ -11,7 +11,7 @@ from tests.drills.scenes import assert_taken_over
 from tests.drills.sending import Sent
 from tests.drills.stops import BEAT_BAR_SECONDS, EXIT_SECONDS
 from tests.drills.workers import Worker
-from tests.processes import eventually
+from tests.support.processes import eventually
 
 BAR_SECONDS = 5.0
 #: The row that is held comes after the first steps, which delete 10, 100 and 1,000.
@@ -48,7 +48,7 @@ def _held_revert(rig: Rig) -> Scene:
 
 def _revert(rig: Rig, undone: Sent) -> Sent:
     """What POST /jobs/{id}/revert does; a job that imports nothing."""
-    revert = Sent(reverts.order(rig.connection, undone.id, None), undone.source, ())
+    revert = Sent(order(rig.connection, undone.id, None), undone.source, ())
     rig.sent.append(revert)
     return revert
 

@@ -13,13 +13,13 @@ from dataflow.config import Config
 from dataflow.queue import jobs
 from dataflow.storage.registry import open_storage
 from dataflow.worker.sweeper import Sweep
+from tests.doubles.storage.process import StorageDouble
 from tests.drills import sending
 from tests.drills.ground import Ground
 from tests.drills.holds import let_go_if_held
 from tests.drills.sending import Sent
 from tests.drills.workers import DEFAULT, SHORT, Patience, Worker
-from tests.processes import eventually
-from tests.storage_double.process import StorageDouble
+from tests.support.processes import eventually
 
 #: Where a storage server is asked for an object.
 READ = "/object/authenticated/"

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dataflow import db
+from tests.doubles.storage.process import StorageDouble
 from tests.drills.holds import Place, hold, wait_until_held
 from tests.drills.rig import READ, Rig
 from tests.drills.sending import Sent
 from tests.drills.workers import DEFAULT, Patience, Worker
-from tests.processes import eventually
-from tests.storage_double.process import StorageDouble
+from tests.support.processes import eventually
 
 Settings = Mapping[str, object] | None
 

@@ -10,7 +10,7 @@ from dataflow.ids import uuid7
 from dataflow.queue import uploads
 from dataflow.storage.base import Storage
 from tests.drills.holds import MARK
-from tests.objects import store
+from tests.support.objects import store
 
 
 @dataclass(slots=True, eq=False)

@@ -10,9 +10,9 @@ from tests.drills import sending
 from tests.drills.besieged import FILL_JOBS, LONG_LIST, Siege, besiege
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
-from tests.hostile import crowds
-from tests.hostile.crowds import Crowd
-from tests.processes import Web
+from tests.support.hostile import crowds
+from tests.support.hostile.crowds import Crowd
+from tests.support.processes import Web
 
 #: The longest that /health may take.
 BAR_SECONDS = 1.0

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 from uuid import UUID
 
+from tests.doubles.storage.process import StorageDouble
 from tests.drills.drill import drill
 from tests.drills.ground import open_ground
 from tests.drills.holds import pace
@@ -15,8 +16,7 @@ from tests.drills.rig import READ, Rig
 from tests.drills.sending import Sent
 from tests.drills.waits import Waits
 from tests.drills.workers import Worker
-from tests.processes import eventually
-from tests.storage_double.process import StorageDouble
+from tests.support.processes import eventually
 
 BAR_SECONDS = 30.0
 WORKERS, SLOTS, MOST_UNFINISHED, KINDS = 3, 10, 18, 3

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from dataflow.local.postgres import end_with_parent
-from dataflow.queue import leases
-from dataflow.worker import heartbeat, presence, recovery, watchdog
-from tests.processes import WorkerProcess
+from dataflow.queue import leases, live_workers
+from dataflow.worker import heartbeat, recovery, watchdog
+from tests.support.processes import WorkerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +35,7 @@ DEFAULT = Patience(
     lease_seconds=leases.LEASE_SECONDS,
     beat_seconds=heartbeat.INTERVAL_SECONDS,
     loop_seconds=watchdog.LOOP_SECONDS,
-    hearing_seconds=presence.HEARING_SECONDS,
+    hearing_seconds=live_workers.HEARING_SECONDS,
     settling_seconds=recovery.SETTLING_SECONDS,
 )
 

@@ -10,7 +10,7 @@ from typing import Final
 _IRRELEVANT: Final = re.compile(r"[^\w\n]+")
 #: The same for ASCII, in a tenth of the time.
 _DROPPED: Final = {code: None for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
-#: Letters of European alphabets that are none with an accent.
+#: Letters that Unicode does not take apart into a plain letter and an accent.
 _STROKES: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae"})
 
 #: What a form says in brackets to whoever fills it in, by how it begins; or an address as an example.
@@ -31,7 +31,6 @@ def normalise(header: str) -> str:
 
 
 def compared(text: str) -> str:
-    """Without what does not count; line ends stay."""
     if text.isascii():
         return text.lower().translate(_DROPPED)
     return _IRRELEVANT.sub("", unicodedata.normalize("NFKC", text).casefold()).replace("_", "")

@@ -1,7 +1,4 @@
-"""Which columns of a file, or members of a row, make up the name and the e-mail of a contact.
-
-An explicit mapping wins over what `matching` finds. What could be taken in two ways is refused, not guessed.
-"""
+"""Which columns of a file, or members of a row, make up a contact: those of a mapping, else what `matching` finds."""
 
 import re
 from collections.abc import Sequence
@@ -9,18 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import MalformedInput, MissingColumns
-from dataflow.formats.block import ABSENT
 from dataflow.formats.columns import email_columns, matching, name_columns
-from dataflow.formats.columns.full_names import Place, together
 from dataflow.formats.columns.headers import Index
+from dataflow.formats.columns.joining import Place
 from dataflow.formats.columns.matching import shown
-from dataflow.formats.reading import Mapping
-from dataflow.formats.wrapping import bare
+from dataflow.formats.reading import Findings, Mapping
 
 FIELDS: Final = ("name", "email")
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
 REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
-#: How much of a header row a message or a job shows.
 MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS = 200, 100
 
 #: A cell that is an address and nothing else, or has one in angle brackets: no prose that mentions one.
@@ -30,19 +24,18 @@ _EXAMPLE = re.compile(
         | (?: \. | \b(?:as|like|eg|ex)\b )[ ][^\s@<>]{1,64} @ [^\s@<>]+ )""",
     re.IGNORECASE | re.VERBOSE,
 )
-#: What may stand around a value; an example stands within a text.
 _QUOTES: Final = " =\"'"
 _has_address = re.compile(r"[^\s@<>]@[^\s@<>.]+\.[^\s@<>]").search
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """For each field the places to look at, in this order; the first that is not blank counts. Empty: not found."""
+    """The places of each field, best first: the first that is not blank counts. Empty where none is found."""
 
     names: tuple[Place, ...]
     emails: tuple[Place, ...]
     reasons: tuple[str, str] = ("", "")  #: why these, for the name and for the e-mail
-    is_qualified: bool = False  #: some are called so only beside what qualifies them: another header may be meant
+    is_qualified: bool = False  #: some names have qualifiers, so that another row may be the header
 
     @property
     def is_complete(self) -> bool:
@@ -50,16 +43,17 @@ class Columns:
 
     @property
     def used(self) -> frozenset[int]:
-        """Positions of all columns that are looked at."""
         return frozenset(position for place in (*self.names, *self.emails) for position in place)
 
     @property
+    def email_positions(self) -> list[int]:
+        return [position for place in self.emails for position in place]
+
+    @property
     def reach(self) -> int:
-        """How many cells a row needs, so that none that is looked at is missing."""
         return max(self.used, default=-1) + 1
 
     def describe(self, header: Sequence[str]) -> dict[str, dict[str, object]]:
-        """The mapping as a client sees it: the columns of each field, and why."""
         return {
             field: {
                 "columns": [header[at][:MAX_SHOWN_CHARACTERS] for place in places for at in place],
@@ -71,17 +65,17 @@ class Columns:
 
 
 def may_be_header(cells: Sequence[str], mapping: Mapping | None) -> bool:
-    """Whether a row may name an e-mail, told in a tenth of the time of `find`, for rows that are nearly all none."""
+    """Whether a row may name an e-mail. Takes a tenth of the time of `find`, and most rows name none."""
     return bool(mapping and "email" in mapping) or Index(cells, {}).has_email
 
 
 def find(header: Sequence[str], mapping: Mapping | None = None, is_table: bool = True) -> Columns:
     """The columns that make up name and e-mail, as far as they are there.
 
-    :param is_table: the header counts for all rows. Without, it is the keys of one row, of which one that is called as
-        the field wins alone, and others may have been left out.
-    :raises MissingColumns: when `mapping` names what is not there, or there is only half of a name.
-    :raises AmbiguousColumns: when several columns claim to be the same.
+    :param is_table: the header counts for all rows. Otherwise it is the keys of one row: a key that is called as the
+        field wins alone, and a row may leave keys out.
+    :raises MissingColumns, AmbiguousColumns: when `mapping` names what is not there, there is only half of a name, or
+        several columns could be the same.
     """
     places: list[tuple[Place, ...]] = []
     reasons = []
@@ -104,8 +98,7 @@ def find(header: Sequence[str], mapping: Mapping | None = None, is_table: bool =
 def require(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
     """The columns of a header row, which must have both.
 
-    :raises MissingColumns: naming what was found instead.
-    :raises AmbiguousColumns: when several columns claim to be the same.
+    :raises MissingColumns, AmbiguousColumns: naming what was found instead.
     """
     columns = find(header, mapping)
     if not columns.is_complete:
@@ -118,7 +111,7 @@ def require(header: Sequence[str], mapping: Mapping | None = None) -> Columns:
 
 
 def check_header(line: int, header: Sequence[str]) -> None:
-    """Refuse a header row that a contact is in, because a line end is missing behind it or a quote is left open.
+    """Refuse a header row that has swallowed a contact, because a line end or a quote is missing.
 
     :raises MalformedInput: when it has an address that is not given as an example, as in `E-mail (me@example.com)`.
     """
@@ -131,36 +124,15 @@ def check_header(line: int, header: Sequence[str]) -> None:
         )
 
 
+def note_header(findings: Findings, line: int, header: list[str], columns: Columns) -> None:
+    findings.facts["headerLine"] = line
+    findings.facts["mapping"] = columns.describe(header)
+    findings.columns = header
+    findings.ignored_columns = ignored(header, columns)
+
+
 def ignored(header: Sequence[str], columns: Columns) -> list[str]:
-    """The columns that nothing is taken from, as a job names them; without those of a rejects file, and empty ones."""
+    """The columns that are not used, as a job names them, without empty ones and those of a rejects file."""
     others = (cell.strip() for position, cell in enumerate(header) if position not in columns.used)
     named = dict.fromkeys(cell[:MAX_SHOWN_CHARACTERS] for cell in others if cell and cell not in REJECTS_COLUMNS)
     return list(named)[:MAX_SHOWN_COLUMNS]
-
-
-def joined(values: Sequence[object], places: tuple[Place, ...]) -> object:
-    """The value of a field in one row: that of the first place which is not blank.
-
-    What is no text stays what it is, for `contacts` to refuse; ABSENT when the row has none of the columns.
-    """
-    if len(places) == 1 and len(places[0]) == 1:
-        # Nearly always: a third of what follows.
-        [[position]] = places
-        return values[position] if position < len(values) else ABSENT
-    fallback: object = ABSENT
-    for place in places:
-        found = [values[position] for position in place if position < len(values)]
-        value = found[0] if len(place) == 1 and found else _together(found, place)
-        if value is not ABSENT and not (isinstance(value, str) and not bare(value).strip()) and value is not None:
-            return value
-        fallback = value if fallback is ABSENT else fallback
-    return fallback
-
-
-def _together(found: Sequence[object], place: Place) -> object:
-    """Parts of a name as one text, without those that are empty."""
-    parts = [part for part in found if part is not ABSENT and part is not None]
-    if not parts:
-        return None if any(part is None for part in found) else ABSENT
-    odd = next((part for part in parts if not isinstance(part, str)), None)
-    return odd if odd is not None else together([str(part) for part in parts], place)

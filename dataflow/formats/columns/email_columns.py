@@ -1,8 +1,6 @@
-"""Which columns of a header are those of the e-mail: by their usual names, by those of other languages, or qualified.
+"""Which columns of a header are those of the e-mail: by their usual names, by other languages' names, or qualified.
 
-Each is looked for only where the ones before are not there, so that a column which is called exactly so always wins.
-Several rank by their order. What could be taken in two ways is refused, not guessed: also which of several persons a
-row is about.
+Each kind is looked for only where those before it are missing, so that the exact name always wins.
 """
 
 from dataflow.formats.columns import headers
@@ -11,9 +9,8 @@ from dataflow.formats.columns.matching import Found, ambiguous, positions, singl
 
 
 def find(index: Index, is_table: bool, is_named: bool) -> Found:
-    """The columns of the e-mail, best first.
+    """The columns of the e-mail, best first. Without `is_table`, a member that is called `email` wins alone.
 
-    :param is_table: without, a member that is called `email` wins alone.
     :param is_named: the name is given, so that no header can say whose it is.
     :raises AmbiguousColumns: when several are called the same.
     """
@@ -27,7 +24,6 @@ def find(index: Index, is_table: bool, is_named: bool) -> Found:
 
 
 def _usual(index: Index) -> list[int]:
-    """Those with the usual names: the one that is called exactly so, then the others in their order."""
     exact = single(index, "email", headers.EMAILS[:1])
     for aliases in (headers.EMAILS, LISTED["email"]):
         if found := positions(index, aliases):
@@ -38,7 +34,7 @@ def _usual(index: Index) -> list[int]:
 
 
 def qualified(index: Index, is_named: bool) -> Found:
-    """Those of one person: of whom the names are, where they say so. Never only such as come after another."""
+    """The qualified e-mails of one person: the one whose name the header has. Later addresses alone do not count."""
     found = [(at, each) for at, each in index.qualified if each.role == "email"]
     named = {each.person for _, each in index.qualified if each.role != "email"}
     says_whose = not is_named and NAME_ALIASES.isdisjoint(index.plain) and "" not in named

@@ -1,11 +1,9 @@
-"""What programs call the columns of names and e-mails in each language: read from the table beside this module.
+"""What programs call the columns of names and e-mails in other languages: read from the table beside this module.
 
-English names, and what has been known for longer, stand in `headers`: these are looked at where none of those is there.
-
-Roles: `whole` is all of a name, `first` and `last` are its halves, `infix` and `last2` what stands before and behind
-a last name. `email2` comes after the others, never alone; `signin` may be an address, where nothing else is. Alone,
-`nom` and `nombre` are all of a name. Beside a first name `nom` is the last, beside a last name `nombre` and `ad` are
-the first one; `apelido` is the last name where nothing else is, and `visa` all of it beside both halves.
+Roles: `whole` is all of a name, `first` and `last` are its halves, `infix` and `last2` stand before and behind a last
+name. `email2` comes after the others, never alone; `signin` may be an address where there is no other. Alone, `nom` and
+`nombre` are all of a name. Beside a first name `nom` is the last, beside a last name `nombre` and `ad` are the first
+one; `apelido` is a last name where there is no other, and `visa` all of a name beside both halves.
 """
 
 from collections.abc import Iterator
@@ -18,8 +16,6 @@ from dataflow.formats.columns.comparison import normalise, without_accents
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table."""
-
     role: str
     language: str
     source: str
@@ -37,9 +33,6 @@ TABLE: Final = tuple(_lines())
 
 
 def called(role: str) -> tuple[str, ...]:
-    """All that columns with this role are called, as headers are compared, in the order of the table.
-
-    Also without accents, which many programs lose.
-    """
+    """All names of a role in the order of the table, normalised, and without the accents that programs lose."""
     names = [normalise(name) for line in TABLE if line.role == role for name in line.names]
     return tuple(dict.fromkeys([*names, *filter(None, map(without_accents, names))]))

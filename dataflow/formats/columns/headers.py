@@ -1,8 +1,7 @@
-"""What columns may be called, and where in a header row those are that are asked for.
+"""What columns may be called, and where in a header row those names are.
 
-The names here are what the exports of Google, Outlook, LinkedIn, Mailchimp, HubSpot, Salesforce, Thunderbird, Marketo
-and Chatwoot need, and what has been known in German, French, Spanish, Italian, Dutch and Portuguese. Where none of
-them is there, those of `header_names` are looked for, and last what `qualifiers` makes of the others.
+These names are from exports of Google, Outlook, LinkedIn, Mailchimp, HubSpot, Salesforce, Thunderbird, Marketo and
+Chatwoot. Where none is there, those of `header_names` are looked for, and last what `qualifiers` makes of the others.
 """
 
 from collections.abc import Sequence
@@ -20,13 +19,12 @@ EMAILS: Final = (
     "emailadresse", "adresseemail", "adressedemessagerie", "courriel", "correoelectrónico", "correoelectronico",
     "indirizzoemail", "emailadres",
 )  # fmt: skip
-#: Looked at in this order where those before are empty. Never alone: the first address has a name that we do not know.
+#: Never alone: the first address of such a file has a name that is not known.
 MORE_EMAILS: Final = (
     "email2", "email2value", "email2address", "emailaddress2", "secondaryemail", "secondaryemailaddress",
     "email3", "email3value", "email3address", "emailaddress3", "email2adresse", "email3adresse",
 )  # fmt: skip
 NAMES: Final = ("name", "fullname", "displayname", "fileas")
-#: Only what surely is the first name, or the last.
 FIRST_NAMES: Final = (
     "firstname", "givenname", "forename", "first", "given", "fname",
     "vorname", "prénom", "prenom", "voornaam", "primeironome",
@@ -37,7 +35,6 @@ LAST_NAMES: Final = (
 )  # fmt: skip
 #: Beside only the first or the last name such a column may be the other one: `Name;Vorname`.
 WHOLES_OR_HALVES: Final = ("name", "nom", "nombre", "nome", "naam")
-#: What `header_names` has of each role.
 LISTED: Final = {role: header_names.called(role) for role in sorted({line.role for line in header_names.TABLE})}
 _ROLES: Final = {
     **{name: role for role, names in LISTED.items() for name in names if role not in ("email2", "signin", "visa")},
@@ -47,16 +44,14 @@ _ROLES: Final = {
     **dict.fromkeys(LAST_NAMES, "last"),
 }
 _QUALIFIERS: Final = Qualifiers(_ROLES)
-#: All that a column may be called, normalised, if nothing qualifies it.
 ALIASES: Final = frozenset({*_ROLES, *MORE_EMAILS, *WHOLES_OR_HALVES, *(n for names in LISTED.values() for n in names)})
 
-#: The same of e-mails alone, and of names.
 EMAIL_ALIASES: Final = frozenset({*EMAILS, *LISTED["email"]})
 NAME_ALIASES: Final = frozenset({*WHOLES_OR_HALVES, *(name for name, role in _ROLES.items() if role != "email")})
 
 
 def could_be(cell: str) -> bool:
-    """Whether a column that is called so could be one of ours, with or without what its header says in brackets."""
+    """Whether a column that is called so could be ours, with or without what its header says in brackets."""
     shorter = without_asides(cell)
     return _could_be(normalise(cell)) or (shorter != cell and _could_be(normalise(shorter)))
 
@@ -66,7 +61,7 @@ def _could_be(name: str) -> bool:
 
 
 class Index:
-    """Where in a header the columns are that could be ours: found out at once, because it may have thousands."""
+    """Where in a header the columns are that could be ours: all at once, because it may have thousands."""
 
     def __init__(self, header: Sequence[str], mapping: Mapping) -> None:
         self.header = header
@@ -78,12 +73,10 @@ class Index:
 
     @cached_property
     def folded(self) -> dict[str, list[int]]:
-        """Names with upper and lower case alike."""
         return _positions([cell.casefold() for cell in self._stripped], ALIASES)
 
     @cached_property
     def plain(self) -> dict[str, list[int]]:
-        """Names as `normalise` has them."""
         return _positions(self._names, ALIASES | {plain for _, plain in self._named})
 
     @property
@@ -92,7 +85,6 @@ class Index:
 
     @property
     def has_email(self) -> bool:
-        """Whether a column is an e-mail, qualified or not, or what people sign in with."""
         is_called_so = self.has_usual_email or any(name in self._names for name in LISTED["signin"])
         return is_called_so or any(each.role == "email" for _, each in self.qualified)
 
@@ -103,7 +95,6 @@ class Index:
 
     @cached_property
     def qualified(self) -> list[tuple[int, Qualified]]:
-        """The columns that have one of the usual names beside what qualifies it, in their order."""
         nothing = ("", "name") if self.is_of_orders else ("",)
         text = without_asides(self._text)
         names = self._names if text == self._text else compared(text).split("\n")
@@ -117,7 +108,7 @@ class Index:
 
     @cached_property
     def _text(self) -> str:
-        """All on a line each, as one text: a call for each would take ten times as long."""
+        """All on a line each: a call for each column would take ten times as long."""
         text = "\n".join(self.header)
         if text.count("\n") >= len(self.header):
             text = "\n".join([cell.replace("\n", " ") for cell in self.header])
@@ -139,5 +130,4 @@ def _positions(names: list[str], wanted: frozenset[str] | set[str]) -> dict[str,
 
 @lru_cache(maxsize=64)  # a mapping is looked up in each record that could be the header
 def wanted_as(column: str) -> tuple[str, str]:
-    """A column of a mapping, exactly and as `normalise` has it."""
     return column.strip(), normalise(column)

@@ -1,4 +1,4 @@
-"""Which columns a field or a name stands for, and how a message says so; what is found, for which reason."""
+"""The columns that were found for a field, and what a message says of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,32 +7,27 @@ from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.columns import headers
-from dataflow.formats.columns.full_names import Place
 from dataflow.formats.columns.headers import Index
+from dataflow.formats.columns.joining import Place
 
-#: How many columns that could be the same a message names.
 MAX_RIVALS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The places of a field, best first, and whose they are as far as a qualified header says so."""
-
     places: tuple[Place, ...]
     is_qualified: bool = False
     person: str = ""
 
 
 def shown(header: Sequence[str]) -> str:
-    """A header row in a message."""
     return ", ".join(cell.strip()[:40] for cell in header[:20])
 
 
 def mapped(index: Index, field: str, column: str) -> int:
     """The column that is called so exactly, or else nearly.
 
-    :raises MissingColumns: when there is none.
-    :raises AmbiguousColumns: when there are several.
+    :raises MissingColumns, AmbiguousColumns: when there is none, or more than one.
     """
     exact, plain = headers.wanted_as(column)
     at = index.exact.get(exact) or index.plain.get(plain)
@@ -44,7 +39,6 @@ def mapped(index: Index, field: str, column: str) -> int:
 
 
 def reason(header: Sequence[str], field: str, found: Found) -> str:
-    """Why these columns."""
     places = found.places
     but = ", but for what qualifies it" if found.is_qualified else ""
     if len(places) > 1:
@@ -58,12 +52,11 @@ def reason(header: Sequence[str], field: str, found: Found) -> str:
 
 
 def positions(index: Index, aliases: Iterable[str]) -> list[int]:
-    """The columns that have one of the aliases, in their order."""
     return sorted(position for alias in aliases for position in index.plain.get(alias, ()))
 
 
 def single(index: Index, field: str, aliases: tuple[str, ...]) -> Place:
-    """The one column that has one of the aliases; empty when there is none.
+    """The one column that has one of the aliases, or none.
 
     :raises AmbiguousColumns: when there are several, and none that is called exactly as the first alias.
     """
@@ -75,7 +68,6 @@ def single(index: Index, field: str, aliases: tuple[str, ...]) -> Place:
 
 
 def ambiguous(header: Sequence[str], at: Sequence[int], problem: str, field: str) -> AmbiguousColumns:
-    """What refuses a header, naming the columns at these positions."""
     which = ", ".join(f"{header[position].strip()[:40]} (column {position + 1})" for position in at[:MAX_RIVALS])
     advice = "They are called the same: rename one of them."
     if 1 in Counter(header[position].strip() for position in at).values():

@@ -1,7 +1,4 @@
-"""Which columns of a header are those of the name: all of it, or its parts.
-
-They are looked for as those of the e-mail are. More than one that could be the name is refused, not guessed.
-"""
+"""Which columns of a header are those of the name: all of it, or its parts. Looked for as those of the e-mail are."""
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,32 +6,26 @@ from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.columns import email_columns, headers
-from dataflow.formats.columns.full_names import Place, first_and_last
 from dataflow.formats.columns.headers import LISTED, Index
+from dataflow.formats.columns.joining import Place, first_and_last
 from dataflow.formats.columns.matching import Found, ambiguous, positions, shown, single
 
-#: Roles whose column is all of a name when it is alone.
 _WHOLES_ALONE: Final = ("nom", "nombre", "naam")
-#: Roles that only `header_names` has.
 _PARTS: Final = ("nom", "nombre", "ad", "apelido", "infix", "last2", "visa")
 
 
 @dataclass(slots=True)
 class _Parts:
-    """Columns that a name is made of; what the roles mean is said in `header_names`."""
-
     wholes: list[Place]
     halves: dict[str, Place]
     rivals: Sequence[int]  #: what may be all of a name or the other half
 
 
 def find(index: Index, is_table: bool, is_addressed: bool) -> Found:
-    """The columns of the name.
+    """The columns of the name. Without `is_table`, a member that is called `name` wins alone, and half a name will do.
 
-    :param is_table: without, a member that is called `name` wins alone, and a row may have half a name.
     :param is_addressed: the e-mail is given, so that no header can say whose it is.
-    :raises AmbiguousColumns: when several columns could be the same.
-    :raises MissingColumns: when there is only the last name.
+    :raises MissingColumns, AmbiguousColumns: when there is only the last name, or several columns could be the same.
     """
     person = "" if is_addressed or index.has_usual_email else email_columns.qualified(index, False).person
     # The list of a company's customers has `Name` beside `Contact Name` and `Contact Email`.
@@ -61,7 +52,6 @@ def _usual_parts(index: Index) -> _Parts:
 
 
 def _usual_wholes(index: Index, has_halves: bool) -> list[Place]:
-    """All of a name, best first."""
     names = headers.NAMES[1:] if index.is_of_orders else headers.NAMES
     if wholes := [place for alias in names if (place := single(index, "name", (alias,)))]:
         return wholes
@@ -84,7 +74,6 @@ def _qualified_parts(index: Index, persons: Container[str]) -> _Parts:
 
 
 def _put_together(index: Index, parts: _Parts, is_table: bool) -> tuple[Place, ...]:
-    """The places of a name, as all of it and as first and last name."""
     wholes, halves = parts.wholes, parts.halves
     first, last = halves.get("first", ()), halves.get("last", ()) or halves.get("apelido", ())
     last = last or (halves.get("nom", ()) if first else ())

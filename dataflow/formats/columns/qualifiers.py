@@ -1,8 +1,7 @@
 """Headers that say more than what the column is: `Email Address [Required]`, `Billing Email`, `attendee.first_name`.
 
-What may stand before and behind the usual names is a list of words, from what programs and services export: their
-header rows, each with its source, are in tests/data/header_rows.tsv. Any other word makes it another column: whether
-an `Email Status` or somebody else's, as a `Manager Email`.
+The words that may stand around the usual names are from the header rows in tests/data/header_rows.tsv, each with its
+source. Any other word makes it another column, as in `Email Status` or `Manager Email`.
 """
 
 # ruff: noqa: RUF001 - the letters of other alphabets are meant
@@ -16,12 +15,12 @@ from dataflow.formats.columns.comparison import without_accents
 
 
 def _words(text: str) -> list[str]:
-    """Words, and those again whose accents a program has lost, if they are no other word without."""
+    """Words, and those again whose accents a program has lost, unless they are other words then."""
     words = text.split()
     return [*words, *(plain for word in words if len(plain := without_accents(word)) > 3)]
 
 
-#: What changes nothing: marks of forms, questions, and what joins words.
+#: Words that change nothing: marks of forms, questions, articles.
 _MARKS: Final = _words(
     "required optional mandatory readonly primary main default your my our enter please whatis whats the legal value "
     "current 0 1 properties fields attributes erforderlich pflichtfeld pflicht freiwillig ihr ihre deine dein "
@@ -30,7 +29,6 @@ _MARKS: Final = _words(
     "valgfri valgfritt pakollinen valinnainen обязательно обязательное zorunlu 必須 必填 选填 選填 任意 필수 선택 of "
     "ofthe de del dela du des della di da der van の 的 您 你 ваш ваша ваше полностью"
 )
-#: Kinds of addresses that one person has.
 _KINDS: Final = _words(
     "work business office corporate professional home personal private school university preferred best general "
     "direct recommended institutional geschäftlich geschäftliche dienstlich dienstliche private persönliche "
@@ -41,12 +39,11 @@ _KINDS: Final = _words(
     "рабочий рабочая раб домашний домашняя личный личная корпоративный корпоративная iş kişisel kurumsal 会社 自宅 "
     "勤務先 個人 携帯 工作 公司 住家 家庭 商务 个人 私人 회사 자택 개인 직장"
 )
-#: Addresses that count after the others.
 _LATER: Final = frozenset(_words("secondary alternate alternative additional other another backup 2 3 4 5"))
-#: A question with this word asks whether it is so, `Preferred contact email?`, unless it asks what, or for yours.
+#: `Preferred contact email?` asks for yes or no, unless it asks what, or for yours.
 _CHOICES: Final = frozenset({"preferred"})
 _ASKS_WHAT: Final = frozenset({"whatis", "whats", "your"})
-#: Whose it is. Two of one set may be the same person, two of different sets are not.
+#: Words of one set may mean the same person, those of different sets do not.
 _PERSONS: Final = {
     word + ending: person
     for ending in ("", "s")  # `Customer's Email`
@@ -74,7 +71,7 @@ _PERSONS: Final = {
 #: Whose plain name is that of an account or a company.
 _NAMELESS: Final = frozenset({"user", "lead", "profile"})
 _PLAIN_NAMES: Final = frozenset({"name", "nom", "nombre", "nome", "naam", "navn", "namn"})
-#: What may be said twice, as in `Name - First Name` or `Name (Original Name)`.
+#: As in `Name - First Name` or `Name (Original Name)`.
 _TWICE: Final = ("name", "fullname", "displayname", "originalname", "firstandlast", "firstlast", "lastfirst")
 #: A mail program, and whether somebody gets mails.
 _NO_EMAILS: Final = frozenset({"emailclient", "emailsubscriber", "emailprofile"})
@@ -84,23 +81,19 @@ MAX_CHARACTERS: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Qualified:
-    """What a header is without what qualifies it."""
-
     role: str
     person: str  #: whose it is; empty when it does not say
     is_later: bool  #: an address that others come before
     is_choice: bool  #: yes or no, if it is a question
 
     def asked(self) -> "Qualified":
-        """The same with a question mark behind it."""
         return replace(self, is_later=True) if self.is_choice else self
 
 
 class Qualifiers:
-    """The usual names, with whatever may qualify them."""
+    """The usual names, with whatever may qualify them; `roles` are those of normalised names."""
 
     def __init__(self, roles: Mapping[str, str]) -> None:
-        """:param roles: what columns are called, normalised, and what they are."""
         self._roles = {name: role for name, role in roles.items() if not _is_short(name)}
         emails = [name for name, role in self._roles.items() if role == "email"]
         around_names = [*_MARKS, *_PERSONS]
@@ -110,7 +103,6 @@ class Qualifiers:
         self._words = re.compile(_any_of(around_emails)).findall
 
     def read(self, name: str) -> Qualified | None:
-        """What a normalised header is, whatever qualifies it; None when it is something else."""
         found = (self._is_email(name) or self._is_name(name)) if len(name) <= MAX_CHARACTERS else None
         if not found:
             return None
@@ -124,12 +116,12 @@ class Qualifiers:
 
 
 def _is_short(name: str) -> bool:
-    """Whether it may be a part of other words: `Last Contact` is no last name."""
+    """Whether it may be part of other words: `Last Contact` is no last name."""
     return name in ("first", "last", "given") or (len(name) < 3 and name.isascii())
 
 
 def _any_of(words: Iterable[str]) -> str:
-    """Any of the words, the longest first; by their first letter, as each alternative is tried in turn."""
+    """Any of the words, the longest first, grouped by first letter: each alternative of a pattern is tried in turn."""
     by_letter: dict[str, list[str]] = {}
     for word in sorted(words, key=len, reverse=True):
         by_letter.setdefault(word[0], []).append(re.escape(word[1:]))

@@ -1,7 +1,4 @@
-"""Delimited text with a header row: CSV in all its dialects. `dialect` finds out which; other columns are ignored.
-
-A row with too few or too many cells is one bad row, and so is one with a quote in the wrong place.
-"""
+"""The format `csv`: delimited text with a header row. A row with a wrong number of cells, or quotes, is one bad row."""
 
 import csv
 import re
@@ -13,9 +10,9 @@ from typing import Final
 from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats import no_table
 from dataflow.formats.block import PIECE_BYTES, Block, cut, packed, peeked
-from dataflow.formats.columns import contact_columns
-from dataflow.formats.csv import dialect, drawn, quoting
-from dataflow.formats.csv.layout import Dialect
+from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS, note_header
+from dataflow.formats.csv import quoting, screen_tables, sniffer
+from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines
 from dataflow.formats.csv.splitting import Splitter
 from dataflow.formats.encoding import HEAD_BYTES, beginning_of, decoded, detect, read_text
@@ -27,7 +24,7 @@ from dataflow.formats.wrapping import bare
 from dataflow.text import UNSTORABLE
 
 #: How the header row of a rejects file ends, and how far to look for it.
-_OUR_HEADER: Final = re.compile(rb",_record,_line,_code,_error[\r\n]")
+_OUR_HEADER: Final = re.compile(f",{','.join(REJECTS_COLUMNS[1:])}[\r\n]".encode())
 _OUR_HEADER_BYTES: Final = 64 * 1024
 
 
@@ -36,15 +33,15 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 
     :raises NoContacts: when there is nothing but blank lines.
     :raises MissingColumns, AmbiguousColumns: naming what was found instead.
-    :raises MalformedInput: when there is no telling the encoding, and for a quote that is never closed.
+    :raises MalformedInput: when the encoding cannot be told, and for a quote that is never closed.
     :raises RowTooLarge: when a row needs more than `max_row_bytes`.
     """
     beginning, pieces = peeked(pieces, _OUR_HEADER_BYTES)
     reading = _as_ours(beginning, reading)
     with no_table.told(beginning, reading):
         texts = read_text(pieces, reading.encoding, findings, reading.is_beginning, reading.charset)
-        if rule := drawn.rule_of(beginning_of(beginning, reading.encoding, reading.charset)):
-            texts = drawn.plain(texts, rule)
+        if rule := screen_tables.rule_of(beginning_of(beginning, reading.encoding, reading.charset)):
+            texts = screen_tables.plain(texts, rule)
         texts = without_end(texts, "")
         head, first_line, found = _settle(texts, reading)
     if found is None:
@@ -56,7 +53,6 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     record = len(found.above)
     yield from packed(refused_above(found.header_line, found.above))
     below = TablesBelow(found.columns, reading.mapping)
-    # Cut as what follows, so that blocks end as early.
     for run in Splitter(chain(cut(rest), texts), reading, found, line).runs():
         if found.wrapping:
             found.wrapping.take_off(run.rows)
@@ -67,9 +63,9 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 
 
 def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
-    """How content that begins with `head` will be read, None when that cannot be told from as little.
+    """How content that begins with `head` will be read; None when more of it is needed.
 
-    It is refused here only when it would be refused as a whole, too; `reading.is_beginning` says that more may follow.
+    It is refused only when the whole content would be; `reading.is_beginning` says that more may follow.
 
     :raises MissingColumns, AmbiguousColumns, MalformedInput, NoContacts, RowTooLarge: as `read_blocks`.
     """
@@ -79,19 +75,18 @@ def look_ahead(head: bytes, reading: Reading) -> Dialect | None:
         try:
             encoding = detect(head, reading.encoding, is_whole, reading.charset)
             text = "".join(decoded([head], encoding))
-            if rule := drawn.rule_of(text):
-                text = "".join(drawn.plain([text], rule))
+            if rule := screen_tables.rule_of(text):
+                text = "".join(screen_tables.plain([text], rule))
             line, text = _without_blank_lines(text)
-            return dialect.find(text, reading, is_whole, first_line=line + 1)
+            return sniffer.find(text, reading, is_whole, first_line=line + 1)
         except (MalformedInput, MissingColumns):
-            # More of the content may show another encoding, and in that a column which `mapping` names.
+            # More of the content may show another encoding, and so a column which `mapping` names.
             if is_whole or (encoding and not (encoding.is_guess and reading.mapping)):
                 raise
             return None
 
 
 def is_ours(head: bytes) -> bool:
-    """Whether content that begins with `head` is a rejects file."""
     return bool(_OUR_HEADER.search(head[:_OUR_HEADER_BYTES]))
 
 
@@ -103,10 +98,7 @@ def _as_ours(head: bytes, reading: Reading) -> Reading:
 
 
 def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect | None]:
-    """The text that it took to find the dialect, from the first line that is not blank, with its number.
-
-    There is no dialect for a beginning of blank lines: what makes the file a good one may follow.
-    """
+    """The text that it took to find the dialect, and the number of its first line, which is not blank."""
     csv.field_size_limit(reading.max_row_bytes)
     head, line, enough = "", 1, PIECE_BYTES
     for text in texts:
@@ -115,22 +107,21 @@ def _settle(texts: Iterator[str], reading: Reading) -> tuple[str, int, Dialect |
             blank_lines, head = _without_blank_lines(head)
             line += blank_lines
         if len(head) >= HEAD_BYTES:
-            settled = dialect.settle(head, reading, is_whole=False, first_line=line)
-            return head, line, quoting.settled(head[:HEAD_BYTES], line, settled, reading, is_whole=False)
+            break
         if len(head) >= enough:
-            # Of a length that does not depend on how the content is cut, so that neither does the outcome.
-            if found := dialect.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
-                return head, line, quoting.settled(head[:PIECE_BYTES], line, found, reading, is_whole=False)
+            # The outcome must not depend on how the content is cut.
+            if found := sniffer.find(head[:PIECE_BYTES], reading, is_whole=False, first_line=line):
+                return head, line, quoting.with_quotes(head[:PIECE_BYTES], line, found, reading, is_whole=False)
             enough = HEAD_BYTES
-    if reading.is_beginning and not head.strip():
+    is_large = len(head) >= HEAD_BYTES
+    if reading.is_beginning and not is_large and not head.strip():
         return head, line, None
-    is_whole = not reading.is_beginning
-    settled = dialect.settle(head, reading, is_whole, first_line=line)
-    return head, line, quoting.settled(head, line, settled, reading, is_whole)
+    is_whole = not reading.is_beginning and not is_large
+    settled = sniffer.settle(head, reading, is_whole, first_line=line)
+    return head, line, quoting.with_quotes(head[:HEAD_BYTES], line, settled, reading, is_whole)
 
 
 def _without_blank_lines(text: str) -> tuple[int, str]:
-    """How many blank lines a text begins with, and what follows them."""
     blank = text[: len(text) - len(text.lstrip())]
     # A lone CR at the very end may be the first half of CRLF.
     end = max(blank.rfind("\n"), blank.rfind("\r", 0, len(text) - 1)) + 1
@@ -146,7 +137,4 @@ def _note(found: Dialect, findings: Findings) -> None:
         findings.facts["skipInitialSpace"] = True
     if found.header_line > 1:
         findings.facts["preambleLines"] = found.header_line - 1
-    findings.facts["headerLine"] = found.header_line
-    findings.facts["mapping"] = found.columns.describe(header)
-    findings.columns = header
-    findings.ignored_columns = contact_columns.ignored(header, found.columns)
+    note_header(findings, found.header_line, header, found.columns)

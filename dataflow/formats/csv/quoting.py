@@ -1,10 +1,8 @@
-"""Which quotes a delimited text has around its cells, and which its values wear: told by its first rows.
+"""Which quotes a delimited text has around its cells, and what its values are wrapped in: told by the first rows.
 
-Exports of databases quote with ' what others quote with ". In them the header and all values are split anew, for a
-value may hold the delimiter.
+Exports of databases quote with ' as well: their header and rows are split anew, as a value may hold the delimiter.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -12,40 +10,39 @@ from typing import Final
 from dataflow.errors import DataFlowError
 from dataflow.formats.columns import contact_columns
 from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS, is_address
-from dataflow.formats.csv.layout import Dialect
-from dataflow.formats.csv.records import after_lines, lines_of, records_of
+from dataflow.formats.csv.dialect import Dialect
+from dataflow.formats.csv.records import after_lines, complete_lines, lines_of, records_of
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
-from dataflow.formats.tables.table_wrapping import has_opening, wrapping_of
+from dataflow.formats.tables.table_wrapping import SAMPLE_ROWS, has_opening, wrapping_of
 from dataflow.formats.wrapping import is_quoted, unquoted
 
-#: How many rows are looked at.
-MAX_ROWS: Final = 100
 _SINGLE: Final = "'"
 
 
-def settled(text: str, first_line: int, found: Dialect, reading: Reading, is_whole: bool) -> Dialect:
-    """The same dialect with its quotes, and what its values wear.
+def with_quotes(text: str, first_line: int, found: Dialect, reading: Reading, is_whole: bool) -> Dialect:
+    """The same dialect with its quotes, and what its values are wrapped in.
 
-    :param text: of which it was found, from `first_line` on; the last line may be cut unless it `is_whole`.
+    :param text: where the dialect was found, from `first_line` on; its last line may be cut unless it `is_whole`.
     """
-    # The rows of a rejects file are bare already, and too few to tell.
+    # The rows of a rejects file have lost their quotes already.
     if not has_opening(text) or not {*REJECTS_COLUMNS[1:]}.isdisjoint(found.header):
         return found
-    end = len(text) if is_whole else max(text.rfind("\n"), text.rfind("\r")) + 1
-    text = plain_lines(after_lines(text[:end], found.header_line - first_line))
+    text = plain_lines(after_lines(complete_lines(text, is_whole), found.header_line - first_line))
     rows = _split(text, found)[1]
-    worn = wrapping_of(found.header, found.columns, rows)
+    wrapping = wrapping_of(found.header, found.columns, rows)
     is_single = all(is_quoted(found.header[at], _SINGLE) for at in found.columns.used)
-    if is_single or _SINGLE in worn.quotes.values():
+    if is_single or _SINGLE in wrapping.quotes.values():
         single = _by_single_quotes(text, found, reading)
-        worn.take_off(rows)
-        # A value within double quotes wears them still when it is split by the others.
+        wrapping.take_off(rows)
+        # Split by single quotes, a value within double quotes keeps those.
         least = max(_sound_rows(rows, found), 1) if rows else 0
         if single and _sound_rows(_split(text, single)[1], single) >= least:
             return single
-    header = [unquoted(cell, worn.quotes[at]) if at in worn.quotes else cell for at, cell in enumerate(found.header)]
-    return replace(found, wrapping=worn, header=header)
+    header = found.header.copy()
+    for at, quote in wrapping.quotes.items():
+        header[at] = unquoted(header[at], quote)
+    return replace(found, wrapping=wrapping, header=header)
 
 
 def _by_single_quotes(text: str, found: Dialect, reading: Reading) -> Dialect | None:
@@ -59,22 +56,16 @@ def _by_single_quotes(text: str, found: Dialect, reading: Reading) -> Dialect | 
 
 
 def _split(text: str, found: Dialect) -> tuple[list[str], list[list[str]]]:
-    """The header, and those of the first rows that are as wide."""
     lines = lines_of(text)
     records = records_of(lines, found.delimiter, found.header_line, found.skip_initial_space, found.quote)
-    rows = [record.cells for record in islice(records, MAX_ROWS + 1) if not record.is_open]
+    rows = [record.cells for record in islice(records, SAMPLE_ROWS + 1) if not record.is_open]
     header = rows[0] if rows else []
     return header, [row for row in rows[1:] if len(row) == len(header)]
 
 
 def _sound_rows(rows: list[list[str]], found: Dialect) -> int:
-    """How many rows have an address, and no quotes around anything that is looked at."""
-    used = sorted(found.columns.used)
+    """How many rows have an address, and no quotes around a value that is used."""
+    used, emails = found.columns.used, found.columns.email_positions
     return sum(
-        not any(is_quoted(row[at]) for at in used) and any(is_address(row[at].strip()) for at in _emails(found))
-        for row in rows
+        not any(is_quoted(row[at]) for at in used) and any(is_address(row[at].strip()) for at in emails) for row in rows
     )
-
-
-def _emails(found: Dialect) -> Sequence[int]:
-    return [at for place in found.columns.emails for at in place]

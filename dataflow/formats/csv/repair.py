@@ -1,22 +1,19 @@
-"""Records that the strict reader of the standard library refuses, though there is no doubt what their cells are.
+"""Records that the strict csv.reader refuses although their cells are clear.
 
-They have blanks between a closing quote and the delimiter, or a single quote between single ones that is not written
-twice: what no delimiter follows closes nothing.
+They have blanks behind a closing quote, or a single quote between single ones that is not written twice.
 """
 
 import re
 
-from dataflow.formats.csv.layout import Dialect
+from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.tables.cells import MAX_COLUMNS
 
 
 class Repair:
-    """Reads the records of one dialect."""
-
     def __init__(self, found: Dialect) -> None:
         delimiter, blanks = re.escape(found.delimiter), " \t".replace(found.delimiter, "")
-        # Nothing here can be matched in two ways, so that a megabyte that fails does so in one pass; possessive
-        # quantifiers would say that, but are wrong in the first releases of Python 3.11.
+        # Nothing can be matched in two ways, so that a megabyte fails in one pass. Possessive quantifiers would
+        # say so, but are wrong before Python 3.11.5.
         before = " *(?! )" if found.skip_initial_space else ""
         self._quote = quote = found.quote
         end = f"[{blanks}]*(?:{delimiter}|\\r?\\n?\\Z)"
@@ -25,7 +22,6 @@ class Repair:
         self._cell = re.compile(rf"{before}(?:{quoted}|((?!{quote})[^{delimiter}\r\n]*))({delimiter}|\r?\n?\Z)")
 
     def cells(self, text: str) -> list[str] | None:
-        """The cells of a record, None when more is amiss."""
         found: list[str] = []
         at, is_more = 0, True
         while is_more:

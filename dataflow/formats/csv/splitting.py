@@ -1,18 +1,17 @@
 """Delimited text as rows of cells, some hundred at a time, in bounded memory.
 
-The standard library's reader does the splitting. It is strict, because text after a closing quote proves that a quote
-is missing or one too many: lenient, it would make one row of several, and lose what it swallows.
+The standard library's reader is strict here: text after a closing quote proves that a quote is missing or one too many,
+and a lenient reader would make one row of several.
 """
 
 import csv
-import io
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.block import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
-from dataflow.formats.csv.cell_counts import MAX_CELLS, end_of_cells, has_short_lines
-from dataflow.formats.csv.layout import Dialect, row_too_large, unclosed_quote
+from dataflow.formats.csv.dialect import Dialect, row_too_large, unclosed_quote
+from dataflow.formats.csv.records import MAX_CELLS, end_of_cells, has_short_lines, lines_of
 from dataflow.formats.csv.repair import Repair
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
@@ -21,7 +20,7 @@ from dataflow.formats.tables.rows import Run
 
 
 class Splitter:
-    """csv.reader over a stream, with what it leaves out: a bound on a row, and the line on which a quote is wrong."""
+    """csv.reader over a stream, with a bound on a row, and with the line on which a quote is wrong."""
 
     def __init__(self, texts: Iterable[str], reading: Reading, found: Dialect, first_line: int) -> None:
         self._texts = texts
@@ -44,27 +43,23 @@ class Splitter:
         )
 
     def runs(self) -> Iterator[Run]:
-        """The rows, at most BLOCK_ROWS at a time."""
         csv.field_size_limit(self._reading.max_row_bytes)
-        reader, rows, is_open = self._reader, self._rows, True
+        rows, is_open = self._rows, True
         while is_open:
             try:
-                for row in reader:
+                for row in self._reader:
                     rows.append(row)
                     if len(rows) >= self._block_rows:
                         yield self._take()
                         rows = self._rows
                 is_open = False
             except csv.Error as error:
-                # Asked on, the reader begins a record with the next line.
                 rows += self._salvaged(error)
-                if len(rows) >= self._block_rows:
-                    yield self._take()
-                    rows = self._rows
-        yield self._take()
+            if len(rows) >= self._block_rows or not is_open:
+                yield self._take()
+                rows = self._rows
 
     def _take(self) -> Run:
-        """All rows read so far."""
         next_line = self._first_line + self._reader.line_num
         run = Run(self._rows, self._line, next_line - self._line)
         self._read += len(run.rows)
@@ -73,7 +68,6 @@ class Splitter:
         return run
 
     def _lines(self) -> Iterator[str]:
-        """The lines of the text, line ends kept."""
         rest, silent_bytes = "", 0
         for text in self._texts:
             rest += text
@@ -93,7 +87,7 @@ class Splitter:
             yield from self._followed(plain_lines(rest))
 
     def _followed(self, lines: str) -> Iterable[str]:
-        """The lines of a text, which are kept for the case that a record of it has to be looked at once more."""
+        """The lines of a text, which is kept in case that a record of it has to be repaired."""
         if not has_short_lines(lines) and lines.count(self._found.delimiter) >= MAX_CELLS:
             self._check_width(lines)
         self._trail.add(lines, self._first_line + self._reader.line_num)
@@ -101,13 +95,12 @@ class Splitter:
         if self._block_characters > BLOCK_CHARACTERS:
             self._block_rows = 1
         if len(lines) > BLOCK_CHARACTERS and count_lines(lines) <= 1 and lines.endswith(("\n", "\r")):
-            # One long line, which need not be there two more times.
+            # One long line need not be copied two more times.
             return (lines,)
-        return io.StringIO(lines, newline="")
+        return lines_of(lines)
 
     def _check_width(self, lines: str) -> None:
-        """:raises RowTooLarge: when a line would be split into more cells than are held."""
-        for line in io.StringIO(lines, newline=""):
+        for line in lines_of(lines):
             if end_of_cells(line, self._found.delimiter, self._found.skip_initial_space) is not None:
                 raise RowTooLarge(
                     f"A row has more than {MAX_CELLS} cells; a table may have {MAX_COLUMNS} columns. Is the delimiter "
@@ -115,7 +108,7 @@ class Splitter:
                 )
 
     def _salvaged(self, error: csv.Error) -> list[list[str]]:
-        """What becomes of the record in which the reader has stopped; nothing when the beginning of a file ends there.
+        """What becomes of the record in which the reader has stopped; nothing where a beginning of a file ends.
 
         :raises RowTooLarge, MalformedInput: when nothing that follows could be read.
         """
@@ -136,15 +129,13 @@ class Splitter:
         return [self._repaired.cells(text) or Refused([text.rstrip("\r\n")], Malformed(message), end - line)]
 
     def _unclosed_quote(self, text: str, line: int) -> MalformedInput:
-        """Names the line of the quote, which need not be the one on which its record begins."""
-        found, lines = self._found, io.StringIO(text, newline="")
+        """Names the line of the quote, which may come after the beginning of its record."""
+        found, lines = self._found, lines_of(text)
         [*cells, _] = next(csv.reader(lines, delimiter=found.delimiter, quotechar=found.quote), [""])
         return unclosed_quote(line + height(cells) - 1)
 
 
 class _Trail:
-    """The latest text, back to where the record being read begins."""
-
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._first_lines: list[int] = []
@@ -158,16 +149,16 @@ class _Trail:
         self._joined, self._lines = "", None
 
     def forget(self) -> None:
-        """All texts but the last: a record ends there, so none that is open begins earlier."""
+        """All but the last text, in which a record ends: no open one begins earlier."""
         del self._texts[:-1], self._first_lines[:-1]
 
     def text(self, line: int, end: int) -> str:
-        """The lines from `line` up to `end`; never lines before those that were asked for last."""
+        """The lines from `line` up to `end`; never lines before those of the last call."""
         if self._lines is None:
             self._joined = "".join(self._texts)
-            self._lines = io.StringIO(self._joined, newline="")
+            self._lines = lines_of(self._joined)
             self._line, self._at = self._first_lines[0], 0
-        # Measured and cut out: half a million lines of one letter would take thirty megabytes as so many strings.
+        # Half a million lines of one letter would take thirty megabytes as strings.
         start = self._at + sum(map(len, islice(self._lines, line - self._line)))
         self._at = start + sum(map(len, islice(self._lines, end - line)))
         self._line = end

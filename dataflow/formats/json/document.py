@@ -1,8 +1,9 @@
 """JSON documents: an array of contacts, or the request object {source, data: [...], useResumable} in any order.
 
-The events of `events` are walked by hand instead of with ijson's `items`, which crashes on long integers, needs
-quadratic memory for nested arrays, mistakes the key "data.item" for a row and cannot see `source` in the same pass.
-Rows of one shape, which is nearly all rows of nearly all files, are taken from the events as whole columns.
+Rows of one shape, nearly all rows of nearly all files, are taken from the events as whole columns.
+
+Why it is so: the events are walked by hand because ijson's `items` crashes on long integers (4,301 digits), needs
+quadratic memory for nested arrays, mistakes the key "data.item" for a row, and cannot see `source` in the same pass.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,13 +19,12 @@ from dataflow.formats.json.source_text import EventOrigin
 from dataflow.formats.reading import Findings, Reading
 
 MAX_DEPTH = 32
-#: What a message calls those that stand in a wrong place.
 _NOUNS: Final = dict.fromkeys(SCALARS, "a number") | {
     "null": "null", "boolean": "true or false", "string": "a string", "start_array": "an array"
 }  # fmt: skip
-#: Rows tried at once: enough to make the constant cost small, few enough that a deviating row wastes little.
+#: Rows tried at once: few enough that one of another shape wastes little.
 _BULK_ROWS = 256
-#: The most rows taken singly before the next try at rows in bulk, when rows keep changing their shape.
+#: The most rows taken singly before the next try, when rows keep changing their shape.
 _MAX_PATIENCE_ROWS = 255
 
 
@@ -43,7 +43,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     elif walker.data_type is None:
         return
     if walker.data_type is not list:
-        others = f" It has: {', '.join(walker.others)}." if walker.others else ""
+        others = f" It has: {', '.join(walker.frame.others)}." if walker.frame.others else ""
         raise MalformedInput(
             f"Invalid JSON format: the object has no array named data.{others} Send the array of contacts alone, or as "
             "data."
@@ -51,10 +51,10 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 
 
 class JsonWalker:
-    """Takes a document piece by piece and gives its rows as they complete."""
+    """Takes a document piece by piece and gives its rows as they complete; `close` ends it."""
 
     def __init__(self, reading: Reading, findings: Findings) -> None:
-        self._frame = Frame(reading.max_row_bytes)
+        self.frame = Frame(reading.members, reading.max_row_bytes)
         self._max_row_bytes = reading.max_row_bytes
         self._reader = EventReader(reading.max_row_bytes, findings)
         self._depth = 0
@@ -73,27 +73,19 @@ class JsonWalker:
 
     @property
     def members(self) -> dict[str, object]:
-        """Those of MEMBERS that were found, without `data`; a nested value as its type."""
-        return self._frame.members
+        return self.frame.members
 
     @property
     def data_type(self) -> type | None:
-        """List for rows, another type for a wrong `data`, None for none."""
-        return self._frame.data_type
-
-    @property
-    def others(self) -> list[str]:
-        """What the first members are called that mean nothing here."""
-        return self._frame.others
+        return self.frame.data_type
 
     @property
     def is_bare(self) -> bool:
-        """The document is the array of rows itself, so that no members follow."""
+        """The document is the array of rows itself: no members follow."""
         return self._rows_depth == 1
 
     @property
     def row_count(self) -> int:
-        """The rows that have ended so far."""
         return self._reader.row_count
 
     def feed(self, piece: bytes) -> Block | None:
@@ -110,15 +102,11 @@ class JsonWalker:
         return block
 
     def close(self) -> None:
-        """End the document.
-
-        :raises MalformedInput: when it is not complete.
-        """
+        """:raises MalformedInput: when the document is not complete."""
         for events in self._reader.close():
             self._walk(events)
 
     def _walk(self, events: list[Event]) -> None:
-        """Work off the next events; a row that has only begun is remembered in `_row`."""
         position = 0
         while position < len(events):
             shape = self._shape
@@ -126,8 +114,8 @@ class JsonWalker:
                 rows = self._take_rows(shape, events, position)
                 position += rows * shape.length
                 if rows < _BULK_ROWS:
-                    # A row of another shape, or a cut one, comes next. While such rows follow one another, more
-                    # and more of them are taken singly before the next try.
+                    # A row of another shape, or a cut one, comes next: while such rows follow one another, the
+                    # tries become rarer.
                     self._patience_rows = 0 if rows else min(2 * self._patience_rows + 1, _MAX_PATIENCE_ROWS)
                     self._singles = max(1, self._patience_rows)
             else:
@@ -142,7 +130,6 @@ class JsonWalker:
         return self._row is None and self._rows_depth > 0 and self._depth == self._rows_depth
 
     def _take_rows(self, shape: RowShape, events: list[Event], position: int) -> int:
-        """Take rows of one shape as columns; return how many."""
         run = shape.take(events, position, _BULK_ROWS)
         names, emails = shape.names_and_emails(run)
         if names:
@@ -153,12 +140,11 @@ class JsonWalker:
         return len(names)
 
     def _step_to_boundary(self, events: list[Event], position: int) -> list[Event]:
-        """Step through single events up to the next one between two rows; return those."""
         row_count = self.row_count
         end = self._step(events, position)
         stepped = events[position:end]
         if self._row is not None:
-            # What a row is shown by ends long before.
+            # A refused row shows less than this.
             if self._row_values <= MAX_VALUES:
                 self._row_parts.append(stepped)
         elif self.row_count > row_count:
@@ -220,11 +206,10 @@ class JsonWalker:
         self._reader.row_count += 1
 
     def _step_outside(self, kind: str, value: Any) -> None:
-        """One event outside the rows: the document's frame, or a member that is ignored."""
-        self._frame.add(value)
+        self.frame.add(value)
         if kind == "map_key":
             if self._depth == 1:
-                self._frame.begin_member(value)
+                self.frame.begin_member(value)
         elif kind in ("end_map", "end_array"):
             self._depth -= 1
         elif self._depth == 0 and kind not in NESTED:
@@ -232,11 +217,11 @@ class JsonWalker:
                 f"Invalid JSON format: expected an array of contacts or an object with data, found {_NOUNS[kind]}."
             )
         else:
-            if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self._frame.is_at_data)):
-                self._frame.data_type = list
+            if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self.frame.is_at_data)):
+                self.frame.data_type = list
                 self._rows_depth = self._depth + 1
             elif self._depth == 1:
-                self._frame.keep(NESTED.get(kind, value))
+                self.frame.keep(NESTED.get(kind, value))
             if kind in NESTED:
                 self._descend()
 

@@ -1,17 +1,16 @@
-r"""Find \u escapes in JSON text that are half of a surrogate pair.
+r"""Finds \u escapes in JSON text that are half of a surrogate pair.
 
-yajl replaces a bad half with a question mark and swallows its neighbours without a word (measured: `\ud83d\u0041`
-arrives as `?`, the A is gone), so documents are checked for proper pairs before it sees them.
+yajl replaces a bad half with a question mark and swallows its neighbours silently (`\ud83d\u0041` arrives as `?`, the A
+is gone), so every document is checked before yajl sees it.
 """
 
 import re
 
 from dataflow.errors import MalformedInput
 
-#: The longest escape is a pair, \uXXXX\uXXXX: fewer bytes than this may still become one.
+#: Fewer bytes than this may still become a pair, \uXXXX\uXXXX.
 PAIR_BYTES = 12
-#: Everything up to the first escape that is neither harmless nor a complete pair. Not with possessive quantifiers,
-#: which would save memory but are broken before Python 3.11.5: pieces are small enough.
+#: Everything up to the first bad escape. Without possessive quantifiers, which are broken before Python 3.11.5.
 _PROPER = re.compile(
     rb"""(?: [^\\]+
            | \\[^u]
@@ -24,17 +23,14 @@ _PROPER = re.compile(
 
 
 class EscapeCheck:
-    """Looks at a document piece by piece; an escape cut in two by a piece's end is carried over."""
+    """Looks at a document piece by piece; an escape that is cut waits for the next piece."""
 
     def __init__(self) -> None:
         self._carried = b""
         self._offset = 0  #: of the first carried byte
 
     def feed(self, piece: bytes) -> None:
-        """Check the next piece.
-
-        :raises MalformedInput: naming the byte of the document at which half a pair begins.
-        """
+        """:raises MalformedInput: naming the byte of the document at which half a pair begins."""
         if not self._carried and b"\\" not in piece:
             self._offset += len(piece)
             return
@@ -50,8 +46,5 @@ class EscapeCheck:
             )
 
     def close(self) -> None:
-        """Check the end of the document: what is still carried will not be completed.
-
-        :raises MalformedInput: as `feed` does.
-        """
+        """:raises MalformedInput: for an escape that is not completed."""
         self.feed(b" " * PAIR_BYTES)

@@ -3,7 +3,6 @@
 What the events mean is left to `document`.
 """
 
-from codecs import BOM_UTF8
 from collections.abc import Iterator
 
 import ijson
@@ -24,18 +23,12 @@ class _EventList(list[Event]):
 
 
 class EventReader:
-    """Takes a document piece by piece.
-
-    Each list of events must be worked off before the next is asked for. What came before a fault is still handed
-    out before the fault is raised.
-    """
+    """Each list of events must be worked off before the next is asked for. Those before a fault come first."""
 
     def __init__(self, max_row_bytes: int, findings: Findings) -> None:
         self.row_count = 0  #: kept by whoever works off the events: messages say how far it got
-        self._facts = findings.facts
-        self._facts.setdefault("encoding", "utf-8")
+        findings.facts.setdefault("encoding", "utf-8")
         self._max_row_bytes = max_row_bytes
-        self._head: bytes | None = b""  #: the first bytes while they may be a byte order mark, then None
         self._escapes = EscapeCheck()
         self._end = EndSigns(b"")
         self._events = _EventList()
@@ -48,17 +41,7 @@ class EventReader:
         :raises MalformedInput: when the document is no JSON, or holds half a surrogate pair.
         :raises RowTooLarge: when `max_row_bytes` pass without an event.
         """
-        piece = self._end.feed(piece)
-        if self._head is not None:
-            piece = self._head + piece
-            if len(piece) < len(BOM_UTF8):
-                self._head = piece
-                return
-            if piece.startswith(BOM_UTF8):
-                piece = piece.removeprefix(BOM_UTF8)
-                self._facts.setdefault("hasByteOrderMark", True)
-            self._head = None
-        for part in cut(piece):
+        for part in cut(self._end.feed(piece)):
             yield from self._read(part)
 
     def close(self) -> Iterator[list[Event]]:
@@ -66,18 +49,15 @@ class EventReader:
 
         :raises MalformedInput: when it is not complete.
         """
-        if self._head:
-            yield from self._read(self._head)
         self._escapes.close()
         try:
-            # The line end completes a number, and makes yajl see a text that is left open behind the document.
+            # The line end completes a number, and shows yajl a text that is left open behind the document.
             yield from self._read(b"\n")
             self._parser.close()
         except (MalformedInput, ValueError, ijson.JSONError) as error:
             raise self._invalid("the document ends too early") from error
 
     def too_large(self) -> RowTooLarge:
-        """The error for whatever outgrows the limit."""
         number = self.row_count + 1
         return RowTooLarge(
             f"Row {number} or what follows it is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES)."

@@ -4,24 +4,19 @@ from typing import Final
 
 from dataflow.errors import MalformedInput, RowTooLarge
 
-#: Options that have to be known before the rows come.
-QUERY_ONLY: Final = ("mapping", "encoding", "delimiter", "skipRows")
-#: Members of the request object that mean something; a second one of these is refused, others are ignored.
-MEMBERS: Final = ("source", "data", "useResumable", "onInvalid", "maxRejects", "onConflict", "dryRun", *QUERY_ONLY)
-#: The events with which values begin that hold others.
 NESTED: Final = {"start_map": dict, "start_array": list}
-#: How much of the names of other members a message shows.
 _MAX_SHOWN, _MAX_SHOWN_CHARACTERS = 5, 40
-#: What may stand beside the rows, as a multiple of what may stand in one: it is walked event by event, 0.7 s for
-#: every MB of small ones, and a gzip stream may hold ten thousand times its size.
+#: What may stand beside the rows, as a multiple of what may stand in one: walking it takes 0.7 s a MB, and a gzip
+#: stream may hold ten thousand times its size.
 _BESIDE_ROWS: Final = 16
 
 
 class Frame:
-    """Told of everything that is no row."""
+    """Takes every event that is not part of a row."""
 
-    def __init__(self, max_row_bytes: int) -> None:
-        self.members: dict[str, object] = {}  #: those of MEMBERS without `data`; a nested value as its type
+    def __init__(self, known: frozenset[str], max_row_bytes: int) -> None:
+        self.members: dict[str, object] = {}  #: those that are `known`; a nested value as its type
+        self._known = known | {"data"}
         self.data_type: type | None = None  #: list for rows, another type for a wrong `data`, None for none
         self.others: list[str] = []  #: the first other members
         self._max_row_bytes = max_row_bytes
@@ -30,14 +25,10 @@ class Frame:
 
     @property
     def is_at_data(self) -> bool:
-        """The value of `data` comes next."""
         return self._member == "data"
 
     def add(self, value: object) -> None:
-        """A key or a value follows.
-
-        :raises RowTooLarge: when that is too much.
-        """
+        """:raises RowTooLarge: when the keys and values beside the rows are too much."""
         self._size += (len(value) or 1) if isinstance(value, str) else 8
         if self._size > _BESIDE_ROWS * self._max_row_bytes:
             raise RowTooLarge(
@@ -46,11 +37,8 @@ class Frame:
             )
 
     def begin_member(self, name: str) -> None:
-        """A member of the request object begins.
-
-        :raises MalformedInput: when it is given twice.
-        """
-        is_known = name in MEMBERS
+        """:raises MalformedInput: when a member of the request object is given twice."""
+        is_known = name in self._known
         if is_known and (name in self.members or (name == "data" and self.data_type)):
             raise MalformedInput(f"Invalid JSON format: {name} is given twice.")
         self._member = name if is_known else ""
@@ -58,7 +46,6 @@ class Frame:
             self.others.append(name[:_MAX_SHOWN_CHARACTERS])
 
     def keep(self, value: object) -> None:
-        """The value of the member that has begun, or its type."""
         if self.is_at_data:
             self.data_type = value if isinstance(value, type) else type(value)
         elif self._member:

@@ -1,36 +1,32 @@
 """Which members of JSON rows are the name and the e-mail of a contact, for documents and NDJSON alike.
 
-Asked once for all rows with the same keys. Rows that leave out what is empty come in thousands of combinations, so
-that a new one must be cheap too: only keys that could mean something are looked up, each of these combinations once.
+Rows that leave out what is empty have thousands of combinations of keys, so a new one must be cheap: only keys that
+could have a meaning are looked up, each combination of them once.
 """
 
-from collections.abc import Callable, Sequence
-from itertools import count
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
-from dataflow.formats.block import ABSENT, Malformed
+from dataflow.formats.block import Malformed
 from dataflow.formats.columns.comparison import normalise
-from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored, joined
-from dataflow.formats.columns.full_names import FirstAndLast, Place
+from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored
 from dataflow.formats.columns.headers import could_be
+from dataflow.formats.columns.joining import in_row
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.tables.cells import MAX_COLUMNS
 
-#: Of a row, at whatever depth: each takes two hundred bytes while names are looked for.
+#: Of a row, at whatever depth: each takes two hundred bytes.
 MAX_VALUES: Final = MAX_COLUMNS
 TOO_MANY_VALUES: Final = Malformed(f"A row has more than {MAX_VALUES} members, those of its members counted")
 
-#: Keys are the sender's: what is remembered of them is bounded by number and by size.
+#: What is remembered of the sender's keys is bounded by number and by size.
 _MAX_REMEMBERED, _MAX_REMEMBERED_BYTES = 1000, 1024 * 1024
-#: What a key costs beside its characters.
 _KEY_BYTES: Final = 64
 _MAX_MESSAGE_CHARACTERS: Final = 400
 
 
 class Members:
-    """The members to look at, told by the keys of a row."""
-
     def __init__(self, reading: Reading, findings: Findings) -> None:
         self.has_mapping = bool(reading.mapping)
         self._mapping: Mapping = reading.mapping or {}
@@ -43,21 +39,20 @@ class Members:
         self._remembered_bytes = 0
 
     def of(self, keys: tuple[str, ...]) -> Columns | Malformed:
-        """The places of a row with these keys, of which no two are equal; Malformed when they are ambiguous."""
+        """The places in a row with these keys, of which no two are equal; Malformed when they are ambiguous."""
         return self._known.get(keys) or self._learn(keys)
 
     def pick(self, row: dict[str, object]) -> tuple[object, object]:
-        """Name and e-mail of one row."""
         columns = self.of(tuple(row))
         if isinstance(columns, Malformed):
             return columns, columns
         values = tuple(row.values())
-        return joined(values, columns.names), joined(values, columns.emails)
+        return in_row(values, columns.names), in_row(values, columns.emails)
 
     def note(self, rows: Sequence[dict[str, object]]) -> None:
-        """Look at the other members of rows that have both `name` and `email`."""
+        """Note the other members of rows that have both `name` and `email`."""
         is_full = "mapping" in self._findings.facts and len(self._findings.ignored_columns) >= MAX_SHOWN_COLUMNS
-        # All keys at once, because a tuple of keys for each row costs three times as much.
+        # A tuple of keys for each row costs three times as much.
         if not is_full and not self._noted.issuperset(set[str]().union(*rows)):
             for keys in dict.fromkeys(map(tuple, rows)):
                 self.of(keys)
@@ -76,7 +71,6 @@ class Members:
         return found
 
     def _tells(self, key: str) -> bool:
-        """Whether a member that is called so could be one of ours."""
         known = self._meaning.get(key)
         if known is None:
             known = could_be(key) or normalise(key) in self._named or key.strip() in self._named
@@ -86,7 +80,7 @@ class Members:
 
     def _find(self, keys: tuple[str, ...]) -> Columns | Malformed:
         mapping = {field: [key for key in named if _is_there(keys, key)] for field, named in self._mapping.items()}
-        # Keys are told apart by case, unlike columns: `name` itself is no rival of `Name`.
+        # Unlike columns, keys differ by case: `Name` is no rival of `name`.
         exact = [field for field in FIELDS if field in keys and field not in mapping]
         rivals = {key for key in keys if key not in exact and key.strip().casefold() in exact}
         try:
@@ -95,7 +89,6 @@ class Members:
             return Malformed(error.message[:_MAX_MESSAGE_CHARACTERS])
 
     def _note(self, keys: tuple[str, ...], columns: Columns) -> None:
-        """Put down for the client what is new about rows with these keys."""
         facts, shown = self._findings.facts, self._findings.ignored_columns
         if "mapping" not in facts and any(map(len, columns.names)) and any(map(len, columns.emails)):
             facts["mapping"] = columns.describe(keys)
@@ -107,7 +100,6 @@ class Members:
             self._noted.update(keys)
 
     def _make_room(self, keys: Sequence[str]) -> None:
-        """Forget everything before too much is remembered."""
         size_bytes = sum(map(len, keys)) + _KEY_BYTES * (len(keys) + 1)
         self._remembered_bytes += size_bytes
         if len(self._known) >= _MAX_REMEMBERED or self._remembered_bytes > _MAX_REMEMBERED_BYTES:
@@ -115,27 +107,6 @@ class Members:
             self._meaning.clear()
             self._noted.clear()
             self._remembered_bytes = size_bytes
-
-
-def column_of(places: tuple[Place, ...], rows: int, values_at: Callable[[int], list[Any]]) -> list[object]:
-    """A field of `rows` rows at once, of which `values_at` gives all values at a position."""
-    if len(places) == 1 and len(places[0]) == 1:
-        return values_at(places[0][0])
-    columns = [values_at(position) for place in places for position in place]
-    if not columns:
-        return [ABSENT] * rows
-    if (
-        len(places) == 1
-        and type(places[0]) is not FirstAndLast
-        and {str}.issuperset(kind for column in columns for kind in map(type, column))
-    ):
-        # First and last names, nearly all of them there: 0.2 us a row where joining each takes 1.4.
-        columns = [list(map(str.strip, column)) for column in columns]
-        if all(map(all, columns)):
-            return list(map(" ".join, zip(*columns, strict=True)))
-    numbers = count()
-    places = tuple(type(place)(next(numbers) for _ in place) for place in places)
-    return [joined(values, places) for values in zip(*columns, strict=True)]
 
 
 def _is_there(keys: Sequence[str], key: str) -> bool:
@@ -149,7 +120,7 @@ def _is_there(keys: Sequence[str], key: str) -> bool:
 
 
 def moved(columns: Columns, positions: Sequence[int]) -> Columns:
-    """The same columns where `positions` has them."""
+    """The same columns at other positions."""
     names, emails = (
         tuple(type(place)(positions[at] for at in place) for place in places)
         for places in (columns.names, columns.emails)

@@ -1,6 +1,6 @@
 """NDJSON: one JSON object a line. A line that is not one is one bad row, never a bad file.
 
-Parsed by the standard library's scanner, which is faster on single lines than ijson (0.6 us against 1 us a row).
+The standard library's scanner is faster on single lines than ijson: 0.6 us against 1 us a row.
 """
 
 import json
@@ -13,22 +13,22 @@ from typing import Any, Final
 
 from dataflow.errors import RowTooLarge
 from dataflow.formats.block import BAD_ENCODING, Block, Malformed
-from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Members, column_of
+from dataflow.formats.columns.joining import in_rows
+from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Members
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.signs import without_end
 
 #: A byte order mark, and what stands before each row of a JSON text sequence (RFC 7464).
 _BEGINNINGS: Final = "\ufeff\x1e"
-#: Of lines that are none: the end of a file as DOS has it, among others.
 _BLANKS: Final = b" \t\n\r\v\f\0\x1a\x1e"
-#: Texts, and what stands before each value but the first: none is skipped in more than one way, so it takes one pass.
+#: Texts, and what stands before each value but the first; matched in one way only, so in one pass.
 _MARK: Final = re.compile(rb'"[^"]*"?|,|[\[{](?!\s*[\]}])')
-#: A line with too many values has twice as many bytes, and so one of these blocks without a line end.
+#: A line with too many values has a block of so many bytes without a line end.
 _LOOK_BYTES: Final = MAX_VALUES
 
 
 class _NotJson(ValueError):
-    """A constant that the standard library takes, and writes."""
+    """NaN and Infinity, which the standard library reads and writes."""
 
 
 def _refuse_constant(name: str) -> None:
@@ -50,10 +50,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     members = Members(reading, findings)
     findings.facts.setdefault("encoding", "utf-8")
     record, line = 0, 1
-    for complete in _whole_lines(without_end(pieces, b""), reading):
-        lines = complete.removeprefix(BOM_UTF8) if line == 1 else complete
-        if len(lines) < len(complete):
-            findings.facts.setdefault("hasByteOrderMark", True)
+    for lines in _whole_lines(without_end(pieces, b""), reading):
         names, emails, line_count = _columns(lines, reading.max_row_bytes, members)
         if names:
             yield Block(record, names, emails, LineOrigin(lines, line, len(names)))
@@ -62,7 +59,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 
 
 class LineOrigin:
-    """Where the rows of a block come from: lines, cut into rows only when the first of them is asked for."""
+    """The lines of a block, cut into rows only when one of them is asked for."""
 
     def __init__(self, lines: bytes, first_line: int, rows: int) -> None:
         self._lines = lines
@@ -82,7 +79,7 @@ class LineOrigin:
     def _row(self, index: int) -> tuple[int, bytes]:
         if not self._cut:
             self._cut = self._lines.split(b"\n")
-            # Nearly always as many lines as rows, so that none is blank and none has to be looked at.
+            # As many lines as rows: none is blank.
             is_flat = len(self._cut) == self._rows
             self._places = (
                 range(self._rows) if is_flat else [at for at, line in enumerate(self._cut) if line.strip(_BLANKS)]
@@ -92,7 +89,6 @@ class LineOrigin:
 
 
 def _whole_lines(pieces: Iterable[bytes], reading: Reading) -> Iterator[bytes]:
-    """The same bytes, cut at ends of lines, each without its last; what is left of a piece waits for the next one."""
     rest: list[bytes] = []
     rest_bytes = 0
     for piece in pieces:
@@ -113,7 +109,7 @@ def _too_large(max_row_bytes: int) -> RowTooLarge:
 
 
 def _columns(lines: bytes, max_row_bytes: int, members: Members) -> tuple[list[object], list[object], int]:
-    """Names, e-mails, and how many lines there are: counting them in the bytes would cost a thirtieth of all."""
+    """Names, e-mails and the number of lines, which would cost a thirtieth of all to count in the bytes."""
     if len(lines) > max_row_bytes and max(map(len, lines.split(b"\n"))) > max_row_bytes:
         raise _too_large(max_row_bytes)
     try:
@@ -133,7 +129,7 @@ def _columns(lines: bytes, max_row_bytes: int, members: Members) -> tuple[list[o
 
 
 def _has_long_line(lines: bytes) -> bool:
-    """Whether one may have too many values; never slower than a microsecond."""
+    """Whether a line may have too many values; takes a microsecond at most."""
     return any(lines.find(b"\n", at, at + _LOOK_BYTES) < 0 for at in range(0, len(lines) - _LOOK_BYTES, _LOOK_BYTES))
 
 
@@ -154,13 +150,10 @@ def _texts(lines: bytes) -> list[str]:
 
 
 def _values(texts: list[str]) -> list[dict[str, object]]:
-    """All lines at once, for the usual case that each is exactly one value; that it is an object remains to be seen.
-
-    :raises ValueError, RecursionError: when one of them is not one value.
-    """
+    """The values of lines, all at once. ValueError or RecursionError when a line does not hold exactly one."""
     scanned: list[tuple[Any, int]] = list(map(_scan, texts, repeat(0)))
-    # No end lies behind its line's, so the sums differ when one lies before it, and when the scanner has met a line
-    # without a value: that is a StopIteration, which map() takes for its own end.
+    # A value that ends before its line makes the sums differ. So does a line without a value, for which the scanner
+    # raises StopIteration: map() takes it for its own end.
     if sum(map(_get_end, scanned)) != sum(map(len, texts)):
         raise ValueError("not one value a line")
     return list(map(_get_value, scanned))
@@ -183,14 +176,11 @@ def _columns_of_objects(rows: Sequence[dict[str, object]], members: Members) -> 
     def values_at(position: int) -> list[object]:
         return list(map(itemgetter(keys[position]), rows))
 
-    return column_of(places.names, len(rows), values_at), column_of(places.emails, len(rows), values_at)
+    return in_rows(places.names, len(rows), values_at), in_rows(places.emails, len(rows), values_at)
 
 
 def _usual_columns(rows: Sequence[dict[str, object]]) -> tuple[list[object], list[object]] | None:
-    """The columns of rows that all have `name` and `email`; None when some call them otherwise, or lack one.
-
-    :raises TypeError: when one of them is no object.
-    """
+    """The columns of rows that all have `name` and `email`, else None. TypeError when one of them is no object."""
     try:
         return list(map(_get_name, rows)), list(map(_get_email, rows))
     except KeyError:
@@ -212,7 +202,7 @@ def _row(line: bytes) -> dict[str, object] | Malformed:
 
 
 def _reason(error: ValueError) -> str:
-    """What the parser says, without the piece of the row that some messages quote."""
+    """What the parser says, without the part of the row that some messages quote."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg.removesuffix(' at')} at character {error.pos} of the line"
     return str(error) if isinstance(error, _NotJson) else "a number is out of range"

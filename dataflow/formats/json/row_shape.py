@@ -1,7 +1,7 @@
 """The shape of a row in a stream of JSON events, and how to recognise many rows of it at once.
 
-Rows written by one program nearly always have the same members in the same order. Then every n-th event is the
-same key, and names and e-mails are slices of the event list: 0.65 us a row where stepping through takes 1.5.
+Rows of one program nearly always have the same members in the same order. Then every n-th event is the same key, and
+names and e-mails are slices of the event list: 0.65 us a row where stepping through takes 1.5.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from typing import Any, Final, Self
 
 from dataflow.formats.block import Malformed
 from dataflow.formats.columns.contact_columns import Columns
-from dataflow.formats.json.members import Members, column_of, moved
+from dataflow.formats.columns.joining import in_rows
+from dataflow.formats.json.members import Members, moved
 
 Event = tuple[str, Any]
 
@@ -21,7 +22,7 @@ _get_kind, _get_value = itemgetter(0), itemgetter(1)
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
-    """One entry for each event of a row: the event that must stand there, or None for a scalar of any value."""
+    """For each event of a row the event that must stand there, or None for a scalar of any value."""
 
     events: tuple[Event | None, ...]
     columns: Columns  #: the places of the values, as positions among the events
@@ -32,11 +33,7 @@ class RowShape:
 
     @classmethod
     def of(cls, events: Sequence[Event], members: Members) -> Self | None:
-        """The shape of the row that `events` are, or None when they are not one complete object.
-
-        A row has none either when its name or e-mail is nested, so that its columns would not be slices, or when it
-        is ambiguous what they are.
-        """
+        """The shape of one complete object; None for other events, and where name or e-mail are nested or ambiguous."""
         at: dict[str, int] = {}
         depth = 0
         for position, (kind, value) in enumerate(events):
@@ -54,31 +51,27 @@ class RowShape:
         return cls(tuple(None if event[0] in SCALARS else event for event in events), columns)
 
     def take(self, events: Sequence[Event], start: int, max_rows: int) -> Sequence[Event]:
-        """The events of the next rows, 0 to `max_rows`, that have this shape."""
         length = self.length
         tried = rows = min((len(events) - start) // length, max_rows)
         events = events[start : start + rows * length]
         for position in range(1, length):
             rows = _leading(events[position::length], self.events[position], rows)
-        # The first event of a row needs no such look, a sixth of the work for rows of two members: all that can stand
-        # before a key or the end of an object is its beginning. Or the end of all rows, when the rest of the request
-        # object is like a row; nothing follows it, so that it is the last one.
+        # Before a key stands the beginning of its object, so that the first events need no look: a sixth of the work.
+        # Only the last may be the end of all rows, when the rest of the request object looks like a row.
         if rows and events[(rows - 1) * length] != self.events[0]:
             rows -= 1
         return events if rows == tried else events[: rows * length]
 
     def names_and_emails(self, events: Sequence[Event]) -> tuple[list[object], list[object]]:
-        """The columns of rows that `take` has given."""
 
         def values_at(position: int) -> list[object]:
             return list(map(_get_value, events[position :: self.length]))
 
         rows = len(events) // self.length
-        return column_of(self.columns.names, rows, values_at), column_of(self.columns.emails, rows, values_at)
+        return in_rows(self.columns.names, rows, values_at), in_rows(self.columns.emails, rows, values_at)
 
 
 def _leading(column: Sequence[Event], wanted: Event | None, rows: int) -> int:
-    """The length of the longest beginning of `column`, `rows` at most, that is as wanted."""
     if SCALARS.issuperset({*map(_get_kind, column)}) if wanted is None else column.count(wanted) == len(column):
         return rows
     for index, event in enumerate(column[:rows]):

@@ -1,7 +1,6 @@
-"""The rows of a JSON document as text again, from the events that they were made of.
+"""The rows of a JSON document as text again, from their events, for the few that are refused.
 
-ijson does not tell where in the document an event stood, so what a refused row looked like is written anew: all of
-its members in their order, equal keys included. Only refused rows are; the others cost a reference to their events.
+ijson does not tell where an event stood, so a row is written anew: all members in their order, equal keys included.
 """
 
 import json
@@ -18,28 +17,24 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class EventOrigin:
-    """Where the rows of a block come from: runs of events, each of rows of one length or of a single row."""
+    """Runs of events, each of rows of one length or of a single row."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []  #: of each run, its first row
         self._runs: list[tuple[Sequence[Sequence[Event]], int]] = []  #: its events, and how many make a row
 
     def add_rows(self, start: int, events: Sequence[Event], length: int) -> None:
-        """Rows of `length` events each follow, from row `start` of the block."""
         self._starts.append(start)
         self._runs.append(((events,), length))
 
     def add_row(self, start: int, parts: Sequence[Sequence[Event]]) -> None:
-        """One row follows, in as many parts as it came in."""
         self._starts.append(start)
         self._runs.append((parts, 0))
 
     def line(self, _index: int) -> int | None:
-        """Lines mean nothing in a document."""
         return None
 
     def row(self, index: int) -> str:
-        """The row as compact JSON."""
         at = bisect(self._starts, index) - 1
         parts, length = self._runs[at]
         begin = (index - self._starts[at]) * length

@@ -1,4 +1,4 @@
-"""Rows of cells, from whatever file, as the columns of a block; what is wrong with them, and what they wear.
+"""Rows of cells, from whatever file, as the columns of a block; where their header row is, and what is wrong with them.
 
-Stands on the other modules of `formats`, `csv` and `xlsx` apart.
+May import the modules of `formats`, and of its packages `columns`.
 """

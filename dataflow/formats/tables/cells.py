@@ -4,16 +4,18 @@ from typing import Final
 
 from dataflow.formats.block import Malformed
 
-#: What a spreadsheet can have, the last one is XFD; of a row with more cells only so many are kept.
+#: The number of a row, or the line on which it begins, from 1, and its cells.
+Row = tuple[int, list[str]]
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+#: What a spreadsheet can have, up to XFD. Of a row with more cells only so many are kept.
 MAX_COLUMNS: Final = 16_384
-
-
 #: The line by which Postgres ends the rows of a COPY.
 END_OF_COPY: Final = ["\\."]
 
 
 class Refused(list[str]):
-    """A row that is none, whatever its cells: those that it may be shown by."""
+    """A row that is refused as a whole; its cells are those that a client is shown."""
 
     __slots__ = ("height", "problem")
 
@@ -24,7 +26,7 @@ class Refused(list[str]):
 
 
 def count_lines(text: str) -> int:
-    """How many line ends there are, whichever kind each of them is."""
+    """How many line ends there are, of whichever kind."""
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
@@ -35,10 +37,9 @@ def height(cells: list[str]) -> int:
 
 
 def height_of(row: list[str]) -> int:
-    """The same for a row as the reader gives it, or one that is refused."""
     return row.height if isinstance(row, Refused) else height(row)
 
 
 def is_blank(cells: list[str]) -> bool:
-    """Whether a record is none: nothing but white space, in however many cells, or the end of a COPY."""
-    return not any(map(str.strip, cells)) or cells == END_OF_COPY
+    """Whether a record has nothing but white space, or ends a COPY. One that is refused is none of these."""
+    return type(cells) is not Refused and (not any(map(str.strip, cells)) or cells == END_OF_COPY)

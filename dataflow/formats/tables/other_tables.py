@@ -11,34 +11,27 @@ from dataflow.formats.columns import contact_columns, headers
 from dataflow.formats.columns.comparison import normalise
 from dataflow.formats.columns.contact_columns import Columns, is_address
 from dataflow.formats.reading import Mapping
-from dataflow.formats.tables.cells import Refused, height, is_blank
+from dataflow.formats.tables.cells import DELIMITERS, Refused, Row, height, is_blank
 
-#: The number of a row, or the line on which it begins, from 1, and its cells.
-Row = tuple[int, list[str]]
-
-#: How many records are looked at for the header row; blank ones do not count. A summary may stand above it.
-MAX_RECORDS: Final = 200
-#: Coded as rows of which nobody knows what stands where, so that their names are written anew in a rejects file.
+#: Nobody knows which cells of such a row are the name: its code makes a rejects file ask for it anew.
 OTHER_COLUMNS: Final = Malformed(
     "Another table with other columns begins here or above: send it as a file of its own", WRONG_COLUMN_COUNT
 )
-_DELIMITERS: Final = re.compile(r"[,;|\t]")
+_split: Final = re.compile(f"[{''.join(DELIMITERS)}]").split
 #: Longer cells are no headers.
 _MAX_HEADER_CHARACTERS: Final = 80
-#: How many cells, and rows of how many cells, are remembered for what they are: a file may say `no e-mail` in a million
-#: rows, and pages of a report repeat their header.
+#: Remembered, because a file may say `no e-mail` in a million rows, and pages of a report repeat their header.
 _MAX_KNOWN_CELLS: Final = 4096
 _MAX_KNOWN_ROWS, _MAX_KNOWN_WIDTH = 16, 1024
-#: Each takes a fraction of a millisecond to find out about. After so many, any further one is another table's, too.
+#: Each takes part of a millisecond. After so many, any further one counts as another table's.
 _MAX_OTHER_HEADERS: Final = 1000
 _UNKNOWN: Final = Columns((), ())
 
 
 def contacts_above(header_line: int, width: int, rows: Iterable[Row]) -> list[Row]:
-    """The rows above the header row, which has `width` cells, that have an address: no part of the table, but no
-    preamble either.
+    """The rows above the header row that have an address: neither part of the table, nor of a preamble.
 
-    :param rows: the first ones, each with its line.
+    :param width: how many cells the header row has.
     :raises AmbiguousColumns: when one is as wide, so that it may be a contact of this table.
     """
     above = [(line, cells) for line, cells in rows if line < header_line and _has_contact(cells)]
@@ -52,15 +45,9 @@ def contacts_above(header_line: int, width: int, rows: Iterable[Row]) -> list[Ro
 
 
 def refused_above(header_line: int, rows: Iterable[Row]) -> Iterator[tuple[int, Kept]]:
-    """Such rows as refused ones, each with its size."""
     problem = Malformed(f"This row is above the header row, which is line {header_line}", WRONG_COLUMN_COUNT)
     for line, cells in rows:
         yield sum(map(len, cells)), (line, list(cells), problem, problem)
-
-
-def begins_contacts(row: Sequence[str], found: Columns) -> bool:
-    """Whether a row below a header that has these columns is a contact, so that the header is none of a report."""
-    return any(at < len(row) and is_address(row[at].strip()) for place in found.emails for at in place)
 
 
 class TablesBelow:
@@ -69,23 +56,22 @@ class TablesBelow:
     def __init__(self, found: Columns, mapping: Mapping | None) -> None:
         self._found = found
         self._mapping = mapping
-        self._emails = tuple(at for place in found.emails for at in place)
+        self._emails = found.email_positions
         self._known: dict[tuple[str, ...], Columns | None] = {}  #: what rows that name an e-mail are as headers
         self._other_headers = 0
         self._is_below_blank = False
         self.is_other = False  #: the rows that come next are those of another table
 
     def odd(self, rows: Iterable[list[str]]) -> list[list[str]]:
-        """The rows that have no at-sign where the first e-mail is: all that a header row can be among."""
+        """The rows without an at-sign where the first e-mail is: only these can be a header row."""
         [at, *_] = self._emails
         return [row for row in rows if len(row) <= at or "@" not in row[at]]
 
     def begins_in(self, rows: Iterable[list[str]]) -> bool:
-        """Whether one of the rows may be the header row of a table that has other columns."""
         return any(map(self._is_other_header, rows))
 
     def refuse(self, rows: list[list[str]]) -> None:
-        """Put a refused row in the place of each that belongs to such a table; the first one is its header row."""
+        """Replace each row that belongs to such a table, its header row included, by a refused one."""
         if not self.is_other and not self.begins_in(self.odd(rows)):
             return
         self._is_below_blank = False
@@ -101,7 +87,7 @@ class TablesBelow:
             self._is_below_blank = False
             return None
         found = self._columns_of(row) if self.odd([row]) else None
-        # What has only an e-mail is the header of a table behind a blank line; else it may be a poor contact.
+        # A row with only an e-mail is a header behind a blank line; elsewhere it may be a poor contact.
         if found and (found.is_complete or self._is_below_blank):
             self.is_other = not self._is_alike(found)
         self._is_below_blank = is_blank(row)
@@ -115,7 +101,7 @@ class TablesBelow:
         return (found.names, found.emails) == (self._found.names, self._found.emails)
 
     def _columns_of(self, row: list[str]) -> Columns | None:
-        """The columns that a header row names, among them an e-mail; None when the row is none."""
+        """The columns that a header row names, among them an e-mail; None for any other row."""
         has_value = any(at < len(row) and row[at].strip() for at in self._emails)
         if not has_value or type(row) is not list or not any(map(_names_email, row)):
             return None
@@ -133,7 +119,7 @@ class TablesBelow:
         try:
             found = contact_columns.find(row, self._mapping)
         except DataFlowError:
-            # Which column is what cannot be told, or `mapping` does not fit.
+            # The columns are ambiguous, or `mapping` does not fit.
             found = _UNKNOWN
             names_email = any(normalise(cell) in headers.EMAIL_ALIASES for cell in row)
         else:
@@ -143,9 +129,9 @@ class TablesBelow:
 
 
 def _has_contact(cells: Sequence[str]) -> bool:
-    """Whether a row has an address that is not what the label before it says of a report, as in `Sent by:`."""
+    """Whether a row has an address, unless the cell before is the label of a report, as in `Sent by:`."""
     return any(
-        "@" in cell and any(map(_is_quoted_address, _DELIMITERS.split(cell))) and not _is_label(before)
+        "@" in cell and any(map(_is_quoted_address, _split(cell))) and not _is_label(before)
         for before, cell in zip(["", *cells], cells, strict=False)
     )
 
@@ -165,7 +151,6 @@ def _may_be_email(name: str) -> bool:
 
 @lru_cache(_MAX_KNOWN_CELLS)
 def _names_email(cell: str) -> bool:
-    """Whether a column of e-mails may be called so."""
     if not cell or len(cell) > _MAX_HEADER_CHARACTERS:
         return False
     return _may_be_email(normalise(cell)) and headers.could_be(cell)

@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, repeat
 from operator import contains
+from typing import Final
 
 from dataflow.formats.block import WRONG_COLUMN_COUNT, Malformed
-from dataflow.formats.columns.contact_columns import Columns
-from dataflow.formats.columns.full_names import FirstAndLast, Place, together
-from dataflow.formats.tables import swallowed_rows
-from dataflow.formats.tables.cells import END_OF_COPY, MAX_COLUMNS, Refused, height, height_of, is_blank
+from dataflow.formats.columns.contact_columns import Columns, is_address
+from dataflow.formats.columns.joining import Place, in_rows
+from dataflow.formats.tables.cells import DELIMITERS, END_OF_COPY, MAX_COLUMNS, Refused, height, height_of, is_blank
 from dataflow.formats.tables.other_tables import TablesBelow
-from dataflow.formats.wrapping import bare, may_be_wrapped
+
+_SWALLOWING: Final = Malformed("A quoted cell holds lines that look like rows. Is the quote missing that closes it?")
 
 
 @dataclass(slots=True)
 class Run:
-    """Rows as the reader gives them, blank ones among them; the origin of the block that they become."""
+    """Rows as the reader gives them, with blank ones; the origin of the block that they become."""
 
     rows: list[list[str]]
     first_line: int
@@ -30,7 +31,7 @@ class Run:
             return self.first_line + index
         if not self._starts:
             starts = accumulate(repeat(1) if is_flat else map(height_of, self.rows), initial=self.first_line)
-            self._starts = [line for row, line in zip(self.rows, starts, strict=False) if not _is_blank(row)]
+            self._starts = [line for row, line in zip(self.rows, starts, strict=False) if not is_blank(row)]
         return self._starts[index]
 
     def row(self, index: int) -> list[str]:
@@ -38,15 +39,13 @@ class Run:
 
     def as_columns(self, width: int, columns: Columns, below: TablesBelow) -> tuple[Sequence[object], Sequence[object]]:
         """Names and e-mails, without blank rows; the header row has `width` cells."""
-        has_high_rows = self.line_count > len(self.rows)
-        swallowing = swallowed_rows.places(self.rows, width) if has_high_rows else []
-        self.rows = rows = swallowed_rows.refused(self.rows, swallowing)
-        self._kept = rows
-        if width > 1 and not swallowing and not below.is_other and set(map(len, rows)) == {width}:
+        read, has_high_rows = self.rows, self.line_count > len(self.rows)
+        self.rows = self._kept = rows = _with_swallowing_refused(read, width) if has_high_rows else read
+        if width > 1 and rows is read and not below.is_other and set(map(len, rows)) == {width}:
             emails = _column(rows, columns.emails)
-            # Only where there is no address may a row be blank, or the header of another table.
+            # Only a row without an address may be blank, or the header of another table.
             odd = () if all(map(contains, emails, repeat("@"))) else list(below.odd(rows))
-            if not any(map(_is_blank, odd)) and not below.begins_in(odd):
+            if not any(map(is_blank, odd)) and not below.begins_in(odd):
                 return _column(rows, columns.names), emails
         below.refuse(rows)
         if max(map(len, rows), default=0) > MAX_COLUMNS:
@@ -55,19 +54,36 @@ class Run:
         return _ragged_columns(self._kept, width, columns)
 
 
-def _is_blank(row: list[str]) -> bool:
-    return not isinstance(row, Refused) and is_blank(row)
+def _with_swallowing_refused(rows: list[list[str]], width: int) -> list[list[str]]:
+    """The rows; those that an open quote has made swallow others are refused, so that these are not lost."""
+    suspects = [row for row in rows for text in row if "@" in text and ("\n" in text or "\r" in text)]
+    if not any(_has_swallowed(row, width) for row in suspects):
+        return rows
+    return [Refused(row, _SWALLOWING, height(row)) if _has_swallowed(row, width) else row for row in rows]
+
+
+def _has_swallowed(row: list[str], width: int) -> bool:
+    """Whether a cell goes on over lines with as many cells as the header row, an address among them."""
+    return type(row) is not Refused and any(
+        is_address(cell.strip())
+        for text in row
+        for line in text.splitlines()[1:]
+        if "@" in line
+        for delimiter in DELIMITERS
+        if line.count(delimiter) == width - 1 > 0
+        for cell in line.split(delimiter)
+    )
 
 
 def _without_blank(rows: list[list[str]]) -> list[list[str]]:
-    """The rows that are not `_is_blank`, in a fifth of the time."""
+    """The rows that are not `is_blank`, in a fifth of the time."""
     if END_OF_COPY in rows:
         rows = [row for row in rows if row != END_OF_COPY]
     return [row for row in rows if type(row) is Refused or (any(row) and (row[0].strip() or not is_blank(row)))]
 
 
 def _narrowed(row: list[str], width: int) -> list[str]:
-    """What is kept of a row with more cells than any table has; a blank one stays blank, and as high."""
+    """What is kept of a row with too many cells; a blank one stays blank, and as high."""
     if is_blank(row):
         return ["\n" * (height(row) - 1)]
     return Refused(row[:MAX_COLUMNS], _miscounted(row, width), height(row))
@@ -97,25 +113,4 @@ def _ragged_columns(rows: list[list[str]], width: int, columns: Columns) -> tupl
 
 
 def _column(rows: list[list[str]], places: tuple[Place, ...]) -> list[str]:
-    """What `columns.joined` gives for each row, all at once."""
-    merged = _place(rows, places[0])
-    for place in places[1:]:
-        if may_be_wrapped("".join(merged)):
-            merged = list(map(bare, merged))
-        if all(map(str.strip, merged)):
-            break
-        other = _place(rows, place)
-        merged = [two if two.strip() and not one.strip() else one for one, two in zip(merged, other, strict=True)]
-    return merged
-
-
-def _place(rows: list[list[str]], place: Place) -> list[str]:
-    if len(place) == 1:
-        [position] = place
-        return [row[position] for row in rows]
-    parts = [[row[position].strip() for row in rows] for position in place]
-    if type(place) is FirstAndLast:
-        return [together(texts, place) for texts in zip(*parts, strict=True)]
-    if any("" in part for part in parts):
-        return [" ".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
-    return list(map(" ".join, zip(*parts, strict=True)))
+    return in_rows(places, len(rows), lambda position: [row[position] for row in rows])

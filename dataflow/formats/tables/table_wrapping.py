@@ -1,6 +1,6 @@
-"""What the values of a table's columns wear: quotes, an apostrophe that makes them text, or a word for nothing.
+"""What the values of a column are wrapped in: quotes, an apostrophe that makes them text, or a word for nothing.
 
-Each may be a part of some name, and so is taken off only where the first rows prove it of a whole column.
+Each may be part of a name, so it is taken off only where the first rows prove it of the whole column.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,14 +10,16 @@ from typing import Final
 from dataflow.formats.columns.contact_columns import Columns
 from dataflow.formats.wrapping import CLOSING, NULL, is_quoted, unquoted
 
-#: What clients of databases write for nothing. Without brackets it is also somebody's name.
+#: What clients of databases write for nothing. Without brackets it may be a name.
 _BRACKETED: Final = frozenset({"(NULL)", "(null)", "[NULL]", "[null]", "<NULL>", "<null>"})
 NULL_WORDS: Final = _BRACKETED | {"NULL", "null"}
+#: How many rows are looked at.
+SAMPLE_ROWS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """What each value of a table's columns wears; nothing in nearly all tables."""
+    """What each value of some columns is wrapped in; nothing in nearly all tables."""
 
     quotes: dict[int, str] = field(default_factory=dict)  #: by column, what opens a quote around each value
     apostrophes: frozenset[int] = frozenset()  #: columns whose values have one before them, which makes them text
@@ -27,7 +29,7 @@ class Wrapping:
         return bool(self.quotes or self.apostrophes or self.nulls)
 
     def take_off(self, rows: Iterable[list[str]]) -> None:
-        """Change the rows; those that are refused already stay as they are."""
+        """Changes the rows that are not refused."""
         rows = [row for row in rows if type(row) is list]
         for position, opening in self.quotes.items():
             for row in _reaching(rows, position):
@@ -46,29 +48,29 @@ NONE: Final = Wrapping()
 
 
 def wrapping_of(header: Sequence[str], columns: Columns, rows: Sequence[Sequence[str]]) -> Wrapping:
-    """What the values of the columns wear, told by the first rows.
+    """What the values are wrapped in, told by the first rows.
 
-    One value alone says nothing, because a name may begin and end with an apostrophe, unless its header or the value
-    in another column wears the same. An apostrophe before each e-mail is enough: hardly an address has one.
+    One value alone proves nothing, because a name may begin and end with an apostrophe, unless its header or another
+    column has the same quotes. An apostrophe before each e-mail is proof enough.
     """
     values = {at: _values(rows, at) for at in sorted(columns.used)}
-    worn = {at: quote for at, column in values.items() if (quote := _quote_of(column))}
-    quotes = {at: quote for at, quote in worn.items() if len(worn) > 1 or len(values[at]) > 1}
+    quoted = {at: quote for at, column in values.items() if (quote := _quote_of(column))}
+    quotes = {at: quote for at, quote in quoted.items() if len(quoted) > 1 or len(values[at]) > 1}
     quotes |= {at: header[at].strip()[0] for at in values if is_quoted(header[at])}
-    before = {at for at, column in values.items() if at not in worn and column and _all_begin(column)}
-    is_marked = any(at in before for place in columns.emails for at in place)
+    before = {at for at, column in values.items() if at not in quoted and column and _all_begin(column)}
+    is_marked = not before.isdisjoint(columns.email_positions)
     names = {at for place in columns.names for at in place}
     has_null = any(_has_null(row, names) for row in rows)
     return Wrapping(quotes, frozenset(before if is_marked else ()), frozenset(values if has_null else ()))
 
 
 def has_opening(text: str) -> bool:
-    """Whether a text has anything that a column may wear; what stands doubled within quotes counts alone."""
+    """Whether a text has any of it. Quotes that are doubled within quotes count alone."""
     return any(quote in text for quote in CLOSING if quote != '"') or '"""' in text or "NULL" in text or "null" in text
 
 
 def _has_null(row: Sequence[str], names: set[int]) -> bool:
-    """Whether a row shows that its file writes a word for nothing: in brackets, or where no name is."""
+    """Whether a row shows that its file has a word for nothing: in brackets, or where there is no name."""
     words = NULL_WORDS.intersection(row)
     return not words.isdisjoint(_BRACKETED) or any(
         cell in words for at, cell in enumerate(row) if words and at not in names
@@ -76,13 +78,11 @@ def _has_null(row: Sequence[str], names: set[int]) -> bool:
 
 
 def _values(rows: Iterable[Sequence[str]], at: int) -> list[str]:
-    """What is not blank in a column, and not nothing."""
     found = (row[at].strip() for row in rows if at < len(row))
     return [value for value in found if value and value != NULL and value not in NULL_WORDS]
 
 
 def _quote_of(values: Sequence[str]) -> str | None:
-    """What opens a quote around each of the values."""
     opening = values[0][0] if values else ""
     return opening if opening in CLOSING and all(is_quoted(value, opening) for value in values) else None
 

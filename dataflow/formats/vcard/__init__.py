@@ -1,4 +1,4 @@
 """vCards in all their versions, whole and damaged, as rows.
 
-Stands on the other modules of `formats`.
+May import the modules of `formats`, and none of its packages.
 """

@@ -1,7 +1,7 @@
 """A property of a card as text: its parameters, its encodings and escapes.
 
-Not with vobject: its pattern takes exponential time (11 s for a line with 24 commas and a quotation mark), it takes an
-unescaped comma for the end of a name, and one property that it cannot read for the end of the card.
+Why it is so: the pattern of vobject takes exponential time (11 s for a line with 24 commas and a quotation mark), and
+it takes an unescaped comma for the end of a name, and a property that it cannot read for the end of the card.
 """
 
 import codecs
@@ -18,29 +18,26 @@ from dataflow.formats.encoding import KEEP_BYTES
 from dataflow.formats.reading import Reading
 from dataflow.formats.vcard.cards import BROKEN
 
-#: What follows the name of a property. No part can begin where another goes on, so that no line takes long, and there
-#: are not many of them, because each round of a pattern takes 200 bytes.
+#: What follows the name of a property. No part can begin where another goes on, so that no line takes long; each round
+#: takes 200 bytes, so that there must not be many.
 _REST: Final = re.compile(r'((?:;(?:[\w-]+(?:=[^";:]*(?:"[^"]*"[^";:]*){0,99})?)?){0,99}):(.*)', re.ASCII)
 _PARAMETER: Final = re.compile(r';([\w-]+)=?([^";:]*(?:"[^"]*"[^";:]*){0,99})', re.ASCII)
-#: The first two parts of a value. What has more escapes is too long for a name.
+#: The first two parts of a value. A value with more escapes is too long for a name.
 _PARTS: Final = re.compile(r"((?:[^;\\]+|\\.?){0,999});?((?:[^;\\]+|\\.?){0,999})").match
 _ESCAPED: Final = re.compile(r"\\([\\,;:\"nN])")
-#: Without those that no card is written in; some of them take quadratic time.
+#: Some of those left out take quadratic time, and no card is written in any.
 _CODECS: Final = {*aliases, *(module.name for module in iter_modules(encodings.__path__))} - {
     *("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined")
 }
-#: What some programs write for QUOTED-PRINTABLE.
 _QUOTED_PRINTABLE: Final = frozenset(("QUOTED-PRINTABLE", "QUOTED_PRINTABLE", "QUOTEDPRINTABLE", "QUOTED", "QP", "Q"))
-#: The same without a word about it, as it is left behind when a card is made one of 3.0: no name has `=C3`.
+#: Cards made from version 2.1 do not say that they still have it; no name has `=C3`.
 _QUOTED: Final = re.compile("(?:[^=]|=[0-9A-F]{2})*=[89A-F][0-9A-F](?:[^=]|=[0-9A-F]{2})*").fullmatch
-#: Addresses of these kinds are none that mail of the internet reaches.
 _OTHER_MAIL: Final = frozenset(("X400", "X500", "EX", "TLX"))
-#: No bytes of another encoding are in these.
 _WIDE: Final = ("utf-16", "utf-32")
 
 
 def value_of(match: re.Match[str], encoding: str, reading: Reading) -> tuple[int, str | Malformed]:
-    """The preference of a property, 1 for the most preferred, and its value; `match` has its name and what follows."""
+    """The preference of a property, 1 for the first, and its value. `match` has its name and what follows."""
     line, name = match[0][:60], match[1].upper()
     if BROKEN in match[2]:
         line = line.partition(BROKEN)[0]
@@ -65,21 +62,17 @@ def value_of(match: re.Match[str], encoding: str, reading: Reading) -> tuple[int
 
 
 def _parameters(head: str) -> dict[str, list[str]]:
-    """In capitals; the words without a name that version 2.1 has, encodings too, are among the types."""
+    """In capitals. The words without a name that version 2.1 has are among the types."""
     found: dict[str, list[str]] = {}
     for name, values in _PARAMETER.findall(head.upper()):
-        # 4.0 quotes a list as a whole.
         words = [word.strip() for word in values.replace('"', "").split(",")]
         found.setdefault(name if values else "TYPE", []).extend(words if values else [name])
     return found
 
 
 def _decoded(value: str, parameters: dict[str, list[str]], encoding: str, reading: Reading) -> str:
-    """The value as text.
-
-    :raises LookupError: when it names an encoding that is not known.
-    :raises UnicodeError: when its bytes are in none that they may be in.
-    :raises ValueError: when it is not the base64 that it is called.
+    """:raises LookupError: when the value names an encoding that is not known.
+    :raises ValueError: when its bytes are in no encoding that they may be in (UnicodeError), or no base64.
     """
     how = {*parameters.get("ENCODING", ()), *parameters.get("TYPE", ())}
     charset = _codec(parameters["CHARSET"][0]) if "CHARSET" in parameters else None
@@ -99,7 +92,6 @@ def _decoded(value: str, parameters: dict[str, list[str]], encoding: str, readin
     if not charset and not reading.encoding:
         with suppress(UnicodeDecodeError):
             return content.decode()
-        # A mere label, which is why UTF-8 comes first.
         charset = reading.charset if reading.charset and not reading.charset.startswith(_WIDE) else own
     return content.decode(charset or own)
 
@@ -114,7 +106,6 @@ def _codec(name: str) -> str:
 
 
 def _preference(parameters: dict[str, list[str]]) -> int:
-    """4.0 numbers them, earlier versions name one."""
     if not _OTHER_MAIL.isdisjoint(parameters.get("TYPE", ())):
         return 999
     number = "1" if "PREF" in parameters.get("TYPE", ()) else "".join(parameters.get("PREF", ()))
@@ -122,7 +113,6 @@ def _preference(parameters: dict[str, list[str]]) -> int:
 
 
 def _text(name: str, value: str) -> str:
-    """The value of a property as a name or an e-mail."""
     parts = _PARTS(value) if name in ("N", "ORG") else None
     first, second = (_ESCAPED.sub(_unescaped, part) for part in (parts.groups() if parts else (value, "")))
     return f"{second.strip()} {first.strip()}".strip() if name == "N" else first

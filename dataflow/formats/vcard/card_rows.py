@@ -1,7 +1,4 @@
-"""vCard 2.1, 3.0 and 4.0: a card is a row; the name is FN, else N, else ORG, the e-mail the preferred one or the first.
-
-What is no card is a bad row, and so is a card of which a part that counts cannot be read.
-"""
+"""vCard 2.1, 3.0 and 4.0: a card is a row; the name is FN, else N, else ORG, the e-mail the preferred or first one."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,30 +13,26 @@ from dataflow.formats.vcard import card_lines, cards
 from dataflow.formats.vcard.card_properties import value_of
 from dataflow.formats.vcard.cards import Card, Stray
 
-#: How far to look for CHARSET before the encoding is found out.
 _HEAD_BYTES: Final = 64 * 1024
 
-#: The properties that matter, in a text without folded lines.
 _WANTED: Final = re.compile(r"^(?:[\w-]+\.)?(N|FN|EMAIL|ORG)[ \t]*([;:].*)", re.ASCII | re.IGNORECASE | re.MULTILINE)
 _VERSION: Final = re.compile(r"^VERSION:[ \t]*([\d.]{1,10})", re.IGNORECASE | re.MULTILINE)
-#: Of a card where the END of one and the BEGIN of the next have been lost.
 _TWO_CARDS: Final = Malformed(
     "Invalid vCard: it has VERSION, N or FN twice. Is an END:VCARD missing between two cards?"
 )
-#: From here on cards may have several FN (RFC 6350 section 6.2.1), of which the first counts.
+#: Version 4 allows several FN (RFC 6350 section 6.2.1), of which the first counts.
 _MANY_NAMES: Final = re.compile(r"^VERSION:[ \t]*4", re.IGNORECASE | re.MULTILINE).search
 
 
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
-    """The cards of a file; one that cannot be read is one bad row, and so is text between two of them.
+    """The cards of a file; a card that cannot be read is one bad row, and so is text between two cards.
 
     :raises RowTooLarge: when a card, without its pictures, is larger than `reading.max_row_bytes`.
-    :raises MissingColumns: when `reading.mapping` names anything else than the e-mail for the name.
-    :raises MalformedInput: when there is no telling the encoding.
+    :raises MissingColumns, MalformedInput: see `check_mapping`; when the encoding cannot be told.
     """
     check_mapping(reading.mapping)
     head, pieces = peeked(pieces, _HEAD_BYTES)
-    # Where properties name their own encodings, one for the whole file would be wrong for some of them.
+    # Properties that name their own encodings differ from the rest of the file.
     wish = reading.encoding or ("utf-8" if b"CHARSET=" in head.upper() else None)
     if _has_ascii_newlines(head, wish or reading.charset):
         pieces = card_lines.with_whole_characters(pieces)
@@ -50,10 +43,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
 
 
 def check_mapping(mapping: Mapping | None) -> None:
-    """Refuse what cannot be done for cards, which have no columns.
-
-    :raises MissingColumns: saying what can be done.
-    """
+    """:raises MissingColumns: for any mapping that cards, which have no columns, cannot follow."""
     wanted = {field: "\n".join(columns).strip().lower() for field, columns in (mapping or {}).items()}
     if mapping and {"email": "email", **wanted} != {"name": "email", "email": "email"}:
         raise MissingColumns(
@@ -83,11 +73,9 @@ def _contacts(found: Iterable[Card | Stray], reading: Reading, findings: Finding
 
 
 def _values(properties: str, encoding: str, reading: Reading) -> tuple[object, object]:
-    """The name and the e-mail of a card, of which each property is on one line."""
     found: dict[str, list[tuple[int, str | Malformed]]] = {"FN": [], "N": [], "ORG": [], "EMAIL": []}
     for match in _WANTED.finditer(properties):
         found[match[1].upper()].append(value_of(match, encoding, reading))
-    # The first look is the quick one.
     has_two_versions = properties.upper().count("VERSION:") > 1 and len(_VERSION.findall(properties)) > 1
     if (
         has_two_versions
@@ -106,7 +94,7 @@ def _are_different(found: list[tuple[int, str | Malformed]]) -> bool:
 
 
 def _best(found: list[tuple[int, str | Malformed]]) -> object:
-    """The first value that is not blank, whatever is wrong with others; else why one cannot be read."""
+    """The first value that is not blank; else why one of them cannot be read."""
     values = [value for _, value in found]
     problem = next((value for value in values if isinstance(value, Malformed)), values[0] if values else ABSENT)
     return next((value for value in values if isinstance(value, str) and value.strip()), problem)

@@ -1,9 +1,7 @@
 """Cuts a text into vCards and what stands between them, and cards into properties, in memory bounded by one card.
 
-Nothing is left out silently: what is no card is a `Stray`. Pictures, sounds and keys are dropped while a card is
-collected: nothing is taken from them, and a phone exports photographs of megabytes. A property may go on over several
-lines: those that are indented (folds), those after a `=` at the end of a line in QUOTED-PRINTABLE (soft breaks), and
-those that are no property themselves.
+Pictures, sounds and keys are dropped: a phone exports photographs of megabytes. A property goes on over lines that are
+indented (folds), over lines behind a `=` in QUOTED-PRINTABLE (soft breaks), and over lines that are no property.
 """
 
 import re
@@ -11,44 +9,39 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dataflow.errors import RowTooLarge
-from dataflow.formats.vcard.card_lines import BEGIN, BLANKS, END, MARKED, PLAIN, lines_of, parts
+from dataflow.formats.vcard.card_lines import BEGIN, BLANKS, END, END_CARD, INDENTS, MARKED, PLAIN, lines_of, parts
+from dataflow.text import MARK
 
-#: The properties of vCard 2.1, 3.0 (RFC 2426) and 4.0 (RFC 6350) but for pictures and the like.
 _KNOWN: Final = (
     "ADR|AGENT|ANNIVERSARY|BDAY|BEGIN|CALADRURI|CALURI|CATEGORIES|CLASS|CLIENTPIDMAP|EMAIL|END|FBURL|FN|GENDER|GEO"
     "|IMPP|KIND|LABEL|LANG|MAILER|MEMBER|N|NAME|NICKNAME|NOTE|ORG|PRODID|PROFILE|RELATED|REV|ROLE|SORT-STRING|SOURCE"
     "|TEL|TITLE|TZ|UID|URL|VERSION|XML"
 )
-#: A property, of which the pictures and the like are a group. Others are written in capitals: `Kis: Anna` is none, but
-#: the rest of a name.
+#: A property; pictures and the like are a group. Unknown ones have capitals: `Kis: Anna` is the rest of a name.
 _NAMED: Final = re.compile(
     rf"(?:[\w-]+\.)?(?:(PHOTO|LOGO|SOUND|KEY)|{_KNOWN}|X-[\w-]+|(?-i:[A-Z\d_-]+))[ \t]*[;:]", re.ASCII | re.IGNORECASE
 ).match
-#: Those of which no part may be missing, and those of them that a line without a mark may go on with a word.
+#: Properties that count. The group goes on with a line of words.
 _COUNTS: Final = re.compile(r"(?:[\w-]+\.)?(?:(FN|N|ORG)|EMAIL)[ \t]*[;:]", re.IGNORECASE).match
-#: A card inside of a card (2.1) follows a property without a value; anywhere else, BEGIN means that END is missing.
+#: A card within a card (2.1) follows such a property; elsewhere a BEGIN means that END is missing.
 _AGENT: Final = re.compile(r"(?:[\w-]+\.)?AGENT\b[^:]*:[ \t]*$", re.IGNORECASE).match
-#: An END that no line end precedes is known as one when nothing else of the card follows.
-_LATE_END: Final = re.compile(r"END[ \t]*:[ \t]*VCARD[ \t]*\Z", re.IGNORECASE).search
-#: One that is indented, or behind something else than the last value.
-_END_WITHIN: Final = re.compile(r"[^\n]END[ \t]*:[ \t]*VCARD", re.IGNORECASE).search
-#: Of a card, without its pictures: each takes fifty bytes besides its own.
+#: An END behind a value counts when nothing else of the card follows.
+_LATE_END: Final = re.compile(rf"{END_CARD}[ \t]*\Z", re.IGNORECASE).search
+_END_WITHIN: Final = re.compile(rf"[^\n]{END_CARD}", re.IGNORECASE).search
+#: Without pictures: each line takes fifty bytes besides its own.
 MAX_CARD_LINES: Final = 16_384
-#: What is kept of text outside of cards: more than is shown of it.
 _MAX_STRAY_CHARACTERS: Final = 16 * 1024
-#: What a line is: a property, how it goes on with the one before, or part of a card inside this one.
 _PROPERTY, _FOLD, _SOFT_BREAK, _REST, _INNER = range(5)
-_INDENTS: Final = (" ", "\t")
-#: How far the parameters of a property are looked for, so that no card takes quadratic time.
+#: Parameters are looked for so far only, so that no card takes quadratic time.
 _MAX_HEAD_CHARACTERS: Final = 1000
-#: Where a line was too long to tell whether it breaks between words.
+#: A line of this length may have been broken within a word.
 _MIN_FOLDED_CHARACTERS: Final = 70
-#: Stands in a property behind which there is a line of which nobody knows what it is. No contact may hold it.
-BROKEN: Final = "\ufdd0"
+#: Stands for a line that is neither a property nor a part of one. No contact may hold it.
+BROKEN: Final = MARK
 
 
 class Stray:
-    """Lines outside of cards: where they begin, and the first of them."""
+    """Lines outside of cards, so that nothing is left out silently."""
 
     problem: Final = "Invalid vCard: this is outside of any card. Is BEGIN:VCARD damaged or missing?"
     is_complete: Final = False
@@ -63,13 +56,12 @@ class Stray:
         return self._text.rstrip()
 
     def add(self, line: str) -> None:
-        """Collect the next line as long as there is room."""
         if len(self._text) < _MAX_STRAY_CHARACTERS:
             self._text += f"{line[:_MAX_STRAY_CHARACTERS]}\n"
 
 
 class Card:
-    """One card: its lines as they came, and the physical line on which it begins."""
+    """The lines of a card as they came, and the physical line on which it begins."""
 
     problem = "Invalid vCard: END:VCARD is missing"
 
@@ -90,7 +82,7 @@ class Card:
 
     @property
     def properties(self) -> str:
-        """The text with each property on one line, without cards inside; see BROKEN."""
+        """The text with each property on one line, without inner cards; see BROKEN."""
         if not any(self._joints):
             return self.text
         found: list[str] = []
@@ -105,29 +97,25 @@ class Card:
                 if joint == _SOFT_BREAK:
                     found[-1] = found[-1][:-1]
                 # Some exporters indent what follows a soft break, too.
-                found.append(line[1:] if line.startswith(_INDENTS) else line)
+                found.append(line[1:] if line.startswith(INDENTS) else line)
             before = line or before
         return "".join(found[1:])
 
     def begins_inner(self) -> bool:
-        """Whether the BEGIN that comes next is that of a card inside this one; it is to be added then."""
+        """Whether the BEGIN that comes next is that of an inner card; it is to be added then."""
         is_inner = self._joints[-1] != _REST and _AGENT(self._head) is not None
         self._inner_cards += is_inner
         return is_inner
 
     def end(self, line: str) -> None:
-        """Collect an END, which may be that of a card inside this one.
-
-        :raises RowTooLarge: as `add`.
-        """
         self.is_broken_softly = False
         self.add(line)
-        # One AGENT has one card, and where its END is missing, it does not take the next ones.
+        # An AGENT has one card: without its END, it must not take the next ones.
         self.is_complete = not self._inner_cards
         self._inner_cards -= not self.is_complete
 
     def close(self) -> None:
-        """Nothing more follows; an END behind the last value is one."""
+        """Nothing follows. An END behind the last value is one."""
         late = _LATE_END(self._lines[-1])
         if late and not self._is_dropping and self._joints[-1] != _INNER:
             self._lines[-1] = self._lines[-1][: late.start()]
@@ -136,15 +124,12 @@ class Card:
             self.problem = "Invalid vCard: END:VCARD does not begin a line"
 
     def add(self, line: str) -> None:
-        """Collect the next line.
-
-        :raises RowTooLarge: when the lines that are kept are more than a row may have.
-        """
+        """:raises RowTooLarge: when the lines that are kept are more than a row may have."""
         joint = self._joint(line)
         self.is_broken_softly = (
             line[-1:] == "=" and joint != _REST and (self.is_broken_softly or _is_quoted_printable(self._head))
         )
-        # No picture has an at-sign, but what stands there because a line end is missing has.
+        # No picture has an at-sign: a line end is missing.
         if self._is_dropping and "@" not in line:
             return
         self._lines.append(line)
@@ -163,8 +148,8 @@ class Card:
     def _joint(self, line: str) -> int:
         if self.is_broken_softly:
             return _SOFT_BREAK
-        if line[:1] in _INDENTS and line:
-            # What is indented behind a blank line goes on with the property, but not within a word.
+        if line[:1] in INDENTS and line:
+            # Behind a blank line, an indented one does not go on within a word.
             if self._joints[-1] == _REST:
                 return _REST
             if len(self._head) < _MAX_HEAD_CHARACTERS:
@@ -183,7 +168,6 @@ def _is_quoted_printable(head: str) -> bool:
 
 
 def _rest(head: str, before: str, line: str) -> str:
-    """What a line that is neither a property nor folded adds to the property before, which begins with `head`."""
     counts = _COUNTS(head) if line.strip(BLANKS) else None
     if not counts:
         return ""
@@ -195,10 +179,7 @@ def _rest(head: str, before: str, line: str) -> str:
 
 
 def split(texts: Iterable[str], max_row_bytes: int, is_beginning: bool, indent: str = "") -> Iterator[Card | Stray]:
-    """The cards of a text that comes in pieces, and what is not blank between them; lines lose their `indent`.
-
-    A card within which the next one begins is not complete, nor is the last one if it never ends. Of a beginning, which
-    may be cut, the last one is left out.
+    """The cards of a text, and what is not blank between them; the last one of a beginning is left out.
 
     :raises RowTooLarge: when a card, without its pictures, is larger than `max_row_bytes`.
     """

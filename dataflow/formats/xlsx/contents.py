@@ -1,8 +1,7 @@
 """What a workbook says of itself before its rows: its sheets, where their parts are, how its styles show numbers.
 
-openpyxl would read fonts, names and links as well, and look through the number format of every style in time that grows
-with the square of its length: a workbook of 2 KB took 10 s. What is read here takes time in proportion to its size, and
-is kept only as far as it counts.
+Why it is so: openpyxl looks through the number format of every style in quadratic time (10 s for a workbook of 2 KB).
+Reading these parts here takes time in proportion to their size.
 """
 
 import posixpath
@@ -17,9 +16,8 @@ from dataflow.formats.xlsx.sheet_choice import SheetEntry
 from dataflow.formats.xlsx.xml_events import Attributes, elements
 
 MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-#: The longest number format that Excel takes.
 MAX_FORMAT_CHARACTERS: Final = 255
-#: Of sheets, of links from the workbook to its parts, and of number formats of its own. Excel takes some 250 formats.
+#: Of sheets, of links to parts, and of number formats, of which Excel takes some 250.
 MAX_ITEMS: Final = 8192
 #: Excel takes as many, and 26 more.
 MAX_STYLES: Final = 65_536
@@ -30,7 +28,6 @@ _LINKS: Final = "http://schemas.openxmlformats.org/package/2006/relationships}"
 _LINK_ID: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _OPEN_XML: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml."
 _TEXTS_TYPE: Final = f"{_OPEN_XML}sharedStrings+xml"
-#: Workbooks and templates, without and with macros.
 _WORKBOOK_TYPES: Final = (
     f"{_OPEN_XML}sheet.main+xml",
     f"{_OPEN_XML}template.main+xml",
@@ -41,8 +38,6 @@ _WORKBOOK_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The sheets of a workbook, of which there is one at least, and what it takes to read one."""
-
     sheets: list[SheetEntry]
     texts_part: str | None  #: with the texts that all sheets share
     has_1904_dates: bool  #: days are counted from 1904
@@ -53,7 +48,7 @@ def read(package: Package) -> Contents:
     """What the workbook in `package` says of itself.
 
     :raises MalformedInput: when there is no workbook in it, or no sheet in that.
-    :raises ExpandsTooFar: when it is larger than any that is made by hand.
+    :raises ExpandsTooFar: when it is larger than any that people make.
     :raises KeyError, ValueError, ExpatError: when it is damaged.
     """
     parts = _parts_by_type(package)
@@ -72,7 +67,6 @@ def _elements(package: Package, part: str) -> Iterator[tuple[str, str, Attribute
 
 
 def _parts_by_type(package: Package) -> dict[str, str]:
-    """The first part of each type that is looked for."""
     if _TYPES_PART not in package:
         return {}
     declared: dict[str, str] = {}
@@ -90,7 +84,6 @@ def _parts_by_type(package: Package) -> dict[str, str]:
 
 
 def _links(package: Package, part: str) -> dict[str | None, tuple[str, str]]:
-    """The type and the name of each part that a part refers to."""
     folder, name = posixpath.split(part)
     links: dict[str | None, tuple[str, str]] = {}
     for _, tag, attributes in _elements(package, posixpath.join(folder, "_rels", f"{name}.rels")):
@@ -102,7 +95,6 @@ def _links(package: Package, part: str) -> dict[str | None, tuple[str, str]]:
 
 
 def _book(package: Package, part: str, links: dict[str | None, tuple[str, str]]) -> tuple[list[SheetEntry], bool]:
-    """The sheets, and how days are counted."""
     found: list[SheetEntry] = []
     has_1904_dates = False
     for parent, tag, attributes in _elements(package, part):
@@ -130,7 +122,7 @@ def _formats(package: Package) -> list[int | str]:
             _limit(len(numbers), MAX_STYLES, "styles")
         elif (parent, tag) == (f"{MAIN}numFmts", f"{MAIN}numFmt"):
             code = attributes.get("formatCode", "")
-            # Excel has none that is longer, and whoever looks for dates in it may take long.
+            # Looking for dates in a longer one may take long.
             codes[int(attributes.get("numFmtId", "0"))] = code if len(code) <= MAX_FORMAT_CHARACTERS else ""
             _limit(len(codes), MAX_ITEMS, "number formats")
     return [codes.get(number, number) for number in numbers]

@@ -1,6 +1,6 @@
 """The zip file that a workbook is, read in bounded memory whatever is written in it.
 
-`zipfile` believes the directory and unpacks a part in one go. Here every read is bounded, and every part has a limit.
+`zipfile` believes the directory and unpacks a part in one go: here every read has a bound, and every part a limit.
 """
 
 from collections.abc import Callable, Collection
@@ -11,14 +11,13 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from dataflow.errors import ExpandsTooFar, RowTooLarge
 from dataflow.formats.gzip import FREE_EXPANDED_BYTES, MAX_RATIO, allowed_bytes
 
-#: Of the directory.
 MAX_DIRECTORY_BYTES: Final = 1024 * 1024
-#: In the directory: a list of contacts may have a picture in each row.
+#: A list of contacts may have a picture in each row.
 MAX_ENTRIES: Final = 10_000
 _ENTRY_MARK: Final = b"PK\1\2"
-#: Of a part that comes before the rows: the styles, the list of sheets. 64 KiB are many.
+#: Of a part that comes before the rows, such as styles.
 MAX_SMALL_PART_BYTES: Final = 1024 * 1024
-#: What is read in one go may end one item and hold half of the next.
+#: One read may end an item and hold half of the next.
 _ITEM_MARGIN_BYTES: Final = 128 * 1024
 _SAVE_AS_CSV: Final = "Save the sheet as CSV."
 
@@ -26,7 +25,7 @@ _SAVE_AS_CSV: Final = "Save the sheet as CSV."
 class Package:
     """The archive of a workbook. Names of parts have no case (ECMA-376 part 2), and backslashes in old .NET.
 
-    `check` is called with each piece that is read of a part, and may raise to end that.
+    `check` is called with each piece that is read of a part, and may raise to end the reading.
     """
 
     def __init__(self, file: IO[bytes], check: Callable[[], None]) -> None:
@@ -42,18 +41,15 @@ class Package:
 
     @property
     def names(self) -> Collection[str]:
-        """Of the parts, in lower case."""
         return self._parts.keys()
 
     def small_part(self, name: str) -> "Part":
-        """One that comes before the rows; else as `part`."""
         return self.part(name, MAX_SMALL_PART_BYTES, MAX_SMALL_PART_BYTES, MAX_SMALL_PART_BYTES)
 
     def part(self, name: str, max_bytes: int, max_item_bytes: int, max_read_bytes: int) -> "Part":
-        """A part as a stream, which ends with ExpandsTooFar when more than `max_read_bytes` are read of it.
+        """A part as a stream, of which at most `max_read_bytes` can be read.
 
-        :raises ExpandsTooFar: when it is larger than `max_bytes`.
-        :raises KeyError: when there is none of the name.
+        :raises ExpandsTooFar, KeyError: when it is larger than `max_bytes`; when there is none of the name.
         """
         info = self._parts[_plain(name)]
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
@@ -62,7 +58,7 @@ class Package:
             raise _too_large(info, max_bytes)
         # No part is larger than the file, whatever the directory says.
         most = allowed_bytes(min(info.compress_size, self._size_bytes))
-        # Only what is read is held against this: whoever wants the first rows need not care for all.
+        # Only what is read counts: the first rows do not need all of it.
         too_large = _too_large(info, max_read_bytes) if max_read_bytes <= most else _too_dense(info, most)
         return Part(self._archive.open(info), max_item_bytes, min(max_read_bytes, most), too_large, self._check)
 
@@ -85,10 +81,7 @@ def _too_dense(info: ZipInfo, max_bytes: int) -> ExpandsTooFar:
 
 
 class Part:
-    """A part of a package as a stream of XML, made of items of which none may be too large for the memory.
-
-    Never longer than the directory says: zipfile ends it there, and then misses its checksum.
-    """
+    """A part of a package as a stream of XML, of which no item may be too large for the memory."""
 
     def __init__(
         self,
@@ -106,11 +99,7 @@ class Part:
         self._item_bytes = 0
 
     def read(self, size: int) -> bytes:
-        """The next bytes.
-
-        :raises ExpandsTooFar: when that is more than may be read.
-        :raises RowTooLarge: when the item that is being read is too large.
-        """
+        """:raises ExpandsTooFar, RowTooLarge: when the part, or the item that is being read, is too large."""
         self._check()
         piece = self._stream.read(size)
         self._left_bytes -= len(piece)
@@ -122,12 +111,11 @@ class Part:
         return piece
 
     def end_item(self) -> None:
-        """What is read from now on belongs to the next item."""
         self._item_bytes = 0
 
 
 class BoundedReads:
-    """A file that nobody reads more of at a time than a directory may have."""
+    """A file of which no read returns more than a directory may have."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -136,7 +124,7 @@ class BoundedReads:
         if size > MAX_DIRECTORY_BYTES:
             raise _large_directory(f"{size} bytes, the limit is {MAX_DIRECTORY_BYTES}")
         found = self._file.read(MAX_DIRECTORY_BYTES if size < 0 else size)
-        # zipfile makes an object of 700 bytes for each, and only then we are asked.
+        # zipfile makes an object of 700 bytes for each.
         if (entries := found.count(_ENTRY_MARK)) > MAX_ENTRIES:
             raise _large_directory(f"{entries} entries, the limit is {MAX_ENTRIES}")
         return found

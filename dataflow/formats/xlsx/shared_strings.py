@@ -1,7 +1,7 @@
-"""The texts of a workbook, which the cells of its sheets refer to by number; a million rows have millions of them.
+"""The texts of a workbook, which the cells of its sheets refer to by number.
 
-They are kept in a file, and read no further than up to the one that is asked for: the first rows need not wait for all.
-openpyxl has them in a list: those of 100,000 contacts take 49 MiB there, 1 MiB here.
+They are kept in a file, and read no further than the one that is asked for, so that the first rows need not wait for
+all. openpyxl keeps a list: the texts of 100,000 contacts take 49 MiB there, 1 MiB here.
 """
 
 from array import array
@@ -16,14 +16,14 @@ from dataflow.formats.block import batched
 
 #: Texts are written and read back this many together, or fewer when they are long.
 _CHUNK_TEXTS, _CHUNK_CHARACTERS = 256, 64 * 1024
-#: A sheet refers to them nearly in order, and to some of them all the time. A text may be longer than any should be.
+#: A sheet refers to them nearly in order, and to some of them all the time.
 _CACHED_CHUNKS, _CACHED_BYTES = 8, 200 * 1024
-#: Between the texts of a chunk: no document of XML has this character, not even escaped (XML 1.0, section 2.2).
+#: Between texts: XML has no such character, not even escaped (XML 1.0, section 2.2).
 _SEPARATOR = "\0"
 
 
 class SharedStrings:
-    """Texts by their number, from 0, kept in `file`, which is empty. `begin_row` bounds what the next row may bring."""
+    """Texts by their number, from 0, kept in `file`. `begin_row` bounds what the next row may bring."""
 
     def __init__(self, texts: Iterable[str], file: IO[bytes], max_row_characters: int) -> None:
         self._file = file
@@ -59,7 +59,7 @@ class SharedStrings:
         self._offsets.append(self._file.seek(0, SEEK_END))
         self._count += len(chunk)
         self._file.write(_SEPARATOR.join(chunk).encode())
-        # Whoever has made the list may hold it, and a single text may have four megabytes.
+        # Others may hold the list, and a single text may have four megabytes.
         chunk.clear()
 
     def _chunk(self, position: int) -> list[str]:

@@ -5,27 +5,22 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from dataflow.errors import SheetNotFound
+from dataflow.errors import InputError
 
-#: How much of the names of sheets a message shows.
 _MAX_SHOWN, _MAX_SHOWN_CHARACTERS = 20, 40
 _NUMBER: Final = re.compile("[1-9][0-9]{0,4}")
 
 
 class SheetEntry(NamedTuple):
-    """A sheet with cells, as the workbook lists it."""
-
     title: str
     part: str  #: the name of the part that its rows are in
     is_visible: bool
 
 
 def choose(sheets: Sequence[SheetEntry], wish: str | None) -> SheetEntry:
-    """The sheet that `wish` names; a name, compared as Excel does without case, wins over a number.
+    """The sheet that `wish` names, without case as in Excel, or the number of a visible sheet, from 1.
 
-    Numbers count the sheets that are visible, from 1: those that somebody sees who opens the workbook.
-
-    :raises SheetNotFound: when there is none, or more than one; the message names those that are there.
+    :raises InputError: sheet_not_found when there is none, or more than one.
     """
     shown = [sheet for sheet in sheets if sheet.is_visible] or sheets
     if wish is None:
@@ -33,22 +28,23 @@ def choose(sheets: Sequence[SheetEntry], wish: str | None) -> SheetEntry:
     exact = [sheet for sheet in sheets if sheet.title == wish]
     found = exact or [sheet for sheet in sheets if _compared(sheet.title) == _compared(wish)]
     if len(found) > 1:
-        raise SheetNotFound(
-            f"{len(found)} sheets are called {_quoted(found)}. Write the name as it is, or say its number."
+        raise InputError(
+            f"{len(found)} sheets are called {_quoted(found)}. Write the name as it is, or say its number.",
+            code="sheet_not_found",
         )
     if found:
         return found[0]
     if _NUMBER.fullmatch(wish.strip()) and int(wish) <= len(shown):
         return shown[int(wish) - 1]
     name = wish[:_MAX_SHOWN_CHARACTERS]
-    raise SheetNotFound(
+    raise InputError(
         f'The workbook has no sheet "{name}". It has {_quoted(sheets)}. Say one of these names, or a number from 1 to '
-        f"{len(shown)} for those that are not hidden."
+        f"{len(shown)} for those that are not hidden.",
+        code="sheet_not_found",
     )
 
 
 def others(sheets: Iterable[SheetEntry], chosen: SheetEntry) -> str:
-    """What to say of the sheets that are not read; nothing when there are none."""
     left = [sheet for sheet in sheets if sheet is not chosen]
     return f" The others are {_quoted(left)}: name one with sheet=..." if left else ""
 

@@ -1,39 +1,36 @@
 """The rows of a sheet, and the texts that all sheets share, taken from the events of their XML.
 
-What a cell without a value costs is nothing, and what a row with values costs is these. What cells mean is left to
-`workbook`.
+What cells mean is left to `workbook`.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple
 
 from dataflow.errors import MalformedInput
-from dataflow.formats.block import emptied
+from dataflow.formats.block import Item, emptied
 from dataflow.formats.tables.cells import MAX_COLUMNS
 from dataflow.formats.xlsx.contents import MAIN
 from dataflow.formats.xlsx.package import Part
 from dataflow.formats.xlsx.xml_events import MAX_DEPTH, Attributes, Enough, Events, parsed, too_deep
 
-#: The last that Excel knows.
 MAX_ROWS: Final = 1024**2
 
 _DATA, _ROW, _CELL, _VALUE, _FORMULA = (f"{MAIN}{name}" for name in ("sheetData", "row", "c", "v", "f"))
 _STRINGS, _STRING, _INLINE, _TEXT, _PRONOUNCED = (f"{MAIN}{name}" for name in ("sst", "si", "is", "t", "rPh"))
-#: Elements that begin without anything to do.
 _LEAVES: Final = frozenset((_VALUE, _TEXT, _FORMULA))
-#: What the parser's names are to be: told by what they are, not letter by letter. Sixty of these are the namespace's.
+#: The parser gives these objects themselves, so that comparing them does not look at their sixty letters.
 _NAMES: Final = (_DATA, _ROW, _CELL, _VALUE, _FORMULA, _STRINGS, _STRING, _INLINE, _TEXT, _PRONOUNCED, "r", "s", "t")
 _DIGITS: Final = "0123456789"
 
 
-#: A cell with something in it: its column, from 1; its kind (ECMA-376 part 1, 18.18.11) and its style, a number, each
-#: "" where it is not given; its value as it is written, or the text of an inlineStr; its formula.
+#: A cell that is not empty: its column, from 1; its kind (ECMA-376 part 1, 18.18.11), or ""; the number of its style,
+#: or ""; its value as it is written, or the text of an inlineStr; its formula.
 Cell = tuple[int, str, str, str | None, str | None]
 
 
 class Row(NamedTuple):
-    """A row and those of its cells that have something in them; `cell_count` counts the others as well."""
+    """A row and its cells that are not empty; `cell_count` counts the others as well."""
 
     number: int
     cell_count: int
@@ -46,33 +43,33 @@ def rows(part: Part) -> Iterator[Row]:
     :raises RowTooLarge: when one is too large.
     :raises MalformedInput: when there are more rows or columns than a sheet can have, and as `parsed`.
     """
-    events = _RowEvents()
-    for _ in parsed(part, events, _NAMES):
-        if events.rows:
-            part.end_item()
-            yield from emptied(events.rows)
+    return _found(part, _RowEvents())
 
 
 def strings(part: Part) -> Iterator[str]:
-    """The texts that all sheets share, in order, without formats and without how they are pronounced.
+    """The texts that all sheets share, in order, without how they are pronounced.
 
-    :raises RowTooLarge: when one is too large.
-    :raises MalformedInput: as `parsed`.
+    :raises RowTooLarge, MalformedInput: when one is too large, and as `parsed`.
     """
-    events = _StringEvents()
-    for _ in parsed(part, events, _NAMES):
-        if events.strings:
-            part.end_item()
-            yield from emptied(events.strings)
+    return _found(part, _StringEvents())
 
 
-class _StringEvents(Events):
+class _SheetEvents(Events, Generic[Item]):
     def __init__(self) -> None:
         super().__init__()
-        self.strings: list[str] = []
+        self.found: list[Item] = []
         self._joined: list[str] = []
         self._pronounced = 0  #: how deep it is in texts that say how others are pronounced
 
+
+def _found(part: Part, events: _SheetEvents[Item]) -> Iterator[Item]:
+    for _ in parsed(part, events, _NAMES):
+        if events.found:
+            part.end_item()
+            yield from emptied(events.found)
+
+
+class _StringEvents(_SheetEvents[str]):
     def start(self, tag: str, attributes: Attributes) -> None:
         super().start(tag, attributes)
         if tag == _STRING:
@@ -86,7 +83,7 @@ class _StringEvents(Events):
             if not self._pronounced:
                 self._joined += self.texts
         elif tag == _STRING:
-            self.strings.append("".join(self._joined))
+            self.found.append("".join(self._joined))
             self._joined.clear()
             self.texts.clear()
         elif tag == _PRONOUNCED:
@@ -95,20 +92,17 @@ class _StringEvents(Events):
             raise Enough
 
 
-class _RowEvents(Events):
-    """Calls nothing that it need not: `start` and `end` are called for each of the millions of elements of a sheet."""
+class _RowEvents(_SheetEvents[Row]):
+    """Calls as little as it can: `start` and `end` are called for millions of elements."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: list[Row] = []
         self._row_count = self._number = self._cell_count = self._column = 0
         self._is_inside = self._is_in_row = False
         self._cells: list[Cell] = []
         self._cell: Attributes = {}
         self._value: str | None = None
         self._formula: str | None = None
-        self._joined: list[str] = []
-        self._pronounced = 0
         self._clear_texts = self.texts.clear
 
     def start(self, tag: str, attributes: Attributes) -> None:
@@ -164,7 +158,7 @@ class _RowEvents(Events):
         elif tag == _PRONOUNCED:
             self._pronounced -= 1
         elif tag == _DATA:
-            raise Enough  # what follows is about looks, and as long as the sheet: links, rules, merged cells
+            raise Enough  # what follows is about looks, and may be as long as the sheet
 
     def _begin_row(self, attributes: Attributes) -> None:
         if not self._is_inside or self._is_in_row:
@@ -178,7 +172,7 @@ class _RowEvents(Events):
 
     def _end_row(self) -> None:
         if self._is_in_row:
-            self.rows.append(Row(self._number, self._cell_count, self._cells))
+            self.found.append(Row(self._number, self._cell_count, self._cells))
         self._is_in_row = False
 
 
@@ -186,8 +180,7 @@ class _RowEvents(Events):
 def column(letters: str) -> int:
     """The number of a column, from 1.
 
-    :raises ValueError: when these are no letters.
-    :raises MalformedInput: when it is beyond the last column.
+    :raises ValueError, MalformedInput: when these are no letters, or beyond the last column.
     """
     if not (letters.isascii() and letters.isalpha()):
         raise ValueError(letters)

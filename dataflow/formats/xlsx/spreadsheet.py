@@ -13,26 +13,26 @@ from typing import IO, Any, Final
 from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
-from dataflow.errors import ExpandsTooFar, MalformedInput, MissingColumns, NoContacts, SpoolUnavailable
+from dataflow.errors import DataFlowError, ExpandsTooFar, MalformedInput, MissingColumns, NoContacts
 from dataflow.formats.block import Block, Kept, Malformed, packed
-from dataflow.formats.columns import contact_columns
-from dataflow.formats.columns.contact_columns import Columns
+from dataflow.formats.columns.contact_columns import Columns, note_header
+from dataflow.formats.columns.joining import in_row
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.tables.other_tables import TablesBelow, refused_above
 from dataflow.formats.wrapping import bare
 from dataflow.formats.xlsx.sheet_table import SheetTable, size_of, table_of
 from dataflow.text import MARK
 
-#: Of the temporary file. A full sheet of 1,048,576 contacts has 32 MB, without pictures.
+#: A full sheet of 1,048,576 contacts has 32 MB, without pictures.
 MAX_WORKBOOK_BYTES: Final = 256 * 1024**2
-#: What is looked at for zero bytes at once, and what the end of a ZIP archive takes, which may end with some.
+#: What is looked at for zero bytes at once, and the end of a ZIP archive, which may have some.
 _PADDING_BYTES, _END_BYTES = 32 * 1024, 22
 _UNSTORED: Final = Malformed("The result of a formula is not stored in the file. Open it in Excel and save it.")
-#: Rows up to this are put together to see whether a cell may have no value.
+#: A larger row is not put together to see whether a cell has no value.
 _JOINED_CHARACTERS: Final = 4096
 #: How cells that have no value begin, and what they are taken as.
 _TAKEN_AS: Final = {f"{MARK}=": _UNSTORED, f"{MARK}#": ""}
-#: What zipfile, the XML parser and our reading were seen to raise at damaged workbooks. RuntimeError: encrypted parts.
+#: What damaged workbooks were seen to raise. RuntimeError: encrypted parts.
 _DAMAGE: Final = (
     BadZipFile, zlib.error, ExpatError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
     RuntimeError, EOFError, OSError,
@@ -43,17 +43,14 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     """The rows below the header; rows of only empty cells are no rows.
 
     :raises MalformedInput: when it is no workbook, or a damaged one.
-    :raises ExpandsTooFar: when it, or what it expands to, is too large.
-    :raises RowTooLarge: when a row is larger than `reading.max_row_bytes`.
-    :raises SheetNotFound: when it has no sheet as is asked for.
-    :raises NoContacts: when the sheet is empty.
-    :raises MissingColumns: when none of its first rows is a header row.
-    :raises AmbiguousColumns: when several columns could be the same.
-    :raises SpoolUnavailable: when the disk does not take it.
+    :raises ExpandsTooFar, RowTooLarge: when it, what it expands to, or a row is too large.
+    :raises InputError: sheet_not_found, or NoContacts when the sheet is empty.
+    :raises MissingColumns, AmbiguousColumns: when there is no header row, or several columns could be the same.
+    :raises DataFlowError: spool_unavailable when the disk does not take it.
     """
-    with _disk_told(), TemporaryFile() as file, TemporaryFile() as texts_file:
+    with _disk_errors(), TemporaryFile() as file, TemporaryFile() as texts_file:
         _spool(pieces, file)
-        with _damage_told(reading):
+        with _damage_errors(reading):
             yield from _read(file, texts_file, reading, findings)
 
 
@@ -68,7 +65,7 @@ def _spool(pieces: Iterable[bytes], file: IO[bytes]) -> None:
 
 
 def _cut_padding(file: IO[bytes], size: int) -> None:
-    """Cut off zero bytes behind the workbook, but for some: its end is looked for in the last 64 KiB."""
+    """Cut off zero bytes behind the workbook, but for some: zipfile looks for its end in the last 64 KiB."""
     end = size
     while end > 0:
         file.seek(max(0, end - _PADDING_BYTES))
@@ -79,15 +76,17 @@ def _cut_padding(file: IO[bytes], size: int) -> None:
 
 
 @contextmanager
-def _disk_told() -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SpoolUnavailable(f"A workbook cannot be kept on disk (TMPDIR): {error.strerror or error}.") from error
+        raise DataFlowError(
+            f"A workbook cannot be kept on disk (TMPDIR): {error.strerror or error}.", code="spool_unavailable"
+        ) from error
 
 
 @contextmanager
-def _damage_told(reading: Reading) -> Iterator[None]:
+def _damage_errors(reading: Reading) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
@@ -105,17 +104,14 @@ def _read(file: IO[bytes], texts_file: IO[bytes], reading: Reading, findings: Fi
 
     sheet = Sheet(file, texts_file, reading)
     findings.facts["sheet"] = sheet.title
-    findings.elsewhere = f" {sheet.told()}"
+    findings.elsewhere = f" {sheet.choice()}"
     rows = sheet.rows()
     try:
         table = table_of(rows, reading)
     except (MissingColumns, NoContacts) as error:
         raise type(error)(f"{error.message}{findings.elsewhere}") from error
     header = [bare(cell) for cell in table.header]
-    findings.facts["headerLine"] = table.line
-    findings.facts["mapping"] = table.columns.describe(header)
-    findings.columns = header
-    findings.ignored_columns = contact_columns.ignored(header, table.columns)
+    note_header(findings, table.line, header, table.columns)
     yield from packed(chain(refused_above(table.line, table.above), _contacts(table, reading)))
 
 
@@ -137,9 +133,8 @@ def _contacts(table: SheetTable, reading: Reading) -> Iterator[tuple[int, Kept |
 
 
 def _pair(cells: list[Any], size: int, found: Columns) -> tuple[object, object]:
-    """The name and the e-mail of a row; neither, where a result that is not stored would count."""
-    # A large row is not put together once more.
+    """The name and the e-mail of a row; neither, where a formula's result that is not stored would count."""
     if size > _JOINED_CHARACTERS or MARK in "".join(cells):
         cells = [_TAKEN_AS.get(cell[:2], cell) for cell in cells]
-    pair = contact_columns.joined(cells, found.names), contact_columns.joined(cells, found.emails)
+    pair = in_row(cells, found.names), in_row(cells, found.emails)
     return (_UNSTORED, _UNSTORED) if _UNSTORED in pair else pair

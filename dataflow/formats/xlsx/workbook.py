@@ -1,9 +1,8 @@
 """A sheet of an XLSX workbook, row by row, in memory that does not grow with it.
 
-Of openpyxl only the knowledge of dates is used: which formats show them, and what their numbers mean. Its way to read
-keeps all texts and something of every row (77 MiB for 100,000 rows), and takes seconds for a few hostile KB.
-python-calamine is ten times as fast, but holds the whole sheet, and ends the process when a sheet has two cells in
-opposite corners.
+Why it is so: of openpyxl only the knowledge of dates is used. Its reader keeps something of every row (77 MiB for
+100,000 rows), and takes seconds for a few hostile KB. python-calamine is ten times as fast, but holds the whole sheet,
+and ends the process when a sheet has two cells in opposite corners.
 """
 
 import datetime
@@ -23,11 +22,9 @@ from dataflow.formats.xlsx.shared_strings import SharedStrings
 from dataflow.formats.xlsx.sheet_events import Row
 from dataflow.text import MARK
 
-#: A sheet of 1,048,576 rows, the most that Excel knows, has 214 MB of XML with 5 columns, and up to 1 GB with 20.
+#: A full sheet of 1,048,576 rows has 214 MB of XML with 5 columns, and up to 1 GB with 20.
 MAX_SHEET_BYTES: Final = 1024**3
-#: It takes as much of the disk.
 MAX_STRINGS_BYTES: Final = 512 * 1024**2
-#: Kinds of cells whose value is their text.
 _TEXTS: Final = ("inlineStr", "str")
 #: Whole numbers up to here are exact as floats, and written without an exponent.
 _EXACT: Final = 2**53
@@ -35,10 +32,10 @@ _ESCAPE: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 class Sheet:
-    """The sheet of a workbook that `reading` asks for, else the first visible one.
+    """The sheet of a workbook that `reading` asks for, else the first visible one. Its texts go to `texts_file`.
 
-    Its texts go to `texts_file`, which is empty. Raises LookupError, ValueError and the errors of zipfile and of the
-    XML parser at what is damaged, MalformedInput when there is no sheet, SheetNotFound, and ExpandsTooFar.
+    :raises InputError: sheet_not_found when there is no such sheet; MalformedInput, ExpandsTooFar for a bad workbook.
+        What is damaged raises LookupError, ValueError and the errors of zipfile and of the XML parser.
     """
 
     def __init__(self, file: IO[bytes], texts_file: IO[bytes], reading: Reading) -> None:
@@ -51,19 +48,18 @@ class Sheet:
         self._dates = [_shows_date(shown) for shown in self._contents.formats]
         self._strings = SharedStrings(self._texts(), texts_file, reading.max_row_bytes)
 
-    def told(self) -> str:
+    def choice(self) -> str:
         """Which sheet is read, and which others there are, for a message."""
         chosen = "This is the sheet" if self._reading.sheet else "Only the first visible sheet is read:"
         return f'{chosen} "{self.title}".{sheet_choice.others(self._contents.sheets, self._entry)}'
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The numbers, from 1, and cells of the rows, up to the last one with a value where there is any.
+        """The numbers, from 1, and cells of the rows, up to the last cell with a value.
 
-        Errors begin with MARK and #, formulas whose result is not stored with MARK and =: what is refused stays so
-        when it is sent back.
+        Errors begin with MARK and #, formulas without a stored result with MARK and =, so that both are refused when
+        they are sent back.
 
-        :raises RowTooLarge: when a row is larger than MAX_ROW_BYTES.
-        :raises MalformedInput: when there are more rows or columns than a sheet can have.
+        :raises RowTooLarge, MalformedInput: when a row is too large, or beyond what a sheet can have.
         """
         for row in sheet_events.rows(self._part(self._entry.part, MAX_SHEET_BYTES)):
             yield row.number, self._cells(row)
@@ -72,7 +68,6 @@ class Sheet:
         return self._package.part(name, max_bytes, self._reading.max_row_bytes, self._reading.max_expanded_bytes)
 
     def _texts(self) -> Iterator[str]:
-        """The texts that all sheets share, in order."""
         if self._contents.texts_part is not None:
             yield from sheet_events.strings(self._part(self._contents.texts_part, MAX_STRINGS_BYTES))
 
@@ -122,7 +117,6 @@ class Sheet:
 
 @lru_cache(2048)
 def _shows_date(shown: int | str) -> str | None:
-    """Whether numbers of this format are dates or durations."""
     code = builtin_format_code(shown) if isinstance(shown, int) else shown
     if not is_date_format(code):
         return None
@@ -130,7 +124,6 @@ def _shows_date(shown: int | str) -> str | None:
 
 
 def _text(value: object) -> str:
-    """A cell as its user sees it, as far as that does not depend on formats."""
     if isinstance(value, str):
         return _ESCAPE.sub(_unescape, value)
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:

@@ -1,7 +1,7 @@
-"""XML as events, in memory that does not depend on what is written in it: only what the caller keeps is kept.
+"""XML as events, in memory that does not depend on what is written in it.
 
-xml.etree has a tree of all that it has read: 300,000 elements inside of one another, 2 KB in a workbook, take 80 MiB
-there. expat itself keeps every name that it meets, and each tag until it is complete; both are limited here.
+Why it is so: xml.etree keeps a tree (80 MiB for 300,000 nested elements, 2 KB in a workbook). expat keeps every name,
+and each tag until it is complete: both are limited here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,13 @@ from xml.parsers.expat import ParserCreate
 from dataflow.errors import MalformedInput
 from dataflow.formats.xlsx.package import Part
 
-#: Of elements inside of one another. Workbooks have a dozen.
+#: Of nested elements. Workbooks have a dozen.
 MAX_DEPTH: Final = 64
 #: Of a tag with its attributes, a comment or an instruction. Texts between tags may be longer.
 MAX_TAG_BYTES: Final = 64 * 1024
-#: Different names of elements, attributes and namespaces in a part. Workbooks have some hundred.
+#: Different names in a part. Workbooks have some hundred.
 MAX_NAMES: Final = 4096
-#: What is parsed in one go; the events of as much are the caller's at a time.
 _PARSE_BYTES: Final = 16 * 1024
-#: Namespaces stand before names, with this between them.
 _SEPARATOR: Final = "}"
 _SAVE_AGAIN: Final = "Save it as .xlsx again, or as CSV."
 
@@ -27,21 +25,18 @@ Attributes = dict[str, str]
 
 
 class Enough(Exception):
-    """Raised by a handler that wants no more of a part, however it goes on."""
+    """Raised by a handler that needs no more of a part."""
 
 
 class Events:
-    """What a part is made of; subclasses take from it what they want, and do what these methods do.
-
-    `texts` has the texts since the last tag that begins an element.
-    """
+    """Subclasses take from a part what they want. `texts` has the texts since the last tag that begins an element."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.texts: list[str] = []
 
     def start(self, _tag: str, _attributes: Attributes) -> None:
-        """:raises MalformedInput: when elements stand inside of one another too deeply."""
+        """:raises MalformedInput: when elements are nested too deeply."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise too_deep()
@@ -56,7 +51,7 @@ def too_deep() -> MalformedInput:
 
 
 def parsed(part: Part, events: Events, names: Sequence[str] = ()) -> Iterator[None]:
-    """Hand a part to `events`, piece by piece; a step ends with each piece. Names that are among `names` are these.
+    """Hand a part to `events`, a step for each piece. Names that are among `names` are the same objects.
 
     :raises MalformedInput: at a document type, and when tags, names or depth are beyond their limits.
     :raises ExpatError: when it is no XML.
@@ -117,4 +112,4 @@ def _refuse_document_type(*_: object) -> None:
 
 
 def _note_namespace(_prefix: str | None, _uri: str | None) -> None:
-    """Nothing to do, but where there is a handler for them, namespaces are among the names that are counted."""
+    """Without a handler, namespaces would not be among the names that are counted."""

@@ -1,7 +1,6 @@
 """Authorised HTTP to one bucket of a storage server: the only place that opens sockets for the backend.
 
-Gives answers back whatever they say; what never was an answer becomes StorageUnavailable. What to send, and whether
-to send it again, is left to the modules beside this one.
+Every answer is given back, whatever it says; without one, StorageUnavailable is raised.
 """
 
 import logging
@@ -9,12 +8,12 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from urllib.parse import quote
 
 import requests
-from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util import Timeout
 
@@ -22,45 +21,32 @@ from dataflow.errors import StorageUnavailable
 from dataflow.storage.base import Observer
 from dataflow.storage.messages import Answer, Request
 from dataflow.storage.retry import Retries
+from dataflow.storage.stop import Stop
 from dataflow.storage.supabase.line import Line
 
 logger = logging.getLogger(__name__)
 
-#: Of an answer that is no object; whatever a gateway sends beyond that is of no use.
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 64 * 1024  #: of one that is no object
 MAX_IDLE_LINES = 4
-#: A line that has been idle for longer is not used again: what is between us and the server may have forgotten it, and
-#: nobody would tell.
+#: A connection that has been idle for longer may have been forgotten on the way, and nobody would tell.
 KEPT_SECONDS = 15.0
-#: What may be sent again without a look at what became of it.
 REPEATABLE = ("GET", "HEAD", "DELETE", "OPTIONS")
-#: What reading from or writing to a server can raise: requests' own, urllib3's from a streamed body, the socket's.
-Lend = Callable[[Line | None], None]
-NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
+NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)  #: urllib3's come from a streamed body
 
 
 class NotConnected(StorageUnavailable):
     """There was no connection, so the server has not seen the request."""
 
 
-class _KeyAuth(AuthBase):
-    """An explicit auth: without one, requests would let a ~/.netrc replace the header."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        # Ignored by the server, asked for by the gateways in front of it (contract section 1).
-        request.headers["apikey"] = self._key
-        return request
+def _authorise(key: str, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    request.headers["Authorization"] = f"Bearer {key}"
+    # Ignored by the server, asked for by the gateways in front of it (contract section 1).
+    request.headers["apikey"] = key
+    return request
 
 
 class Api:
-    """The server at `base_url` (its prefix included), seen with `key`; may be used by any number of threads.
-
-    Each has a line of its own while it needs one; a few are kept for those who come next.
-    """
+    """The server at `base_url` (its prefix included), seen with `key`; may be used by any number of threads."""
 
     def __init__(self, base_url: str, key: str, bucket: str, observer: Observer) -> None:
         self.base_url = base_url.rstrip("/")
@@ -71,19 +57,12 @@ class Api:
         weakref.finalize(self, _close_all, self._idle)
 
     def object_path(self, kind: str, key: str) -> str:
-        """The path of one object under /object; `kind` is empty, `authenticated` or `info/authenticated`."""
         return "/".join(filter(None, ("/object", kind, quote(self.bucket), quote(key))))
 
     def exchange(
-        self,
-        request: Request,
-        seconds: float,
-        send_seconds: float | None = None,
-        lend: Lend | None = None,
+        self, request: Request, seconds: float, stop: Stop | None = None, send_seconds: float | None = None
     ) -> Answer:
         """Send a request and read the answer, within `seconds`, of which sending may take `send_seconds`.
-
-        `lend` is given the line beforehand, for whoever may want to cut it, and None before it is somebody else's.
 
         :raises NotConnected: when the request has not been sent.
         :raises StorageUnavailable: when there is no answer.
@@ -92,9 +71,8 @@ class Api:
         # For urllib3, to send a body is part of connecting.
         limits = Timeout(connect=send_seconds or seconds, total=seconds)
         try:
-            with self.line() as line:
-                with _lent(line, lend):
-                    answer = self._answer_in_time(line, request, limits, seconds)
+            with self.line() as line, (stop or Stop()).cutting(line):
+                answer = self._answer_in_time(line, request, limits, seconds)
                 outcome = "ok" if answer.is_success else str(answer.status)
                 if request.body and not answer.is_success:
                     # Refused without reading the body, which is still in the way of the next request.
@@ -104,17 +82,15 @@ class Api:
             self.observer.answered(request.operation, outcome, time.monotonic() - start)
 
     def _answer_in_time(self, line: Line, request: Request, limits: Timeout, seconds: float) -> Answer:
-        """A socket's limits are for each of its calls, and an answer may trickle: so the line is cut in the end."""
+        """A socket's limit is for each of its calls, and an answer may trickle: so the line is cut in the end."""
         timer = threading.Timer(seconds, line.cut)
         timer.daemon = True
         timer.start()
         try:
             with self.send(line, request, limits) as response:
                 answer = self.answer(response)
-        except NotConnected:
-            raise
-        except StorageUnavailable:
-            if not line.is_cut:
+        except StorageUnavailable as error:
+            if isinstance(error, NotConnected) or not line.is_cut:
                 raise
         finally:
             timer.cancel()
@@ -125,8 +101,7 @@ class Api:
 
     @contextmanager
     def line(self) -> Iterator[Line]:
-        """A line for this thread alone."""
-        line = self._idle_line() or Line(_KeyAuth(self._key))
+        line = self._idle_line() or Line(partial(_authorise, self._key))
         try:
             yield line
         finally:
@@ -146,24 +121,20 @@ class Api:
         return None
 
     def send(self, line: Line, request: Request, limits: Timeout) -> requests.Response:
-        """Send a request; reading the answer, and closing it, is left to the caller.
-
-        :raises NotConnected, StorageUnavailable: when no answer begins.
-        """
+        """:raises NotConnected, StorageUnavailable: when no answer begins, for the caller to read and close."""
         try:
             return self._request(line, request, limits)
         except StorageUnavailable as error:
             if not _has_gone_stale(line, error):
                 raise
-            # Those beside it were kept as long, and will not be any better.
             _close_all(self._idle)
             if request.method not in REPEATABLE:
                 raise
-        # No attempt has failed yet: the server has not answered because it was not there any more.
+        # The server has not answered because the connection had ended: no attempt has failed yet.
         return self._request(line, request, limits)
 
     def _request(self, line: Line, request: Request, limits: Timeout) -> requests.Response:
-        try:
+        with network():
             return line.session.request(
                 request.method,
                 self.base_url + request.path,
@@ -173,41 +144,19 @@ class Api:
                 allow_redirects=False,
                 stream=True,
             )
-        except NETWORK_ERRORS as error:
-            raise unreachable(error) from error
 
     def answer(self, response: requests.Response) -> Answer:
-        """All that matters of an answer which is no object.
-
-        :raises StorageUnavailable: when it breaks off.
-        """
-        try:
+        """:raises StorageUnavailable: when the answer breaks off."""
+        with network():
             text = response.raw.read(MAX_ANSWER_BYTES, decode_content=True).decode(errors="replace")
-        except NETWORK_ERRORS as error:
-            raise unreachable(error) from error
         return Answer(response.status_code, response.headers, text.replace(self._key, "***"))
 
     def pause(self, retries: Retries, error: StorageUnavailable, operation: str, key: str, offset: int = 0) -> None:
-        """Wait before `operation` is tried again.
-
-        :raises StorageUnavailable: `error`, when it is not.
-        """
+        """:raises StorageUnavailable: `error`, when `operation` is not to be tried again."""
         facts = {"operation": operation, "object": key, "offset": offset, "attempt": retries.failures + 1}
         logger.warning("storage failed", extra={**facts, "error": error.message})
         retries.pause(error)
         self.observer.retried(operation)
-
-
-@contextmanager
-def _lent(line: Line, lend: Lend | None) -> Iterator[None]:
-    if lend is None:
-        yield
-        return
-    lend(line)
-    try:
-        yield
-    finally:
-        lend(None)
 
 
 def _close_all(lines: deque[Line]) -> None:
@@ -217,13 +166,20 @@ def _close_all(lines: deque[Line]) -> None:
 
 
 def _has_gone_stale(line: Line, error: StorageUnavailable) -> bool:
-    """Whether a connection that was kept had ended before the request, with its server or on the way."""
     is_ended = isinstance(error.__cause__, requests.ConnectionError) and not isinstance(error, NotConnected)
     return is_ended and line.kept_since is not None and not line.is_cut
 
 
-def unreachable(error: Exception) -> StorageUnavailable:
-    """Our error for one of NETWORK_ERRORS, with the reason that lies deepest."""
+@contextmanager
+def network() -> Iterator[None]:
+    """:raises NotConnected, StorageUnavailable: instead of the libraries' errors."""
+    try:
+        yield
+    except NETWORK_ERRORS as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception) -> StorageUnavailable:
     kind, reason, deeper = StorageUnavailable, type(error).__name__, error
     while deeper is not None:
         if isinstance(deeper, NewConnectionError | ConnectTimeoutError):

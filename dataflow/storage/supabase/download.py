@@ -1,29 +1,28 @@
 """An object as a stream that survives its connection: a broken one goes on from the byte it reached."""
 
 import re
-import threading
 import time
 from collections.abc import Iterator
 
 import requests
 from urllib3.util import Timeout
 
-from dataflow.errors import DigestMismatch, StorageUnavailable
+from dataflow.errors import StorageError, StorageUnavailable
 from dataflow.storage.messages import Request
 from dataflow.storage.retry import Retries, Schedule
-from dataflow.storage.supabase.api import NETWORK_ERRORS, Api, unreachable
-from dataflow.storage.supabase.line import CONNECT_SECONDS, Line
+from dataflow.storage.stop import Stop
+from dataflow.storage.supabase.api import Api, network
+from dataflow.storage.supabase.line import CONNECT_SECONDS
 
 #: To the first byte: the file backend hashes the whole object before it, at about 400 MB/s (contract section 5).
 HEAD_SECONDS = 60.0
 READ_SECONDS = 10.0
 _LIMITS = Timeout(connect=CONNECT_SECONDS, read=HEAD_SECONDS)
-#: For trying again, from a break until bytes come again.
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 300.0  #: from a break until bytes come again
 
 
 class SupabaseReader:
-    """An open object; see `ObjectReader`. Holds a line only while its pieces are read."""
+    """An open object, which holds a connection only while its pieces are read."""
 
     def __init__(self, api: Api, schedule: Schedule, key: str) -> None:
         self._api = api
@@ -32,9 +31,8 @@ class SupabaseReader:
         self._offset = 0
         self._size_bytes: int | None = None  #: known from the first answer on
         self._first_etag: str | None = None  #: of the download whose bytes have been given out
-        self._line: Line | None = None
         self._response: requests.Response | None = None
-        self._closed = threading.Event()
+        self._stop = Stop()
         self._outcome = ""
 
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
@@ -50,36 +48,32 @@ class SupabaseReader:
                 self._api.pause(retries, error, "download", self._key, self._offset)
 
     def close(self) -> None:
-        self._closed.set()
-        line = self._line
-        if line is not None:
-            line.cut()
+        self._stop.set()
 
     def release(self) -> None:
-        """Give the connection back, now that nobody reads any more; `pieces` may have been left in the middle."""
+        """Give the connection back; `pieces` may have been left in the middle."""
         if self._response is not None:
             self._response.close()
 
     def _patience(self) -> Retries:
-        return Retries(self._schedule, PATIENCE_SECONDS, self._closed.wait)
+        return Retries(self._schedule, PATIENCE_SECONDS, self._stop.wait)
 
     def _rest(self, piece_bytes: int) -> Iterator[bytes]:
-        """What one connection gives, from the offset on."""
         headers = {"Range": f"bytes={self._offset}-"} if self._offset else {}
         request = Request("download", "GET", self._api.object_path("authenticated", self._key), headers)
         start, self._outcome = time.monotonic(), "unreachable"
         try:
-            with self._api.line() as self._line:
+            with self._api.line() as line, self._stop.cutting(line):
                 self._check_open()
-                with self._api.send(self._line, request, _LIMITS) as self._response:
+                with self._api.send(line, request, _LIMITS) as self._response:
                     self._check_head(self._response)
-                    self._line.limit(READ_SECONDS)
+                    line.limit(READ_SECONDS)
                     while piece := self._read(self._response, piece_bytes):
                         self._offset += len(piece)
                         self._api.observer.moved("down", len(piece))
                         yield piece
         finally:
-            self._line = self._response = None
+            self._response = None
             self._api.observer.answered("download", self._outcome, time.monotonic() - start)
         if self._size_bytes is None:
             self._size_bytes = self._offset
@@ -87,21 +81,20 @@ class SupabaseReader:
             raise StorageUnavailable(f"The storage sent {self._offset} of {self._size_bytes} bytes.")
 
     def _check_open(self) -> None:
-        if self._closed.is_set():
+        if self._stop.is_set():
             raise StorageUnavailable("The object was closed while it was read.")
 
     def _read(self, response: requests.Response, piece_bytes: int) -> bytes:
-        try:
+        self._outcome = "broken"
+        with network():
             piece: bytes = response.raw.read(piece_bytes, decode_content=False)
-        except NETWORK_ERRORS as error:
-            self._outcome = "broken"
-            raise unreachable(error) from error
+        self._outcome = "ok"
         # After the read: what comes out of a line that is being cut is not to be trusted.
         self._check_open()
         return piece
 
     def _check_head(self, response: requests.Response) -> None:
-        """If-Range and If-Match are ignored by the server, so this looks for itself (contract section 5)."""
+        """Done here, because the server ignores If-Range and If-Match (contract section 5)."""
         if response.status_code not in (200, 206):
             answer = self._api.answer(response)
             self._outcome = str(answer.status)
@@ -118,4 +111,6 @@ class SupabaseReader:
             return
         first = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
         if etag != self._first_etag or not first or int(first[1]) != self._offset:
-            raise DigestMismatch(f"The object {self._key} changed while it was read, after {self._offset} bytes.")
+            raise StorageError(
+                f"The object {self._key} changed while it was read, after {self._offset} bytes.", code="digest_mismatch"
+            )

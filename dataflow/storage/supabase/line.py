@@ -1,30 +1,28 @@
-"""One connection to the storage server, which any thread can cut, whatever the thread that uses it waits for.
-
-requests offers neither that nor a limit for connecting apart from the one for sending; both are hooks of urllib3.
-"""
+"""One connection to the storage server, which any thread can cut, and which has a limit of its own for connecting."""
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-#: For each address of the server's name.
-CONNECT_SECONDS = 5.0
+Authorise = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+CONNECT_SECONDS = 5.0  #: for each address of the server's name
 
 
 class Line:
     """A requests.Session for one thread at a time, its single connection kept alive."""
 
-    def __init__(self, auth: AuthBase) -> None:
+    def __init__(self, authorise: Authorise) -> None:
         self.is_cut = False
         self.kept_since: float | None = None  #: since when its connection has been idle; None for one made since
         self._socket: socket.socket | None = None
         self.session = requests.Session()
-        self.session.auth = auth
+        # A function and no header: that would be replaced by what a ~/.netrc says.
+        self.session.auth = authorise
         # A compressed download would have neither the length nor the ranges of the object.
         self.session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
@@ -36,9 +34,11 @@ class Line:
             self.cut()
 
     def cut(self) -> None:
-        """End whatever goes on, from any thread: closing a socket would not wake the thread that waits for it.
+        """End whatever goes on, from any thread, for good.
 
-        Below TLS, whose own shutdown would have the reader take encrypted bytes for content (measured).
+        A time-out of the socket cannot replace it: http.client cannot go on reading after one, so nobody can look
+        meanwhile whether the reader was closed. Closing the socket would not wake the thread that waits for it, and the
+        shutdown of TLS would have the reader take encrypted bytes for content (measured): so it is done below TLS.
         """
         self.is_cut = True
         if self._socket is not None:
@@ -46,19 +46,15 @@ class Line:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def limit(self, seconds: float) -> None:
-        """From now on, each read may take `seconds`."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.settimeout(seconds)
 
     def close(self) -> None:
-        """Close the connection; by the thread whose line it is."""
         self.session.close()
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections that tell their line of their socket."""
-
     def __init__(self, line: Line) -> None:
         self._line = line
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
@@ -78,8 +74,6 @@ class _Adapter(HTTPAdapter):
 
 
 def _told(line: Line, pool: Any) -> type:
-    """The same kind of pool, whose connections tell `line` of their socket."""
-
     class Told(pool.ConnectionCls):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
             return _dial(self, super()._new_conn)

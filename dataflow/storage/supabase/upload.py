@@ -1,208 +1,195 @@
-"""A body of any length into one object: filled into chunks first, then sent, each kept until it is acknowledged.
+"""A body of any length into one object. Which request comes next is said by `tus`.
 
-First filled, because every running PATCH holds one of the storage's own database connections (contract section 0.4),
-and a slow client must not. Which request comes next is `tus`' to say.
+A chunk is whole before any of it is sent, because every running PATCH holds one of the storage's own database
+connections (contract section 0.4), and a slow client must not.
 """
 
 import json
 import logging
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
 
-from dataflow.errors import StorageUnavailable
-from dataflow.storage.base import Began, Describe, Description
+from dataflow.errors import ObjectMissing, ObjectTooLarge, StorageUnavailable, UploadLost
+from dataflow.storage.base import Began, Completion, Description, StoredObject
 from dataflow.storage.messages import Answer, Request
-from dataflow.storage.retry import Retries, Schedule
+from dataflow.storage.retry import Retries
 from dataflow.storage.stop import Stop
-from dataflow.storage.supabase.api import Api, NotConnected
-from dataflow.storage.supabase.completion import HOLD_SECONDS, HeldRequest
-from dataflow.storage.tus import TusUpload, inquiry
+from dataflow.storage.supabase.api import NotConnected
+from dataflow.storage.supabase.bucket import Bucket
+from dataflow.storage.supabase.completion import HOLD_SECONDS, HeldRequest, SupabaseCompletion
+from dataflow.storage.tus import OffsetConflict, TusUpload, inquiry
 
 logger = logging.getLogger(__name__)
 
 #: For sending a body that the server may have refused already and does not read (contract section 0.5).
 STANDARD_SEND_SECONDS = 5.0
-#: For the last chunk when the one before has used up the time for both.
-LEAST_END_SECONDS = 3.0
-#: To ask how far an upload is whose last PATCH is not answered; one that still receives is ended first, in about 3 s.
-INQUIRY_SECONDS = 4.0
-#: For the very first connection: with the rest of an answer's way, a storage that is down is told within 10 s.
-FIRST_CONNECTION_SECONDS = 9.0
+LEAST_END_SECONDS = 3.0  #: for the last chunk, when the one before has used up the time for both
+INQUIRY_SECONDS = 4.0  #: a PATCH that still runs is ended first, in about 3 s
+FIRST_CONNECTION_SECONDS = 9.0  #: a storage that is down is told within 10 s
 PROGRESS_SECONDS = 10.0
 
-Chunk = tuple[memoryview, bool]
 
+class SupabaseUpload:
+    """An `Upload`; `began` is told each address that it gets."""
 
-def chunks(pieces: Iterable[bytes], chunk_bytes: int) -> Iterator[Chunk]:
-    """`pieces` as chunks of exactly `chunk_bytes`, each with whether it is the last, which may be shorter or empty.
-
-    All are views of one buffer, good until the next is asked for. It grows with the first chunk and is never given
-    back in between: that costs a third of the rate, and in glibc's heaps half as much memory again (measured).
-    """
-    buffer, filled = bytearray(), 0
-    for piece in pieces:
-        rest = memoryview(piece)
-        # A full chunk waits for the next byte, which shows that it is not the last.
-        while filled + len(rest) > chunk_bytes:
-            room = chunk_bytes - filled
-            buffer[filled:chunk_bytes] = rest[:room]
-            yield memoryview(buffer), False
-            filled, rest = 0, rest[room:]
-        buffer[filled : filled + len(rest)] = rest
-        filled += len(rest)
-    yield memoryview(buffer)[:filled], True
-
-
-class Upload:
-    """One object on its way into the bucket."""
-
-    def __init__(self, api: Api, schedule: Schedule, key: str, cache_seconds: int, began: Began) -> None:
-        self._api = api
-        self._schedule = schedule
+    def __init__(self, bucket: Bucket, key: str, tus: TusUpload, stop: Stop | None, began: Began | None = None) -> None:
+        self._bucket = bucket
         self._key = key
-        self._cache_seconds = cache_seconds
-        self._began = began
-        self._stop = Stop()
-        self._wait: Callable[[float], object] | None = None  #: unless it is the schedule's
+        self._tus = tus
+        self._stop = stop
+        self._began = began or (lambda _: None)
+        self._held: HeldRequest | None = None  #: the last PATCH, when the server has every byte and takes its time
         self._next_progress = time.monotonic() + PROGRESS_SECONDS
-        self._is_near_end = False
-        self._end_seconds = schedule.last_chunk_seconds  #: left for what is sent after the client's last byte
-        self.size_bytes = 0  #: of what the server has acknowledged
-        self.tried_bytes = 0  #: the same, with the chunk that was being sent
-        self.whole_bytes = 0  #: the same, or the length of the whole where that is known
-        self.held: HeldRequest | None = None  #: the last PATCH, when the server has every byte and takes its time
-        self.path = ""  #: of a tus upload
-        self._first: Retries | None = None  #: the patience with a server that no request has reached yet
+        self._end_seconds = bucket.schedule.last_chunk_seconds  #: left for what is sent after the client's last byte
+        #: Until a request has reached the server.
+        self._first = None if tus.id else bucket.retries(stop, FIRST_CONNECTION_SECONDS)
 
-    def run(self, parts: Iterator[Chunk], describe: Describe, stop: Stop | None = None) -> Retries:
-        """Send everything; return what is left of the patience after the last byte. With `held`, it is used up.
+    @property
+    def address(self) -> str:
+        return self._tus.path
 
-        :raises DataFlowError: when the server refuses, or the time is up.
+    @property
+    def offset(self) -> int:
+        return self._tus.offset
+
+    def create(self) -> None:
+        """Have the server open it; from now on it does not begin again under another address."""
+        self._send(b"", is_last=False)
+        self._tus.creation = None
+
+    def append(self, chunk: bytes | memoryview) -> int:
+        if chunk:
+            self._send(chunk, is_last=False)
+        return self.offset
+
+    def finish(
+        self, chunk: bytes | memoryview = b"", description: Description | None = None
+    ) -> StoredObject | Completion:
+        """With a `description`, `chunk` is the whole, and may go as one request."""
+        tus, retries = self._tus, self._bucket.retries(self._stop)
+        if chunk or tus.offset != tus.size_bytes:
+            retries = self._send(chunk, is_last=True, description=description)
+        if self._held is None:
+            try:
+                return self._bucket.whole(self._key, self.offset, retries, self._stop)
+            except UploadLost as error:
+                # Its bytes are all there, but it is not registered, which an empty PATCH makes good.
+                if tus.is_complete or not isinstance(error.__cause__, ObjectMissing):
+                    raise
+        return SupabaseCompletion(self._bucket, self._key, self.address, self.offset, self._held)
+
+    def _send(self, chunk: bytes | memoryview, is_last: bool, description: Description | None = None) -> Retries:
+        """Send a chunk; return what is left of the patience.
+
+        While the last chunk but one is sent, the rest of the body may be in the sockets, and its sender wait for the
+        answer: where the length is known, both share the time there is for the end.
         """
-        if stop is not None:
-            self._stop, self._wait = stop, stop.wait
-        chunk, is_last = next(parts)
-        description = describe()
-        tus = TusUpload(self._api.bucket, self._key, description, self._cache_seconds)
-        retries = self._patience(is_last, len(chunk), description.size_bytes)
-        self._first = Retries(self._schedule, FIRST_CONNECTION_SECONDS, self._wait)
-        if is_last and not description.is_resumable and self._send_whole(chunk, description, retries):
-            return retries
-        self._send_chunk(tus, chunk, is_last, retries)
-        while not is_last:
-            chunk, is_last = next(parts)
-            retries = self._patience(is_last, len(chunk), description.size_bytes)
-            self._send_chunk(tus, chunk, is_last, retries)
+        tus, start = self._tus, time.monotonic()
+        tus.load(chunk, is_last)
+        tried_bytes = tus.offset + len(chunk)
+        whole_bytes = tus.size_bytes or tried_bytes
+        is_near_end = is_last or (tus.size_bytes is not None and whole_bytes - tried_bytes <= len(chunk))
+        seconds = self._end_seconds if is_near_end else self._bucket.schedule.chunk_seconds
+        retries = self._bucket.retries(self._stop, seconds)
+        try:
+            if description is None or not self._send_single(chunk, description, retries):
+                self._exchange_all(retries)
+        except ObjectTooLarge as error:
+            raise self._bucket.with_limit(error, whole_bytes) from error
+        if is_near_end:
+            self._end_seconds = max(LEAST_END_SECONDS, self._end_seconds - (time.monotonic() - start))
         return retries
 
-    def _patience(self, is_last: bool, chunk_bytes: int, total_bytes: int | None) -> Retries:
-        """For a chunk that has just been filled, so the client was heard a moment ago.
-
-        What is left of a body may be in the sockets already, and its sender wait for the answer: where the length is
-        known, the last chunk but one and the last share the time there is for the end.
-        """
-        self.tried_bytes = self.size_bytes + chunk_bytes
-        self.whole_bytes = total_bytes or self.tried_bytes
-        self._is_near_end = is_last or (total_bytes is not None and total_bytes - self.tried_bytes <= chunk_bytes)
-        seconds = self._end_seconds if self._is_near_end else self._schedule.chunk_seconds
-        return Retries(self._schedule, seconds, self._wait)
-
-    def _send_whole(self, chunk: memoryview, description: Description, retries: Retries) -> bool:
+    def _send_single(self, chunk: bytes | memoryview, description: Description, retries: Retries) -> bool:
         """One request for a small object; False when it has to be tried by tus.
 
-        That hears the reason of an early refusal, where here the server stops reading and the sender hangs.
+        There an early refusal is heard with its reason; here the server stops reading, and the sender hangs.
         """
         headers = {
             "Content-Type": description.content_type,
-            "Cache-Control": f"max-age={self._cache_seconds}",
+            "Cache-Control": f"max-age={self._bucket.cache_seconds}",
             "x-upsert": "true",
             "x-metadata": b64encode(json.dumps(description.metadata).encode()).decode(),
         }
-        request = Request("upload", "POST", self._api.object_path("", self._key), headers, chunk)
+        api = self._bucket.api
+        request = Request("upload", "POST", api.object_path("", self._key), headers, memoryview(chunk))
         try:
-            answer = self._api.exchange(request, retries.attempt_seconds, STANDARD_SEND_SECONDS, self._stop.lend)
+            answer = api.exchange(request, retries.attempt_seconds, self._stop, STANDARD_SEND_SECONDS)
             if not answer.is_success:
-                raise answer.error(self._api.bucket)
-        except NotConnected as error:
-            self._api.pause(self._first or retries, error, request.operation, self._key)
-            return False
+                raise answer.error(api.bucket)
         except StorageUnavailable as error:
-            self._first = None
-            self._began(None)
-            self._api.pause(retries, error, request.operation, self._key)
+            if not isinstance(error, NotConnected):
+                self._first = None
+                self._began(None)
+            api.pause(self._patience(error, retries), error, request.operation, self._key)
             return False
         self._began(None)
-        self._count(len(chunk), 0)
+        self._tus.note_object(len(chunk))
+        self._count(0)
         return True
 
-    def _send_chunk(self, tus: TusUpload, chunk: memoryview, is_last: bool, retries: Retries) -> None:
-        """Exchange requests until the chunk is acknowledged."""
-        start = time.monotonic()
-        tus.load(chunk, is_last)
-        while request := tus.next():
+    def _exchange_all(self, retries: Retries) -> None:
+        tus = self._tus
+        while self._held is None and (request := tus.next()):
             retries.check()
             before, upload_id = tus.offset, tus.id
             try:
-                answer = self._exchange(tus, request, retries)
-                if answer is None:
-                    return
-                self._first = None
-                tus.take(request, answer)
+                if answer := self._exchange(request, retries):
+                    self._first = None
+                    tus.take(request, answer)
+            except OffsetConflict:
+                raise
             except StorageUnavailable as error:
-                tus.lose()
-                patience = (isinstance(error, NotConnected) and self._first) or retries
-                self._api.pause(patience, error, request.operation, self._key, self.size_bytes)
+                self._bucket.api.pause(self._patience(error, retries), error, request.operation, self._key, before)
             if tus.id not in (None, upload_id):
-                self.path = tus.path
                 self._began(tus.path)
             if tus.offset > before:
-                self._count(tus.offset, before)
+                self._count(before)
                 retries.succeeded()
-        if self._is_near_end:
-            self._end_seconds = max(LEAST_END_SECONDS, self._end_seconds - (time.monotonic() - start))
 
-    def _exchange(self, tus: TusUpload, request: Request, retries: Retries) -> Answer | None:
-        """The answer; None when it is only waited for because the server, which has every byte, makes the object.
+    def _patience(self, error: StorageUnavailable, retries: Retries) -> Retries:
+        return (isinstance(error, NotConnected) and self._first) or retries
 
-        :raises StorageUnavailable: when there is none in time.
-        """
-        if not tus.is_ending(request):
-            return self._api.exchange(request, retries.attempt_seconds, lend=self._stop.lend)
-        held = HeldRequest(self._api, request, HOLD_SECONDS)
-        self._stop.lend(held)
+    def _exchange(self, request: Request, retries: Retries) -> Answer | None:
+        """None when the server has every byte and is still making the object: then `_held` is set."""
         try:
-            return self._ending(tus, held, retries)
-        finally:
-            self._stop.lend(None)
+            if not self._tus.is_ending(request):
+                return self._bucket.api.exchange(request, retries.attempt_seconds, self._stop)
+            held = HeldRequest(self._bucket.api, request, HOLD_SECONDS, Stop())
+            with (self._stop or Stop()).cutting(held):
+                return self._ending(held, retries)
+        except StorageUnavailable:
+            self._tus.lose()
+            raise
 
-    def _ending(self, tus: TusUpload, held: HeldRequest, retries: Retries) -> Answer | None:
+    def _ending(self, held: HeldRequest, retries: Retries) -> Answer | None:
         attempt_seconds = retries.attempt_seconds
         if answer := held.answer(attempt_seconds):
             return answer
         # This disturbs a PATCH only as long as bytes are missing.
-        if self._has_every_byte(tus, retries):
+        if self._has_every_byte(retries):
             if answer := held.answer(retries.left_seconds):
                 return answer
-            self.held = held
-            self._count(self.tried_bytes, self.size_bytes)
+            self._held = held
             return None
         if answer := held.answer(0.0):
             return answer
         held.cut()
         raise StorageUnavailable(f"The storage does not answer: timed out after {attempt_seconds:.1f} s.")
 
-    def _has_every_byte(self, tus: TusUpload, retries: Retries) -> bool:
-        seconds = min(INQUIRY_SECONDS, retries.attempt_seconds)
+    def _has_every_byte(self, retries: Retries) -> bool:
+        request, seconds = inquiry(self._tus.path), min(INQUIRY_SECONDS, retries.attempt_seconds)
         try:
-            return tus.is_whole_at(self._api.exchange(inquiry(tus.path), seconds, lend=self._stop.lend))
+            answer = self._bucket.api.exchange(request, seconds, self._stop)
         except StorageUnavailable:
-            # As far as can be told it has not; the PATCH is sent again.
             return False
+        if is_whole := self._tus.is_whole_at(answer):
+            self._tus.lose()
+            self._tus.take(request, answer)
+        return is_whole
 
-    def _count(self, offset: int, before: int) -> None:
-        self.size_bytes = offset
-        self._api.observer.moved("up", offset - before)
+    def _count(self, before: int) -> None:
+        self._bucket.api.observer.moved("up", self.offset - before)
         if time.monotonic() >= self._next_progress:
             self._next_progress = time.monotonic() + PROGRESS_SECONDS
-            logger.info("upload progress", extra={"object": self._key, "bytes": offset})
+            logger.info("upload progress", extra={"object": self._key, "bytes": self.offset})

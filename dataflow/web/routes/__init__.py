@@ -1,4 +1,1 @@
-"""The resources of the API: one module each, with its routes.
-
-What they have in common is in `web`.
-"""
+"""The resources of the API: one module each, with its routes. What they share is in `web`."""

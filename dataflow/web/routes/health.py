@@ -21,7 +21,7 @@ LATE_SECONDS = 0.1
 
 
 def register(app: Flask) -> None:
-    """Serve /health: 200 healthy, 200 degraded without a worker (its restart must not take web down), 503 unhealthy."""
+    """200 healthy, 200 degraded without a worker (its restart must not take web down), 503 unhealthy."""
     shared: Services = app.extensions["dataflow"]
 
     def count() -> tuple[int, int]:
@@ -30,7 +30,7 @@ def register(app: Flask) -> None:
         # Cut when nobody waits for it any more: one that hangs would speak for those asked after it.
         with db.borrowed(shared.pool) as connection, db.deadline(connection, DEADLINE_SECONDS):
             migrations.require(connection)
-            if db.value(connection, "is_read_only"):
+            if db.value(connection, "server/is_read_only"):
                 raise DatabaseUnavailable("The database takes no changes: it is read-only.")
             return live_workers.count(connection), database_identity.count_held(connection)
 

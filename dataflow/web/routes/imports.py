@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Blueprint, Request, request, url_for
+from flask import Blueprint, Request, request
 from flask.typing import ResponseReturnValue
+from werkzeug.http import parse_options_header
 
 from dataflow import logs
 from dataflow.errors import UnsupportedEncoding, UnsupportedMediaType
 from dataflow.formats.registry import FORMATS, by_media_type
 from dataflow.imports import preview
-from dataflow.imports.options import OptionsSchema, charset_label
-from dataflow.imports.upload import Arrival
-from dataflow.web import parameters
+from dataflow.imports.option_kinds import charset_label
+from dataflow.imports.options import OptionsSchema
+from dataflow.imports.upload import Upload
+from dataflow.web import links, parameters
 from dataflow.web.form import FormFile
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
@@ -39,30 +41,28 @@ _OPTIONS = OptionsSchema()
 
 @blueprint.post("/import")
 def receive() -> ResponseReturnValue:
-    """Store the body, queue the job, answer with its id; 202 while the storage still makes an object of it."""
-    with _arriving() as (arrival, body):
-        if not arrival.is_form and not arrival.is_json_body:
+    """202 while the storage still makes an object of the body."""
+    with _arriving() as (upload, body):
+        if not upload.is_form and not upload.is_json_body:
             # A stream has no other place for it, so it need not be read.
-            arrival.require_source(
+            upload.require_source(
                 "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
             )
         with body.place():
-            taken = services().intake.receive(arrival)
-    prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    location = url_for(f"{prefix}jobs.show", job_id=taken.job_id)
-    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, {"Location": location}
+            taken = services().receiver.receive(upload)
+    headers = {"Location": links.to("jobs.show", job_id=taken.job_id)}
+    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, headers
 
 
 @blueprint.post("/import/preview")
 def look_at() -> dict[str, Any]:
     """How the body would be read, and its first rows, as soon as its first MiB is here; no job comes of it."""
-    with _arriving() as (arrival, body), body.place():
-        return preview.look_at(arrival, services().config)
+    with _arriving() as (upload, body), body.place():
+        return preview.look_at(upload, services().config)
 
 
 @contextmanager
-def _arriving() -> Iterator[tuple[Arrival, RawBody]]:
-    """The body of this request, as long as the block runs."""
+def _arriving() -> Iterator[tuple[Upload, RawBody]]:
     body = RawBody(request, services().transfers, services().config.upload_stall_seconds)
     try:
         yield _describe(request, body), body
@@ -70,7 +70,7 @@ def _arriving() -> Iterator[tuple[Arrival, RawBody]]:
         body.close()
 
 
-def _describe(incoming: Request, body: RawBody) -> Arrival:
+def _describe(incoming: Request, body: RawBody) -> Upload:
     """What is coming, from the head of the request; nothing of the body is read yet.
 
     :raises RequestError: when it need not be read at all.
@@ -84,12 +84,13 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
         raise UnsupportedEncoding(f"Unsupported Content-Encoding: {encoding[:40]}. Send gzip, or nothing encoded.")
     if encoding in GZIP and media_type == MULTIPART:
         raise UnsupportedEncoding("The form is compressed as a whole. Compress the file in it instead.")
-    arrival = Arrival(
+    upload = Upload(
         body.pieces(),
         "" if media_type == MULTIPART else media_type,
         # The boundaries and fields of a form count as well, and nobody says how much.
         None if media_type == MULTIPART else incoming.content_length,
         given,
+        _file_name(incoming),
         is_json_body=by_media_type(media_type) is FORMATS["json"],
         is_form=media_type == MULTIPART,
         is_gzip=encoding in GZIP,
@@ -99,20 +100,26 @@ def _describe(incoming: Request, body: RawBody) -> Arrival:
         stop=body.stop,
     )
     if media_type == MULTIPART:
-        arrival.pieces = _form_pieces(incoming, arrival)
-    return arrival
+        upload.pieces = _form_pieces(incoming, upload)
+    return upload
 
 
-def _form_pieces(incoming: Request, arrival: Arrival) -> Iterator[bytes]:
+def _file_name(incoming: Request) -> str | None:
+    """How a raw body's sender calls its file (RFC 6266), in UTF-8, which WSGI hands over as latin-1."""
+    header = incoming.headers.get("Content-Disposition", "").encode("latin-1").decode(errors="replace")
+    return _base_name(parse_options_header(header)[1].get("filename", ""))
+
+
+def _form_pieces(incoming: Request, upload: Upload) -> Iterator[bytes]:
     def on_field(name: str, value: str) -> None:
-        arrival.take(parameters.read(_OPTIONS, {name: value}))
+        upload.take(parameters.read(_OPTIONS, {name: value}))
 
     def on_file(name: str | None, media_type: str, charset: str) -> None:
-        arrival.media_type, arrival.charset = media_type, charset_label(charset)
-        arrival.file_name = name and _base_name(name)
+        upload.media_type, upload.charset = media_type, charset_label(charset)
+        upload.file_name = name and _base_name(name)
 
     form = FormFile(incoming.mimetype_params.get("boundary", ""), on_field, on_file)
-    return form.pieces(arrival.pieces)
+    return form.pieces(upload.pieces)
 
 
 def _base_name(name: str) -> str | None:

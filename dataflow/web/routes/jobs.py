@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema, validate
 from marshmallow import fields as typed
@@ -14,18 +15,17 @@ from marshmallow import fields as typed
 from dataflow import logs
 from dataflow.contacts.schema import check_storable
 from dataflow.db import Connection, borrowed
-from dataflow.imports import reverts
-from dataflow.imports.options import Number, camel_case
+from dataflow.imports import revert as imports_revert
+from dataflow.imports.option_kinds import Number
+from dataflow.imports.options import camel_case
 from dataflow.queue import jobs, retention
-from dataflow.web import parameters
+from dataflow.web import links, parameters
 from dataflow.web.services import services
 
 blueprint = Blueprint("jobs", __name__)
 
 
 class JobQuery(Schema):
-    """What the list can be asked for."""
-
     state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
     source = typed.String(load_default=None, validate=check_storable)
     limit = Number(1000, lowest=1, load_default=50)
@@ -34,31 +34,23 @@ class JobQuery(Schema):
 
 #: Stands for the id of a job.
 _ANY = str(UUID(int=0))
-#: Of the latter, nothing can be asked.
 _QUERY, _NO_OPTIONS = JobQuery(), Schema()
 
 
 @blueprint.get("/jobs/<uuid:job_id>")
 def show(job_id: UUID) -> dict[str, Any]:
-    """One job with the issues of its refused rows."""
     with borrowed(services().pool) as connection:
         return _as_json(jobs.get(connection, job_id))
 
 
 @blueprint.get("/jobs")
 def index() -> ResponseReturnValue:
-    """A page of jobs, newest first; `Link: <...>; rel="next"` leads to the next one (RFC 8288)."""
     wanted = parameters.read(_QUERY, parameters.query())
     with borrowed(services().pool) as connection:
-        # One more than asked for shows whether there is a next page.
         rows = jobs.page(connection, **{**wanted, "limit": wanted["limit"] + 1})
-    page = rows[: wanted["limit"]]
-    headers = {}
-    if len(rows) > len(page):
-        following = url_for(request.endpoint or "", **{**request.args.to_dict(), "cursor": page[-1]["job_id"]})
-        headers["Link"] = f'<{following}>; rel="next"'
-    links = _links()
-    return {"jobs": [_as_json(row, links) for row in page]}, headers
+    page, headers = links.paged(rows, wanted["limit"], itemgetter("job_id"))
+    shared = _links()
+    return {"jobs": [_as_json(row, shared) for row in page]}, headers
 
 
 @blueprint.post("/jobs/<uuid:job_id>/cancel")
@@ -75,13 +67,13 @@ def retry(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post("/jobs/<uuid:job_id>/revert")
 def revert(job_id: UUID) -> ResponseReturnValue:
-    """Undo an import: the job that will delete its contacts, or has."""
-    return _changed(job_id, partial(reverts.order, request_id=logs.request_id.get()))
+    """The job that will delete an import's contacts, or has."""
+    return _changed(job_id, partial(imports_revert.order, request_id=logs.request_id.get()))
 
 
 @blueprint.delete("/jobs/<uuid:job_id>")
 def forget(job_id: UUID) -> Response:
-    """Remove what a finished job keeps of people; the job stays."""
+    """Remove what a finished job keeps of people."""
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
         file = retention.forget(connection, job_id)
@@ -106,18 +98,16 @@ def _changed(job_id: UUID, change: Callable[[Connection, UUID], UUID | None]) ->
     return shown, 202, {"Location": shown["links"]["self"]}
 
 
-def _as_json(row: dict[str, Any], links: dict[str, str] | None = None) -> dict[str, Any]:
-    """What a client sees of a job; `links` are those of `_links`, for whoever shows many."""
+def _as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a client sees of a job; `of_any` are `_links`, for whoever shows many."""
     shown = {camel_case(name): _plain(value) for name, value in row.items()}
-    links = _links() if links is None else links
-    return {**shown, "links": {name: link.replace(_ANY, str(row["job_id"])) for name, link in links.items()}}
+    own = {name: link.replace(_ANY, str(row["job_id"])) for name, link in (of_any or _links()).items()}
+    return {**shown, "links": own}
 
 
 def _links() -> dict[str, str]:
-    """Where else there is something of a job, by name, for the job _ANY: filling it in is faster than building each."""
-    prefix = (request.blueprint or "").removesuffix(blueprint.name)
-    views = {"self": f"{blueprint.name}.show", "rejects": "rejects.show"}
-    return {name: url_for(f"{prefix}{view}", job_id=_ANY) for name, view in views.items()}
+    """Where else there is something of the job _ANY: filling in another id is faster than building each link."""
+    return {"self": links.to("jobs.show", job_id=_ANY), "rejects": links.to("rejects.show", job_id=_ANY)}
 
 
 def _plain(value: object) -> object:

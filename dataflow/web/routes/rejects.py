@@ -1,29 +1,27 @@
-"""GET /jobs/{id}/rejects: the refused rows of a job, a page of them as JSON or all of them as CSV or NDJSON.
-
-Rows are given as they came, also cells that a spreadsheet takes for formulas: what is sent back must be what was sent.
-"""
+"""GET /jobs/{id}/rejects: the refused rows of a job, a page of them as JSON or all of them as CSV or NDJSON."""
 
 import json
 import socket
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
-from flask import Blueprint, Response, after_this_request, request, url_for
+from flask import Blueprint, Response, after_this_request, request
 from marshmallow import Schema, validate
 from marshmallow import fields as typed
 from werkzeug.datastructures import MIMEAccept
 
 from dataflow.db import borrowed
-from dataflow.errors import InvalidRequest, JobUnfinished, NotAcceptable, RejectsGone
+from dataflow.errors import JobError, RequestError
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.imports import rejects_file
-from dataflow.imports.options import Number
+from dataflow.imports.option_kinds import Number
 from dataflow.imports.rejects_file import Layout, Reject
 from dataflow.queue import jobs
-from dataflow.web import parameters
+from dataflow.web import links, parameters
 from dataflow.web.server.client_socket import has_left
 from dataflow.web.services import services
 
@@ -40,8 +38,6 @@ MAX_LIMIT: Final = 1000
 
 
 class RejectsQuery(Schema):
-    """What the refused rows can be asked for."""
-
     format = typed.String(validate=validate.OneOf([*dict.fromkeys(MEDIA_TYPES.values())], error="Expected {choices}"))
     limit = Number(MAX_LIMIT, lowest=1)
     cursor = Number(2**63 - 1)
@@ -52,21 +48,23 @@ _QUERY = RejectsQuery()
 
 @blueprint.get("/jobs/<uuid:job_id>/rejects")
 def show(job_id: UUID) -> Response:
-    """What the job has refused, in the order of its file; known when it has ended."""
     after_this_request(_vary)
     wanted = parameters.read(_QUERY, parameters.query())
     media_type = _media_type(wanted.pop("format", None))
     form = MEDIA_TYPES[media_type]
     if form != "json" and wanted:
-        raise InvalidRequest(f"{' and '.join(wanted)}: a rejects file is always complete; only JSON comes in pages.")
+        raise RequestError(f"{' and '.join(wanted)}: a rejects file is always complete; only JSON comes in pages.")
     with borrowed(services().pool) as connection:
         job = jobs.get(connection, job_id)
         if job["finished_at"] is None:
-            raise JobUnfinished(f"Job {job_id} is {job['state']}; its rejects are known when it has ended.")
+            raise JobError(
+                f"Job {job_id} is {job['state']}; its rejects are known when it has ended.", code="job_unfinished"
+            )
         if job["rows_rejected"] and not rejects_file.page(connection, job_id, job["finished_at"], 0, 1):
-            raise RejectsGone(
+            raise JobError(
                 f"{job['rows_rejected']} refused rows of job {job_id} are gone: removed by DELETE or after "
-                "JOB_RETENTION_DAYS, or never kept because the job was cancelled or lost its worker."
+                "JOB_RETENTION_DAYS, or never kept because the job was cancelled or lost its worker.",
+                code="rejects_gone",
             )
     return _page(job, **wanted) if form == "json" else _file(job, form, media_type)
 
@@ -79,7 +77,7 @@ def _vary(response: Response) -> Response:
 def _media_type(wanted: str | None) -> str:
     """What to answer with: `wanted`, else what Accept likes best (RFC 9110 section 12.5.1).
 
-    :raises NotAcceptable: when it likes nothing that there is.
+    :raises RequestError: not_acceptable when it likes nothing that there is.
     """
     if wanted:
         return next(media_type for media_type, form in MEDIA_TYPES.items() if form == wanted)
@@ -87,24 +85,18 @@ def _media_type(wanted: str | None) -> str:
     liked = MIMEAccept((wish.partition(";")[0].strip(), quality) for wish, quality in request.accept_mimetypes)
     found = liked.best_match(MEDIA_TYPES) if liked else "application/json"
     if found is None:
-        raise NotAcceptable(f"There is none of what Accept asks for. There is: {', '.join(MEDIA_TYPES)}.")
+        raise RequestError(
+            f"There is none of what Accept asks for. There is: {', '.join(MEDIA_TYPES)}.", code="not_acceptable"
+        )
     return found
 
 
 def _page(job: dict[str, Any], limit: int = 100, cursor: int = 0) -> Response:
-    """Some as JSON; `Link: <...>; rel="next"` leads to those that follow (RFC 8288)."""
     with borrowed(services().pool) as connection:
-        # One more than asked for shows whether there is a next page.
         rows = rejects_file.page(connection, job["job_id"], job["finished_at"], cursor, limit + 1)
-    shown = ",".join(map(_as_json, rows[:limit]))
-    response = Response(
-        f'{{"rejects":[{shown}],"columns":{json.dumps(_columns(job))}}}\n', content_type="application/json"
-    )
-    if len(rows) > limit:
-        place = {"job_id": job["job_id"], "cursor": rows[limit - 1]["record"]}
-        following = url_for(request.endpoint or "", **{**request.args.to_dict(), **place})
-        response.headers["Link"] = f'<{following}>; rel="next"'
-    return response
+    page, headers = links.paged(rows, limit, itemgetter("record"))
+    body = f'{{"rejects":[{",".join(map(_as_json, page))}],"columns":{json.dumps(_columns(job))}}}\n'
+    return Response(body, content_type="application/json", headers=headers)
 
 
 def _as_json(reject: Reject) -> str:
@@ -115,7 +107,7 @@ def _as_json(reject: Reject) -> str:
 
 
 def _as_row(original: str) -> str:
-    """Cells as an array and a row of JSON as such, when it is one; everything else as text."""
+    """Cells and JSON as they are, everything else as text."""
     try:
         json.loads(original, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -128,7 +120,6 @@ def _refuse(constant: str) -> None:
 
 
 def _columns(job: dict[str, Any]) -> list[str]:
-    """The header row of the job's file, if it has one."""
     columns: list[str] = job["detected"].get("columns", [])
     return columns
 
@@ -168,7 +159,6 @@ def _sent(pieces: Iterable[bytes], line: socket.socket | None) -> Generator[byte
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
-    """The lines as UTF-8, about PIECE_BYTES at a time."""
     waiting: list[str] = []
     size = 0
     for line in lines:

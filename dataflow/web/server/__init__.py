@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, ours: connections that hold no thread, and the threads and places of those that do.
+"""Our kind of gunicorn's threaded worker. Knows nothing of the application.
 
-Knows nothing of the application. Stands on the shared modules alone.
+May import `config`, `storage` and what these stand on.
 """

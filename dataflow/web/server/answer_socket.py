@@ -1,7 +1,7 @@
-"""The server's end of a connection. Nothing that is sent or read over it waits for its client without a limit.
+"""The server's end of a connection, which waits for its client only within limits.
 
-Python counts the time-out of `sendall` for the whole call, and gunicorn sets none. Here every piece has its own; and
-the answers of requests that are no transfers wait for nobody at all: what does not fit is kept for later.
+Python counts the time-out of `sendall` for the whole call, and gunicorn sets none; here every piece has its own.
+Answers of requests that are no transfers wait for nobody: what cannot be sent at once is kept for later.
 """
 
 import errno
@@ -14,10 +14,7 @@ PIECE_BYTES: Final = 64 * 1024
 
 
 class AnswerSocket(socket.socket):
-    """`stall_seconds` is how long a client may take for PIECE_BYTES, and how long a read waits for it.
-
-    Where it `defers`, nothing waits: what cannot be sent at once is kept, and who reads what is not here yet fails.
-    """
+    """A client may take `stall_seconds` for PIECE_BYTES, and a read waits as long; with `defers` neither waits."""
 
     __slots__ = ("_unsent", "defers", "is_put_off", "stall_seconds", "unsent_bytes")
 
@@ -77,11 +74,11 @@ class AnswerSocket(socket.socket):
         timeout, deadline = self.gettimeout(), time.monotonic() + self.stall_seconds
         try:
             while piece:
-                # A limit of zero would mean not to wait, which is another error.
+                # Zero would mean not to wait, which is another error.
                 self.settimeout(max(deadline - time.monotonic(), 0.001))
                 piece = piece[super().send(piece) :]
         except TimeoutError:
-            # As a client that has hung up, of which gunicorn makes no ado.
+            # gunicorn treats this as a client that has hung up.
             raise BrokenPipeError(errno.EPIPE, f"the client took nothing for {self.stall_seconds:g} s") from None
         finally:
             self.settimeout(timeout)

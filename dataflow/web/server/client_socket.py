@@ -1,4 +1,4 @@
-"""The client's end of a request: its bytes as they come, with the wait for them measured, and whether it is there."""
+"""The client's end of a request: its bytes, the measured wait for them, and whether it is still connected."""
 
 import fcntl
 import select
@@ -11,52 +11,42 @@ from typing import Final
 
 from dataflow.web.server.transfers import LOOK_UP_SECONDS, Transfer
 
-#: At once. More would not be faster, and gunicorn keeps it, and a copy, beside the buffer that is accounted for.
+#: More would not be faster, and gunicorn keeps two copies, beside the buffer that is accounted for.
 MAX_RECEIVE_BYTES: Final = 128 * 1024
 
 
 class MeteredSocket:
-    """Takes the socket's place where gunicorn reads a body, so that heads of chunks and trailers count as well.
-
-    The socket has to be without a time-out of its own.
-    """
+    """Replaces a socket without a time-out where gunicorn reads a body, so heads of chunks and trailers count, too."""
 
     def __init__(self, line: socket.socket, transfer: Transfer) -> None:
         self._line = line
         self._transfer = transfer
         self._poll = select.poll()
         self._poll.register(line, select.POLLIN)
-        self._ahead = bytearray()  #: received, but not asked for yet
+        self._ahead = bytearray()  #: that nobody has asked for yet
 
     @property
     def at_hand_bytes(self) -> int:
-        """How much `recv` gives without waiting."""
         waiting: int = struct.unpack("i", fcntl.ioctl(self._line, termios.FIONREAD, bytes(4)))[0]
         return len(self._ahead) + waiting
 
     def give_back(self) -> bytes:
-        """What was read ahead and never asked for: it belongs to the next request."""
+        """The bytes read ahead that nobody asked for: they belong to the next request."""
         ahead, self._ahead = bytes(self._ahead), bytearray()
         return ahead
 
     def read_ahead(self, max_bytes: int) -> None:
-        """Take in what has come, so that no more than `max_bytes` are kept for `recv`.
-
-        What does not fit into the socket's buffer waits at the client's end, and with it the news that it has left.
-        """
+        """Keep at most `max_bytes` for `recv`: behind bytes that nobody takes, a client's leaving would not be seen."""
         with suppress(BlockingIOError, ConnectionError):
             while (room := max_bytes - len(self._ahead)) > 0:
-                received = self._line.recv(min(room, MAX_RECEIVE_BYTES), socket.MSG_DONTWAIT)
-                if not received:
+                piece = self._line.recv(min(room, MAX_RECEIVE_BYTES), socket.MSG_DONTWAIT)
+                if not piece:
                     return
-                self._transfer.pace.note(len(received))
-                self._ahead += received
+                self._transfer.pace.note(len(piece))
+                self._ahead += piece
 
     def recv(self, size: int) -> bytes:
-        """What has come, at least a byte unless the client has ended.
-
-        :raises UploadStalled, UploadDisplaced: while it is waited for.
-        """
+        """:raises RequestError: upload_stalled, upload_displaced while the client is waited for."""
         size = min(size, MAX_RECEIVE_BYTES)
         if self._ahead:
             taken = bytes(self._ahead[:size])
@@ -65,12 +55,12 @@ class MeteredSocket:
         if self._transfer.is_displaced:
             self._transfer.check()
         try:
-            received = self._line.recv(size, socket.MSG_DONTWAIT)
+            piece = self._line.recv(size, socket.MSG_DONTWAIT)
         except BlockingIOError:
             self._wait()
-            received = self._line.recv(size)
-        self._transfer.pace.note(len(received))
-        return received
+            piece = self._line.recv(size)
+        self._transfer.pace.note(len(piece))
+        return piece
 
     def _wait(self) -> None:
         pace = self._transfer.pace
@@ -83,7 +73,7 @@ class MeteredSocket:
 
 
 def has_left(line: socket.socket) -> bool:
-    """Whether the client has closed its end; what it has sent before, and nobody has read, does not hide that."""
+    """Whether the client has closed its end, even behind bytes that nobody has read yet."""
     if sys.platform == "linux":
         poll = select.poll()
         poll.register(line, select.POLLRDHUP)

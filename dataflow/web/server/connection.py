@@ -13,14 +13,14 @@ from gunicorn.workers.gthread import TConn
 from dataflow.web.server.answer_socket import AnswerSocket
 from dataflow.web.server.request_head import Kind, RequestHead
 
-#: Of a body: a client with 50 KB/s has sent as much in a third of a second, one with 1 KB/s not while it may wait.
+#: A client with 50 KB/s has sent as much in a third of a second, one with 1 KB/s not while it may wait for a thread.
 BEGUN_BYTES: Final = 16 * 1024
-#: The rest of a refused body for which a connection is kept: less than a new connection costs.
+#: To take so much of a refused body costs less than a new connection.
 SMALL_BODY_BYTES: Final = 16 * 1024
 
 
 class Phase(Enum):
-    """Why a connection holds no thread; in this order they are closed when there are too many."""
+    """Why a connection holds no thread, in the order in which connections are closed when there are too many."""
 
     HEAD = auto()  #: some of a request's head has come, or not all of a body that was refused
     CLOSING = auto()  #: answered; its client may not have taken everything yet
@@ -30,8 +30,6 @@ class Phase(Enum):
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """gunicorn's, and what is known about it while no thread has it."""
-
     sock: AnswerSocket
 
     def __init__(self, cfg: Any, sock: AnswerSocket, client: Any, server: Any, now: float) -> None:
@@ -49,33 +47,31 @@ class Connection(TConn):  # type: ignore[misc]
         self.head = RequestHead(self.cfg.limit_request_line, self.cfg.limit_request_fields)
 
     def take_request(self) -> None:
-        """Give the parser what has come."""
         self.init()  # makes it
         self.kind = self.head.kind()
         if self.kind is Kind.TRANSFER:
             body_bytes, early_bytes = self.head.body_bytes()
             self._wanted_bytes = min(BEGUN_BYTES, body_bytes) - early_bytes
             self._expects_continue = self.head.expects_continue()
-        self.parser.unreader.unread(bytes(self.head.received))
+        self.parser.unreader.unread(bytes(self.head.content))
         self.expect_request()
 
     def ask_for_body(self) -> None:
-        """Have a client that waits to be asked for its body begin with it; it will be asked again."""
+        """Have a client that waits for `100 Continue` begin with its body; gunicorn asks again, which is allowed."""
         if self._expects_continue:
             with suppress(OSError):  # its client has gone, which is seen when it is answered
                 self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def has_body_come(self) -> bool:
-        """Whether so much of the body is here, before any of it is read, that its client is not a slow one."""
+        """Whether so much of the body is here, before any of it is read, that the client is not slow."""
         return self._unread_bytes() >= self._wanted_bytes
 
     @property
     def is_amid_request(self) -> bool:
-        """Whether its client has begun with something that it has not ended."""
-        return bool(self._skipped_bytes or self.head.received)
+        return bool(self._skipped_bytes or self.head.content)
 
     def can_skip(self, body: Any) -> bool:
-        """Whether another request may follow what has not been read of a body: it is short, or here already."""
+        """Whether another request may follow: the unread rest of the body is short, or here already."""
         reader = body.reader
         if isinstance(reader, ChunkedReader):
             return reader.parser is None
@@ -84,12 +80,11 @@ class Connection(TConn):  # type: ignore[misc]
         return bool(reader.length <= len(self.parser.unreader.buf.getvalue()) + self._unread_bytes())
 
     def skip(self, body: Any) -> None:
-        """Have the rest of a body taken for nothing as it comes; many clients send it apart from the head."""
+        """Ignore the rest of a body when it comes; many clients send bodies apart from heads."""
         if isinstance(body.reader, LengthReader):
             self._skipped_bytes, body.reader.length = body.reader.length, 0
 
     def behind_body(self, piece: bytes) -> bytes:
-        """What of the next bytes belongs to the next request."""
         skipped = min(self._skipped_bytes, len(piece))
         self._skipped_bytes -= skipped
         return piece[skipped:]

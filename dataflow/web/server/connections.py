@@ -15,14 +15,14 @@ from typing import Any, Final
 from dataflow.web.server.answer_socket import PIECE_BYTES
 from dataflow.web.server.connection import Connection, Phase
 
-#: As gunicorn's own reads: what follows the head belongs to the body, whose reader should see when it comes.
+#: As gunicorn reads, and no more: the body's reader should see when its bytes come.
 _READ_BYTES: Final = 8 * 1024
-#: How long a client may go on sending, and the end of its answer be on its way, before the connection is closed: a
-#: reset would take the answer from it, and many libraries read none before they have sent all.
+#: A client may go on sending for so long after its answer: closing earlier would reset the connection, and many
+#: libraries read no answer before they have sent all.
 LINGER_SECONDS: Final = 5.0
 #: All unfinished heads and untaken answers of a process.
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024
-#: A new connection may be an upload for so long; then it is one that says nothing.
+#: A silent connection younger than this is counted as an upload that is about to come.
 NEW_SECONDS: Final = 1.0
 
 
@@ -48,15 +48,14 @@ class Connections:
         self._waiting: dict[Phase, dict[Connection, None]] = {phase: {} for phase in Phase}
 
     def expect_first_request(self, connection: Connection) -> None:
-        """Wait for the head of a new connection's first request."""
         self._expect_request(connection, b"", Phase.SILENT)
 
     def _expect_request(self, connection: Connection, sent_already: bytes, phase: Phase) -> None:
-        """The next one has often come already; then the poller need not be asked."""
+        # It has often come already; then the poller need not be asked.
         connection.sock.setblocking(False)
         sent_already = connection.behind_body(sent_already)
         if not sent_already:
-            with suppress(OSError):  # nothing is here; or its client has gone, which is seen when it is looked at again
+            with suppress(OSError):  # nothing is here, or the client has gone, which the poller will tell
                 sent_already = connection.behind_body(connection.sock.recv(_READ_BYTES))
         if sent_already and connection.head.feed(sent_already):
             self._on_head(connection)
@@ -74,7 +73,7 @@ class Connections:
             self.close(connection)
 
     def close(self, connection: Connection) -> None:
-        """Say that nothing more comes, and close it when its client has (RFC 9112 section 9.6)."""
+        """Shut down our direction, and close when the client has closed (RFC 9112 section 9.6)."""
         try:
             connection.sock.setblocking(False)
             connection.sock.shutdown(socket.SHUT_WR)
@@ -84,13 +83,11 @@ class Connections:
             self._wait(connection, Phase.CLOSING, self._discard)
 
     def end_overdue(self, now: float) -> None:
-        """Close each that has had its time."""
         for waiting in self._waiting.values():
             while (first := next(iter(waiting), None)) and first.deadline <= now:
                 self._end(first)
 
     def end_phases(self, *phases: Phase) -> None:
-        """Close all that are in one of them."""
         for phase in phases:
             for connection in list(self._waiting[phase]):
                 self._end(connection)
@@ -99,7 +96,7 @@ class Connections:
         return sum(map(len, self._waiting.values()))
 
     def end_oldest(self, *phases: Phase, but: Connection | None = None) -> bool:
-        """Close the oldest in the first of the `phases` (default: any) that has some; False when none has."""
+        """Close the oldest in the first of `phases` (default: all) that has any; False when none has."""
         for phase in phases or Phase:
             oldest = next((each for each in islice(self._waiting[phase], 2) if each is not but), None)
             if oldest:
@@ -108,7 +105,7 @@ class Connections:
         return False
 
     def count_new(self, now: float, most: int) -> int:
-        """How many, up to `most`, have been made just now and not sent a request yet."""
+        """How many, up to `most`, are younger than NEW_SECONDS and have sent no request."""
         return sum(1 for _ in islice(self._new(now), most))
 
     def _new(self, now: float) -> Iterator[Connection]:
@@ -132,10 +129,9 @@ class Connections:
             self._end(connection)
             return
         self._enter(connection, phase)
-        self._hold(connection, len(connection.head.received) + connection.sock.unsent_bytes)
+        self._hold(connection, len(connection.head.content) + connection.sock.unsent_bytes)
 
     def _enter(self, connection: Connection, phase: Phase) -> None:
-        """Begin the time of a phase, behind all others in it."""
         if connection.phase:
             del self._waiting[connection.phase][connection]
         connection.phase, connection.deadline = phase, time.monotonic() + self._seconds[phase]
@@ -149,7 +145,6 @@ class Connections:
             connection.phase, connection.held_bytes = None, 0
 
     def _hold(self, connection: Connection, size_bytes: int) -> None:
-        """What the connection keeps in memory from now on."""
         self._held_bytes += size_bytes - connection.held_bytes
         connection.held_bytes = size_bytes
         while self._held_bytes > MAX_HELD_BYTES and self.end_oldest(Phase.HEAD, Phase.ANSWER):
@@ -161,16 +156,16 @@ class Connections:
         self._on_end()
 
     def _read_head(self, connection: Connection, _: Any) -> None:
-        received = self._receive(connection, _READ_BYTES)
-        piece = connection.behind_body(received)
+        content = self._receive(connection, _READ_BYTES)
+        piece = connection.behind_body(content)
         if piece and connection.head.feed(piece):
             self._leave(connection)
             self._on_head(connection)
-        elif received:
+        elif content:
             phase = Phase.HEAD if connection.is_amid_request else Phase.KEPT
             if connection.phase is not phase:
                 self._enter(connection, phase)
-            self._hold(connection, len(connection.head.received))
+            self._hold(connection, len(connection.head.content))
 
     def _send_rest(self, connection: Connection, _: Any) -> None:
         if connection.phase is None:
@@ -192,7 +187,6 @@ class Connections:
         self._receive(connection, PIECE_BYTES)
 
     def _receive(self, connection: Connection, size: int) -> bytes:
-        """What is here; nothing when that is nothing yet, or the connection is not any more."""
         if connection.phase is None:  # it was closed by what came before it in the same round of events
             return b""
         try:

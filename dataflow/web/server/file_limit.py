@@ -3,14 +3,14 @@
 import resource
 from typing import Final
 
-#: As much as the system's limit is raised to; some are endless.
+#: Some limits of systems are endless.
 MAX_FILES: Final = 65_536
-#: Descriptors that are no connections of clients, besides two for each thread: to the database and to the storage.
+#: Besides clients, and two for each thread: to the database and to the storage.
 OTHER_FILES: Final = 64
 
 
 def raise_file_limit() -> int:
-    """Have as many files as this process is allowed; how many that is."""
+    """Raise the limit as far as this process may, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -34,11 +34,10 @@ from dataflow.web.server.thread_pools import ThreadPools, ordinary_pool
 MAX_TRAILER_BYTES: Final = 8 * 1024
 #: Often enough for gunicorn's `timeout`.
 NOTIFY_SECONDS: Final = 1.0
-#: How often it is looked for time that is up.
 LOOK_UP_SECONDS: Final = 0.25
-#: New connections in one go; those that are connected get their turn between.
+#: Established connections get their turn between such batches.
 _ACCEPT_AT_ONCE: Final = 16
-#: Until another process, whose turn it is, has taken what waits; and until a connection may have ended.
+#: Pauses: until another process, whose turn it is, has accepted, and until a connection may have ended.
 _OTHERS_TURN_SECONDS: Final = 0.002
 _FULL_SECONDS: Final = 0.05
 #: When descriptors have run out: so many connections at least, and until as many as before are tried again.
@@ -62,12 +61,12 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
-        """:raises ConfigError: for what would have clients wait for each other: TLS and HTTP/2 need a thread each."""
+        """:raises ConfigError: for TLS and HTTP/2, which need a thread for each client, and for PROXY."""
         if cfg.is_ssl or "h2" in cfg.http_protocols or cfg.proxy_protocol != "off":
             raise ConfigError("This service speaks HTTP/1.1 without TLS: leave TLS, HTTP/2 and PROXY to the platform.")
 
     def take_number(self, others: Iterable[Self]) -> None:
-        """Called before the fork: have an entry of the shared places."""
+        """Called before the fork, for an entry of the shared places."""
         self.number = free_number(other.number for other in others if other is not self)
 
     def init_process(self) -> None:
@@ -105,7 +104,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     # What gunicorn's loop calls, in the order of a connection's life.
 
     def notify(self) -> None:
-        """Tell the master that this loop moves. Not in each round: the call lets the other threads have the lock."""
+        # Not in each round: the call lets the other threads have the interpreter's lock.
         if (now := time.monotonic()) >= self._notify_at:
             self._notify_at = now + NOTIFY_SECONDS
             super().notify()
@@ -115,7 +114,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             super().set_accept_enabled(enabled)
 
     def accept(self, listener: Any) -> None:
-        # All before the first is served: a thread that computes keeps this one from going on.
+        # All before the first is served: a thread that computes would keep this one waiting.
         for connection in list(self._accepted(listener)):
             self._connections.expect_first_request(connection)
             if self.nr_conns > self._max_connections:
@@ -141,7 +140,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         return None
 
     def _save_files(self, now: float) -> None:
-        """No descriptor is left, for the threads either: have fewer connections for a while."""
+        """Keep fewer connections for a while: no descriptor is left, for the threads either."""
         self.log.warning("Out of file descriptors with %d connections: closing the oldest.", self.nr_conns)
         self._max_connections = max(_LEAST_CONNECTIONS, self.nr_conns - int(self.cfg.threads))
         self._restore_at = now + _SAVE_FILES_SECONDS
@@ -150,7 +149,6 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self._pause_accepting(_FULL_SECONDS)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """A head is here: have a thread answer, of its kind."""
         if conn.head.is_too_large:
             self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders("The head is too large"))
             conn.is_kept = False
@@ -160,7 +158,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self._threads.start(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
-        """In a thread: as gunicorn, but whose body is long and has not come is told that this is the end."""
+        """As gunicorn, but a client whose body is long and has not come is told `Connection: close`."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = MAX_TRAILER_BYTES
         should_close = req.should_close
@@ -174,7 +172,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        """Whether the connection can be used again: nothing is waited for to find that out."""
+        """As gunicorn, but nothing is waited for to find out whether the connection can be used again."""
         body = conn.parser.mesg.body
         if not keepalive or not conn.can_skip(body):
             return False
@@ -213,12 +211,12 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._connections.end_phases(*Phase)
 
     def _cap_keepalive(self, _deadline: float) -> None:
-        """Called at SIGTERM: who is not being answered is let go at once, bodies are cut when the grace is over."""
+        """Called at SIGTERM: idle connections are closed at once, bodies are cut when the grace period is over."""
         self._cut_at = time.monotonic() + self._grace_seconds
         self._connections.end_phases(Phase.HEAD, Phase.SILENT, Phase.KEPT)
 
     def _publish(self, now: float) -> int:
-        """Tell the other processes how many more uploads may come here, new connections taken for such."""
+        """Tell the other processes how many more uploads may come here; new connections count as uploads."""
         if self.cfg.workers == 1:
             return 0
         places = 0

@@ -1,27 +1,23 @@
 """How fast a client is: waiting for it uses up time that its bytes earn.
 
-Only waiting for the client counts, never what the storage, the database or we take. One thread writes, any may read.
+Time that the storage, the database or we take does not count. One thread writes, any thread may read.
 """
 
 import time
 from collections.abc import Callable
 from typing import Final
 
-from dataflow.errors import UploadStalled
+from dataflow.errors import RequestError
 
 Clock = Callable[[], float]
 
-#: A chunk of 6 MiB in more than three minutes. Whoever is faster is never cut for somebody else's sake ...
+#: A faster client (6 MiB in three minutes), or one that was waited for less, is never cut for somebody else's sake.
 SLOW_BYTES_SECOND: Final = 32 * 1024
-#: ... nor is anybody before that much waiting.
 SLOW_SECONDS: Final = 5.0
 
 
 class Allowance:
-    """Seconds that may be waited, at most and at first `seconds`; each byte earns 1 / `bytes_second` of them.
-
-    With 0 bytes a second any byte earns all.
-    """
+    """At most and at first `seconds` of waiting; each byte earns 1 / `bytes_second`, or all of them if that is 0."""
 
     def __init__(self, seconds: float, bytes_second: float) -> None:
         self._seconds = seconds
@@ -59,20 +55,18 @@ class Pace:
             allowance.spend(waited_seconds)
 
     def note(self, size_bytes: int) -> None:
-        """So many bytes have come, or were taken."""
         self._moved_bytes += size_bytes
         for allowance in (self._limit, self._slowness):
             allowance.earn(size_bytes)
 
     @property
     def waiting_seconds(self) -> float:
-        """How long the client has been waited for until now; 0 when it is not."""
         began = self._wait_began
         return 0.0 if began is None else self._clock() - began
 
     @property
     def left_seconds(self) -> float:
-        """How much longer it may be waited for; negative when that is over."""
+        """How much longer the client may be waited for; negative when that is over."""
         return self._limit.left_seconds - self.waiting_seconds
 
     @property
@@ -82,16 +76,18 @@ class Pace:
 
     @property
     def bytes_second(self) -> float:
-        """On the whole, by the time waited."""
         return self._moved_bytes / max(self._waited_seconds + self.waiting_seconds, 0.001)
 
     def check(self) -> None:
-        """:raises UploadStalled: when the client has been waited for too long."""
+        """:raises RequestError: upload_stalled when the client has been waited for too long."""
         if self.left_seconds > 0:
             return
         if self.waiting_seconds >= self._stall_seconds:
-            raise UploadStalled(f"The client sent nothing for {self._stall_seconds:g} s (UPLOAD_STALL_SECONDS).")
-        raise UploadStalled(
+            raise RequestError(
+                f"The client sent nothing for {self._stall_seconds:g} s (UPLOAD_STALL_SECONDS).", code="upload_stalled"
+            )
+        raise RequestError(
             f"The body came at {self.bytes_second:.0f} bytes a second. Fewer than {self._min_bytes_second} "
-            f"(UPLOAD_MIN_BYTES_SECOND) over {self._stall_seconds:g} s (UPLOAD_STALL_SECONDS) are too few."
+            f"(UPLOAD_MIN_BYTES_SECOND) over {self._stall_seconds:g} s (UPLOAD_STALL_SECONDS) are too few.",
+            code="upload_stalled",
         )

@@ -1,4 +1,4 @@
-"""The head of a request while it arrives: where it ends, whether it is too large, and which threads it belongs to."""
+"""The head of a request while it comes: where it ends, whether it is too large, and which threads it belongs to."""
 
 import re
 import sys
@@ -39,10 +39,10 @@ _VERSION = re.compile(rb"HTTP/\d\.\d")
 
 
 class RequestHead:
-    """What has come of one head, and perhaps of what follows it."""
+    """The `content` of one head so far, and perhaps the beginning of its body."""
 
     def __init__(self, max_line_bytes: int, max_fields: int) -> None:
-        self.received = bytearray()
+        self.content = bytearray()
         self.is_too_large = False
         self._max_line_bytes = max_line_bytes
         self._max_lines = max_fields + 3  # the request line, an empty one before it and one behind the fields
@@ -50,48 +50,48 @@ class RequestHead:
         self._has_line = False
 
     def feed(self, piece: bytes) -> bool:
-        """Take what came next; True once no more has to come: a thread answers at once, if only that it is wrong.
+        """Whether a thread can answer now, if only that the head is wrong.
 
         Each byte is looked at once, however small the pieces are.
         """
-        known = len(self.received)
-        self.received += piece
-        end = self.received.find(_END, max(0, known - len(_END) + 1))
-        stop = len(self.received) if end < 0 else end + len(_END)
-        line_feeds = self.received.count(b"\n", known, stop)
+        known = len(self.content)
+        self.content += piece
+        end = self.content.find(_END, max(0, known - len(_END) + 1))
+        stop = len(self.content) if end < 0 else end + len(_END)
+        line_feeds = self.content.count(b"\n", known, stop)
         # gunicorn refuses a line that ends with a mere LF as soon as it sees one.
-        has_bare_line_feed = line_feeds != self.received.count(_LINE_END, max(0, known - 1), stop)
+        has_bare_line_feed = line_feeds != self.content.count(_LINE_END, max(0, known - 1), stop)
         self._lines += line_feeds
         self.is_too_large = stop > MAX_HEAD_BYTES or self._lines > self._max_lines
         return end >= 0 or has_bare_line_feed or self.is_too_large or self._has_wrong_line()
 
     def _has_wrong_line(self) -> bool:
-        """Whether gunicorn refuses the request line, so far as that is certain before the head has ended."""
+        """Whether it is certain already that gunicorn will refuse the request line."""
         if self._has_line:
             return False
-        start = 2 * self.received.startswith(_LINE_END)
-        end = self.received.find(_LINE_END, start)
+        start = 2 * self.content.startswith(_LINE_END)
+        end = self.content.find(_LINE_END, start)
         if end < 0:
-            return len(self.received) - start - len(_LINE_END) > self._max_line_bytes
+            return len(self.content) - start - len(_LINE_END) > self._max_line_bytes
         self._has_line = True
-        parts = self.received[start:end].split(b" ", 2)
+        parts = self.content[start:end].split(b" ", 2)
         return len(parts) != 3 or not _VERSION.fullmatch(parts[2])
 
     def body_bytes(self) -> tuple[int, int]:
-        """How long the body says it is (without end, if it does not say), and how much of it came with the head."""
-        head, _, early = bytes(self.received).partition(_END)
+        """The declared length of the body (sys.maxsize if chunked), and how much of it came with the head."""
+        head, _, early = bytes(self.content).partition(_END)
         declared = _LENGTH.search(head + _LINE_END)
         length = sys.maxsize if _CHUNKED.search(head) else int(declared[1]) if declared else 0
         return length, len(early)
 
     def expects_continue(self) -> bool:
-        """Whether the client sends its body only once it is asked for it (RFC 9110 section 10.1.1)."""
-        return _EXPECT.search(self.received) is not None
+        """Whether the client waits for `100 Continue` (RFC 9110 section 10.1.1)."""
+        return _EXPECT.search(self.content) is not None
 
     def kind(self) -> Kind:
-        """What the request line asks for. The path counts as the application will see it."""
-        start = len(_LINE_END) * self.received.startswith(_LINE_END)
-        return _kind_of(bytes(self.received[start : self.received.find(_LINE_END, start)]))
+        """By the path as the application will see it."""
+        start = len(_LINE_END) * self.content.startswith(_LINE_END)
+        return _kind_of(bytes(self.content[start : self.content.find(_LINE_END, start)]))
 
 
 @lru_cache(maxsize=64)  # the same few come all the time

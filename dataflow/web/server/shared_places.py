@@ -1,6 +1,6 @@
-"""How many places for bodies each process of a service has left, in memory that all of them share.
+"""How many places for bodies each web process has left, in shared memory.
 
-So that a burst of uploads goes to the processes that have room for it: the kernel hands a connection to any of them.
+The kernel hands a connection to any process; by this, a burst of uploads goes to processes that have room for it.
 """
 
 import mmap
@@ -8,11 +8,11 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-#: Time by the monotonic clock, which all processes share; places. A torn read misleads one decision.
+#: Time by the monotonic clock, which all processes share, and places. A torn read misleads one decision only.
 _ENTRY: Final = struct.Struct("=dq")
-#: Who has said nothing for so long counts for nothing: it hangs, or has died.
+#: A process that has published nothing for so long hangs, or has died.
 SILENT_SECONDS: Final = 2.0
-#: As many entries are enough for all processes of two generations.
+#: Enough for two generations of processes.
 MAX_PROCESSES: Final = 128
 
 
@@ -23,14 +23,11 @@ class SharedPlaces:
         self._memory = mmap.mmap(-1, MAX_PROCESSES * _ENTRY.size)
 
     def publish(self, number: int, places: int, now: float) -> None:
-        """Say for the process `number` what it has left."""
         _ENTRY.pack_into(self._memory, number * _ENTRY.size, now, places)
 
     def is_turn_of(self, number: int, places: int, now: float) -> bool:
-        """Whether a process with so many `places` left should accept what comes: none of the others has more.
-
-        One less is as good, while there are any: or each of two idle processes would wait for the other in turn.
-        """
+        """Whether a process with so many `places` left should accept: none of the others has more."""
+        # One less is as good while there are any, or two idle processes would wait for each other in turn.
         most = max(self._of_others(number, now), default=0)
         return places >= most or places == most - 1 > 0
 
@@ -43,5 +40,4 @@ class SharedPlaces:
 
 
 def free_number(taken: Iterable[int]) -> int:
-    """The lowest number of a process that none of the others has."""
     return min(set(range(MAX_PROCESSES)) - set(taken), default=MAX_PROCESSES - 1)

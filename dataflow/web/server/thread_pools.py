@@ -5,27 +5,23 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Final
 
-from dataflow.config import transfer_threads
+from dataflow.settings.contradictions import transfer_threads
 from dataflow.web.server.connection import Connection
 from dataflow.web.server.request_head import Kind
 from dataflow.web.server.transfer_queue import TransferQueue, Transfers
 
-#: Further ones: more that compute at a time would only keep each other, and the thread that accepts, waiting.
+#: More threads that compute would only keep each other, and the thread that accepts, waiting.
 LIST_THREADS: Final = 3
-#: Made when they are needed: while the database hangs, each probe takes the time that it has.
+#: Started when needed: while the database hangs, each probe takes all the time that it may.
 PROBE_THREADS: Final = 16
 
 
 def ordinary_pool(threads: int) -> ThreadPoolExecutor:
-    """For all that is neither transfer nor list nor probe."""
     return ThreadPoolExecutor(threads - transfer_threads(threads), "ordinary")
 
 
 class ThreadPools:
-    """All of a process; `serve` runs in one of their threads, then `on_done` is called with what came of it.
-
-    All calls come from one thread, except that of `on_done`.
-    """
+    """`serve` runs in a thread of one of the pools, which then calls `on_done`; all other calls are of one thread."""
 
     def __init__(
         self,
@@ -49,7 +45,7 @@ class ThreadPools:
         self.look_up = self._queue.look_up
 
     def start(self, connection: Connection) -> None:
-        """Have its request answered; a transfer may have to wait, or is put off."""
+        """Have a request answered; a transfer may have to wait, or is put off."""
         is_transfer = connection.kind is Kind.TRANSFER
         connection.sock.defers, connection.sock.is_put_off = not is_transfer, False
         if is_transfer:
@@ -58,12 +54,11 @@ class ThreadPools:
             self._submit(connection)
 
     def end(self, connection: Connection) -> None:
-        """Its thread is free again."""
         if connection.kind is Kind.TRANSFER:
             self._queue.end_one()
 
     def _put_off(self, connection: Connection) -> None:
-        """Have it refused by a thread that is no transfer's."""
+        """Have a transfer refused by a thread of another pool."""
         connection.kind, connection.sock.defers, connection.sock.is_put_off = Kind.ORDINARY, True, True
         self._submit(connection)
 

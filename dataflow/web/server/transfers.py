@@ -1,7 +1,7 @@
-"""The bodies in and the rejects files out of one process: what they may hold, and which of them gives way.
+"""The transfers of one process, bodies in and rejects files out: what they may hold, and which of them gives way.
 
-Bodies share a budget of buffered bytes, files have places. Where there is no room, or no thread, for a newcomer, the
-slowest gives way: one that is waited for and has been slow for a while, never one that is fast.
+Bodies share a budget of buffered bytes, files have places. Where there is no room or no thread for another transfer,
+the slowest gives way: one that is waited for and has been slow for a while, never a fast one.
 """
 
 import threading
@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from dataflow.errors import ClientVanished, TooManyUploads, UploadCut, UploadDisplaced
-from dataflow.storage.registry import Stop
+from dataflow.errors import RequestError, TooManyUploads
+from dataflow.storage.stop import Stop
 from dataflow.web.server.pace import Clock, Pace
 
 #: A body of at most this size reserves nothing: the number of threads bounds what all of them hold.
 FREE_BYTES: Final = 64 * 1024
-#: A burst is over sooner than this; refusing it would only make the clients come again.
+#: A burst is over sooner; refusing it would only make the clients come again.
 WAIT_SECONDS: Final = 2.0
-#: How often who waits looks up: whether it has to give way, or for nobody any more.
+#: How often a thread that waits finds out whether its transfer has to give way, or its client has left.
 LOOK_UP_SECONDS: Final = 0.25
 
 
 class Budget:
-    """An amount that is shared. The smallest wish is granted first, so that great ones do not keep small ones out.
+    """An amount that is shared; the smallest wish is granted first, so that large ones do not keep small ones out.
 
-    The last share of `greatest`, the most that anybody takes, is for those that take less, if there are others.
+    The last share of `greatest`, the most that a transfer takes, is for transfers that take less, if there are more.
     """
 
     def __init__(self, total: int, greatest: int) -> None:
@@ -35,7 +35,6 @@ class Budget:
         self._greatest = greatest
 
     def kept_from(self, amount: int) -> int:
-        """How much has to stay free for others when `amount` is taken."""
         return self._greatest if amount == self._greatest < self.total else 0
 
     def fits(self, amount: int) -> bool:
@@ -43,13 +42,10 @@ class Budget:
         return before_it + amount + self.kept_from(amount) <= self.free
 
     def is_short(self, leaving: int) -> bool:
-        """Whether what is free and what is about to be are too little for all that wait."""
         return sum(self.wanted) + max(map(self.kept_from, self.wanted), default=0) > self.free + leaving
 
 
 class Transfer:
-    """One body or one file, as long as it needs a thread."""
-
     def __init__(self, pace: Pace, hang_up: Callable[[], None] | None = None) -> None:
         self.pace = pace
         self._hang_up = hang_up  #: ends a wait that does not `check`
@@ -59,7 +55,7 @@ class Transfer:
         self.stop = Stop()  #: set when it has to end because the process does
 
     def displace(self, for_good: bool = False) -> None:
-        """Have it end, from any thread; `for_good` when the process ends."""
+        """End the transfer, from any thread; `for_good` when the process ends."""
         if for_good:
             self.stop.set()
         self.is_displaced = True
@@ -67,20 +63,22 @@ class Transfer:
             self._hang_up()
 
     def check(self) -> None:
-        """Called by who waits for the client, at least every LOOK_UP_SECONDS.
+        """To be called at least every LOOK_UP_SECONDS while the client is waited for.
 
-        :raises UploadDisplaced: when it has to give way.
-        :raises UploadCut: when the process ends.
-        :raises UploadStalled: when the client is too slow in any case.
+        :raises RequestError: upload_displaced when it has to give way.
+        :raises RequestError: upload_cut when the process ends.
+        :raises RequestError: upload_stalled when the client is too slow in any case.
         """
         if self.stop.is_set():
-            raise UploadCut(
-                "The service is being restarted and could not wait for the end of this body. Send it again."
+            raise RequestError(
+                "The service is being restarted and could not wait for the end of this body. Send it again.",
+                code="upload_cut",
             )
         if self.is_displaced:
-            raise UploadDisplaced(
+            raise RequestError(
                 f"The body came at {self.pace.bytes_second:.0f} bytes a second, the slowest here, and gave way to "
-                "another when there was no room left. Send it again."
+                "another when there was no room left. Send it again.",
+                code="upload_displaced",
             )
         self.pace.check()
 
@@ -107,7 +105,6 @@ class Transfers:
         self._files = Budget(max_uploads, max_uploads)
 
     def begin(self, hang_up: Callable[[], None] | None = None) -> Transfer:
-        """A transfer that holds nothing yet; `end` it."""
         transfer = Transfer(Pace(self._stall_seconds, self._min_bytes_second, self._clock), hang_up)
         with self._changed:
             self._under_way.add(transfer)
@@ -116,16 +113,15 @@ class Transfers:
         return transfer
 
     def end(self, transfer: Transfer) -> None:
-        """Its thread is free again, or as good as that."""
         self.release(transfer)
         with self._changed:
             self._under_way.discard(transfer)
 
     def reserve(self, transfer: Transfer, size_bytes: int | None, has_left: Callable[[], bool]) -> None:
-        """Have room for the buffer of a body of `size_bytes`; None is a body of any size that is beyond FREE_BYTES.
+        """Reserve the buffer of a body of `size_bytes`; None if that is unknown, but more than FREE_BYTES.
 
-        :raises TooManyUploads: when there is none within WAIT_SECONDS.
-        :raises ClientVanished: when `has_left` says so meanwhile.
+        :raises TooManyUploads: when there is no room within WAIT_SECONDS.
+        :raises RequestError: incomplete_body when `has_left` says so meanwhile.
         """
         amount = self._chunk_bytes if size_bytes is None else min(size_bytes, self._chunk_bytes)
         if size_bytes is None or size_bytes > FREE_BYTES:
@@ -136,7 +132,6 @@ class Transfers:
             self._take(self._buffers, amount, transfer, has_left, refusal)
 
     def release(self, transfer: Transfer) -> None:
-        """Give back what it holds."""
         with self._changed:
             if transfer.budget:
                 transfer.budget.free += transfer.amount
@@ -145,10 +140,10 @@ class Transfers:
 
     @contextmanager
     def file(self, hang_up: Callable[[], None], has_left: Callable[[], bool]) -> Iterator[Transfer]:
-        """The place of a rejects file that goes out; `hang_up` ends a send that does not come to its end.
+        """The place of a rejects file that goes out; `hang_up` ends a send that waits for the client.
 
-        :raises TooManyUploads: when there is none within WAIT_SECONDS.
-        :raises ClientVanished: when `has_left` says so meanwhile.
+        :raises TooManyUploads: when there is no place within WAIT_SECONDS.
+        :raises RequestError: incomplete_body when `has_left` says so meanwhile.
         """
         transfer = self.begin(hang_up)
         try:
@@ -159,22 +154,22 @@ class Transfers:
             self.end(transfer)
 
     def make_room(self) -> bool:
-        """Have one more transfer give way, for a newcomer that finds no thread; False when there is none that may.
+        """Have one more transfer give way, whose thread is free within a moment; False when none may be cut.
 
-        Its thread is free within a moment. To be called once for each newcomer.
+        To be called once for each request that finds no thread.
         """
         with self._changed:
             return self._displace_one(list(self._under_way))
 
     def cut(self) -> None:
-        """Have all end, and all that begin: the process is about to."""
+        """End all transfers, and those that begin later, because the process ends."""
         with self._changed:
             self._is_cut = True
             for transfer in self._under_way:
                 transfer.displace(for_good=True)
 
     def free_places(self) -> int:
-        """How many more bodies of any size there is room for."""
+        """For how many more bodies of any size there is room."""
         with self._changed:
             taken = sum(self._buffers.wanted) + self._buffers.kept_from(self._chunk_bytes)
             return max(0, self._buffers.free - taken) // self._chunk_bytes
@@ -192,7 +187,9 @@ class Transfers:
                         raise TooManyUploads(refusal)
                     self._changed.wait(min(left_seconds, LOOK_UP_SECONDS))
                     if has_left():
-                        raise ClientVanished("The client has left while its request waited for a place.")
+                        raise RequestError(
+                            "The client has left while its request waited for a place.", code="incomplete_body"
+                        )
                 budget.free -= amount
                 transfer.budget, transfer.amount = budget, amount
             finally:
@@ -200,14 +197,12 @@ class Transfers:
                 self._changed.notify_all()
 
     def _make_room_in(self, budget: Budget) -> None:
-        """Have as many give way as are needed for all that wait, as far as they may."""
         holders = [transfer for transfer in self._under_way if transfer.budget is budget]
         while budget.is_short(sum(transfer.amount for transfer in holders if transfer.is_displaced)):
             if not self._displace_one(holders):
                 return
 
     def _displace_one(self, transfers: list[Transfer]) -> bool:
-        """The slowest, if one may be displaced."""
         slow = [transfer for transfer in transfers if not transfer.is_displaced and transfer.pace.is_slow]
         slowest = min(slow, key=lambda transfer: transfer.pace.bytes_second, default=None)
         if slowest:

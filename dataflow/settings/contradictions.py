@@ -1,0 +1,37 @@
+"""What no single setting shows: halves of a pair, what a dyno cannot do without, and sums."""
+
+from collections.abc import Container, Mapping
+from typing import Any, Final
+
+#: Supabase's S3 backend holds a part under 5 MiB in a volatile side object (contract section 0.3).
+MIN_SUPABASE_CHUNK_BYTES: Final = 5 * 1024 * 1024
+#: So many threads of a web process, but at most a quarter, serve everything else.
+OTHER_THREADS: Final = 16
+
+
+def contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[str]:
+    def is_given(name: str) -> bool:
+        return bool(values[name]) or name.upper() in wrong
+
+    problems = []
+    if values["dyno"]:
+        needed = ("database_url", "supabase_url", "supabase_service_role_key")
+        missing = [name.upper() for name in needed if not is_given(name)]
+        if missing:
+            problems.append(f"{', '.join(missing)}: required on a dyno, whose own disk is lost at every restart.")
+    elif is_given("supabase_url") != is_given("supabase_service_role_key"):
+        problems.append("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY: set both, or neither for a local directory.")
+    if is_given("storage_url") and not is_given("supabase_url"):
+        problems.append("STORAGE_URL: says where the storage of SUPABASE_URL is; set both.")
+    if is_given("supabase_url") and values["upload_chunk_size"] < MIN_SUPABASE_CHUNK_BYTES:
+        problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
+    if values["max_uploads"] > (threads := transfer_threads(values["web_threads"])):
+        problems.append(
+            f"MAX_UPLOADS: each needs a thread, and of {values['web_threads']} WEB_THREADS {threads} are for them."
+        )
+    return problems
+
+
+def transfer_threads(web_threads: int) -> int:
+    """How many of a web process's threads serve bodies and rejects files."""
+    return web_threads - max(1, min(OTHER_THREADS, web_threads // 4))

@@ -1,0 +1,34 @@
+"""Where the API is served, and the links in its answers: they stay below the prefix by which the request came."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from flask import Blueprint, Flask, request, url_for
+
+Row = TypeVar("Row")
+
+#: Each resource is at both, under names of its own for `url_for`.
+_PREFIXES: Final = {"api": "", "api-v1": "/v1"}
+
+
+def register(app: Flask, resource: Blueprint) -> None:
+    for name, prefix in _PREFIXES.items():
+        app.register_blueprint(resource, url_prefix=prefix, name=f"{name}:{resource.name}")
+
+
+def to(view: str, **values: Any) -> str:
+    """The path of a view, such as jobs.show."""
+    return url_for(f"{(request.blueprint or '').partition(':')[0]}:{view}", **values)
+
+
+def paged(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> tuple[Sequence[Row], dict[str, str]]:
+    """At most `limit` of the rows, and the header that leads to the next ones (RFC 8288).
+
+    :param rows: one more than `limit` when there are more.
+    :param cursor: what the next page begins behind.
+    """
+    page = rows[:limit]
+    if len(rows) == len(page):
+        return page, {}
+    values: dict[str, Any] = {**request.args.to_dict(), **(request.view_args or {}), "cursor": cursor(page[-1])}
+    return page, {"Link": f'<{url_for(request.endpoint or "", **values)}>; rel="next"'}

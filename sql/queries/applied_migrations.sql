@@ -1,2 +1,0 @@
--- Read under the lock, so that ten processes starting at once each see what the others did.
-SELECT version FROM dataflow_migrations

@@ -1,0 +1,2 @@
+-- A part of an import's range; contacts that others have deleted are not counted.
+DELETE FROM contacts WHERE id >= %(first)s AND id <= %(last)s

@@ -1,2 +1,0 @@
--- For people, who need no exact number of very many: a copy may have a million.
-SELECT count(*) AS jobs FROM (SELECT FROM held_jobs LIMIT %(limit)s) held

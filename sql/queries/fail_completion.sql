@@ -1,4 +1,0 @@
--- The storage has lost what it had received. Guarded as queue_completed.sql is.
-UPDATE jobs SET state = 'failed', error = %(error)s
-WHERE id = %(id)s AND state = 'uploading' AND bytes_total IS NOT NULL
-RETURNING id

@@ -1,2 +1,0 @@
--- Workers that were killed. Long after they count no more, so that a person finds when they were seen last.
-DELETE FROM worker_beats WHERE seen_at < statement_timestamp() - make_interval(secs => %(silent_seconds)s)

@@ -1,2 +1,0 @@
--- Held until the revert is queued: the last step of another one, which changes this row too, comes before or after.
-SELECT kind, state, options ->> 'dryRun' = 'true' AS is_dry_run FROM jobs WHERE id = %(id)s FOR UPDATE

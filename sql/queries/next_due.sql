@@ -1,3 +1,0 @@
--- For a worker that polls seldom: nobody notifies when the back-off of a job is over. Not of one that is held.
-SELECT extract(epoch FROM min(run_at) - clock_timestamp())::double precision AS seconds
-FROM jobs WHERE database_id = (SELECT dataflow_database_id()) AND state = 'queued'

@@ -1,8 +1,0 @@
--- The storage has every byte, but no object yet: all that queueing needs is written down, so that whoever is there when the
--- object is can do it. The upload's address stays for as long as that takes.
-UPDATE jobs
-SET source = %(source)s, file_name = %(file_name)s, content_type = %(content_type)s, format = %(format)s,
-    options = %(options)s, digests = %(digests)s, bytes_total = %(bytes_total)s, bytes_done = %(bytes_total)s,
-    upload_url = %(upload_url)s, heartbeat_at = clock_timestamp()
-WHERE id = %(id)s AND state = 'uploading'
-RETURNING id

@@ -1,9 +1,0 @@
--- A backend in the middle of a long statement or waiting for a lock looks every second whether its client is there;
--- some systems cannot (a server before 15 on macOS), and do without.
-DO $$
-BEGIN
-    PERFORM set_config('client_connection_check_interval', '1s', false);
-EXCEPTION WHEN invalid_parameter_value THEN
-    NULL;
-END
-$$

@@ -1,6 +1,0 @@
--- Running jobs whose next beat is late, and whose row nobody holds: who holds it may be in the final commit. What is
--- held ran in another database.
-SELECT id, attempt FROM jobs
-WHERE state = 'running' AND database_id = (SELECT dataflow_database_id()) AND id <> ALL (%(own)s)
-  AND heartbeat_at < statement_timestamp() - make_interval(secs => %(silent_seconds)s)
-FOR UPDATE SKIP LOCKED

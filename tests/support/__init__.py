@@ -1,0 +1,1 @@
+"""What tests of several modules stand on; no module in here is a test."""
