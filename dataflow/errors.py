@@ -13,7 +13,7 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
     |-- DatabaseError     DatabaseUnavailable (TooManyConnections), StatementCancelled
-    `-- JobError          UploadTaken, LeaseLost, ImportStopped
+    `-- JobError          UploadTaken, LeaseLost, WorkerStopping
 """
 
 from collections.abc import Sequence
@@ -238,5 +238,5 @@ class LeaseLost(JobError):
     code = "lease_lost"
 
 
-class ImportStopped(JobError):
+class WorkerStopping(JobError):
     code = "worker_stopping"

@@ -20,7 +20,7 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.db import Connection, migrations
 from dataflow.db.failures import connection_failure
-from dataflow.errors import DatabaseError, ImportStopped, TooManyConnections
+from dataflow.errors import DatabaseError, TooManyConnections, WorkerStopping
 from dataflow.queue import database_identity, jobs, live_workers
 from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
@@ -204,7 +204,7 @@ class Worker:
         since = self._stopped_at or time.monotonic()
         self._await_jobs(since + self._config.shutdown_grace_seconds - time.monotonic(), signals=1)
         self._orphaned_uploads.release()
-        reason = ImportStopped("The worker is shutting down.")
+        reason = WorkerStopping("The worker is shutting down.")
         self._pool.stop(reason)
         self._await_jobs(STOPPING_SECONDS[0])
         self._pool.cut(reason)

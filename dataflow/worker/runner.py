@@ -17,7 +17,7 @@ from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.db.failures import translate
 from dataflow.db.kept_connection import KeptConnection
-from dataflow.errors import DataFlowError, ImportStopped, LeaseLost, StatementCancelled, TooManyConnections
+from dataflow.errors import DataFlowError, LeaseLost, StatementCancelled, TooManyConnections, WorkerStopping
 from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.handler import Handler
@@ -120,7 +120,7 @@ class Runner:
     ) -> tuple[str, dict[str, object]]:
         """What becomes of the job once this is committed, as the log says it, and its facts."""
         job = handler.attempt.job
-        if isinstance(error, ImportStopped):
+        if isinstance(error, WorkerStopping):
             jobs.requeue(connection, job, delay_seconds=0, charge=0, error=None)
             return "handed on", {}
         if isinstance(error, StatementCancelled):

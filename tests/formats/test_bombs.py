@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from dataflow.errors import ImportStopped, InputError, RowTooLarge
+from dataflow.errors import InputError, RowTooLarge, WorkerStopping
 from dataflow.formats.block import PART_ROWS, Malformed
 from dataflow.formats.csv.records import MAX_CELLS, has_short_lines
 from dataflow.formats.reading import Findings, Reading
@@ -125,9 +125,9 @@ def test_an_import_that_is_to_stop_does_so_while_nothing_comes(format_name: str,
 
     def check() -> None:
         if next(calls) == 3:
-            raise ImportStopped("enough")
+            raise WorkerStopping("enough")
 
-    with pytest.raises(ImportStopped):
+    with pytest.raises(WorkerStopping):
         is_read(format_name, build(), check)
 
 

@@ -19,7 +19,6 @@ from dataflow.db import query
 from dataflow.errors import (
     DatabaseError,
     DataFlowError,
-    ImportStopped,
     InputError,
     InvalidContacts,
     LeaseLost,
@@ -27,6 +26,7 @@ from dataflow.errors import (
     ObjectMissing,
     RowTooLarge,
     StorageError,
+    WorkerStopping,
 )
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.time_limit import TimeLimit
@@ -244,8 +244,8 @@ def test_a_stopped_attempt_ends_with_the_reason_it_was_given(
     connection: db.Connection, claim: Callable[..., Job], storage: Storage, config: Config
 ) -> None:
     attempt = Attempt(claim(many(20_000)))
-    attempt.stop(ImportStopped("stop"))
-    with pytest.raises(ImportStopped):
+    attempt.stop(WorkerStopping("stop"))
+    with pytest.raises(WorkerStopping):
         ImportHandler(attempt, storage, config).run(connection)
     assert_untouched(connection, attempt.job)
 

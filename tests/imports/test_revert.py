@@ -14,7 +14,7 @@ import pytest
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.errors import DataFlowError, ImportStopped, LeaseLost
+from dataflow.errors import DataFlowError, LeaseLost, WorkerStopping
 from dataflow.imports.revert import RevertHandler, order
 from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
@@ -149,8 +149,8 @@ def test_a_revert_that_is_stopped_keeps_what_it_has_done_and_another_attempt_goe
     attempt = claimed(session, import_id)
     with interrupted(database, connection, attempt) as done:
         assert is_about(gone(connection, import_id, attempt.job.id), steps=2)
-        attempt.stop(ImportStopped("stop"))
-    assert isinstance(done.exception(), ImportStopped)
+        attempt.stop(WorkerStopping("stop"))
+    assert isinstance(done.exception(), WorkerStopping)
     kept = gone(connection, import_id, attempt.job.id)
     assert is_about(kept, steps=3)
     assert row_of(connection, import_id)["reverted_at"] is None
@@ -168,7 +168,7 @@ def test_a_revert_that_is_cut_waits_no_longer_and_loses_no_more_than_a_step(
 ) -> None:
     import_id = imported(connection, ROWS)
     attempt = claimed(session, import_id)
-    reason = ImportStopped("cut")
+    reason = WorkerStopping("cut")
     with interrupted(database, connection, attempt) as done:
         attempt.cut(reason)
         assert done.exception(timeout=5) is reason
@@ -207,7 +207,7 @@ def test_a_gap_in_the_range_takes_no_time(connection: db.Connection, session: db
     assert last.int - first.int > 2**64
     connection.execute("UPDATE jobs SET last_contact_id = %s WHERE id = %s", [last, import_id])
     attempt = claimed(session, import_id)
-    patience = threading.Timer(10, attempt.stop, [ImportStopped("It goes through the gap step by step.")])
+    patience = threading.Timer(10, attempt.stop, [WorkerStopping("It goes through the gap step by step.")])
     patience.start()
     RevertHandler(attempt).run(session)
     patience.cancel()
@@ -300,7 +300,7 @@ def test_the_revert_of_a_worker_that_is_gone_says_how_far_it_came(database: str,
     with db.connect(database, "dataflow/gone/work") as session:
         attempt = claimed(session, import_id)
         with interrupted(database, connection, attempt):
-            attempt.cut(ImportStopped("died"))
+            attempt.cut(WorkerStopping("died"))
     connection.execute(
         "UPDATE jobs SET backend_pid = NULL, heartbeat_at = now() - interval '1 hour' WHERE kind = 'revert'"
     )

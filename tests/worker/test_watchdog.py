@@ -13,7 +13,7 @@ import pytest
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.errors import ImportStopped, LeaseLost
+from dataflow.errors import LeaseLost, WorkerStopping
 from dataflow.queue import leases
 from dataflow.queue.attempt import Attempt
 from dataflow.worker.watchdog import CUT_SECONDS, EXIT_STUCK, Watchdog
@@ -193,7 +193,7 @@ def test_an_attempt_without_a_confirmed_beat_for_a_lease_is_cut_out_of_the_state
 
 def test_an_attempt_keeps_the_reason_that_it_was_stopped_for_first(connection: db.Connection, watched: Watched) -> None:
     attempt = watched.watch(Attempt(claimed(connection), connection))
-    reason = ImportStopped("The worker is shutting down.")
+    reason = WorkerStopping("The worker is shutting down.")
     attempt.stop(reason)
     watched.pass_time(60, is_ticking=True, is_beating=False)
     assert attempt.stopped is reason
