@@ -62,7 +62,7 @@ class Receiver:
         pending = session.pending_object()
         try:
             with borrowed(self._pool) as connection:
-                uploads.note_received(connection, session.job_id, session.final_values())
+                uploads.await_object(connection, session.job_id, session.final_values())
         except (UploadTaken, DatabaseError) as error:
             # Who has the row instead does not know that the body is complete.
             completion.release()

@@ -26,7 +26,7 @@ def queue(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
     guarded(connection, "jobs/queue_upload", job_id, values)
 
 
-def note_received(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
+def await_object(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
     """Write down all that queueing needs but the object, which the storage still makes of a body that is there."""
     values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
     guarded(connection, "jobs/await_object", job_id, values)

@@ -47,7 +47,7 @@ def make(connection: db.Connection, storage: Storage, state: str) -> UUID:
     uploads.insert(connection, {**UPLOAD, "id": job_id, "object_key": f"{job_id}.csv"})
     store(storage, f"{job_id}.csv", [BODY])
     if state == "completing":
-        uploads.note_received(connection, job_id, {**COMPLETE, "upload_url": "upload"})
+        uploads.await_object(connection, job_id, {**COMPLETE, "upload_url": "upload"})
     elif state != "uploading":
         uploads.queue(connection, job_id, COMPLETE)
     if state in ENDED:
