@@ -19,7 +19,7 @@ from tests.drills.workers import Worker
 from tests.support.processes import eventually
 
 BAR_SECONDS = 30.0
-WORKERS, SLOTS, MOST_UNFINISHED, KINDS = 3, 10, 18, 3
+WORKERS, CONCURRENCY, MOST_UNFINISHED, KINDS = 3, 10, 18, 3
 #: Of an import: at about 5,000 rows a second, from a moment up to long enough to lose several workers.
 SIZES_ROWS = (300, 3_000, 10_000, 20_000)
 ROUND_SECONDS, REST_SECONDS = 20.0, 90.0
@@ -33,7 +33,7 @@ ENDS = ("worker_lost: ", "database_unavailable: ", "storage_unavailable: ", "sta
 def steady_faults(rig: Rig) -> float:
     """A fault a second: kill, stop, SIGTERM, server restart, cut session, cancel, storage stall."""
     pace(rig.connection)
-    rig.variables["WORKER_CONCURRENCY"] = str(SLOTS)
+    rig.variables["WORKER_CONCURRENCY"] = str(CONCURRENCY)
     steady = Steady(rig, rig.use_double(), Waits(rig.connection))
     rig.start(WORKERS)
     steady.disturb(ROUND_SECONDS)

@@ -1,4 +1,4 @@
-"""The door: a JSON body is judged while it passes, and refused as a whole."""
+"""The check of a JSON body: it is judged while it passes, and refused as a whole."""
 
 import json
 from typing import Any
