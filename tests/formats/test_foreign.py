@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import time
 
 import pytest
 
@@ -10,6 +9,7 @@ from dataflow.errors import DataFlowError, MissingColumns, UnsupportedMediaType
 from dataflow.formats import foreign
 from dataflow.formats.detect import LOOK_BYTES
 from dataflow.formats.registry import Findings, Reading, check_header, read_blocks, recognise
+from tests.support import effort
 
 pytestmark = pytest.mark.unit
 
@@ -172,13 +172,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("content", HOSTILE, ids=lambda content: repr(content[:12]))
 def test_it_takes_no_time_to_see_what_a_hostile_text_is(content: bytes) -> None:
-    began = time.process_time()
-    foreign.named(content)
-    with contextlib.suppress(UnsupportedMediaType):
-        foreign.refuse_certain(content, content)
-    with contextlib.suppress(DataFlowError):
-        check_header("csv", content, Reading(1 << 20, is_beginning=True))
-    assert time.process_time() - began < 1.0
+    with effort.at_most(100):
+        foreign.named(content)
+        with contextlib.suppress(UnsupportedMediaType):
+            foreign.refuse_certain(content, content)
+        with contextlib.suppress(DataFlowError):
+            check_header("csv", content, Reading(1 << 20, is_beginning=True))
 
 
 @pytest.mark.parametrize("content", [b";;\n;;\n", b",\n" * 40])
