@@ -57,6 +57,19 @@ FORMATS_STAND_ON: dict[str, set[str]] = {
 #: The modules of `queue` and `worker` that know what an import is; for the others a job is of any kind.
 KNOW_IMPORTS = {"worker.handlers", "worker.orphaned_uploads"}
 
+#: The field has words for these: check, pool, thread, upload, progress, process.
+METAPHORS = {
+    *("arrival", "arrivals", "child", "children", "crew", "door", "doors", "intake", "receipt", "receipts", "received"),
+    *("slot", "slots", "tally", "tallies"),
+}
+
+#: `__slots__` is Python's, `child_exit` a hook of gunicorn's.
+NAMED_BY_OTHERS = {
+    "formats.tables.cells": {"slots"},
+    "web.server.answer_socket": {"slots"},
+    "gunicorn_conf": {"child"},
+}
+
 #: Who may import an outside library, at all.
 LIBRARIES = {
     "flask": {"web"},
@@ -225,6 +238,20 @@ def test_nothing_of_prometheus_is_loaded_with_the_command_line_and_gunicorns_set
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "dataflow" in loaded
     assert loaded & TOO_EARLY == set()
+
+
+def words_of_names(tree: ast.AST) -> Iterator[str]:
+    """The words of which the names that a module gives are made, in lower case."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.arg | ast.FunctionDef | ast.ClassDef | ast.Attribute):
+            name = next(getattr(node, field) for field in ("id", "arg", "name", "attr") if hasattr(node, field))
+            yield from re.sub("([A-Z])", r"_\1", name).lower().strip("_").split("_")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_named_by_a_metaphor_of_our_own(module: str):
+    words = set(words_of_names(ast.parse(MODULES[module].read_text())))
+    assert words & METAPHORS == NAMED_BY_OTHERS.get(module, set())
 
 
 def test_the_walks_in_the_readme_go_down():

@@ -38,7 +38,7 @@ class RawBody:
         if self._socket is not None:
             self._metered = MeteredSocket(self._socket, self._transfer)
             request.environ["wsgi.input"].unreader.sock = self._metered  # see gunicorn_conf
-        self._received_bytes = 0
+        self._read_bytes = 0
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -65,7 +65,7 @@ class RawBody:
             return False
         if amount := self._transfer.amount:
             self._wait_without_limit()
-            self._metered.read_ahead(amount - self._received_bytes % amount)
+            self._metered.read_ahead(amount - self._read_bytes % amount)
         return has_left(self._socket)
 
     def pieces(self) -> Iterator[bytes]:
@@ -77,14 +77,12 @@ class RawBody:
         """
         declared = self._request.content_length
         for piece in self._steps():
-            self._received_bytes += len(piece)
-            if declared is None and self._received_bytes > FREE_BYTES and not self._transfer.amount:
+            self._read_bytes += len(piece)
+            if declared is None and self._read_bytes > FREE_BYTES and not self._transfer.amount:
                 self._transfers.reserve(self._transfer, None, self.has_left)
             yield piece
-        if declared is not None and self._received_bytes < declared:
-            raise RequestError(
-                f"The body ended after {self._received_bytes} of {declared} bytes.", code="incomplete_body"
-            )
+        if declared is not None and self._read_bytes < declared:
+            raise RequestError(f"The body ended after {self._read_bytes} of {declared} bytes.", code="incomplete_body")
 
     def _steps(self) -> Iterator[bytes]:
         self._wait_without_limit()
