@@ -25,7 +25,8 @@ from dataflow import client, db
 from dataflow.errors import RequestError
 from tests.doubles.storage.process import StorageDouble
 from tests.support.commands import Outcome, dataflow, environment
-from tests.support.processes import Web, WorkerProcess, eventually, free_port
+from tests.support.processes import Web, WorkerProcess, free_port
+from tests.support.waiting import eventually
 
 Command = Callable[..., Outcome]
 

@@ -12,7 +12,8 @@ from statistics import quantiles
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig, Upload
 from tests.bench.sample import LAYOUTS
-from tests.support.processes import WorkerProcess, eventually
+from tests.support.processes import WorkerProcess
+from tests.support.waiting import eventually
 
 PERIOD_SECONDS = 0.05
 MOST_P50_MS, MOST_P99_MS = 5, 25

@@ -12,7 +12,8 @@ from tests.bench.memory import MOST_WORKER_MB, peak_mb
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import LAYOUTS, Layout
-from tests.support.processes import WorkerProcess, eventually
+from tests.support.processes import WorkerProcess
+from tests.support.waiting import eventually
 
 MOST_OF_CLEAN = 1.15
 #: Every so many rows one is bad: without an address, without an @-sign, and with a domain that is none, in turns.

@@ -20,7 +20,7 @@ from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from tests.bench.sample import LAYOUTS, SOURCE
 from tests.support.objects import store
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 IMPORT_SECONDS = 600.0
 

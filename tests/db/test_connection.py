@@ -31,7 +31,8 @@ from dataflow.storage.base import Storage
 from tests.drills.swallow import Swallower
 from tests.support.jobs import COMPLETE, UPLOAD, row
 from tests.support.objects import store
-from tests.support.processes import eventually, free_port
+from tests.support.processes import free_port
+from tests.support.waiting import eventually
 
 ROLE = "dataflow/test/work"
 _numbers = itertools.count(1)

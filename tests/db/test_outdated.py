@@ -13,7 +13,8 @@ from dataflow import db
 from dataflow.errors import DatabaseError
 from tests.support.commands import dataflow
 from tests.support.errors import has_code
-from tests.support.processes import Web, WorkerProcess, eventually
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 NEEDED = "The server is Postgres 13.22: DataFlow needs 14 or newer."
 

@@ -10,7 +10,7 @@ import pytest
 from dataflow.db import pool
 from dataflow.db.pool import Pool
 from dataflow.errors import DatabaseError, DatabaseUnavailable, TooManyConnections
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.unit
 

@@ -32,7 +32,8 @@ from dataflow.worker.pool import GROWTH_SECONDS, WorkConnections
 from tests.support.databases import on_server
 from tests.support.jobs import COMPLETE, UPLOAD, claimed, row
 from tests.support.objects import store
-from tests.support.processes import ChildProcess, Web, WorkerProcess, eventually
+from tests.support.processes import ChildProcess, Web, WorkerProcess
+from tests.support.waiting import eventually
 
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}, "data": b"name,email\nAnn,ann@example.com\n"}
 _numbers = itertools.count(1)

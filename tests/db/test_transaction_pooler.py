@@ -13,7 +13,8 @@ from dataflow.errors import DatabaseUnavailable
 from dataflow.queue import live_workers
 from dataflow.worker.recovery import Recovery
 from tests.support.poolers import TransactionPooler, no_pgbouncer, pgbouncer
-from tests.support.processes import Web, WorkerProcess, eventually
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 POOL_SIZE = 2
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}}

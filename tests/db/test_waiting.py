@@ -14,7 +14,7 @@ from dataflow import db
 from dataflow.errors import DatabaseUnavailable
 from dataflow.local.postgres import EmbeddedPostgres
 from tests.drills.swallow import Swallower
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 SECONDS = 0.3
 #: A deadline is looked at every 0.1 s; the rest is for a machine that is busy.

@@ -11,7 +11,7 @@ import requests
 from tests.doubles.storage.plain import Plain, begun
 from tests.doubles.storage.process import StorageDouble
 from tests.doubles.storage.under_way import begin_patch, leave_with_fin, size_of
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.unit
 

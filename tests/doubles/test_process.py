@@ -30,7 +30,7 @@ from tests.doubles.storage.under_way import (
     leave_with_rst,
     size_of,
 )
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.unit
 

@@ -18,7 +18,8 @@ from tests.drills.rig import Rig
 from tests.drills.sending import Sent
 from tests.drills.siege import start_web
 from tests.support import bomb_workbooks, bombs
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 
 AT_ONCE = 16
 #: How long the clients wait for an answer before they leave, and how soon their places have to be free.

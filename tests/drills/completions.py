@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from tests.drills.drill import drill
 from tests.drills.rig import Rig
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 
 SIZE_BYTES = 5_000_000_000
 COMPLETION_SECONDS = 40.0

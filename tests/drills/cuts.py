@@ -11,7 +11,7 @@ from tests.drills.rig import Rig
 from tests.drills.sending import Sent
 from tests.drills.swallow import Swallower
 from tests.drills.workers import Worker
-from tests.support.processes import DEADLINE_SECONDS, eventually
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 
 BAR_SECONDS = 30.0
 OUTCOME_UNKNOWN = '"message": "import outcome not written"'

@@ -6,7 +6,7 @@ Sequences say who has come and who may pass: they are not part of the transactio
 from typing import Literal
 
 from dataflow.db import Connection
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 #: The name in a marked row.
 MARK = "Hold"

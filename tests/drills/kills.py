@@ -11,7 +11,7 @@ from tests.drills.rig import DEADLINE_SECONDS, Rig
 from tests.drills.scenes import MIDDLE_BYTES, Scene, assert_taken_over, held_import, stalled_import, wait_until_asked
 from tests.drills.sending import Sent
 from tests.drills.workers import Worker
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 BAR_SECONDS = 5.0
 RANDOM_KILLS = 30

@@ -11,7 +11,7 @@ from tests.drills.holds import hold, wait_until_held
 from tests.drills.rig import Rig
 from tests.drills.scenes import assert_taken_over
 from tests.drills.workers import ROOT
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 
 @drill(rounds=3)

@@ -14,7 +14,8 @@ from tests.drills.ground import open_ground
 from tests.drills.rig import DEADLINE_SECONDS, Rig
 from tests.drills.sending import Sent
 from tests.drills.swallow import Swallower
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 
 #: From the return of the database to the last refusal.
 BAR_SECONDS = 2.0

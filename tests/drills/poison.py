@@ -4,7 +4,7 @@ from tests.drills.drill import drill
 from tests.drills.holds import EVERYBODY, hold, pace
 from tests.drills.rig import Rig
 from tests.drills.sending import Sent
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 GOOD_FILES = 9
 #: Of a job, unless it is told otherwise.

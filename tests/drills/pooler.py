@@ -8,7 +8,7 @@ from tests.drills.holds import let_go
 from tests.drills.rig import Rig
 from tests.drills.scenes import held_import
 from tests.support.poolers import no_pgbouncer, pgbouncer
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 #: The lease, a poll, and the import.
 BAR_SECONDS = 33.0

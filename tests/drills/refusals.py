@@ -12,7 +12,7 @@ from tests.drills.drill import drill
 from tests.drills.ground import open_ground
 from tests.drills.rig import Rig
 from tests.drills.sending import Sent
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 #: A first retry waits for 5 s, half to one and a half of it.
 RETRY_BAR_SECONDS = 10.0

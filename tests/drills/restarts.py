@@ -8,7 +8,7 @@ from tests.drills.holds import Place, let_go, pace
 from tests.drills.rig import Rig
 from tests.drills.scenes import held_import
 from tests.drills.sending import Sent
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 BAR_SECONDS = 15.0
 POLL_IN_AN_HOUR = {"WORKER_POLL_INTERVAL": 3_600_000}

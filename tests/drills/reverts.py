@@ -11,7 +11,7 @@ from tests.drills.scenes import assert_taken_over
 from tests.drills.sending import Sent
 from tests.drills.stops import BEAT_BAR_SECONDS, EXIT_SECONDS
 from tests.drills.workers import Worker
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 BAR_SECONDS = 5.0
 #: The row that is held comes after the first steps, which delete 10, 100 and 1,000.

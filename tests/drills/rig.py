@@ -19,7 +19,7 @@ from tests.drills.ground import Ground
 from tests.drills.holds import let_go_if_held
 from tests.drills.sending import Sent
 from tests.drills.workers import DEFAULT, SHORT, Patience, Worker
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 #: Where a storage server is asked for an object.
 READ = "/object/authenticated/"

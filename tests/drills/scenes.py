@@ -11,7 +11,7 @@ from tests.drills.holds import Place, hold, wait_until_held
 from tests.drills.rig import READ, Rig
 from tests.drills.sending import Sent
 from tests.drills.workers import DEFAULT, Patience, Worker
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 Settings = Mapping[str, object] | None
 

@@ -16,7 +16,7 @@ from tests.drills.rig import READ, Rig
 from tests.drills.sending import Sent
 from tests.drills.waits import Waits
 from tests.drills.workers import Worker
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 BAR_SECONDS = 30.0
 WORKERS, CONCURRENCY, MOST_UNFINISHED, KINDS = 3, 10, 18, 3

@@ -7,7 +7,7 @@ from tests.drills.rig import Rig
 from tests.drills.scenes import MIDDLE_BYTES, Scene, held_import, locked_import, stalled_import
 from tests.drills.sending import Sent
 from tests.drills.workers import Worker
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 #: What the platform gives a process between SIGTERM and SIGKILL.
 EXIT_SECONDS = 30.0

@@ -6,7 +6,7 @@ from tests.drills.drill import drill
 from tests.drills.holds import let_go
 from tests.drills.rig import Rig
 from tests.drills.scenes import Scene, held_import
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 #: The lease, a poll, and the import.
 BAR_SECONDS = 33.0

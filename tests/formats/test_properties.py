@@ -3,10 +3,9 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,13 +19,14 @@ from dataflow.formats.columns.joining import in_row
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.registry import read_blocks
 from tests.support.properties import (
-    MAX_EXCESS_BYTES,
-    MAX_PEAK_BYTES,
     MIB,
+    Measured,
+    assert_refused_early,
     broken,
     contacts,
     cuts,
-    gigabyte,
+    measure_gigabyte,
+    measured_apart,
     quick,
     resident_bytes,
     texts,
@@ -283,36 +283,18 @@ def measure_hostile_input() -> None:
     """Print for each hostile input how it was refused, after how many bytes, at which peak."""
     found, before = {}, resident_bytes("VmRSS")
     for case, (name, head, filler) in HOSTILE.items():
-        Path("/proc/self/clear_refs").write_text("5")  # the peak becomes what is resident now
-        fed, refused = list[int](), ""
-        try:
-            read(name, gigabyte(head, filler, fed))
-        except InputError as error:
-            refused = error.code
-        found[case] = (refused, sum(fed), resident_bytes("VmHWM") - before)
+        found[case] = measure_gigabyte(partial(read, name), head, filler, before)
     sys.stdout.write(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def hostile_input() -> dict[str, tuple[str, int, int]]:
-    program = f"from {__name__} import measure_hostile_input as measure; measure()"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).resolve().parents[2],
-        stdout=subprocess.PIPE,
-        timeout=120,
-        check=True,
-    )
-    found: dict[str, tuple[str, int, int]] = json.loads(done.stdout)
-    return found
+def hostile_input() -> dict[str, Measured]:
+    return measured_apart(__name__)
 
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="peaks are read from Linux's /proc")
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_gigabyte_that_completes_no_row_is_refused_early_in_bounded_memory(
-    hostile_input: dict[str, tuple[str, int, int]], case: str
+    hostile_input: dict[str, Measured], case: str
 ):
-    refused, fed_bytes, peak_bytes = hostile_input[case]
-    assert refused in ("row_too_large", "malformed_input")
-    assert fed_bytes <= MIB + MAX_EXCESS_BYTES
-    assert peak_bytes <= MAX_PEAK_BYTES
+    assert_refused_early(hostile_input[case], "row_too_large", "malformed_input")

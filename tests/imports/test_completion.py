@@ -20,7 +20,8 @@ from dataflow.worker.sweeper import Sweep
 from tests.doubles.storage.process import StorageDouble
 from tests.support.errors import has_code
 from tests.support.imported import row_of
-from tests.support.processes import Web, WorkerProcess, eventually
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 RUNS_OVER = ("supabase",)
 

@@ -38,7 +38,7 @@ from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
 from tests.support.errors import has_code
 from tests.support.objects import store
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 RUNS_OVER = ("local", "supabase")
 MAX_ROW_BYTES = 1 << 20

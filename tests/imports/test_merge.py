@@ -16,7 +16,7 @@ from dataflow.errors import DatabaseUnavailable
 from dataflow.imports import merge
 from dataflow.imports.merge import Counts
 from tests.support.merges import Rows, merged, plain, staged
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 Stored = Callable[[], list[tuple[Any, ...]]]
 

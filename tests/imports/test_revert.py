@@ -1,7 +1,6 @@
 """Undoing an import: all of its contacts and no others, each counted once, whatever comes in between."""
 
 import logging
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -19,22 +18,18 @@ from dataflow.imports.revert import RevertHandler, order
 from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.worker.watchdog import Watchdog
-from tests.support.databases import on_server, url_of
 from tests.support.imported import count_contacts, imported, row_of
 from tests.support.jobs import reclaim
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 ROWS = 450
 STEP_ROWS = 100
 
 
 @pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    """One for all tests here: a database of its own would cost each a fifth of a second."""
-    name = f"dataflow_test_{os.getpid()}_reverter"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+def database(module_database: str) -> str:
+    """One for all tests here, which is emptied and not put back."""
+    return module_database
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 
 from dataflow.errors import ConfigError, DatabaseError
 from dataflow.local import psql
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 PASSWORD = "it's a \\ secret=%/?#@ ü"
 QUOTED = quote(PASSWORD, safe="")

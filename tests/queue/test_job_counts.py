@@ -14,7 +14,7 @@ from dataflow.ids import uuid7
 from dataflow.queue import job_counts, jobs
 from dataflow.queue.progress import Progress
 from tests.support.jobs import claimed, enqueue, set_state, upload
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 COUNTS = ("rows_read", "rows_imported", "rows_updated", "rows_skipped", "rows_rejected", "rows_not_imported")
 #: Of jobs with a file, so that any of them may be queued again.

@@ -9,7 +9,7 @@ import pytest
 from dataflow import db
 from dataflow.queue.jobs import Job
 from tests.support.jobs import claimed
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 BEATEN = """
 UPDATE jobs

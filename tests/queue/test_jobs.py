@@ -14,7 +14,7 @@ from dataflow.queue import jobs, notify, uploads
 from dataflow.queue.progress import Progress
 from tests.support.errors import has_code
 from tests.support.jobs import COMPLETE, claimed, enqueue, row, set_state, upload
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 
 def test_a_claim_records_who_has_the_job_and_on_which_backend(connection: db.Connection) -> None:

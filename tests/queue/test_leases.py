@@ -1,7 +1,6 @@
 """Jobs whose worker is gone: who takes them, how soon, at which price, and which ones nobody may take."""
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +21,8 @@ from dataflow.queue.jobs import Job
 from dataflow.queue.leases import LEASE_SECONDS
 from dataflow.queue.progress import Progress
 from dataflow.worker.recovery import Recovery
-from tests.support.databases import on_server, url_of
 from tests.support.jobs import enqueue, reclaim, row, set_state
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 RECLAIM_VALUES: dict[str, Any] = {
     "worker": "w",
@@ -52,12 +50,9 @@ def expire(connection: db.Connection, job: Job) -> None:
 
 
 @pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    """One for all tests here: a database of its own would cost each a fifth of a second."""
-    name = f"dataflow_test_{os.getpid()}_reclaim"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+def database(module_database: str) -> str:
+    """One for all tests here, which is emptied and not put back."""
+    return module_database
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pytest
 from dataflow import db
 from dataflow.queue import live_workers
 from dataflow.worker.heartbeat import Heartbeat
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 
 def set_back(connection: db.Connection, seconds: float) -> None:

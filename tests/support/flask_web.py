@@ -15,10 +15,10 @@ from flask import Flask
 
 from dataflow.config import Config
 from dataflow.web.app import create_app
-from tests.support.processes import DEADLINE_SECONDS, eventually
+from tests.support.service import Service
 
 
-class FlaskWeb:
+class FlaskWeb(Service):
     """What answers requests at `url`, in this process."""
 
     url = "http://127.0.0.1:3000"
@@ -34,12 +34,6 @@ class FlaskWeb:
 
     def stop(self) -> None:
         self.app.extensions["dataflow"].pool.close()
-
-    def post(self, path: str = "/import", **arguments: Any) -> requests.Response:
-        return self.request("POST", path, **arguments)
-
-    def get(self, path: str, **arguments: Any) -> requests.Response:
-        return self.request("GET", path, **arguments)
 
     def request(self, method: str, path: str, timeout: float = 60, **arguments: Any) -> requests.Response:
         """The answer as `requests` would have it: it writes the request, forms and query included."""
@@ -58,19 +52,6 @@ class FlaskWeb:
         response.raw = io.BytesIO(answer.get_data())
         answer.close()
         return response
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.get(f"/jobs/{job_id}").json()
-        return found
-
-    def finished_job(self, job_id: str, seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
-        """The job once it has ended."""
-
-        def ended() -> dict[str, Any] | None:
-            job = self.job(job_id)
-            return job if job["finishedAt"] else None
-
-        return eventually(ended, seconds)
 
 
 def environ_of(prepared: requests.PreparedRequest) -> dict[str, Any]:

@@ -18,7 +18,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from dataflow.local.system_user import Account
-from tests.support.processes import eventually, free_port
+from tests.support.processes import free_port
+from tests.support.waiting import eventually
 
 _SETTINGS = """
 [databases]

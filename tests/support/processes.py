@@ -1,4 +1,4 @@
-"""Real processes of ours for end-to-end tests, and waiting for what they do."""
+"""Real processes of ours for end-to-end tests."""
 
 import os
 import signal
@@ -6,27 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import psutil
 import requests
 from requests.adapters import HTTPAdapter
 
-T = TypeVar("T")
-
-#: For what is sure to come: a machine that is busy with other things has failed no test.
-DEADLINE_SECONDS = 60.0
-
-
-def eventually(ask: Callable[[], T | None], seconds: float = DEADLINE_SECONDS, every_seconds: float = 0.02) -> T:
-    """What `ask` returns as soon as that is true; fails the test when it is not within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {ask}"
-        time.sleep(every_seconds)
-    return answer
+from tests.support.service import Service
+from tests.support.waiting import eventually
 
 
 def free_port() -> int:
@@ -121,7 +110,7 @@ class _Leaving(HTTPAdapter):
         super().close()
 
 
-class Web(ChildProcess):
+class Web(ChildProcess, Service):
     """gunicorn on a free port of this machine."""
 
     command = ("web",)
@@ -138,12 +127,6 @@ class Web(ChildProcess):
             return False
         return True
 
-    def post(self, path: str = "/import", **arguments: Any) -> requests.Response:
-        return self.request("POST", path, **arguments)
-
-    def get(self, path: str, **arguments: Any) -> requests.Response:
-        return self.request("GET", path, **arguments)
-
     def request(self, method: str, path: str, timeout: float = 60, **arguments: Any) -> requests.Response:
         """The answer to a request on a connection of its own."""
         with self.session() as session:
@@ -154,19 +137,6 @@ class Web(ChildProcess):
         session = requests.Session()
         session.mount("http://", _Leaving())
         return session
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.get(f"/jobs/{job_id}").json()
-        return found
-
-    def finished_job(self, job_id: str, seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
-        """The job once it has ended."""
-
-        def ended() -> dict[str, Any] | None:
-            job = self.job(job_id)
-            return job if job["finishedAt"] else None
-
-        return eventually(ended, seconds)
 
 
 class WorkerProcess(ChildProcess):

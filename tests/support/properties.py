@@ -1,12 +1,16 @@
 """Contents for property tests of the formats: any contacts, cut anywhere, broken, or a gigabyte of them."""
 
+import json
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from dataflow.errors import InputError
 from dataflow.formats.block import PIECE_BYTES
 
 MIB = 1024 * 1024
@@ -76,3 +80,37 @@ def resident_bytes(line: str) -> int:
     found = re.search(rf"^{line}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found
     return int(found[1]) * 1024
+
+
+Measured = tuple[str, int, int]
+
+
+def measure_gigabyte(read: Callable[[Iterator[bytes]], object], head: bytes, filler: bytes, before: int) -> Measured:
+    """With which code `read` refused a gigabyte, how many bytes it had been fed, and how many more were resident."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak becomes what is resident now
+    fed, refused = list[int](), ""
+    try:
+        read(gigabyte(head, filler, fed))
+    except InputError as error:
+        refused = error.code
+    return refused, sum(fed), resident_bytes("VmHWM") - before
+
+
+def measured_apart(module: str) -> dict[str, Measured]:
+    """What `measure_hostile_input` of a test module prints in a process where nothing else moves the peak."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {module} import measure_hostile_input as measure; measure()"],
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.PIPE,
+        timeout=120,
+        check=True,
+    )
+    found: dict[str, Measured] = json.loads(done.stdout)
+    return found
+
+
+def assert_refused_early(measured: Measured, *codes: str) -> None:
+    refused, fed_bytes, peak_bytes = measured
+    assert refused in codes
+    assert fed_bytes <= MIB + MAX_EXCESS_BYTES
+    assert peak_bytes <= MAX_PEAK_BYTES

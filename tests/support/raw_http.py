@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 from dataflow import db
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 
 
 class Answer(NamedTuple):

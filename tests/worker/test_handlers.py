@@ -21,7 +21,7 @@ from dataflow.queue.jobs import Job
 from dataflow.storage.base import Storage
 from dataflow.worker.handlers import HANDLERS
 from tests.support.imported import row_of
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 
 def queued(connection: db.Connection, kind: str = "export") -> UUID:

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import socket
 import threading
 import time
@@ -21,9 +20,8 @@ from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.progress import Progress
 from dataflow.worker.heartbeat import Heartbeat
-from tests.support.databases import on_server, url_of
 from tests.support.jobs import claimed, row, set_state
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 _numbers = itertools.count(1)
 INTERVAL_SECONDS = 0.05
@@ -84,12 +82,9 @@ class Swallower:
 
 
 @pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    """One for all tests here: a database of its own would cost each a fifth of a second."""
-    name = f"dataflow_test_{os.getpid()}_heartbeat"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+def database(module_database: str) -> str:
+    """One for all tests here, which is emptied and not put back."""
+    return module_database
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from dataflow.worker.loop import Worker
 from dataflow.worker.runner import retry_delay_seconds
 from tests.support.jobs import claimed, enqueue
 from tests.support.objects import is_there, read, store
-from tests.support.processes import Web, WorkerProcess, eventually
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 RUNS_OVER = ("local", "supabase")
 CSV = {"headers": {"Content-Type": "text/csv", "X-Source": "s"}}

@@ -14,7 +14,7 @@ from dataflow.storage.base import Storage
 from dataflow.worker.pool import AttemptPool, WorkConnections
 from dataflow.worker.runner import Runner
 from tests.support.jobs import claimed, enqueue, row
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What is over goes, and nothing else: abandoned uploads, files that nothing can need, old rows. Over each storage."""
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -29,11 +28,11 @@ from dataflow.storage.base import Storage
 from dataflow.storage.local import LocalStorage
 from dataflow.worker.sweeper import Sweep
 from tests.doubles.storage.process import StorageDouble
-from tests.support.databases import on_server, url_of
 from tests.support.errors import has_code
 from tests.support.jobs import COMPLETE, UPLOAD, row, set_state
 from tests.support.objects import is_there, store
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 
 RUNS_OVER = ("local", "supabase")
 ROLE = "dataflow/test/sweep"
@@ -43,12 +42,9 @@ HOUR_SECONDS = 3600.0
 
 
 @pytest.fixture(scope="module")
-def database(server: str, template: str) -> Iterator[str]:
-    """One for all tests here: a database of its own would cost each a fifth of a second."""
-    name = f"dataflow_test_{os.getpid()}_sweep"
-    on_server(server, "CREATE DATABASE {name} TEMPLATE {template}", name, template=template)
-    yield url_of(server, name)
-    on_server(server, "DROP DATABASE {name} WITH (FORCE)", name)
+def database(module_database: str) -> str:
+    """One for all tests here, which is emptied and not put back."""
+    return module_database
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from dataflow.queue.attempt import Attempt
 from dataflow.worker.watchdog import CUT_SECONDS, EXIT_STUCK, Watchdog
 from tests.support.attempts import Clock, attempt_at_a_job
 from tests.support.jobs import claimed, enqueue, row
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 #: A minute for the loop, 15 for an import.
 CONFIG = Config.from_env({})

@@ -16,7 +16,7 @@ import requests
 
 from tests.doubles.storage import tokens
 from tests.doubles.storage.faults import Deed, Fault
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 _ROOT = Path(__file__).resolve().parents[3]
 #: Below the ports that Linux and macOS give to clients: while the server is down nobody else gets its port, and a

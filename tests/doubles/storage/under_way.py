@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.doubles.storage.plain import Plain
 from tests.doubles.storage.process import StorageDouble
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 CHUNK_TYPE: Final = "application/offset+octet-stream"
 #: More than the sockets of a machine hold together.

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterable
 from itertools import chain
@@ -20,13 +19,14 @@ from dataflow.formats.csv.delimited import look_ahead, read_blocks
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.tables.cells import DELIMITERS
 from tests.support.properties import (
-    MAX_EXCESS_BYTES,
-    MAX_PEAK_BYTES,
     MIB,
+    Measured,
+    assert_refused_early,
     broken,
     contacts,
     cuts,
-    gigabyte,
+    measure_gigabyte,
+    measured_apart,
     quick,
     resident_bytes,
     storable,
@@ -200,13 +200,7 @@ def measure_hostile_input() -> None:
     found: dict[str, tuple[object, int, int]] = {}
     before = resident_bytes("VmRSS")
     for case, (head, filler) in HOSTILE.items():
-        Path("/proc/self/clear_refs").write_text("5")  # the peak becomes what is resident now
-        fed, refused = list[int](), ""
-        try:
-            read(gigabyte(head, filler, fed), Reading(MIB))
-        except InputError as error:
-            refused = error.code
-        found[case] = (refused, sum(fed), resident_bytes("VmHWM") - before)
+        found[case] = measure_gigabyte(lambda pieces: read(pieces, Reading(MIB)), head, filler, before)
     for case, row in LARGE_ROWS.items():
         Path("/proc/self/clear_refs").write_text("5")
         found[case] = measure_large_rows(row)
@@ -214,28 +208,16 @@ def measure_hostile_input() -> None:
 
 
 @pytest.fixture(scope="module")
-def hostile_input() -> dict[str, tuple[str, int, int]]:
-    program = f"from {__name__} import measure_hostile_input as measure; measure()"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).resolve().parents[3],
-        stdout=subprocess.PIPE,
-        timeout=120,
-        check=True,
-    )
-    found: dict[str, tuple[str, int, int]] = json.loads(done.stdout)
-    return found
+def hostile_input() -> dict[str, Measured]:
+    return measured_apart(__name__)
 
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="peaks are read from Linux's /proc")
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_gigabyte_that_completes_no_row_is_refused_early_in_bounded_memory(
-    hostile_input: dict[str, tuple[str, int, int]], case: str
+    hostile_input: dict[str, Measured], case: str
 ) -> None:
-    refused, fed_bytes, peak_bytes = hostile_input[case]
-    assert refused == "row_too_large"
-    assert fed_bytes <= MIB + MAX_EXCESS_BYTES
-    assert peak_bytes <= MAX_PEAK_BYTES
+    assert_refused_early(hostile_input[case], "row_too_large")
 
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="peaks are read from Linux's /proc")

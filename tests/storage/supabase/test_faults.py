@@ -26,8 +26,8 @@ from dataflow.storage.supabase import upload
 from tests.doubles.storage.process import StorageDouble
 from tests.support.errors import has_code
 from tests.support.objects import store
-from tests.support.processes import eventually
 from tests.support.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.unit
 

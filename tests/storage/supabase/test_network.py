@@ -21,9 +21,9 @@ from dataflow.storage.supabase import SupabaseStorage, download
 from dataflow.storage.supabase.api import MAX_IDLE_LINES, Api
 from tests.doubles.storage.process import StorageDouble
 from tests.support.objects import store
-from tests.support.processes import eventually
 from tests.support.proxies import Proxy
 from tests.support.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,8 @@ import pytest
 from dataflow import db
 from dataflow.db.pool import NEXT_ATTEMPT_SECONDS
 from tests.support.databases import on_server
-from tests.support.processes import Web, WorkerProcess, eventually, free_port
+from tests.support.processes import Web, WorkerProcess, free_port
+from tests.support.waiting import eventually
 
 DEADLINE_SECONDS = 2.0
 

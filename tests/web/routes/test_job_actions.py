@@ -23,7 +23,8 @@ from dataflow.queue.retention import File, Leftover
 from dataflow.storage.base import Storage
 from tests.doubles.storage.process import StorageDouble
 from tests.support.objects import is_there
-from tests.support.processes import Web, WorkerProcess, eventually
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 RUNS_OVER = ("local", "supabase")
 MIB = 1 << 20

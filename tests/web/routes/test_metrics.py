@@ -14,7 +14,8 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataflow import db
-from tests.support.processes import Web, eventually, free_port
+from tests.support.processes import Web, free_port
+from tests.support.waiting import eventually
 
 CONTACTS = [{"name": "Ann", "email": "ann@example.com"}, {"name": "Bob", "email": "bob@example.com"}]
 STATES = {"uploading", "queued", "running", "succeeded", "failed", "cancelled"}

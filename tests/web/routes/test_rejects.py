@@ -19,7 +19,8 @@ from psycopg.types.json import Jsonb
 
 from dataflow import db
 from dataflow.text import MARK
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 
 WEB_VARIABLES = {"MAX_UPLOADS": 1, "UPLOAD_STALL_SECONDS": 1}
 CSV, NDJSON = "text/csv", "application/x-ndjson"

@@ -12,7 +12,8 @@ from dataflow.imports.revert import RevertHandler
 from dataflow.queue import jobs, retention
 from dataflow.queue.attempt import Attempt
 from tests.support.imported import count_contacts, imported, row_of
-from tests.support.processes import Web, WorkerProcess, eventually
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 THROUGH_FLASK = True
 CSV = {"Content-Type": "text/csv", "X-Source": "crm"}

@@ -14,8 +14,9 @@ from dataflow import db
 from dataflow.queue import retention
 from dataflow.storage.base import Storage
 from tests.doubles.storage.process import StorageDouble
-from tests.support.processes import Web, WorkerProcess, eventually, free_port
+from tests.support.processes import Web, WorkerProcess, free_port
 from tests.support.silence import Silence
+from tests.support.waiting import eventually
 
 # What takes a minute of mere waiting begins with the first test, and is looked at by the last.
 pytestmark = pytest.mark.usefixtures("silence")

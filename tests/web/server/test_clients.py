@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from dataflow import db
-from tests.support.processes import Web, eventually, free_port
+from tests.support.processes import Web, free_port
 from tests.support.raw_http import Raw, wait_for_uploads
+from tests.support.waiting import eventually
 
 KIB, MIB = 1024, 1024 * 1024
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"

@@ -18,7 +18,8 @@ import pytest
 
 from dataflow import db
 from dataflow.web.server.pace import SLOW_SECONDS
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.one_storage
 

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
+from tests.support.waiting import eventually
 from tests.support.workbooks import saved
 
 CONTACTS = [[f"Contact {number}", f"contact{number}@example.com", f"+49 {number}"] for number in range(3000)]

@@ -12,8 +12,9 @@ import pytest
 from dataflow import db
 from tests.doubles.storage.faults import Deed
 from tests.doubles.storage.process import StorageDouble
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
 from tests.support.raw_http import Raw, wait_for_uploads
+from tests.support.waiting import eventually
 
 RUNS_OVER = ("local", "supabase")
 GOOD_CSV = b"name,email\nAnn,ann@example.com\n"

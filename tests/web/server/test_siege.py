@@ -8,7 +8,8 @@ from dataflow import db
 from tests.drills import sending
 from tests.drills.besieged import FILL_JOBS, LONG_LIST, besiege
 from tests.support.hostile import crowds
-from tests.support.processes import Web, WorkerProcess, eventually
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 SECONDS = 5.0
 IMPORTS, ROWS = 10, 500

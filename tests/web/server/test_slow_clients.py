@@ -18,8 +18,9 @@ import pytest
 from dataflow import db
 from dataflow.web.server.client_socket import has_left
 from tests.doubles.storage.process import StorageDouble
-from tests.support.processes import Web, eventually
+from tests.support.processes import Web
 from tests.support.raw_http import Raw, wait_for_uploads
+from tests.support.waiting import eventually
 
 KIB, MIB = 1024, 1024 * 1024
 JSON, CSV = "application/json", "text/csv"

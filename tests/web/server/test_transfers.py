@@ -10,7 +10,7 @@ from dataflow.errors import RequestError, TooManyUploads
 from dataflow.web.server.pace import SLOW_BYTES_SECOND, Pace
 from dataflow.web.server.transfers import FREE_BYTES, Transfer, Transfers
 from tests.support.errors import has_code
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.unit
 
