@@ -85,13 +85,13 @@ def has_ended(connection: Connection) -> bool:
 
 @contextmanager
 def limited(connection: Connection, seconds: float) -> Iterator[None]:
-    """A transaction that ends within about `seconds`; twice as many when the server is silent.
+    """A transaction that ends within about `seconds`; twice as many when the server or this process is silent.
 
     :raises psycopg.OperationalError: when there is no answer; LockNotAvailable when somebody else holds a lock.
     """
     with deadline(connection, 2 * seconds), connection.transaction():
         # The time for a lock is over first, so that waiting for one is told from being cancelled.
-        connection.limit_statements(seconds, 0.8 * seconds)
+        connection.limit_statements(seconds, 0.8 * seconds, 2 * seconds)
         yield
 
 

@@ -205,10 +205,10 @@ def borrowed(pool: Pool) -> Iterator[Connection]:
         with (
             translated(),
             pool.connection() as connection,
-            deadline(connection, REQUEST_SECONDS + SILENCE_SECONDS),
+            deadline(connection, silence_seconds := REQUEST_SECONDS + SILENCE_SECONDS),
             connection.transaction(),
         ):
-            connection.limit_statements(REQUEST_SECONDS, REQUEST_LOCK_SECONDS)
+            connection.limit_statements(REQUEST_SECONDS, REQUEST_LOCK_SECONDS, silence_seconds)
             yield connection
     except StatementCancelled as error:
         raise DatabaseUnavailable(f"The database took longer than {REQUEST_SECONDS:g} s.") from error

@@ -56,11 +56,17 @@ class Connection(WatchedConnection):
         with self.transaction():
             return super().execute(query, params, **options)
 
-    def limit_statements(self, seconds: float, lock_seconds: float, in_session: bool = False) -> None:
-        """Limit the statements of the open transaction; with `in_session`, unless pooled, also those after it."""
-        limits = {"statement": f"{seconds * 1000:.0f}", "lock": f"{lock_seconds * 1000:.0f}"}
+    def limit_statements(
+        self, seconds: float, lock_seconds: float, silence_seconds: float | None = None, in_session: bool = False
+    ) -> None:
+        """Limit the statements of the open transaction; with `in_session`, unless pooled, also those after it.
+
+        `silence_seconds` is how long the server waits for the next before it ends the session; None changes nothing.
+        """
+        limits = {"statement": seconds, "lock": lock_seconds, "silence": silence_seconds}
+        values = {name: None if limit is None else f"{limit * 1000:.0f}" for name, limit in limits.items()}
         is_local = self.is_pooled or not in_session
-        self.execute(statements.query("session/limit_statements"), {**limits, "is_local": is_local})
+        self.execute(statements.query("session/limit_statements"), {**values, "is_local": is_local})
 
     def rename(self, role: str) -> None:
         """Change the `application_name`; not to be called behind a pooler, which would keep it."""

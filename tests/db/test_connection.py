@@ -80,7 +80,7 @@ def test_a_session_looks_after_its_client_and_keeps_no_transaction_open_for_ever
 
 
 def test_a_session_of_a_pool_has_the_same_settings(server: str) -> None:
-    with closing(db.open_pool(server, "dataflow/web")) as pool, db.borrowed(pool) as connection:
+    with closing(db.open_pool(server, "dataflow/web")) as pool, pool.connection() as connection:
         assert shown(connection, SETTINGS) == SETTINGS
 
 

@@ -188,6 +188,33 @@ def test_a_request_whose_server_process_is_stopped_ends_and_the_next_has_another
             assert another.execute("SELECT 1").fetchone() and another is not given_up
 
 
+def test_a_transaction_whose_process_is_silent_loses_its_locks_like_one_whose_server_is(
+    session: db.Connection, local_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataflow.db.pool.REQUEST_SECONDS", SECONDS)
+    monkeypatch.setattr("dataflow.db.pool.SILENCE_SECONDS", SECONDS)
+    with ExitStack() as stack:
+        other = stack.enter_context(db.connect(local_server, "dataflow/test"))
+        pool = stack.enter_context(closing(db.open_pool(local_server, "dataflow/web")))
+        with ends_in_time_of(other), db.limited(session, SECONDS):
+            lock_and_fall_silent(session, other)
+        with ends_in_time_of(other), db.borrowed(pool) as connection:
+            lock_and_fall_silent(connection, other)
+
+
+def lock_and_fall_silent(silent: db.Connection, other: db.Connection) -> None:
+    """As a process does that is stopped between two statements, until somebody else has its lock."""
+    silent.execute("SELECT pg_advisory_xact_lock(2)")
+    other.execute("SELECT pg_advisory_xact_lock(2)")
+
+
+@contextmanager
+def ends_in_time_of(other: db.Connection) -> Iterator[None]:
+    with pytest.raises(DatabaseUnavailable), db.deadline(other, 10), db.translated():
+        yield
+    assert not other.closed
+
+
 def test_deadlines_need_no_thread(session: db.Connection) -> None:
     before = threading.enumerate()
     with db.limited(session, 5), db.deadline(session, 5):

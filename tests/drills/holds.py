@@ -25,13 +25,19 @@ BEGIN
     RETURN new;
 END $$;
 """
-Place = Literal["copy", "settling", "commit", "delete"]
-#: COPY and COMMIT of a file with a marked row, and the DELETE of that row; and the statement that settles a success,
-#: before it looks at the job: no other that changes jobs comes in a transaction that has written something before.
-_PLACES: dict[Place, str] = {
-    "copy": """
+Place = Literal["copy", "beat", "settling", "commit", "delete"]
+_COPY = """
 CREATE TRIGGER drill_hold BEFORE INSERT ON contacts
     FOR EACH ROW WHEN (new.name = 'Hold') EXECUTE FUNCTION drill_hold()
+"""
+#: COPY and COMMIT of a file with a marked row, and the DELETE of that row; a heartbeat during such a COPY; and the
+#: statement that settles a success, before it looks at the job: no other that changes jobs comes in a transaction that
+#: has written something before.
+_PLACES: dict[Place, str] = {
+    "copy": _COPY,
+    "beat": f"""{_COPY};
+CREATE TRIGGER drill_hold BEFORE UPDATE ON jobs
+    FOR EACH ROW WHEN (old.heartbeat_at < new.heartbeat_at AND new.state = 'running') EXECUTE FUNCTION drill_hold()
 """,
     "settling": """
 CREATE TRIGGER drill_hold BEFORE UPDATE ON jobs

@@ -31,12 +31,14 @@ class Scene:
         return killed_at
 
 
-def held_import(rig: Rig, place: Place = "copy", patience: Patience = DEFAULT, settings: Settings = None) -> Scene:
-    """The server has come to `place`, and comes no further; another attempt would."""
-    hold(rig.connection, place)
+def held_import(
+    rig: Rig, place: Place = "copy", patience: Patience = DEFAULT, settings: Settings = None, count: int = 1
+) -> Scene:
+    """The server has come to `place`, `count` times, and comes no further; another attempt would."""
+    hold(rig.connection, place, count)
     workers = rig.start(2, patience, settings=settings)
     sent = rig.put(is_marked=True)
-    wait_until_held(rig.connection)
+    wait_until_held(rig.connection, count)
     return _scene(rig, sent, workers)
 
 

@@ -17,6 +17,20 @@ def freeze_in_copy(rig: Rig) -> float:
     """SIGSTOP mid-COPY past the lease, then SIGCONT."""
     scene = held_import(rig, patience=rig.patience)
     scene.holder.freeze()
+    return _taken_over_seconds(rig, scene)
+
+
+@drill(bar_seconds=BAR_SECONDS, rounds=2)
+def freeze_in_beat(rig: Rig) -> float:
+    """SIGSTOP between a heartbeat and its COMMIT: the frozen worker holds the lock on the row of its job."""
+    scene = held_import(rig, "beat", patience=rig.patience, count=2)
+    scene.holder.freeze()
+    let_go(rig.connection)
+    return _taken_over_seconds(rig, scene)
+
+
+def _taken_over_seconds(rig: Rig, scene: Scene) -> float:
+    """Seconds from the freeze until the other has done the job; wakes the frozen worker and sees that it gives up."""
     seconds = rig.wait_until_done(scene.sent, since=time.monotonic())
     assert rig.worker_in(rig.job(scene.sent)) is scene.other
     scene.holder.thaw()
