@@ -81,6 +81,7 @@ LIBRARIES = {
     "urllib3": {"storage.supabase"},
     "psycopg": {"db", "queue", "imports.load", "local.psql", "worker"},
     "ijson": {"formats.json"},
+    "msgspec": {"formats.json"},
     "openpyxl": {"formats.xlsx"},
     "environs": {"settings"},
     "tqdm": {"client"},

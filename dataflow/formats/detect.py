@@ -96,8 +96,9 @@ def _goes_over_lines(text: bytes, is_cut: bool) -> bool:
 def _is_sound(text: bytes) -> bool:
     reader = EventReader(len(text) + 1, Findings())
     try:
-        for _ in reader.feed(text):
-            pass
+        for part in reader.parts(text):
+            for _ in reader.read(part):
+                pass
     except (MalformedInput, RowTooLarge):
         return False
     return True

@@ -16,6 +16,7 @@ from dataflow.formats import gzip as formats_gzip
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.formats.registry import Findings, read_blocks, recognise
 from dataflow.imports.options import Options, OptionsSchema
+from tests.support.json_ways import careful_only
 from tests.support.processes import Web
 
 Case = dict[str, Any]
@@ -113,6 +114,13 @@ def test_every_file_is_read_as_the_table_says_in_pieces_of_any_size(case: Case) 
     sizes = (PIECE_BYTES,) if case["file"] in MADE else (PIECE_BYTES, 7, 1)
     found = {piece_bytes: different for piece_bytes in sizes if (different := read(case, piece_bytes))}
     assert found == {}
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("case", [case for case in CASES if case.get("format") in ("json", "ndjson")], ids=name_of)
+def test_json_is_read_as_the_table_says_by_the_careful_way_alone(case: Case) -> None:
+    with careful_only():
+        assert read(case, PIECE_BYTES) == {}
 
 
 @pytest.mark.unit

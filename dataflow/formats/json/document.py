@@ -1,31 +1,30 @@
 """JSON documents: an array of contacts, or the request object {source, data: [...], useResumable} in any order.
 
-Rows of one shape, nearly all rows of nearly all files, are taken from the events as whole columns.
+Whole rows are decoded many at a time by `whole_rows`, and left out of what the parser of events is fed. What stands
+around them, a row that is cut, and a stretch that is not sure go the careful way, event by event.
 
 Why it is so: the events are walked by hand because ijson's `items` crashes on long integers (4,301 digits), needs
 quadratic memory for nested arrays, mistakes the key "data.item" for a row, and cannot see `source` in the same pass.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
+
+from ijson import ObjectBuilder
 
 from dataflow.errors import MalformedInput
 from dataflow.formats.block import Block, Malformed, cut
+from dataflow.formats.json import whole_rows
 from dataflow.formats.json.events import EventReader
 from dataflow.formats.json.frame import NESTED, Frame
 from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Members
-from dataflow.formats.json.row_shape import SCALARS, Event, RowShape
-from dataflow.formats.json.source_text import EventOrigin
+from dataflow.formats.json.source_text import Event, RowTexts
 from dataflow.formats.reading import Findings, Reading
 
 MAX_DEPTH = 32
-_NOUNS: Final = dict.fromkeys(SCALARS, "a number") | {
-    "null": "null", "boolean": "true or false", "string": "a string", "start_array": "an array"
-}  # fmt: skip
-#: Rows tried at once: few enough that one of another shape wastes little.
-_BULK_ROWS = 256
-#: The most rows taken singly before the next try, when rows keep changing their shape.
-_MAX_PATIENCE_ROWS = 255
+_ENDS: Final = frozenset(("end_map", "end_array"))
+#: Ends of nested values that are tried before the end of a row.
+_MAX_TRIES: Final = 32
 
 
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -59,17 +58,14 @@ class JsonWalker:
         self._reader = EventReader(reading.max_row_bytes, findings)
         self._depth = 0
         self._rows_depth = 0  #: depth inside the array of rows while there, else 0
-        self._row: dict[str, object] | Malformed | None = None  #: the row that has begun but not ended
-        self._row_key = ""
+        self._row: list[Event] = []  #: the events of the row that has begun but not ended
         self._row_size = self._row_values = 0
-        self._row_parts: list[list[Event]] = []  #: its events in earlier pieces
         self._row_members = Members(reading, findings)
-        self._shape: RowShape | None = None
-        self._patience_rows = 0
-        self._singles = 0  #: rows to take singly before the next try at many
+        self._first_key = b""  #: of the last row that went the careful way
+        self._is_behind_row = False  #: the event that came last is the end of an object among the rows
         self._names: list[object] = []
         self._emails: list[object] = []
-        self._origin = EventOrigin()
+        self._texts = RowTexts()
 
     @property
     def members(self) -> dict[str, object]:
@@ -93,128 +89,119 @@ class JsonWalker:
 
         :raises MalformedInput, RowTooLarge: see `read_blocks`.
         """
-        for events in self._reader.feed(piece):
-            self._walk(events)
+        for part in self._reader.parts(piece):
+            self._read(part)
         if not self._names:
             return None
-        block = Block(self.row_count - len(self._names), self._names, self._emails, self._origin)
-        self._names, self._emails, self._origin = [], [], EventOrigin()
+        block = Block(self.row_count - len(self._names), self._names, self._emails, self._texts)
+        self._names, self._emails, self._texts = [], [], RowTexts()
         return block
 
     def close(self) -> None:
         """:raises MalformedInput: when the document is not complete."""
-        for events in self._reader.close():
-            self._walk(events)
+        self._walk(self._reader.close())
 
-    def _walk(self, events: list[Event]) -> None:
-        position = 0
-        while position < len(events):
-            shape = self._shape
-            if shape and self._is_between_rows() and not self._singles and len(events) - position >= shape.length:
-                rows = self._take_rows(shape, events, position)
-                position += rows * shape.length
-                if rows < _BULK_ROWS:
-                    # A row of another shape, or a cut one, comes next: while such rows follow one another, the
-                    # tries become rarer.
-                    self._patience_rows = 0 if rows else min(2 * self._patience_rows + 1, _MAX_PATIENCE_ROWS)
-                    self._singles = max(1, self._patience_rows)
-            else:
-                was_between = self._is_between_rows()
-                stepped = self._step_to_boundary(events, position)
-                position += len(stepped)
-                self._singles = max(0, self._singles - 1)
-                if was_between and not self._singles and (shape is None or self._patience_rows):
-                    self._shape = RowShape.of(stepped, self._row_members) or shape
+    def _read(self, part: bytes) -> None:
+        start = self._read_to_row(part)
+        for end in whole_rows.ends_of_rows(part, start, self._first_key) if self._is_behind_row else ():
+            if end > start and self._take(part[start:end]):
+                start = end
+                break
+        self._read_events(part[start:])
+
+    def _read_to_row(self, part: bytes) -> int:
+        """Read to the first place where a row may begin, behind `},`; how far that is."""
+        start = 0
+        for _ in range(_MAX_TRIES):
+            end = whole_rows.end_of_row(part, start)
+            if end < 0:
+                break
+            self._read_events(part[start:end])
+            start = end
+            # A text that holds `},` may have begun, but only behind a comma, and this is the first behind the row.
+            if self._is_behind_row:
+                break
+        return start
+
+    def _read_events(self, part: bytes) -> None:
+        self._is_behind_row = False
+        if part:
+            self._walk(self._reader.read(part))
+
+    def _take(self, text: bytes) -> bool:
+        """Whether `text`, which ends with a comma, is surely whole rows; they are taken then."""
+        if len(text) * whole_rows.ROW_SHARE > self._max_row_bytes or not (decoded := whole_rows.of_array(text[:-1])):
+            return False
+        rows, has_nested = decoded
+        self._add(rows, text[:-1], has_nested)
+        self._reader.skip(text, len(rows))
+        return True
+
+    def _walk(self, batches: Iterable[list[Event]]) -> None:
+        for events in batches:
+            for kind, value in events:
+                if self._row:
+                    self._step_in_row(kind, value)
+                elif self._is_between_rows():
+                    self._step_between_rows(kind, value)
+                else:
+                    self._step_outside(kind, value)
+            self._is_behind_row = bool(events) and events[-1][0] == "end_map" and self._is_between_rows()
 
     def _is_between_rows(self) -> bool:
-        return self._row is None and self._rows_depth > 0 and self._depth == self._rows_depth
+        return not self._row and self._rows_depth > 0 and self._depth == self._rows_depth
 
-    def _take_rows(self, shape: RowShape, events: list[Event], position: int) -> int:
-        run = shape.take(events, position, _BULK_ROWS)
-        names, emails = shape.names_and_emails(run)
-        if names:
-            self._origin.add_rows(len(self._names), run, shape.length)
-            self._names += names
-            self._emails += emails
-            self._reader.row_count += len(names)
-        return len(names)
-
-    def _step_to_boundary(self, events: list[Event], position: int) -> list[Event]:
-        row_count = self.row_count
-        end = self._step(events, position)
-        stepped = events[position:end]
-        if self._row is not None:
-            # A refused row shows less than this.
-            if self._row_values <= MAX_VALUES:
-                self._row_parts.append(stepped)
-        elif self.row_count > row_count:
-            self._origin.add_row(len(self._names) - 1, [*self._row_parts, stepped])
-            self._row_parts = []
-        return stepped
-
-    def _step(self, events: list[Event], position: int) -> int:
-        for index in range(position, len(events)):
-            kind, value = events[index]
-            if self._row is not None:
-                self._step_in_row(kind, value)
-            elif self._is_between_rows():
-                self._step_between_rows(kind)
-            else:
-                self._step_outside(kind, value)
-            if self._row is None:
-                return index + 1
-        return len(events)
-
-    def _step_between_rows(self, kind: str) -> None:
+    def _step_between_rows(self, kind: str, value: object) -> None:
         if kind == "end_array":
             self._depth -= 1
             self._rows_depth = 0
+            return
+        self._row, self._row_size, self._row_values = [(kind, value)], 0, 0
+        if kind in NESTED:
+            self._descend()
         else:
-            self._row = {} if kind == "start_map" else Malformed(f"Expected an object, found {_NOUNS[kind]}")
-            self._row_size = self._row_values = 0
-            if kind in NESTED:
-                self._descend()
-            else:
-                self._end_row()
+            self._end_row()
 
     def _step_in_row(self, kind: str, value: Any) -> None:
         self._row_size += (len(value if value.isascii() else value.encode()) or 1) if isinstance(value, str) else 8
         if self._row_size > self._max_row_bytes:
             raise self._reader.too_large()
-        at_member = self._depth == self._rows_depth + 1 and isinstance(self._row, dict)
-        if kind == "map_key":
-            if at_member:
-                self._row_key = value
-        elif kind in ("end_map", "end_array"):
+        # A refused row shows less than this.
+        if self._row_values <= MAX_VALUES:
+            self._row.append((kind, value))
+        if kind in _ENDS:
             self._depth -= 1
             if self._depth == self._rows_depth:
                 self._end_row()
-        else:
+        elif kind != "map_key":
             self._row_values += 1
-            if self._row_values > MAX_VALUES:
-                self._row = TOO_MANY_VALUES
-            elif at_member:
-                self._row[self._row_key] = NESTED.get(kind, value)  # type: ignore[index]
             if kind in NESTED:
                 self._descend()
 
     def _end_row(self) -> None:
-        row, self._row = self._row, None
-        name, email = self._row_members.pick(row) if isinstance(row, dict) else (row, row)
-        self._names.append(name)
-        self._emails.append(email)
+        events, self._row = self._row, []
+        self._add([_built(events) if self._row_values <= MAX_VALUES else TOO_MANY_VALUES], events, has_nested=True)
         self._reader.row_count += 1
+        if events[1:] and events[1][0] == "map_key":
+            self._first_key = events[1][1].encode()
+
+    def _add(self, values: Sequence[Any], text: list[Event] | bytes, has_nested: bool) -> None:
+        self._texts.add(len(self._names), text)
+        rows = [row if type(row) in (dict, Malformed) else _no_object(row) for row in values] if has_nested else values
+        names, emails = self._row_members.columns(rows)
+        self._names += map(_as_type, names) if has_nested else names
+        self._emails += map(_as_type, emails) if has_nested else emails
 
     def _step_outside(self, kind: str, value: Any) -> None:
         self.frame.add(value)
         if kind == "map_key":
             if self._depth == 1:
                 self.frame.begin_member(value)
-        elif kind in ("end_map", "end_array"):
+        elif kind in _ENDS:
             self._depth -= 1
         elif self._depth == 0 and kind not in NESTED:
             raise MalformedInput(
-                f"Invalid JSON format: expected an array of contacts or an object with data, found {_NOUNS[kind]}."
+                f"Invalid JSON format: expected an array of contacts or an object with data, found {_noun_of(value)}."
             )
         else:
             if kind == "start_array" and (self._depth == 0 or (self._depth == 1 and self.frame.is_at_data)):
@@ -229,3 +216,23 @@ class JsonWalker:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise MalformedInput(f"Invalid JSON format: nested more than {MAX_DEPTH} levels deep.")
+
+
+def _built(events: Iterable[Event]) -> Any:
+    builder = ObjectBuilder()
+    for event in events:
+        builder.event(*event)
+    return builder.value
+
+
+def _as_type(value: object) -> object:
+    return type(value) if isinstance(value, dict | list) else value
+
+
+def _no_object(value: object) -> Malformed:
+    return Malformed(f"Expected an object, found {_noun_of(value)}")
+
+
+def _noun_of(value: object) -> str:
+    nouns = {type(None): "null", bool: "true or false", str: "a string", list: "an array"}
+    return nouns.get(type(value), "a number")

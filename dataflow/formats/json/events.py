@@ -11,15 +11,9 @@ from ijson.backends import yajl2_c
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.block import cut
 from dataflow.formats.json.escapes import EscapeCheck
-from dataflow.formats.json.row_shape import Event
+from dataflow.formats.json.source_text import Event, EventList
 from dataflow.formats.reading import Findings
 from dataflow.formats.signs import EndSigns
-
-
-class _EventList(list[Event]):
-    """What ijson sends its events to; appending in C costs a tenth of a Python generator."""
-
-    send = list.append
 
 
 class EventReader:
@@ -31,18 +25,38 @@ class EventReader:
         self._max_row_bytes = max_row_bytes
         self._escapes = EscapeCheck()
         self._end = EndSigns(b"")
-        self._events = _EventList()
+        self._events = EventList()
         self._parser = yajl2_c.basic_parse_coro(self._events, use_float=True)
         self._silent_bytes = 0
 
-    def feed(self, piece: bytes) -> Iterator[list[Event]]:
-        """The events of the next piece.
+    def parts(self, piece: bytes) -> Iterator[bytes]:
+        """A piece of the document in parts to be read or skipped, without what may be the signs of its end."""
+        return cut(self._end.feed(piece))
+
+    def read(self, part: bytes) -> Iterator[list[Event]]:
+        """The events of the next part.
 
         :raises MalformedInput: when the document is no JSON, or holds half a surrogate pair.
         :raises RowTooLarge: when `max_row_bytes` pass without an event.
         """
-        for part in cut(self._end.feed(piece)):
-            yield from self._read(part)
+        self._escapes.feed(part)
+        try:
+            self._parser.send(part)
+        except (ValueError, ijson.JSONError) as error:
+            yield self._events
+            self._escapes.close()
+            raise self._malformed(error) from error
+        self._silent_bytes = 0 if self._events else self._silent_bytes + len(part)
+        if self._silent_bytes > self._max_row_bytes:
+            raise self.too_large()
+        yield self._events
+        self._events.clear()
+
+    def skip(self, rows: bytes, row_count: int) -> None:
+        """Leave out whole rows, of which others have taken care, between the comma before them and that behind them."""
+        self._escapes.skip(len(rows))
+        self._silent_bytes = 0
+        self.row_count += row_count
 
     def close(self) -> Iterator[list[Event]]:
         """The last events of the document.
@@ -52,7 +66,7 @@ class EventReader:
         self._escapes.close()
         try:
             # The line end completes a number, and shows yajl a text that is left open behind the document.
-            yield from self._read(b"\n")
+            yield from self.read(b"\n")
             self._parser.close()
         except (MalformedInput, ValueError, ijson.JSONError) as error:
             raise self._invalid("the document ends too early") from error
@@ -62,20 +76,6 @@ class EventReader:
         return RowTooLarge(
             f"Row {number} or what follows it is larger than {self._max_row_bytes} bytes (MAX_ROW_BYTES)."
         )
-
-    def _read(self, piece: bytes) -> Iterator[list[Event]]:
-        self._escapes.feed(piece)
-        try:
-            self._parser.send(piece)
-        except (ValueError, ijson.JSONError) as error:
-            yield self._events
-            self._escapes.close()
-            raise self._malformed(error) from error
-        self._silent_bytes = 0 if self._events else self._silent_bytes + len(piece)
-        if self._silent_bytes > self._max_row_bytes:
-            raise self.too_large()
-        yield self._events
-        self._events.clear()
 
     def _malformed(self, error: Exception) -> MalformedInput:
         reason = "invalid UTF-8"

@@ -5,6 +5,7 @@ could have a meaning are looked up, each combination of them once.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
@@ -12,7 +13,7 @@ from dataflow.formats.block import Malformed
 from dataflow.formats.columns.comparison import normalise
 from dataflow.formats.columns.contact_columns import FIELDS, MAX_SHOWN_COLUMNS, Columns, find, ignored
 from dataflow.formats.columns.headers import could_be
-from dataflow.formats.columns.joining import in_row
+from dataflow.formats.columns.joining import in_row, in_rows
 from dataflow.formats.reading import Findings, Mapping, Reading
 from dataflow.formats.tables.cells import MAX_COLUMNS
 
@@ -24,11 +25,12 @@ TOO_MANY_VALUES: Final = Malformed(f"A row has more than {MAX_VALUES} members, t
 _MAX_REMEMBERED, _MAX_REMEMBERED_BYTES = 1000, 1024 * 1024
 _KEY_BYTES: Final = 64
 _MAX_MESSAGE_CHARACTERS: Final = 400
+_get_name, _get_email = itemgetter("name"), itemgetter("email")
 
 
 class Members:
     def __init__(self, reading: Reading, findings: Findings) -> None:
-        self.has_mapping = bool(reading.mapping)
+        self._has_mapping = bool(reading.mapping)
         self._mapping: Mapping = reading.mapping or {}
         named = [column for columns in self._mapping.values() for column in columns]
         self._named = {*map(str.strip, named), *map(normalise, named)}
@@ -49,11 +51,42 @@ class Members:
         values = tuple(row.values())
         return in_row(values, columns.names), in_row(values, columns.emails)
 
-    def note(self, rows: Sequence[dict[str, object]]) -> None:
+    def columns(self, rows: Sequence[dict[str, object] | Malformed]) -> tuple[list[object], list[object]]:
+        """Names and e-mails of rows."""
+        if {*map(type, rows)} == {dict}:
+            return self._columns(rows)  # type: ignore[arg-type]
+        names, emails = map(iter, self._columns([row for row in rows if isinstance(row, dict)]))
+        return (
+            [row if isinstance(row, Malformed) else next(names) for row in rows],
+            [row if isinstance(row, Malformed) else next(emails) for row in rows],
+        )
+
+    def _columns(self, rows: Sequence[dict[str, object]]) -> tuple[list[object], list[object]]:
+        try:
+            if not self._has_mapping and rows:
+                usual = list(map(_get_name, rows)), list(map(_get_email, rows))
+                self._note_members(rows)
+                return usual
+        except KeyError:
+            pass  # not all have these
+        keys = tuple(rows[0]) if rows else ()
+        places = self.of(keys)
+        are_alike = sum(map(len, rows)) == len(keys) * len(rows) and len(set[str]().union(*rows)) == len(keys)
+        if isinstance(places, Malformed) or not are_alike:
+            picked = [self.pick(row) for row in rows]
+            return [name for name, _ in picked], [email for _, email in picked]
+
+        def values_at(position: int) -> list[object]:
+            return list(map(itemgetter(keys[position]), rows))
+
+        return in_rows(places.names, len(rows), values_at), in_rows(places.emails, len(rows), values_at)
+
+    def _note_members(self, rows: Sequence[dict[str, object]]) -> None:
         """Note the other members of rows that have both `name` and `email`."""
-        is_full = "mapping" in self._findings.facts and len(self._findings.ignored_columns) >= MAX_SHOWN_COLUMNS
+        is_mapped = "mapping" in self._findings.facts
+        is_full = is_mapped and len(self._findings.ignored_columns) >= MAX_SHOWN_COLUMNS
         # A tuple of keys for each row costs three times as much.
-        if not is_full and not self._noted.issuperset(set[str]().union(*rows)):
+        if not is_full and not (is_mapped and self._noted.issuperset(set[str]().union(*rows))):
             for keys in dict.fromkeys(map(tuple, rows)):
                 self.of(keys)
 
