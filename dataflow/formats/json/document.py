@@ -134,7 +134,7 @@ class JsonWalker:
             return False
         rows, has_nested = decoded
         self._add(rows, text[:-1], has_nested)
-        self._reader.skip(text, len(rows))
+        self._reader.skip(len(rows))
         return True
 
     def _walk(self, batches: Iterable[list[Event]]) -> None:

@@ -45,10 +45,6 @@ class EscapeCheck:
                 "Write the character as UTF-8 or as both halves."
             )
 
-    def skip(self, size_bytes: int) -> None:
-        """Leave out so many bytes, in which all is proper, between two tokens of JSON."""
-        self._offset += size_bytes
-
     def close(self) -> None:
         """:raises MalformedInput: for an escape that is not completed."""
         self.feed(b" " * PAIR_BYTES)

@@ -30,16 +30,20 @@ class EventReader:
         self._silent_bytes = 0
 
     def parts(self, piece: bytes) -> Iterator[bytes]:
-        """A piece of the document in parts to be read or skipped, without what may be the signs of its end."""
-        return cut(self._end.feed(piece))
+        """A piece of the document in parts to be read or skipped, without what may be the signs of its end.
+
+        :raises MalformedInput: when it holds half a surrogate pair.
+        """
+        for part in cut(self._end.feed(piece)):
+            self._escapes.feed(part)
+            yield part
 
     def read(self, part: bytes) -> Iterator[list[Event]]:
-        """The events of the next part.
+        """The events of the next part, or of a piece of it.
 
-        :raises MalformedInput: when the document is no JSON, or holds half a surrogate pair.
+        :raises MalformedInput: when the document is no JSON.
         :raises RowTooLarge: when `max_row_bytes` pass without an event.
         """
-        self._escapes.feed(part)
         try:
             self._parser.send(part)
         except (ValueError, ijson.JSONError) as error:
@@ -52,9 +56,8 @@ class EventReader:
         yield self._events
         self._events.clear()
 
-    def skip(self, rows: bytes, row_count: int) -> None:
+    def skip(self, row_count: int) -> None:
         """Leave out whole rows, of which others have taken care, between the comma before them and that behind them."""
-        self._escapes.skip(len(rows))
         self._silent_bytes = 0
         self.row_count += row_count
 

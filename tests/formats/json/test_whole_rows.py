@@ -178,6 +178,13 @@ def test_documents_that_are_made_to_deceive_come_to_the_same_wherever_they_are_c
             )
 
 
+def test_half_a_surrogate_pair_is_noticed_before_the_rows_behind_it():
+    usual = b'{"name":"a","email":"b"},{"name":"a","email":"b","more":1},'
+    for cut_at in range(1, 8):
+        escape = b"\\ud83d!"
+        assert_same("json", [b'[{"x":"' + escape[:cut_at], escape[cut_at:] + b'"},' + usual * 2 + b"{}]"])
+
+
 def test_a_row_of_many_brackets_is_too_large_however_few_its_bytes_are():
     row = f'{{"name":"a","email":"b","x":[{",".join(["[]"] * 100)}]}}'
     content = f"[{','.join([row] * 6)}]".encode()
