@@ -55,11 +55,11 @@ class RowTexts:
 
 def _rewritten(row: bytes) -> str:
     values = _decode(row)
-    # Without escapes each text has two quotes: of equal keys, which a dict has once, some would be missing.
-    if b"\\" not in row and isinstance(values, dict) and _PLAIN.issuperset(map(type, values.values())):
-        text = msgspec.json.encode(values)
-        if text.count(b'"') == row.count(b'"'):
-            return text.decode()
+    if isinstance(values, dict) and _PLAIN.issuperset(map(type, values.values())):
+        texts = len(values) + sum(type(value) is str for value in values.values())
+        # Each text has two quotes that are not escaped: of equal keys, which a dict has once, more would be here.
+        if row.replace(rb"\\", b"").replace(rb"\"", b"").count(b'"') == 2 * texts:
+            return msgspec.json.encode(values).decode()
     events = EventList()
     # The blank completes a number.
     yajl2_c.basic_parse_coro(events, use_float=True).send(row + b" ")

@@ -72,7 +72,7 @@ def assert_same(name: str, pieces: list[bytes], max_row_bytes: int = MIB) -> Non
 #: Values as they may be written, the forbidden and the doubtful ones included.
 WRITTEN_VALUES = [
     *('""', '"a"', '"Ada Lovelace"', '"a@b.org"', "null", "true", "7", "-0", "-0.0", "1.50", "1e5", "1E-400"),
-    *("[]", "{}"),
+    *("[]", "{}", '"\\u0000\\u001f\\b\\f\\r\\t\\"\\u0022\\u007f\\u2028"'),
     *('"},{"', '"}],[{"', '"\\"},{\\"name\\":1"', '"[[[{{{"', '"\\\\"', '"\\u00e9\\n\\/"', '"\\ud83d\\ude00"', '"é😀"'),
     *('[{"name":"x"},{"email":"y"}]', '{"name":{"email":[]}}', "[1,[2,[3]]]", '[{"a":1},{"a":2}]'),
     *("9223372036854775807", "9223372036854775808", "-9223372036854775807", "-9223372036854775808"),
