@@ -7,7 +7,7 @@ Why it is so: the events are walked by hand because ijson's `items` crashes on l
 quadratic memory for nested arrays, mistakes the key "data.item" for a row, and cannot see `source` in the same pass.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from ijson import ObjectBuilder
@@ -63,8 +63,8 @@ class JsonWalker:
         self._row_members = Members(reading, findings)
         self._first_key = b""  #: of the last row that went the careful way
         self._is_behind_row = False  #: the event that came last is the end of an object among the rows
-        self._names: list[object] = []
-        self._emails: list[object] = []
+        self._rows: list[dict[str, object] | Malformed] = []  #: for the next block
+        self._has_nested = False  #: some of them may have nested values
         self._texts = RowTexts()
 
     @property
@@ -91,10 +91,14 @@ class JsonWalker:
         """
         for part in self._reader.parts(piece):
             self._read(part)
-        if not self._names:
+        if not self._rows:
             return None
-        block = Block(self.row_count - len(self._names), self._names, self._emails, self._texts)
-        self._names, self._emails, self._texts = [], [], RowTexts()
+        names, emails = self._row_members.columns(self._rows)
+        if self._has_nested:
+            names, emails = list(map(_as_type, names)), list(map(_as_type, emails))
+        block = Block(self.row_count - len(self._rows), names, emails, self._texts)
+        # A row that has begun may have shown its nested values already.
+        self._rows, self._has_nested, self._texts = [], bool(self._row), RowTexts()
         return block
 
     def close(self) -> None:
@@ -133,7 +137,9 @@ class JsonWalker:
         if len(text) * whole_rows.ROW_SHARE > self._max_row_bytes or not (decoded := whole_rows.of_array(text[:-1])):
             return False
         rows, has_nested = decoded
-        self._add(rows, text[:-1], has_nested)
+        self._texts.add(len(self._rows), text[:-1])
+        self._rows += [row if type(row) is dict else _no_object(row) for row in rows] if has_nested else rows
+        self._has_nested |= has_nested
         self._reader.skip(len(rows))
         return True
 
@@ -176,21 +182,17 @@ class JsonWalker:
         elif kind != "map_key":
             self._row_values += 1
             if kind in NESTED:
+                self._has_nested = True
                 self._descend()
 
     def _end_row(self) -> None:
         events, self._row = self._row, []
-        self._add([_built(events) if self._row_values <= MAX_VALUES else TOO_MANY_VALUES], events, has_nested=True)
+        row = _built(events) if self._row_values <= MAX_VALUES else TOO_MANY_VALUES
+        self._texts.add(len(self._rows), events)
+        self._rows.append(row if isinstance(row, dict | Malformed) else _no_object(row))
         self._reader.row_count += 1
         if events[1:] and events[1][0] == "map_key":
             self._first_key = events[1][1].encode()
-
-    def _add(self, values: Sequence[Any], text: list[Event] | bytes, has_nested: bool) -> None:
-        self._texts.add(len(self._names), text)
-        rows = [row if type(row) in (dict, Malformed) else _no_object(row) for row in values] if has_nested else values
-        names, emails = self._row_members.columns(rows)
-        self._names += map(_as_type, names) if has_nested else names
-        self._emails += map(_as_type, emails) if has_nested else emails
 
     def _step_outside(self, kind: str, value: Any) -> None:
         self.frame.add(value)
