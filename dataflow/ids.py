@@ -48,7 +48,7 @@ class IdRange:
         if self._low + _BATCH_SPAN >= _END_OF_LOW:
             self._high += 1 << 16
             self._low = _VARIANT
-        lows = array("Q", accumulate(array("I", _steps(count)), initial=self._low))
+        lows = array("Q", [*accumulate(array("I", _steps(count)), initial=self._low)])
         # The first is the end of the batch before (or the random start), which is taken.
         first_low, self._low = lows[1], lows[-1]
         if sys.byteorder == "little":

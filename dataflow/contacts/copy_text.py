@@ -17,14 +17,15 @@ def escape(text: str) -> str:
 def copy_lines(names: Sequence[str], emails: Sequence[str], source: str | None, ids: IdRange) -> bytes:
     """Contacts as lines for `COPY ... (id, name, email, source)`; `source` is escaped already, None leaves it out.
 
-    Escaping every text costs 0.7 us a row; asking the whole column whether it needs any, 0.02.
+    Escaping every text costs 0.7 us a row, asking the whole column whether it needs any 0.02. Slices fill a list in
+    half the time that a format for each row takes.
     """
-    names, emails = _escape_column(names), _escape_column(emails)
     shared_digits, digits = ids.take(len(names))
     end = "\n" if source is None else f"\t{source}\n"
-    between = f"{end}{shared_digits}"
-    rows = between.join([f"{own}\t{name}\t{email}" for own, name, email in zip(digits, names, emails, strict=True)])
-    return f"{shared_digits}{rows}{end}".encode()
+    parts = ["", "\t", "", "\t", "", f"{end}{shared_digits}"] * len(names)
+    parts[0::6], parts[2::6], parts[4::6] = digits, _escape_column(names), _escape_column(emails)
+    parts[0], parts[-1] = f"{shared_digits}{digits[0]}", end
+    return "".join(parts).encode()
 
 
 def _escape_column(texts: Sequence[str]) -> Sequence[str]:
@@ -32,4 +33,4 @@ def _escape_column(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _is_plain(text: str) -> bool:
-    return text.isprintable() and "\\" not in text
+    return "\\" not in text and "\t" not in text and "\n" not in text and "\r" not in text
