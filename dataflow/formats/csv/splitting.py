@@ -6,7 +6,7 @@ and a lenient reader would make one row of several.
 
 import csv
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from dataflow.errors import MalformedInput, RowTooLarge
 from dataflow.formats.block import BLOCK_CHARACTERS, BLOCK_ROWS, Malformed
@@ -35,7 +35,8 @@ class Splitter:
         self._trail = _Trail()
         self._repaired = Repair(found)
         self._reader = csv.reader(
-            self._lines(),
+            # Not line by line through a generator of ours.
+            chain.from_iterable(self._lines()),
             delimiter=found.delimiter,
             quotechar=found.quote,
             strict=True,
@@ -67,7 +68,7 @@ class Splitter:
         self._block_rows, self._block_characters = BLOCK_ROWS, 0
         return run
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[Iterable[str]]:
         rest, silent_bytes = "", 0
         for text in self._texts:
             rest += text
@@ -76,7 +77,7 @@ class Splitter:
             cut = max(newline, rest.rfind("\r", newline + 1, -1)) + 1
             before = self._read + len(self._rows)
             lines, rest = plain_lines(rest[:cut]), rest[cut:]
-            yield from self._followed(lines)
+            yield self._followed(lines)
             is_silent = self._read + len(self._rows) == before
             silent_bytes = silent_bytes + _utf8_bytes(lines) if is_silent else 0
             if silent_bytes + _utf8_bytes(rest) > self._reading.max_row_bytes:
@@ -84,7 +85,7 @@ class Splitter:
             if not is_silent:
                 self._trail.forget()
         if not self._reading.is_beginning or rest.endswith("\r"):
-            yield from self._followed(plain_lines(rest))
+            yield self._followed(plain_lines(rest))
 
     def _followed(self, lines: str) -> Iterable[str]:
         """The lines of a text, which is kept in case that a record of it has to be repaired."""
