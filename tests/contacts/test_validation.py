@@ -305,6 +305,10 @@ def edge_addresses(draw: st.DrawFn) -> str:
 @example(f"{'a' * 61}@b.co")
 @example("a@" + "b" * 62)
 @example("a@" + "b." * 30 + "co")
+@example(f"{'a' * 64}@{'b' * 63}.{'c' * 63}")
+@example(f"{'a' * 65}@b.co")
+@example(f"a@{'b' * 64}.co")
+@example(f"a@b.{'c' * 64}")
 @example("a@b.co\n")
 def test_what_the_quick_look_accepts_as_address_the_schema_accepts(address: str) -> None:
     found = SCHEMA.validate({"name": "Ada", "email": address})
