@@ -97,8 +97,7 @@ class JsonWalker:
         if self._has_nested:
             names, emails = list(map(_as_type, names)), list(map(_as_type, emails))
         block = Block(self.row_count - len(self._rows), names, emails, self._texts)
-        # A row that has begun may have shown its nested values already.
-        self._rows, self._has_nested, self._texts = [], bool(self._row), RowTexts()
+        self._rows, self._has_nested, self._texts = [], False, RowTexts()
         return block
 
     def close(self) -> None:
@@ -182,14 +181,12 @@ class JsonWalker:
         elif kind != "map_key":
             self._row_values += 1
             if kind in NESTED:
-                self._has_nested = True
                 self._descend()
 
     def _end_row(self) -> None:
         events, self._row = self._row, []
-        row = _built(events) if self._row_values <= MAX_VALUES else TOO_MANY_VALUES
         self._texts.add(len(self._rows), events)
-        self._rows.append(row if isinstance(row, dict | Malformed) else _no_object(row))
+        self._rows.append(_row_of(events) if self._row_values <= MAX_VALUES else TOO_MANY_VALUES)
         self._reader.row_count += 1
         if events[1:] and events[1][0] == "map_key":
             self._first_key = events[1][1].encode()
@@ -220,11 +217,12 @@ class JsonWalker:
             raise MalformedInput(f"Invalid JSON format: nested more than {MAX_DEPTH} levels deep.")
 
 
-def _built(events: Iterable[Event]) -> Any:
+def _row_of(events: Iterable[Event]) -> dict[str, object] | Malformed:
     builder = ObjectBuilder()
     for event in events:
         builder.event(*event)
-    return builder.value
+    row = builder.value
+    return {key: _as_type(value) for key, value in row.items()} if isinstance(row, dict) else _no_object(row)
 
 
 def _as_type(value: object) -> object:
