@@ -57,7 +57,15 @@ def count(connection: Connection, on_conflict: str) -> Counts:
 
 def _prepare(connection: Connection, on_conflict: str) -> tuple[int, int]:
     """How many rows the file itself makes superfluous, and how many are left, each with an address of its own."""
-    repeats = connection.execute(query("staging/drop_repeats"), {"is_last_kept": on_conflict == "update"}).rowcount
+    connection.execute(query("staging/configure"))
+    [staged] = connection.execute(query("staging/count")).fetchall()
+    repeats, rows = 0, staged["row_count"]
+    if staged["address_count"] < rows:
+        is_last_kept = on_conflict == "update"
+        repeats = connection.execute(query("staging/drop_repeats"), {"is_last_kept": is_last_kept}).rowcount
+        rows -= repeats
     connection.execute(query("staging/analyze"))
     distributed_bytes = value(connection, "contacts/citus_bytes") if value(connection, "server/has_citus") else None
-    return repeats, value(connection, "staging/plan_merge", distributed_bytes=distributed_bytes)
+    plan = {"row_count": rows, "distributed_bytes": distributed_bytes}
+    connection.execute(query("staging/plan_merge"), plan)
+    return repeats, rows

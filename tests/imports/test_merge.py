@@ -259,3 +259,15 @@ def test_no_contact_is_compared_with_every_row_when_statistics_say_there_are_non
             connection.execute(query("staging/find_outdated"))
             plans += [plan_of(connection, name) for name in ("contacts/update_known", "staging/forget_vanished")]
             assert [plan for plan in plans if "Nested Loop" in plan] == []
+
+
+def test_ids_ascend_in_the_table_also_where_more_contacts_are_known_than_rows_are_staged(
+    connection: db.Connection,
+) -> None:
+    for _ in range(4):
+        plain(connection, EVERYBODY[::2])
+    assert merged(connection, "skip", EVERYBODY, "new") == Counts(1000, 0, 1000)
+    row = connection.execute(
+        "SELECT array_agg(id ORDER BY ctid) = array_agg(id ORDER BY id) AS sorted FROM contacts WHERE source = 'new'"
+    )
+    assert row.fetchone() == {"sorted": True}
