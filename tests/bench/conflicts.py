@@ -1,11 +1,10 @@
 """What leaving duplicates out costs, and updating them, beside the plain import of as many rows in the same run."""
 
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from tests.bench.imports import OnceWorker
+from tests.bench.once import OnceWorker, upload_file
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import BLOCK_ROWS, LAYOUTS, contacts
@@ -71,17 +70,14 @@ def _write(rig: Rig, name: str, first: int, rows: int) -> Path:
 
 def _import(rig: Rig, how: str, path: Path, is_filled: bool = True) -> float:
     """Seconds between started_at and finished_at of the job, on a table that is always the same before."""
-    with path.open("rb") as file:
-        upload = rig.upload("csv", iter(partial(file.read, 1 << 20), b""))
-    upload.values["options"] |= {"onConflict": how}
+    upload = upload_file(rig, "csv", path, {"onConflict": how})
     if is_filled:
         rig.connection.execute("TRUNCATE contacts")
         rig.connection.execute("INSERT INTO contacts SELECT * FROM there")
         rig.connection.execute("VACUUM ANALYZE contacts")
     rig.connection.execute("CHECKPOINT")
     rig.queue(upload)
-    worker = OnceWorker(rig.variables)
-    assert worker.process.wait() == 0, worker.log()
+    OnceWorker(rig.variables).finish()
     job = rig.job(upload)
     assert job["state"] == "succeeded", job["error"]
     return float((job["finished_at"] - job["started_at"]).total_seconds())

@@ -1,104 +1,135 @@
-"""Speed of an import, from the stored object to commit, beside psql's `\\copy` of the same rows in the same run."""
+"""Speed of an import, from the stored object to commit, and of its request, beside COPY of rows that are ready."""
 
-import os
-import re
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from dataflow.ids import IdRange
-from dataflow.local.postgres import binary
+import psutil
+
+from tests.bench.once import Cost, import_file, start_seconds
+from tests.bench.references import binary_rows, copy_binary, copy_by_psql, csv_with_ids, write
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
-from tests.bench.sample import BLOCK_ROWS, LAYOUTS, PSQL
-from tests.support.processes import ChildProcess
+from tests.bench.sample import LAYOUTS, PSQL, SOURCE
+from tests.support.processes import Web
 
-LIMIT, PLAIN = "\\copy, ids in order", "\\copy, default ids"
-LEAST_OF_LIMIT = 0.6
+REFERENCE, BINARY, DEFAULT_IDS = "\\copy, ids in order", "COPY binary, ids in order", "\\copy, default ids"
+LEAST_OF_REFERENCE = {"json": 1.0, "ndjson": 1.0, "csv": 0.95}
+MOST_PROCESSOR_US = {"json": 1.0, "ndjson": 1.0, "csv": 1.15}  #: a row
+MOST_REQUEST_US = {"json": 0.6}  #: a row
+HOW = (
+    "Processor s: user and system time of the worker's process as the kernel counts it at its end, less {start:.2f} s "
+    "that a worker takes which finds nothing to do; of web: that of all its processes after a request, less before it."
+)
 
 
-class OnceWorker(ChildProcess):
-    """A worker that ends when nothing is due."""
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What one way took in each round."""
 
-    command = ("worker", "--once")
+    seconds: list[float] = field(default_factory=list)
+    processor_seconds: list[float] = field(default_factory=list)
+    request_seconds: list[float] = field(default_factory=list)
+    web_processor_seconds: list[float] = field(default_factory=list)
+
+    @property
+    def spread(self) -> str:
+        return f"{min(self.seconds):.2f} - {max(self.seconds):.2f}"
 
 
 def run(rig: Rig, rows: int, rounds: int) -> None:
     """Have everyone import the same rows once a round, in turns, and print the medians."""
-    files = {name: _write(rig.folder / name, layout.pieces(rows)) for name, layout in LAYOUTS.items()}
-    plain = _write(rig.folder / "plain", PSQL.pieces(rows))
-    ordered = _write(rig.folder / "ordered", _with_ids(plain))
-    turns: dict[str, Callable[[], float]] = {
-        LIMIT: partial(_copy, rig, "id, name, email, source", ordered),
-        PLAIN: partial(_copy, rig, "name, email, source", plain),
-        **{name: partial(_import, rig, name, path, rows) for name, path in files.items()},
+    files = {name: write(rig.folder / name, layout.pieces(rows)) for name, layout in LAYOUTS.items()}
+    plain = write(rig.folder / "plain", PSQL.pieces(rows))
+    ordered = write(rig.folder / "ordered", csv_with_ids(plain))
+    ready = write(rig.folder / "ready", binary_rows(rows))
+    references: dict[str, Callable[[], float]] = {
+        REFERENCE: partial(copy_by_psql, rig, "id, name, email, source", ordered),
+        BINARY: partial(copy_binary, rig, ready),
+        DEFAULT_IDS: partial(copy_by_psql, rig, "name, email, source", plain),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    turns = {name: Turns() for name in (REFERENCE, BINARY, *files, DEFAULT_IDS)}
+    starts = []
     for _ in range(rounds):
-        for name, turn in turns.items():
-            seconds[name].append(turn())
+        starts.append(start_seconds(rig))
+        for name, each in turns.items():
+            if name in files:
+                _note(each, import_file(rig, name, files[name], rows))
+            else:
+                each.seconds.append(references[name]())
             arrived = rig.value("SELECT count(*) FROM contacts")
             assert arrived == rows, f"{name}: {arrived} of {rows} rows arrived"
-    _report(seconds, rows, rounds)
+    _send_all(rig, files, turns, rounds)
+    _report(turns, rows, rounds, median(starts))
 
 
-def _report(seconds: dict[str, list[float]], rows: int, rounds: int) -> None:
-    limit, plain = median(seconds[LIMIT]), median(seconds[PLAIN])
+def _note(turns: Turns, cost: Cost) -> None:
+    turns.seconds.append(cost.seconds)
+    turns.processor_seconds.append(cost.processor_seconds)
+
+
+def _send_all(rig: Rig, files: dict[str, Path], turns: dict[str, Turns], rounds: int) -> None:
+    """Deliver each file to one gunicorn over loopback, once a round."""
+    web = Web.start(rig.variables)
+    try:
+        for _ in range(rounds):
+            for name, path in files.items():
+                before, began = _processor_seconds(web), time.monotonic()
+                headers = {"Content-Type": LAYOUTS[name].media_type, "X-Source": SOURCE}
+                with path.open("rb") as file:
+                    answer = web.post(data=file, headers=headers)
+                turns[name].request_seconds.append(time.monotonic() - began)
+                turns[name].web_processor_seconds.append(_processor_seconds(web) - before)
+                assert answer.status_code == 200, answer.text
+                assert rig.forget_queued() == [path.stat().st_size]
+    finally:
+        web.stop()
+
+
+def _processor_seconds(web: Web) -> float:
+    parent = psutil.Process(web.process.pid)
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def _report(turns: dict[str, Turns], rows: int, rounds: int, idle_seconds: float) -> None:
+    reference = median(turns[REFERENCE].seconds)
     table = []
-    for name, each in seconds.items():
-        middle = median(each)
-        bar = verdict(limit / middle >= LEAST_OF_LIMIT) if name in LAYOUTS else ""
-        ratios = f"{limit / middle:.2f}", bar, f"{plain / middle:.2f}"
-        table.append((name, f"{middle:.2f}", f"{rows / middle:,.0f}", *ratios, f"{min(each):.2f} - {max(each):.2f}"))
-    columns = ("", "seconds", "rows/s", "of the limit", f"bar {LEAST_OF_LIMIT}", "of default ids", "least - most s")
-    print_table(f"Import of {rows:,} contacts, claim to commit, median of {rounds}", columns, table)
-    print(f"The limit is {LIMIT}: {plain / limit:.2f} times as fast as {PLAIN}.", flush=True)
-
-
-def _write(path: Path, pieces: Iterable[bytes]) -> Path:
-    """Write a file and wait for the disk, so that nothing is written back while the clock runs."""
-    with path.open("wb") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
-    return path
-
-
-def _with_ids(path: Path) -> Iterator[bytes]:
-    """The lines of `path`, each behind an id as the worker makes them."""
-    ids = IdRange()
-    with path.open("rb") as file:
-        while block := list(islice(file, BLOCK_ROWS)):
-            shared, own = ids.take(len(block))
-            yield b"".join(f"{shared}{digits},".encode() + line for digits, line in zip(own, block, strict=True))
-
-
-def _copy(rig: Rig, columns: str, path: Path) -> float:
-    """Seconds by psql's own clock: its start and its connecting do not count, as they do not for the worker."""
-    rig.empty_contacts()
-    copy = f"\\copy contacts ({columns}) FROM '{path}' (FORMAT csv)"
-    done = subprocess.run(
-        [binary("psql"), rig.variables["DATABASE_URL"], "--no-psqlrc", "-c", "\\timing on", "-c", copy],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "LC_ALL": "C"},
+    for name, each in turns.items():
+        middle = median(each.seconds)
+        ratio = reference / middle
+        bar = _against(ratio >= LEAST_OF_REFERENCE[name], LEAST_OF_REFERENCE[name]) if name in LAYOUTS else ""
+        ours = _ours(name, each, rows, idle_seconds) if name in LAYOUTS else ("",) * 5
+        table.append((name, f"{middle:.2f}", f"{rows / middle:,.0f}", f"{ratio:.2f}", bar, *ours, each.spread))
+    columns = (
+        "",
+        "seconds",
+        "rows/s",
+        "of \\copy",
+        "bar",
+        "processor s",
+        "bar",
+        "request s",
+        "bar",
+        "web's processor s",
     )
-    milliseconds = re.search(r"^Time: ([\d.]+) ms", done.stdout, re.MULTILINE)
-    assert milliseconds, f"psql did not say how long it took: {done.stdout}{done.stderr}"
-    return float(milliseconds[1]) / 1000
+    title = f"Import of {rows:,} contacts, claim to commit, and its request, median of {rounds}"
+    print_table(title, (*columns, "least - most s"), table)
+    print(HOW.format(start=idle_seconds), flush=True)
 
 
-def _import(rig: Rig, format_name: str, path: Path, rows: int) -> float:
-    """Seconds between started_at and finished_at of the job, both the server's; the commit itself adds 1 to 4 ms."""
-    with path.open("rb") as file:
-        upload = rig.upload(format_name, iter(partial(file.read, 1 << 20), b""))
-    rig.queue(upload)
-    rig.empty_contacts()
-    worker = OnceWorker(rig.variables)
-    assert worker.process.wait() == 0, worker.log()
-    job = rig.succeeded_job(upload, rows)
-    return float((job["finished_at"] - job["started_at"]).total_seconds())
+def _ours(name: str, turns: Turns, rows: int, idle_seconds: float) -> tuple[str, str, str, str, str]:
+    processor = median(turns.processor_seconds) - idle_seconds
+    most = MOST_PROCESSOR_US[name] * rows / 1e6
+    request = median(turns.request_seconds)
+    most_request = MOST_REQUEST_US[name] * rows / 1e6 if name in MOST_REQUEST_US else None
+    bar = _against(request <= most_request, most_request) if most_request is not None else ""
+    web = f"{median(turns.web_processor_seconds):.2f}"
+    return f"{processor:.2f}", _against(processor <= most, most), f"{request:.2f}", bar, web
+
+
+def _against(met: bool, bar: float) -> str:
+    return f"{verdict(met)} {bar:g}"

@@ -1,14 +1,12 @@
 """What refused rows cost: the time of an import in which every hundredth is bad, the memory of one in which all are."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import count
-from pathlib import Path
 from statistics import median
 
-from tests.bench.imports import OnceWorker
 from tests.bench.memory import MOST_WORKER_MB, peak_mb
+from tests.bench.once import import_file
+from tests.bench.references import write
 from tests.bench.report import print_table, verdict
 from tests.bench.rig import Rig
 from tests.bench.sample import LAYOUTS, Layout
@@ -64,35 +62,16 @@ def with_bad_rows(layout: Layout, every_rows: int) -> Layout:
 
 
 def _turns(rig: Rig, name: str, layout: Layout, rows: int, rounds: int) -> tuple[list[float], list[float]]:
-    clean = _write(rig.folder / f"clean.{name}", layout.pieces(rows))
-    bad = _write(rig.folder / f"refused.{name}", with_bad_rows(layout, BAD_EVERY_ROWS).pieces(rows))
+    clean = write(rig.folder / f"clean.{name}", layout.pieces(rows))
+    bad = write(rig.folder / f"refused.{name}", with_bad_rows(layout, BAD_EVERY_ROWS).pieces(rows))
     seconds: tuple[list[float], list[float]] = ([], [])
     turns = ((clean, 0), (bad, -(-rows // BAD_EVERY_ROWS)))
     for turn in range(rounds):
         # Each goes first as often as the other: the server may still write what the one before has brought.
         for which in (0, 1) if turn % 2 else (1, 0):
             path, refused_rows = turns[which]
-            seconds[which].append(_import(rig, name, path, rows, refused_rows))
+            seconds[which].append(import_file(rig, name, path, rows, refused_rows).seconds)
     return seconds
-
-
-def _write(path: Path, pieces: Iterator[bytes]) -> Path:
-    with path.open("wb") as file:
-        file.writelines(pieces)
-    return path
-
-
-def _import(rig: Rig, name: str, path: Path, rows: int, refused_rows: int) -> float:
-    with path.open("rb") as file:
-        upload = rig.upload(name, iter(partial(file.read, 1 << 20), b""))
-    rig.queue(upload)
-    rig.connection.execute("TRUNCATE rejects")
-    rig.empty_contacts()
-    worker = OnceWorker(rig.variables)
-    assert worker.process.wait() == 0, worker.log()
-    job = rig.succeeded_job(upload, rows - refused_rows)
-    assert rig.value("SELECT count(*) FROM rejects") == job["rows_rejected"] == refused_rows
-    return float((job["finished_at"] - job["started_at"]).total_seconds())
 
 
 def _all_bad_mb(rig: Rig, name: str, layout: Layout, rows: int) -> float:
