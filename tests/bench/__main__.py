@@ -6,7 +6,7 @@ import platform
 
 import psutil
 
-from tests.bench import conflicts, imports, memory, pickup, refusals, shapes, uploads
+from tests.bench import conflicts, imports, memory, parallel, pickup, refusals, shapes, uploads
 from tests.bench.rig import Rig, open_rig
 
 QUICK = {"rows": 100_000, "rounds": 3, "gigabytes": 0.1, "jobs": 100}
@@ -22,6 +22,8 @@ def main() -> None:
             imports.run(rig, arguments.rows, arguments.rounds)
         if arguments.part in ("shapes", "all"):
             shapes.run(rig, arguments.rows, arguments.rounds)
+        if arguments.part in ("parallel", "all"):
+            parallel.run(rig, arguments.rows, arguments.rounds)
         if arguments.part in ("refusals", "all"):
             refusals.run(rig, arguments.rows, arguments.rounds)
         if arguments.part in ("conflicts", "all"):
@@ -36,7 +38,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure, and print tables.")
-    parts = ("import", "shapes", "refusals", "conflicts", "memory", "pickup", "upload", "all", "quick")
+    parts = ("import", "shapes", "parallel", "refusals", "conflicts", "memory", "pickup", "upload", "all", "quick")
     parser.add_argument("part", nargs="?", default="all", choices=parts, help="default: all; quick: all in a minute")
     parser.add_argument("--rows", type=int, default=1_000_000, help="contacts in an import (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each import (default: %(default)s)")
