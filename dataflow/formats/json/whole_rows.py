@@ -8,7 +8,7 @@ row faster for two members, 0.5 for eleven, but know no order of keys, and have 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -50,18 +50,21 @@ def end_of_row(text: bytes, start: int) -> int:
     return found.end() if found else -1
 
 
-def ends_of_rows(text: bytes, start: int, first_key: bytes) -> list[int]:
-    """Places near the end of `text` where its last whole row may end, behind the comma, the likelier first."""
-    ends, at = list[int](), len(text)
+def ends_of_rows(text: bytes, start: int, first_key: bytes) -> Iterator[int]:
+    """At most two places near the end of `text` where its last whole row may end, behind the comma, likelier first."""
+    last, at = -1, len(text)
     for _ in range(_TRIES):
         at = text.rfind(b"}", start, at)
         if at < 0:
             break
         if comma := _comma(text, at + 1):
-            ends.append(comma.end())
-    # A nested value is hardly followed by what begins with the first key of a row.
-    likely = [end for end in ends if (begin := _first_key(text, end)) and begin[1] == first_key]
-    return list(dict.fromkeys([*likely[:1], *ends[:1]]))
+            last = comma.end() if last < 0 else last
+            # A nested value is hardly followed by what begins with the first key of a row.
+            if (begin := _first_key(text, comma.end())) and begin[1] == first_key:
+                yield comma.end()
+                break
+    if last >= 0:
+        yield last
 
 
 def of_array(text: bytes) -> tuple[list[Any], bool] | None:
