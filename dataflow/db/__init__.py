@@ -13,6 +13,7 @@ from dataflow.db.connection import (
     limited,
     translated,
     value,
+    widen_send_buffer,
 )
 from dataflow.db.migrations import migrate
 from dataflow.db.pool import POOL_CONNECTIONS, POOL_TIMEOUT_SECONDS, Pool, borrowed, open_pool
@@ -39,4 +40,5 @@ __all__ = [
     "query",
     "translated",
     "value",
+    "widen_send_buffer",
 ]

@@ -167,6 +167,7 @@ class Worker:
 
     def _connect_for_work(self) -> Connection:
         connection = self._connect("work")
+        db.widen_send_buffer(connection)
         if self._is_direct:
             with db.translated():
                 connection.limit_statements(CLAIM_SECONDS, 0.8 * CLAIM_SECONDS, in_session=True)

@@ -79,6 +79,16 @@ def test_a_session_looks_after_its_client_and_keeps_no_transaction_open_for_ever
     assert shown(anyone, SETTINGS) == SETTINGS
 
 
+def test_a_connection_for_work_holds_more_of_what_is_sent_over_a_unix_socket(server: str) -> None:
+    with db.connect(server, ROLE) as opened, socket.socket(fileno=os.dup(opened.fileno())) as line:
+        before_bytes = line.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        db.widen_send_buffer(opened)
+        after_bytes = line.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        # TEST_DATABASE_URL may be reached by TCP, whose buffers grow by themselves as long as nobody sets them.
+        assert (after_bytes > before_bytes) == (line.family == socket.AF_UNIX)
+        assert opened.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+
+
 def test_a_session_of_a_pool_has_the_same_settings(server: str) -> None:
     with closing(db.open_pool(server, "dataflow/web")) as pool, pool.connection() as connection:
         assert shown(connection, SETTINGS) == SETTINGS
