@@ -7,7 +7,7 @@ Why it is so: the events are walked by hand because ijson's `items` crashes on l
 quadratic memory for nested arrays, mistakes the key "data.item" for a row, and cannot see `source` in the same pass.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from ijson import ObjectBuilder
@@ -17,11 +17,13 @@ from dataflow.formats.block import Block, Malformed, cut
 from dataflow.formats.json import whole_rows
 from dataflow.formats.json.events import EventReader
 from dataflow.formats.json.frame import NESTED, Frame
-from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Members
+from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Contact, Members
 from dataflow.formats.json.source_text import Event, RowTexts
 from dataflow.formats.reading import Findings, Reading
 
 MAX_DEPTH = 32
+_ROW_TYPES: Final = frozenset((dict, Contact, Malformed))
+_NESTED_TYPES: Final = frozenset((dict, list))
 _ENDS: Final = frozenset(("end_map", "end_array"))
 #: Ends of nested values that are tried before the end of a row.
 _MAX_TRIES: Final = 32
@@ -63,8 +65,8 @@ class JsonWalker:
         self._row_members = Members(reading, findings)
         self._first_key = b""  #: of the last row that went the careful way
         self._is_behind_row = False  #: the event that came last is the end of an object among the rows
-        self._rows: list[dict[str, object] | Malformed] = []  #: for the next block
-        self._has_nested = False  #: some of them may have nested values
+        self._names: list[object] = []
+        self._emails: list[object] = []
         self._texts = RowTexts()
 
     @property
@@ -91,13 +93,10 @@ class JsonWalker:
         """
         for part in self._reader.parts(piece):
             self._read(part)
-        if not self._rows:
+        if not self._names:
             return None
-        names, emails = self._row_members.columns(self._rows)
-        if self._has_nested:
-            names, emails = list(map(_as_type, names)), list(map(_as_type, emails))
-        block = Block(self.row_count - len(self._rows), names, emails, self._texts)
-        self._rows, self._has_nested, self._texts = [], False, RowTexts()
+        block = Block(self.row_count - len(self._names), self._names, self._emails, self._texts)
+        self._names, self._emails, self._texts = [], [], RowTexts()
         return block
 
     def close(self) -> None:
@@ -133,14 +132,19 @@ class JsonWalker:
 
     def _take(self, text: bytes) -> bool:
         """Whether `text`, which ends with a comma, is surely whole rows; they are taken then."""
-        if len(text) * whole_rows.ROW_SHARE > self._max_row_bytes or not (decoded := whole_rows.of_array(text[:-1])):
+        if len(text) * whole_rows.ROW_SHARE > self._max_row_bytes or not (rows := whole_rows.of_array(text[:-1])):
             return False
-        rows, has_nested = decoded
-        self._texts.add(len(self._rows), text[:-1])
-        self._rows += [row if type(row) is dict else _no_object(row) for row in rows] if has_nested else rows
-        self._has_nested |= has_nested
+        self._add(rows, text[:-1])
         self._reader.skip(len(rows))
         return True
+
+    def _add(self, values: Sequence[Any], text: Sequence[Event] | bytes) -> None:
+        self._texts.add(len(self._names), text)
+        if type(values[0]) is not Contact:
+            values = [row if type(row) in _ROW_TYPES else _no_object(row) for row in values]
+        names, emails = self._row_members.columns(values)
+        self._names += _as_types(names)
+        self._emails += _as_types(emails)
 
     def _walk(self, batches: Iterable[list[Event]]) -> None:
         for events in batches:
@@ -185,8 +189,7 @@ class JsonWalker:
 
     def _end_row(self) -> None:
         events, self._row = self._row, []
-        self._texts.add(len(self._rows), events)
-        self._rows.append(_row_of(events) if self._row_values <= MAX_VALUES else TOO_MANY_VALUES)
+        self._add([_built(events) if self._row_values <= MAX_VALUES else TOO_MANY_VALUES], events)
         self._reader.row_count += 1
         if events[1:] and events[1][0] == "map_key":
             self._first_key = events[1][1].encode()
@@ -217,16 +220,17 @@ class JsonWalker:
             raise MalformedInput(f"Invalid JSON format: nested more than {MAX_DEPTH} levels deep.")
 
 
-def _row_of(events: Iterable[Event]) -> dict[str, object] | Malformed:
+def _built(events: Iterable[Event]) -> Any:
     builder = ObjectBuilder()
     for event in events:
         builder.event(*event)
-    row = builder.value
-    return {key: _as_type(value) for key, value in row.items()} if isinstance(row, dict) else _no_object(row)
+    return builder.value
 
 
-def _as_type(value: object) -> object:
-    return type(value) if isinstance(value, dict | list) else value
+def _as_types(values: list[object]) -> Iterable[object]:
+    if _NESTED_TYPES.isdisjoint(map(type, values)):
+        return values
+    return [type(value) if type(value) in _NESTED_TYPES else value for value in values]
 
 
 def _no_object(value: object) -> Malformed:

@@ -14,7 +14,7 @@ from typing import Final
 from dataflow.errors import RowTooLarge
 from dataflow.formats.block import BAD_ENCODING, Block, Malformed
 from dataflow.formats.json import whole_rows
-from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Members
+from dataflow.formats.json.members import MAX_VALUES, TOO_MANY_VALUES, Contact, Members, Row
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.signs import without_end
 
@@ -96,7 +96,7 @@ def _too_large(max_row_bytes: int) -> RowTooLarge:
     return RowTooLarge(f"A line is larger than {max_row_bytes} bytes (MAX_ROW_BYTES). Split the row.")
 
 
-def _rows(lines: bytes, max_row_bytes: int) -> list[dict[str, object] | Malformed]:
+def _rows(lines: bytes, max_row_bytes: int) -> Sequence[Row]:
     if len(lines) > max_row_bytes and max(map(len, lines.split(b"\n"))) > max_row_bytes:
         raise _too_large(max_row_bytes)
     rows = whole_rows.of_lines(lines) if b"\n" in lines else None
@@ -113,9 +113,15 @@ def _has_too_many_values(line: bytes) -> bool:
 
 
 def _row(line: bytes) -> dict[str, object] | Malformed:
-    if (sure := whole_rows.of_lines(line)) is not None:
-        [row] = sure
-        return row if isinstance(row, dict) else _NO_OBJECT
+    if not (sure := whole_rows.of_lines(line)):
+        return _careful_row(line)
+    [row] = sure
+    if isinstance(row, Contact):
+        return {"name": row.name, "email": row.email}
+    return row if isinstance(row, dict) else _NO_OBJECT
+
+
+def _careful_row(line: bytes) -> dict[str, object] | Malformed:
     if _has_too_many_values(line):
         return TOO_MANY_VALUES
     try:

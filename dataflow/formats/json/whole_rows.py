@@ -1,21 +1,21 @@
 """Many rows of JSON decoded at once by msgspec, where the careful ways of `document` and `ndjson` give the same.
 
 Why it is so: a stretch that ends behind the `}` and `,` of a row is whole rows exactly when it parses between brackets,
-because what a JSON parser has read decides its state. msgspec takes 0.3 us a row where the events of ijson take 4. It
-is strict, but knows no limits; where it would accept what a careful way refuses, nothing is returned. Everything is
-decoded, because it does not look into what it skips; into dicts, because types made of the keys of a file are 0.08 us a
-row faster for two members, 0.5 for eleven, but know no order of keys, and have to be made anew and never go away.
+because what a JSON parser has read decides its state. msgspec takes 0.2 to 0.3 us a row where the events of ijson take
+4. It is strict, but knows no limits; where it would accept what a careful way refuses, nothing is returned. All of a
+row is decoded, because msgspec does not look into what it skips. Rows of other members become dicts and not types made
+of the keys of a file, which know no order of keys, have to be made anew for a row with others, and never go away.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from dataflow.formats.json.members import MAX_VALUES
+from dataflow.formats.json.members import MAX_VALUES, Contact
 
-#: So few bytes cannot hold too many members, of five bytes each, unless they are nested.
+#: So few bytes cannot hold too many values, of five bytes each with its key, unless there are arrays.
 MAX_BYTES: Final = 5 * MAX_VALUES
 #: The careful way counts eight bytes for each bracket, so that a row within so much of its limit is never too large.
 ROW_SHARE: Final = 8
@@ -34,8 +34,9 @@ def _nested(levels: int) -> Any:
     return _Scalar | list[inner] | dict[str, inner]  # type: ignore[valid-type]
 
 
-_decode_array = msgspec.json.Decoder(list[_nested(LEVELS)]).decode  # type: ignore[misc]
-_decode_lines = msgspec.json.Decoder(_nested(LEVELS)).decode_lines
+#: The second is tried where the first fails, which is mostly at its first row.
+_DECODE_ARRAYS: Final = tuple(msgspec.json.Decoder(list[row]).decode for row in (Contact, _nested(LEVELS)))
+_DECODE_LINES: Final = tuple(msgspec.json.Decoder(row).decode_lines for row in (Contact, _nested(LEVELS)))
 
 _find_comma = re.compile(rb"\}[ \t\r\n]*,").search
 _comma = re.compile(rb"[ \t\r\n]*,").match
@@ -67,29 +68,34 @@ def ends_of_rows(text: bytes, start: int, first_key: bytes) -> Iterator[int]:
         yield last
 
 
-def of_array(text: bytes) -> tuple[list[Any], bool] | None:
-    """The values of a stretch of an array, and whether some may be nested in them; None when they are not sure."""
-    return _decoded(_decode_array, b"[%b]" % text)
+def of_array(text: bytes) -> list[Any] | None:
+    """The values of a stretch of an array, all `Contact` or none; None when they are not sure."""
+    return _decoded(_DECODE_ARRAYS, b"[%b]" % text)
 
 
 def of_lines(lines: bytes) -> list[Any] | None:
-    """One value for each line, objects if there are several; None when they are not sure."""
+    """One value for each line, objects if there are several, all `Contact` or none; None when they are not sure."""
     newline_count = lines.count(b"\n")
     # Within a value a comma or a bracket stands behind a closing brace, so that these are line ends between rows.
     between = b"}\r\n{" if b"\r" in lines else b"}\n{"
-    if lines.count(between) != newline_count or (found := _decoded(_decode_lines, lines)) is None:
+    if lines.count(between) != newline_count:
         return None
-    rows, _ = found
-    return rows if len(rows) == newline_count + 1 else None
+    rows = _decoded(_DECODE_LINES, lines)
+    return rows if rows is not None and len(rows) == newline_count + 1 else None
 
 
-def _decoded(decode: Callable[[bytes], list[Any]], text: bytes) -> tuple[list[Any], bool] | None:
+def _decoded(decoders: Iterable[Callable[[bytes], list[Any]]], text: bytes) -> list[Any] | None:
     if len(text) > MAX_BYTES:
         return None
-    try:
-        rows = decode(text)
-    except msgspec.MsgspecError:
-        return None
-    is_flat = text.count(b"{") == len(rows) and text.find(b"[", 1) < 0 and {*map(type, rows)} == {dict}
-    has_few_values = is_flat or sum(map(text.count, (b",", b"{", b"["))) <= MAX_VALUES
-    return (rows, not is_flat) if has_few_values else None
+    for decode in decoders:
+        try:
+            rows = decode(text)
+        except msgspec.MsgspecError:
+            continue
+        return rows if _has_few_values(text) else None
+    return None
+
+
+def _has_few_values(text: bytes) -> bool:
+    # Outside of arrays each value has a key.
+    return text.find(b"[", 1) < 0 or sum(map(text.count, (b",", b"{", b"["))) <= MAX_VALUES
