@@ -9,6 +9,7 @@ of the keys of a file, which know no order of keys, have to be made anew for a r
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from types import GenericAlias
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -35,8 +36,9 @@ def _nested(levels: int) -> Any:
 
 
 #: The second is tried where the first fails, which is mostly at its first row.
-_DECODE_ARRAYS: Final = tuple(msgspec.json.Decoder(list[row]).decode for row in (Contact, _nested(LEVELS)))
-_DECODE_LINES: Final = tuple(msgspec.json.Decoder(row).decode_lines for row in (Contact, _nested(LEVELS)))
+_ROWS: Final[tuple[Any, ...]] = (Contact, _nested(LEVELS))
+_DECODE_ARRAYS: Final = tuple(msgspec.json.Decoder(GenericAlias(list, (row,))).decode for row in _ROWS)
+_DECODE_LINES: Final = tuple(msgspec.json.Decoder(row).decode_lines for row in _ROWS)
 
 _find_comma = re.compile(rb"\}[ \t\r\n]*,").search
 _comma = re.compile(rb"[ \t\r\n]*,").match
