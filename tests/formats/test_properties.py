@@ -132,7 +132,7 @@ def standard_row(row: object) -> Row | None:
     exact = {"name", "email"}.intersection(row)
     others = ["" if key.strip().casefold() in exact else key for key in row]
     try:
-        columns, values = find(others), [*map(as_is, row.values())]
+        columns, values = find(others, is_table=False), [*map(as_is, row.values())]
     except AmbiguousColumns:
         return None
     return (
@@ -250,6 +250,12 @@ def test_rows_of_varying_shapes_are_the_rows_of_json_loads(
     assert without_messages(read("json", pieces)) == standard_json(content)
     shown = [json.loads(text, object_pairs_hook=list) for _, text in origins("json", pieces)]
     assert shown == json.loads(content, object_pairs_hook=list)
+
+
+@pytest.mark.parametrize("key", ["last name", "Nachname", "first name", "surname", "full name"])
+def test_a_row_with_a_part_of_a_name_alone_is_one_for_the_reference_too(key: str):
+    content = json.dumps([{key: "Lee"}, {key: "Lee", "email": "e"}, {key: None}]).encode()
+    assert without_messages(read("json", [content])) == standard_json(content)
 
 
 # A gigabyte that never completes a row. Measured in a process of its own, where nothing else moves the peak.
