@@ -81,13 +81,9 @@ class Members:
         )
 
     def _columns(self, rows: Sequence[dict[str, object]]) -> tuple[list[object], list[object]]:
-        try:
-            if not self._has_mapping and rows:
-                usual = list(map(_get_name, rows)), list(map(_get_email, rows))
-                self._note_members(rows)
-                return usual
-        except KeyError:
-            pass  # not all have these
+        if not self._has_mapping and rows and (usual := _usual_columns(rows)):
+            self._note_members(rows)
+            return usual
         keys = tuple(rows[0]) if rows else ()
         places = self.of(keys)
         are_alike = sum(map(len, rows)) == len(keys) * len(rows) and len(set[str]().union(*rows)) == len(keys)
@@ -159,6 +155,14 @@ class Members:
             self._meaning.clear()
             self._noted.clear()
             self._remembered_bytes = size_bytes
+
+
+def _usual_columns(rows: Sequence[dict[str, object]]) -> tuple[list[object], list[object]] | None:
+    """The columns of rows that all have `name` and `email`; None when one has not."""
+    try:
+        return list(map(_get_name, rows)), list(map(_get_email, rows))
+    except KeyError:
+        return None
 
 
 def _is_there(keys: Sequence[str], key: str) -> bool:
