@@ -28,6 +28,8 @@ class Upload:
     is_gzip: bool = False  #: declared to be compressed, by Content-Encoding
     charset: str | None = None  #: declared beside the media type, as Python names it
     request_id: str | None = None
+    created_by: str | None = None  #: who sends it, for the job
+    max_bytes: int = 0  #: more are refused; 0 is no limit
     has_left: Callable[[], bool] = lambda: False  #: the sender has hung up, also while nothing is read
     stop: Stop = field(default_factory=Stop)  #: set when the process ends
 

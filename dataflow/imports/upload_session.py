@@ -103,6 +103,7 @@ class UploadSession:
             "content_type": self._upload.media_type or None,
             "options": self._upload.options().as_json(),
             "request_id": self._upload.request_id,
+            "created_by": self._upload.created_by,
         }
 
     def pending_object(self) -> PendingObject:

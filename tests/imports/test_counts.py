@@ -57,7 +57,9 @@ def work(connection: db.Connection, config: Config, storage: Storage) -> Work:
         content, job_id = text.getvalue().encode(), uuid7()
         values: dict[str, Any] = {"source": "s", "file_name": None, "content_type": "text/csv"}
         values["options"] = Options.of(options).as_json()
-        uploads.insert(connection, {"id": job_id, "object_key": f"{job_id}.csv", "request_id": None, **values})
+        uploads.insert(
+            connection, {"id": job_id, "object_key": f"{job_id}.csv", "request_id": None, "created_by": None, **values}
+        )
         stored = store(storage, f"{job_id}.csv", [content])
         digests = [[len(content), hashlib.sha256(content).hexdigest()]]
         complete = {"format": "csv", "bytes_total": len(content), "object_etag": stored.etag, "digests": digests}

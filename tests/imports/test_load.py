@@ -69,7 +69,7 @@ def claim(connection: db.Connection, storage: Storage) -> Callable[..., Job]:
             "content_type": "text/csv",
             "options": {"onInvalid": "skip", **options},
         }
-        uploads.insert(connection, {"id": job_id, "object_key": key, "request_id": None, **values})
+        uploads.insert(connection, {"id": job_id, "object_key": key, "request_id": None, "created_by": None, **values})
         stored = store(storage, key, [content])
         complete = {"format": format_name, "bytes_total": len(content), "object_etag": stored.etag, "digests": digests}
         uploads.queue(connection, job_id, {**values, **complete})

@@ -16,6 +16,7 @@ UPLOAD = {
     "content_type": "text/csv",
     "options": {},
     "request_id": "r",
+    "created_by": None,
 }
 COMPLETE = {
     "source": "s",

@@ -16,6 +16,7 @@ from dataflow.imports.option_kinds import charset_label
 from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Upload
 from dataflow.web import links, parameters
+from dataflow.web.caller import caller
 from dataflow.web.form import FormFile
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
@@ -96,6 +97,8 @@ def _describe(incoming: Request, body: RawBody) -> Upload:
         is_gzip=encoding in GZIP,
         charset=charset_label(incoming.mimetype_params.get("charset", "")),
         request_id=logs.request_id.get(),
+        created_by=caller().created_by,
+        max_bytes=caller().max_bytes,
         has_left=body.has_left,
         stop=body.stop,
     )
