@@ -52,7 +52,9 @@ CODES: Final = {
     "upload_complete": Code(409, "The upload has all of its bytes: cancel its job instead."),
     "offset_conflict": Code(409, "Upload-Offset is not where the storage goes on: ask for the offset by HEAD."),
     "upload_locked": Code(423, "Another request holds the upload, or has taken it over.", retryable=True),
-    "checksum_mismatch": Code(460, "The bytes are not those of Upload-Checksum; none of them is stored.", retryable=True),
+    "checksum_mismatch": Code(
+        460, "The bytes are not those of Upload-Checksum; none of them is stored.", retryable=True
+    ),
     # Of contents: the same file fails again.
     "malformed_input": Code(400, "The bytes are not what their format promises."),
     "row_too_large": Code(400, "One row is larger than MAX_ROW_BYTES."),

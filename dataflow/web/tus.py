@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from werkzeug.datastructures import Headers
 from werkzeug.http import http_date
 
 from dataflow.errors import Issue, RequestError, UnsupportedMediaType
@@ -63,13 +64,13 @@ def capabilities(max_bytes: int) -> dict[str, str]:
     return {**RESUMABLE, **known, **({"Tus-Max-Size": str(max_bytes)} if max_bytes else {})}
 
 
-def check_version(headers: Mapping[str, str]) -> None:
+def check_version(headers: Headers) -> None:
     """:raises RequestError: tus_version."""
     if headers.get("Tus-Resumable") != VERSION:
         raise RequestError(f"This is tus {VERSION}: send Tus-Resumable: {VERSION}.", code="tus_version")
 
 
-def creation(headers: Mapping[str, str]) -> Creation:
+def creation(headers: Headers) -> Creation:
     """:raises RequestError: when a header is missing, malformed, or contradicts another."""
     length, deferred = headers.get("Upload-Length"), headers.get("Upload-Defer-Length")
     if (length is None) == (deferred is None):
@@ -83,7 +84,7 @@ def creation(headers: Mapping[str, str]) -> Creation:
     )
 
 
-def patch(headers: Mapping[str, str]) -> Patch:
+def patch(headers: Headers) -> Patch:
     """:raises UnsupportedMediaType, RequestError: when a header is missing or malformed."""
     if headers.get("Content-Type", "").partition(";")[0].strip().lower() != CONTENT_TYPE:
         raise UnsupportedMediaType(f"A PATCH has the Content-Type {CONTENT_TYPE}.")
@@ -97,7 +98,7 @@ def patch(headers: Mapping[str, str]) -> Patch:
     )
 
 
-def checksum(headers: Mapping[str, str]) -> Checksum | None:
+def checksum(headers: Headers) -> Checksum | None:
     """:raises RequestError: when it is malformed, or of an algorithm that we do not have."""
     if (given := headers.get("Upload-Checksum")) is None:
         return None
@@ -142,5 +143,7 @@ def _fields(metadata: str) -> dict[str, str]:
         # Clients send fields of their own, which say nothing to us; a wish in another spelling must not be lost.
         meant = _OPTIONS.get(re.sub("[_-]", "", name).lower(), name)
         if meant != name:
-            raise RequestError(f"Unknown field in Upload-Metadata: {name[:40]}. Is it {meant}?", [Issue((meant,), "Unknown")])
+            raise RequestError(
+                f"Unknown field in Upload-Metadata: {name[:40]}. Is it {meant}?", [Issue((meant,), "Unknown")]
+            )
     return fields
