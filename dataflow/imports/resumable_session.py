@@ -15,6 +15,7 @@ from dataflow.imports import upload_digests
 from dataflow.imports.completion import Completions, PendingObject
 from dataflow.imports.options import Options
 from dataflow.imports.recognition import Beginning
+from dataflow.imports.upload_digests import ChunkDigests
 from dataflow.imports.upload_holds import Hold, UploadHolds
 from dataflow.queue import resumable_uploads, retention
 from dataflow.storage.base import Completion, Description, Storage, StoredObject
@@ -51,9 +52,11 @@ class ResumableSession:
         self._hold = hold
         self._stop = stop
         self._stored: StoredUpload | None = None
+        self._is_new = False  #: to be discarded if this request fails, as its client does not know where it is
 
     def open(self, description: Description) -> None:
         """Begin it in the storage; raises like `Storage.begin`, and then leaves no row."""
+        self._is_new = True
         try:
             self._stored = self._storage.begin(self.row.object_key, description, self._stop)
             with self._connect() as connection:
@@ -97,11 +100,12 @@ class ResumableSession:
         :raises UnsupportedMediaType, InputError: when its beginning cannot be imported; the upload is removed.
         :raises StorageError, DatabaseError: when it is not known how far it is now.
         """
-        body = _Body(pieces)
-        for chunk, is_last in chunks(self._limited(body.pieces(), max_bytes), self._storage.chunk_bytes):
+        body, digests = _Body(pieces), ChunkDigests(self._storage.chunk_bytes)
+        passing = digests.passing(self._limited(body.pieces(), max_bytes))
+        for chunk, is_last in chunks(passing, self._storage.chunk_bytes):
             if checksum:
                 self._check(chunk, is_last, checksum, body)
-            self._store(chunk, is_last)
+            self._store(chunk, digests.next(), is_last)
         body.raise_error()
 
     def discard(self) -> None:
@@ -109,6 +113,7 @@ class ResumableSession:
         if self._remove_object():
             with self._connect() as connection:
                 resumable_uploads.discard(connection, self.row)
+            self.row.state = "discarded"
             self._holds.forget(self._hold)
 
     def end(self, state: str, reason: DataFlowError | None = None) -> None:
@@ -141,7 +146,7 @@ class ResumableSession:
             )
         checksum.check(chunk)
 
-    def _store(self, chunk: memoryview, is_last: bool) -> None:
+    def _store(self, chunk: memoryview, digest: str, is_last: bool) -> None:
         row, stored = self.row, self._stored
         assert stored is not None  # noqa: S101 - tells mypy that it was opened or measured
         self._holds.confirm(self._hold)
@@ -149,11 +154,11 @@ class ResumableSession:
         if row.bytes_done == 0 and (is_end or len(chunk) >= LOOK_BYTES):
             self._recognise(chunk, is_end)
         if is_end:
-            self._finish(chunk)
+            self._finish(chunk, digest)
         elif chunk:
             row.bytes_done = stored.append(chunk, is_awaited=is_last)
-            row.digests = upload_digests.appended(row.digests, chunk, row.bytes_done)
-            self._note(is_last)
+            row.digests = upload_digests.appended(row.digests, len(chunk), digest, row.bytes_done)
+            self._note(is_over=is_last and not self._is_new)
 
     def _note(self, is_over: bool) -> None:
         with self._connect() as connection:
@@ -163,14 +168,14 @@ class ResumableSession:
         else:
             self._holds.see(self._hold, attempt)
 
-    def _finish(self, chunk: bytes | memoryview) -> None:
+    def _finish(self, chunk: bytes | memoryview, digest: str = "") -> None:
         row, stored = self.row, self._stored
         assert stored is not None  # noqa: S101 - see `_store`
         self._hold.is_final = True
         made = stored.finish(chunk)
         if chunk:
-            row.digests = upload_digests.appended(row.digests, chunk, row.bytes_done + len(chunk))
             row.bytes_done += len(chunk)
+            row.digests = upload_digests.appended(row.digests, len(chunk), digest, row.bytes_done)
         row.length = row.bytes_total = row.bytes_done
         if not row.digests:
             row.digests = [[0, None]]
