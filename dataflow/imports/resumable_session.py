@@ -1,6 +1,7 @@
 """What one request does to an upload that it holds: how far it is, more bytes, its end, its removal."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from dataflow.storage.chunks import chunks
 from dataflow.storage.stop import Stop
 
 logger = logging.getLogger(__name__)
+
+#: A process that is killed takes so much of what was hashed with it, which is then not compared.
+NOTE_SECONDS = 1.0
 
 
 class Checksum(Protocol):
@@ -52,11 +56,10 @@ class ResumableSession:
         self._hold = hold
         self._stop = stop
         self._stored: StoredUpload | None = None
-        self._is_new = False  #: to be discarded if this request fails, as its client does not know where it is
+        self._next_note = time.monotonic() + NOTE_SECONDS
 
     def open(self, description: Description) -> None:
         """Begin it in the storage; raises like `Storage.begin`, and then leaves no row."""
-        self._is_new = True
         try:
             self._stored = self._storage.begin(self.row.object_key, description, self._stop)
             with self._connect() as connection:
@@ -80,6 +83,7 @@ class ResumableSession:
             raise UploadGone(f"The storage has lost the upload {row.id}. Begin a new one.") from error
         row.bytes_done = self._stored.offset
         row.digests = upload_digests.known_to(row.digests, row.bytes_done)
+        self._hold.is_noted = False
         if row.bytes_done == row.length:
             self._finish(b"")
 
@@ -87,7 +91,7 @@ class ResumableSession:
         """:raises RequestError: when another one is known, or less than is there already."""
         if self.row.length not in (None, length) or length < self.row.bytes_done:
             raise RequestError(f"Upload-Length {length} is not the length declared before, or less than the offset.")
-        self.row.length = length
+        self.row.length, self._hold.is_noted = length, False
 
     def append(self, pieces: Iterator[bytes], max_bytes: int, checksum: Checksum | None = None) -> None:
         """Store `pieces` behind the offset; the last byte of all makes it a job. 0 is no limit.
@@ -158,15 +162,16 @@ class ResumableSession:
         elif chunk:
             row.bytes_done = stored.append(chunk, is_awaited=is_last)
             row.digests = upload_digests.appended(row.digests, len(chunk), digest, row.bytes_done)
-            self._note(is_over=is_last and not self._is_new)
+            self._note_now_and_then()
 
-    def _note(self, is_over: bool) -> None:
-        with self._connect() as connection:
-            attempt = resumable_uploads.note(connection, self.row, is_over)
-        if is_over:
-            self._holds.forget(self._hold)
-        else:
+    def _note_now_and_then(self) -> None:
+        """At the end of the request the rest is written down."""
+        self._hold.is_noted = False
+        if time.monotonic() >= self._next_note:
+            with self._connect() as connection:
+                attempt = resumable_uploads.note(connection, self.row)
             self._holds.see(self._hold, attempt)
+            self._hold.is_noted, self._next_note = True, time.monotonic() + NOTE_SECONDS
 
     def _finish(self, chunk: bytes | memoryview, digest: str = "") -> None:
         row, stored = self.row, self._stored

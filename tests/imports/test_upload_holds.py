@@ -78,7 +78,7 @@ def test_a_holder_is_told_to_let_go_and_stores_nothing_more(
         assert second.result(WAIT_SECONDS).row.worker == row_of(connection, job_id).worker
         assert time.monotonic() - began < WAIT_SECONDS
     with pytest.raises(UploadTaken), connection.transaction():
-        resumable_uploads.note(connection, first.row, is_over=False)
+        resumable_uploads.note(connection, first.row)
 
 
 def test_a_holder_that_does_not_let_go_keeps_others_waiting_for_a_bounded_time(
