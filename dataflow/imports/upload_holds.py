@@ -95,9 +95,10 @@ class UploadHolds:
         self.forget(hold)
         try:
             with self._connect() as connection:
-                if not hold.is_noted:
-                    resumable_uploads.note(connection, hold.row)
-                resumable_uploads.let_go(connection, hold.row)
+                if hold.is_noted:
+                    resumable_uploads.let_go(connection, hold.row)
+                else:
+                    resumable_uploads.note(connection, hold.row, is_over=True)
         except (DatabaseError, UploadTaken) as error:
             logger.warning("upload not let go", extra={"job_id": str(hold.row.id), "code": error.code})
 

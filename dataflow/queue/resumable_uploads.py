@@ -83,10 +83,10 @@ def open_at(connection: Connection, row: UploadRow, address: str, expires_at: da
     row.address, row.expires_at = address, found["expires_at"]
 
 
-def note(connection: Connection, row: UploadRow) -> int:
-    """Write down how far it is; returns the attempt, which may be a later request's."""
+def note(connection: Connection, row: UploadRow, is_over: bool = False) -> int:
+    """Write down how far it is, and let go of it if that `is_over`; the attempt, which may be a later request's."""
     connection.execute(query("session/commit_early"))
-    return int(_guarded(connection, "uploads/note", row, _progress(row))["attempt"])
+    return int(_guarded(connection, "uploads/note", row, {**_progress(row), "is_over": is_over})["attempt"])
 
 
 def let_go(connection: Connection, row: UploadRow) -> None:

@@ -261,14 +261,16 @@ CREATE TRIGGER refuse BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION re
 """
 
 
+# The server is slower than we are: before the second it has kept us waiting, and libpq has looked at what it said.
+@pytest.mark.parametrize("row", [10, 70_000])
 def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_file(
-    connection: db.Connection, claim: Callable[..., Job], storage: Storage, config: Config
+    connection: db.Connection, claim: Callable[..., Job], storage: Storage, config: Config, row: int
 ) -> None:
-    connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % "10").encode())
+    connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % row).encode())
     attempt = Attempt(claim(many(200_000)))
     with pytest.raises(psycopg.errors.RaiseException, match="refused by the server"):
         ImportHandler(attempt, storage, config).run(connection)
-    assert attempt.progress.bytes_done < attempt.job.bytes_total / 2
+    assert attempt.progress.bytes_done < attempt.job.bytes_total * 0.75
     assert_untouched(connection, attempt.job)
 
 
