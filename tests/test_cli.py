@@ -265,7 +265,7 @@ def test_a_service_that_does_not_answer_in_time_is_one_line(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(RequestError, match=f"^No answer from {url}/import: timed out"):
-            client.finished_job(url, write(GOOD), "s", {})
+            client.finished_job(url, write(GOOD), {"source": "s"})
 
 
 @pytest.mark.unit
@@ -349,7 +349,7 @@ def test_the_answer_of_some_other_service_is_one_line(
     recorder.answer = answer
     url = f"http://127.0.0.1:{recorder.server_port}"
     with pytest.raises(RequestError, match=f"^{url}/import answered 400 Bad Request, but not as this service does"):
-        client.finished_job(url, write(GOOD), "s", {})
+        client.finished_job(url, write(GOOD), {"source": "s"})
 
 
 def test_import_says_that_no_worker_takes_the_job_and_waits_on(
@@ -368,7 +368,7 @@ def test_import_says_that_no_worker_takes_the_job_and_waits_on(
         if "No worker has taken the job within 0.2 s." in printed and not workers:
             workers.append(start_worker())
 
-    job = client.finished_job(web.url, write(GOOD), "s", {}, start_worker_when_told)
+    job = client.finished_job(web.url, write(GOOD), {"source": "s"}, start_worker_when_told)
     assert job["state"] == "succeeded"
     assert printed.count("No worker") == 1
 
@@ -395,7 +395,7 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
             start_worker()
 
     try:
-        assert client.finished_job(web.url, write(GOOD), "s", {}, hang_for_two_looks)["state"] == "succeeded"
+        assert client.finished_job(web.url, write(GOOD), {"source": "s"}, hang_for_two_looks)["state"] == "succeeded"
     finally:
         for process in processes:
             process.resume()
@@ -408,7 +408,7 @@ def test_import_gives_up_a_service_that_stays_away_and_says_where_to_look(
     web = start_web()
     monkeypatch.setattr(client, "LOST_SECONDS", 0.2)
     with pytest.raises(RequestError, match=rf"Connection refused.*look at {web.url}/jobs/[0-9a-f-]+ later"):
-        client.finished_job(web.url, write(GOOD), "s", {}, lambda: web.stop() and None)
+        client.finished_job(web.url, write(GOOD), {"source": "s"}, lambda: web.stop() and None)
 
 
 def test_worker_once_works_off_what_is_due_and_exits_1_only_if_a_job_failed(

@@ -14,9 +14,11 @@ from dataflow.config import Config
 from dataflow.errors import TooManyUploads
 from dataflow.imports.receive import Receiver
 from dataflow.metrics import StorageMetrics
+from dataflow.settings.api_keys import parse
 from dataflow.storage.registry import open_storage
 from dataflow.web.server.transfers import Transfers
 from dataflow.web.services import Services
+from dataflow.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +31,8 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, links, origins, path_prefix
-    from dataflow.web.routes import health, imports, jobs, metrics, rejects
+    from dataflow.web import auth, errors, links, origins, path_prefix
+    from dataflow.web.routes import health, imports, jobs, metrics, rejects, tokens
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -44,12 +46,13 @@ def create_app(config: Config | None = None) -> Flask:
     transfers = Transfers(
         config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
     )
-    app.extensions["dataflow"] = Services(config, pool, storage, Receiver(config, pool, storage), transfers)
+    signer = Tokens(parse(config.api_keys), config.token_secret)
+    app.extensions["dataflow"] = Services(config, pool, storage, Receiver(config, pool, storage), transfers, signer)
     app.before_request(_take_request_id)
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
+    for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint, tokens.blueprint):
         links.register(app, resource)
     health.register(app)
     if config.enable_metrics:
@@ -57,6 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
     # Last: what they refuse is counted as well.
     app.before_request(_take_one_spelling)
     origins.register(app, config)
+    auth.register(app, config)
     path_prefix.register(app, config)
     return app
 

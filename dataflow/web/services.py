@@ -9,6 +9,7 @@ from dataflow.config import Config
 from dataflow.imports.receive import Receiver
 from dataflow.storage.base import Storage
 from dataflow.web.server.transfers import Transfers
+from dataflow.web.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Services:
     storage: Storage
     receiver: Receiver
     transfers: Transfers
+    tokens: Tokens
 
 
 def services() -> Services:

@@ -26,6 +26,7 @@ ROUTES: Final = (
     (Kind.TRANSFER, "POST", r"/import"),
     (Kind.TRANSFER, "POST", r"/import/preview"),
     (Kind.TRANSFER, "GET|HEAD", r"/jobs/[^/]+/rejects"),
+    (Kind.TRANSFER, "POST", r"/tokens"),
     (Kind.LIST, "GET|HEAD", r"/jobs"),
     (Kind.PROBE, "GET|HEAD", r"/health"),
 )
