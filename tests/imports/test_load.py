@@ -35,6 +35,7 @@ from dataflow.imports.load import ImportHandler
 from dataflow.queue import jobs, uploads
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from tests.support.errors import has_code
 from tests.support.objects import store
@@ -92,7 +93,7 @@ def load(connection: db.Connection, storage: Storage, config: Config) -> Callabl
 
 
 def state_of(connection: db.Connection, job_id: UUID) -> dict[str, Any]:
-    return jobs.get(connection, job_id)
+    return jobs.get(connection, job_id, ALL)
 
 
 def count(connection: db.Connection) -> int:
