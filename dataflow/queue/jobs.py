@@ -36,7 +36,8 @@ class Job:
     object_key: str
     bytes_total: int
     format: str
-    digests: list[tuple[int, str]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
+    #: [(end_offset, sha256 in hex, or None if nobody knows it)], ascending, the last at bytes_total
+    digests: list[tuple[int, str | None]]
     options: dict[str, Any]
     request_id: str | None
     of_job: UUID | None  #: the import that a revert undoes
@@ -78,7 +79,8 @@ def beat(connection: Connection, job: Job, progress: Progress, seconds: float) -
 
 def succeed(connection: Connection, job: Job, progress: Progress) -> None:
     ids = {"first_contact_id": progress.first_contact_id, "last_contact_id": progress.last_contact_id}
-    fenced(connection, "jobs/succeed", job, **_counts(progress), **_findings(progress), **ids)
+    ids_and_digest = {**ids, "content_sha256": progress.content_sha256}
+    fenced(connection, "jobs/succeed", job, **_counts(progress), **_findings(progress), **ids_and_digest)
 
 
 def end(connection: Connection, job: Job, progress: Progress, state: str, error: str) -> None:
@@ -167,3 +169,9 @@ def page(
 ) -> list[dict[str, Any]]:
     values = {"limit": limit, "state": state, "source": source, "cursor": cursor}
     return connection.execute(query("jobs/list"), values).fetchall()
+
+
+def sent_by(connection: Connection, created_by: str | None, job_ids: list[UUID]) -> set[UUID]:
+    """Those of the jobs that a key or token has made."""
+    rows = connection.execute(query("jobs/sent_by"), {"ids": job_ids, "created_by": created_by}).fetchall()
+    return {row["id"] for row in rows}

@@ -20,6 +20,7 @@ from dataflow.imports.option_kinds import Number
 from dataflow.imports.options import camel_case
 from dataflow.queue import jobs, retention
 from dataflow.web import links, parameters
+from dataflow.web.caller import caller
 from dataflow.web.services import services
 
 blueprint = Blueprint("jobs", __name__)
@@ -40,14 +41,15 @@ _QUERY, _NO_OPTIONS = JobQuery(), Schema()
 @blueprint.get("/jobs/<uuid:job_id>")
 def show(job_id: UUID) -> dict[str, Any]:
     with borrowed(services().pool) as connection:
-        return _as_json(jobs.get(connection, job_id))
+        [row] = _visible(connection, [jobs.get(connection, job_id)])
+    return _as_json(row)
 
 
 @blueprint.get("/jobs")
 def index() -> ResponseReturnValue:
     wanted = parameters.read(_QUERY, parameters.query())
     with borrowed(services().pool) as connection:
-        rows = jobs.page(connection, **{**wanted, "limit": wanted["limit"] + 1})
+        rows = _visible(connection, jobs.page(connection, **{**wanted, "limit": wanted["limit"] + 1}))
     page, headers = links.paged(rows, wanted["limit"], itemgetter("job_id"))
     shared = _links()
     return {"jobs": [_as_json(row, shared) for row in page]}, headers
@@ -94,8 +96,17 @@ def _changed(job_id: UUID, change: Callable[[Connection, UUID], UUID | None]) ->
     """Shows the job that `change` names, else the one that it was about."""
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
-        shown = _as_json(jobs.get(connection, change(connection, job_id) or job_id))
+        [row] = _visible(connection, [jobs.get(connection, change(connection, job_id) or job_id)])
+    shown = _as_json(row)
     return shown, 202, {"Location": shown["links"]["self"]}
+
+
+def _visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without what the holder of a token may not know: jobs that were not made with it."""
+    if not caller().is_token:
+        return rows
+    own = jobs.sent_by(connection, caller().created_by, [row["duplicate_of"] for row in rows])
+    return [{**row, "duplicate_of": row["duplicate_of"] if row["duplicate_of"] in own else None} for row in rows]
 
 
 def _as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[str, Any]:
