@@ -12,6 +12,7 @@ from werkzeug.exceptions import NotFound
 from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.errors import TooManyUploads
+from dataflow.imports.idempotency import IdempotencyKeys
 from dataflow.imports.receive import Receiver
 from dataflow.metrics import StorageMetrics
 from dataflow.storage.registry import open_storage
@@ -44,7 +45,8 @@ def create_app(config: Config | None = None) -> Flask:
     transfers = Transfers(
         config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
     )
-    app.extensions["dataflow"] = Services(config, pool, storage, Receiver(config, pool, storage), transfers)
+    receiver, keys = Receiver(config, pool, storage), IdempotencyKeys(pool)
+    app.extensions["dataflow"] = Services(config, pool, storage, receiver, transfers, keys)
     app.before_request(_take_request_id)
     app.before_request(_put_off)
     app.after_request(_give_request_id)

@@ -6,6 +6,7 @@ from flask import current_app
 
 from dataflow import db
 from dataflow.config import Config
+from dataflow.imports.idempotency import IdempotencyKeys
 from dataflow.imports.receive import Receiver
 from dataflow.storage.base import Storage
 from dataflow.web.server.transfers import Transfers
@@ -18,6 +19,7 @@ class Services:
     storage: Storage
     receiver: Receiver
     transfers: Transfers
+    idempotency_keys: IdempotencyKeys
 
 
 def services() -> Services:
