@@ -24,7 +24,7 @@ class Key:
 
 
 class Answer(NamedTuple):
-    body: dict[str, Any]
+    body: dict[str, Any] | str
     status: int
     headers: dict[str, str]
 
