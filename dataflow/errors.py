@@ -9,7 +9,7 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
     DataFlowError
     |-- ConfigError
     |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), Unauthorized, Forbidden, TooManyUploads,
-    |                     UploadGone, UploadLocked
+    |                     KeyTaken, UploadGone, UploadLocked
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
@@ -42,6 +42,8 @@ CODES: Final = {
     "forbidden": Code(403, "The key or the token is good, but not for this."),
     "foreign_host": Code(403, "The service is this machine's own, and was asked under a name that is not."),
     "foreign_origin": Code(403, "A web page of another origin sent the request, and CORS_ORIGINS does not name it."),
+    "idempotency_key_reused": Code(422, "The Idempotency-Key was sent before, with another body or other options."),
+    "idempotency_key_in_use": Code(409, "A request with this Idempotency-Key is under way.", retryable=True),
     "not_acceptable": Code(406, "Accept allows none of the media types that there are."),
     "upload_stalled": Code(408, "The client sent nothing, or too little, for UPLOAD_STALL_SECONDS.", retryable=True),
     "upload_displaced": Code(408, "The client was slow, and its place was needed for others.", retryable=True),
@@ -174,6 +176,10 @@ class Forbidden(RequestError):
 class TooManyUploads(RequestError):
     code = "too_many_uploads"
     retry_after_seconds = 5
+
+
+class KeyTaken(RequestError):
+    code = "idempotency_key_in_use"
 
 
 class InputError(DataFlowError):

@@ -10,6 +10,7 @@ from dataflow.config import Config
 from dataflow.formats.registry import by_media_type
 from dataflow.ids import uuid7
 from dataflow.imports.completion import PendingObject
+from dataflow.imports.idempotency import body_sha256
 from dataflow.imports.inspection import Inspection
 from dataflow.imports.upload import Upload
 from dataflow.storage.base import Description
@@ -45,6 +46,10 @@ class UploadSession:
     def is_hurried(self) -> bool:
         """Whether there is little time to remove what the upload has left behind."""
         return self._upload.stop.is_set()
+
+    @property
+    def body_sha256(self) -> str:
+        return body_sha256(self._upload, self._digest.hexdigest())
 
     def pieces(self) -> Iterator[bytes]:
         """The body for the storage; raises what its inspection raises."""
