@@ -11,13 +11,15 @@ from werkzeug.http import parse_options_header
 
 from dataflow import logs
 from dataflow.errors import RequestError
+from dataflow.imports.idempotency import Claim, declared
 from dataflow.imports.option_kinds import charset_label
 from dataflow.imports.options import OptionsSchema
 from dataflow.imports.resumable import ResumableUpload
 from dataflow.imports.resumable_session import ResumableSession
 from dataflow.imports.upload import Upload
+from dataflow.queue.idempotency import Answer
 from dataflow.storage.tus_headers import RESUMABLE, VERSION
-from dataflow.web import links, parameters, tus
+from dataflow.web import idempotency, links, parameters, tus
 from dataflow.web.caller import caller
 from dataflow.web.form import base_name, plain_media_type
 from dataflow.web.method_override import PATH
@@ -55,20 +57,34 @@ def tell(job_id: UUID | None = None) -> ResponseReturnValue:  # noqa: ARG001 - t
 
 @blueprint.route(_PATHS[0], methods=["POST"], provide_automatic_options=False)
 def create() -> ResponseReturnValue:
-    """A new upload, and perhaps its first bytes."""
+    """A new upload, and perhaps its first bytes. With an Idempotency-Key that made one before: that one."""
     wanted, checksum = tus.creation(request.headers), tus.checksum(request.headers)
     _check_size(wanted.length or 0)
     with _arriving() as body:
         upload = _describe(wanted, body)
-        with services().resumable.created(upload, wanted.length, wanted.metadata, body.evict) as session:
-            if wanted.is_with_upload or wanted.length == 0:
-                _check_size(request.content_length or 0, session)
-                with body.place():
-                    pieces = body.pieces() if wanted.is_with_upload else iter(())
-                    session.append(pieces, _max_bytes(), checksum)
-    shown = ResumableUpload.of(session.row)
-    headers = {**_headers(shown), "Location": links.to("uploads.show", job_id=shown.job_id)}
-    return "", 201, headers
+        facts = [declared(upload), wanted.length, wanted.metadata]
+        with idempotency.claimed("uploads", facts, _created) as claim:
+            if claim.recorded and claim.recorded.job_id:
+                shown = services().resumable.find(claim.recorded.job_id, caller().scope_of_jobs)
+            else:
+                shown = _begin(upload, wanted, checksum, body, claim)
+    made = _created(shown.job_id)
+    return made.body, made.status, {**_headers(shown), **made.headers}
+
+
+def _created(job_id: UUID, _: bool = False) -> Answer:
+    return Answer("", 201, {"Location": links.to("uploads.show", job_id=job_id)})
+
+
+def _begin(
+    upload: Upload, wanted: tus.Creation, checksum: tus.Checksum | None, body: RawBody, claim: Claim
+) -> ResumableUpload:
+    with services().resumable.created(upload, wanted, body.evict, claim) as session:
+        if wanted.is_with_upload or wanted.length == 0:
+            _check_size(request.content_length or 0, session)
+            with body.place():
+                session.append(body.pieces() if wanted.is_with_upload else iter(()), _max_bytes(), checksum)
+    return ResumableUpload.of(session.row)
 
 
 @blueprint.route(_PATHS[1], methods=["GET"], provide_automatic_options=False)
