@@ -8,7 +8,7 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
 
     DataFlowError
     |-- ConfigError
-    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), TooManyUploads
+    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), TooManyUploads, RateLimited
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
@@ -39,6 +39,8 @@ CODES: Final = {
     "foreign_host": Code(403, "The service is this machine's own, and was asked under a name that is not."),
     "foreign_origin": Code(403, "A web page of another origin sent the request, and CORS_ORIGINS does not name it."),
     "not_acceptable": Code(406, "Accept allows none of the media types that there are."),
+    "upload_too_large": Code(413, "The body is larger than MAX_UPLOAD_BYTES, or than its token allows."),
+    "rate_limited": Code(429, "More than RATE_LIMIT requests came from the caller within a minute.", retryable=True),
     "upload_stalled": Code(408, "The client sent nothing, or too little, for UPLOAD_STALL_SECONDS.", retryable=True),
     "upload_displaced": Code(408, "The client was slow, and its place was needed for others.", retryable=True),
     "unsupported_media_type": Code(415, "Content-Type or Content-Encoding names nothing that can be imported."),
@@ -148,6 +150,10 @@ class UnsupportedEncoding(UnsupportedMediaType):
 class TooManyUploads(RequestError):
     code = "too_many_uploads"
     retry_after_seconds = 5
+
+
+class RateLimited(RequestError):
+    code = "rate_limited"
 
 
 class InputError(DataFlowError):

@@ -15,7 +15,7 @@ from dataflow.imports import preview
 from dataflow.imports.option_kinds import charset_label
 from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Upload
-from dataflow.web import links, parameters
+from dataflow.web import limits, links, parameters
 from dataflow.web.caller import caller
 from dataflow.web.form import FormFile
 from dataflow.web.request_body import RawBody
@@ -49,6 +49,7 @@ def receive() -> ResponseReturnValue:
             upload.require_source(
                 "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
             )
+        limits.check_declared(upload.is_form)
         with body.place():
             taken = services().receiver.receive(upload)
     headers = {"Location": links.to("jobs.show", job_id=taken.job_id)}
