@@ -29,7 +29,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, links, origins, path_prefix
+    from dataflow.web import errors, links, origins, proxies, rates
     from dataflow.web.routes import health, imports, jobs, metrics, rejects
 
     config = config or Config.from_env()
@@ -57,7 +57,8 @@ def create_app(config: Config | None = None) -> Flask:
     # Last: what they refuse is counted as well.
     app.before_request(_take_one_spelling)
     origins.register(app, config)
-    path_prefix.register(app, config)
+    proxies.register(app, config)
+    rates.register(app, config)
     return app
 
 

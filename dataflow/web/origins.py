@@ -8,7 +8,8 @@ from flask import Flask, Response, request
 
 from dataflow.config import Config
 from dataflow.errors import RequestError
-from dataflow.settings.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
+from dataflow.settings.peers import ANYONE, is_loopback, is_same_place, items, name_of
+from dataflow.web.proxies import is_peer_trusted
 
 PREFLIGHT_SECONDS = 600
 METHODS = "GET, HEAD, POST, DELETE"
@@ -24,9 +25,9 @@ def register(app: Flask, config: Config) -> None:
 
 class _Gate:
     def __init__(self, config: Config) -> None:
-        self._proxies, self._origins = items(config.trusted_proxies), items(config.cors_origins)
+        self._origins = items(config.cors_origins)
         # Behind a proxy the name is the proxy's to check, and may be whatever it has.
-        self._only_local_names = is_loopback(config.host) and not self._proxies
+        self._only_local_names = is_loopback(config.host) and not items(config.trusted_proxies)
 
     def admit(self) -> Response | None:
         """Answer a preflight; let pass what no page has sent, or one that may.
@@ -78,7 +79,7 @@ class _Gate:
     def _places(self) -> list[str]:
         """The hosts and ports under which this request may know us."""
         places = [request.headers.get("Host", "")]
-        if is_among(request.remote_addr or "", self._proxies):
+        if is_peer_trusted():
             # The last is what our own proxy has added.
             places.append(request.headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip())
         return places
