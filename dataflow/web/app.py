@@ -35,7 +35,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import auth, errors, links, method_override, origins, path_prefix
+    from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
     from dataflow.web.routes import health, imports, jobs, metrics, rejects, tokens, uploads
 
     config = config or Config.from_env()
@@ -71,7 +71,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_take_one_spelling)
     origins.register(app, config)
     auth.register(app, config)
-    path_prefix.register(app, config)
+    proxies.register(app, config)
+    rates.register(app, config)
     method_override.register(app)
     return app
 

@@ -1,4 +1,4 @@
-"""Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs and keys, dead workers.
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs, keys, counts, dead workers.
 
 Workers that remove the same do no harm. What is over is decided by `queue.retention`. A storage that fails is asked
 again in the next round.
@@ -71,6 +71,7 @@ class Sweep:
         with db.translated(), self.connection.use() as connection:
             with db.limited(connection, STATEMENT_SECONDS):
                 live_workers.forget_silent(connection)
+                connection.execute(db.query("rate_limits/forget_ended"))
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
             for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})

@@ -18,7 +18,7 @@ from dataflow.imports.option_kinds import charset_label
 from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Upload
 from dataflow.queue.idempotency import Answer
-from dataflow.web import idempotency, links, parameters
+from dataflow.web import idempotency, limits, links, parameters
 from dataflow.web.caller import caller
 from dataflow.web.form import FormFile, base_name
 from dataflow.web.request_body import RawBody
@@ -51,6 +51,7 @@ def receive() -> ResponseReturnValue:
             upload.require_source(
                 "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
             )
+        limits.check_declared(upload.is_form)
         with idempotency.claimed("import", declared(upload), _answer) as claim, body.place():
             if claim.recorded:
                 return replayed(upload, claim.recorded)

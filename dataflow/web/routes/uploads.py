@@ -22,6 +22,7 @@ from dataflow.storage.tus_headers import RESUMABLE, VERSION
 from dataflow.web import idempotency, links, parameters, tus
 from dataflow.web.caller import caller
 from dataflow.web.form import base_name, plain_media_type
+from dataflow.web.limits import max_body_bytes
 from dataflow.web.method_override import PATH
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
@@ -52,7 +53,7 @@ def name_version(response: Response) -> Response:
 @blueprint.route(_PATHS[1], methods=["OPTIONS"], provide_automatic_options=False)
 def tell(job_id: UUID | None = None) -> ResponseReturnValue:  # noqa: ARG001 - the same for each
     """What this server can do."""
-    return "", 204, tus.capabilities(_max_bytes())
+    return "", 204, tus.capabilities(max_body_bytes())
 
 
 @blueprint.route(_PATHS[0], methods=["POST"], provide_automatic_options=False)
@@ -83,7 +84,7 @@ def _begin(
         if wanted.is_with_upload or wanted.length == 0:
             _check_size(request.content_length or 0, session)
             with body.place():
-                session.append(body.pieces() if wanted.is_with_upload else iter(()), _max_bytes(), checksum)
+                session.append(body.pieces() if wanted.is_with_upload else iter(()), max_body_bytes(), checksum)
     return ResumableUpload.of(session.row)
 
 
@@ -123,7 +124,7 @@ def append(job_id: UUID) -> ResponseReturnValue:
                 found.declare_length(wanted.length)
             _check_size(request.content_length or 0, found)
             with body.place():
-                found.append(body.pieces(), _max_bytes(), wanted.checksum)
+                found.append(body.pieces(), max_body_bytes(), wanted.checksum)
             shown = ResumableUpload.of(found.row)
     return "", 204, _headers(shown)
 
@@ -187,13 +188,9 @@ def _describe(wanted: tus.Creation, body: RawBody) -> Upload:
     return upload
 
 
-def _max_bytes() -> int:
-    return caller().max_bytes
-
-
 def _check_size(size_bytes: int, session: ResumableSession | None = None) -> None:
     """:raises RequestError: upload_too_large when so many more bytes are too many."""
-    end, limit = size_bytes + (session.row.bytes_done if session else 0), _max_bytes()
+    end, limit = size_bytes + (session.row.bytes_done if session else 0), max_body_bytes()
     if session and session.row.length is not None:
         limit = session.row.length
     elif not limit:
