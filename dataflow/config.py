@@ -55,6 +55,7 @@ class Config:
     upload_answer_seconds: int = whole(20, 3, 300)
     upload_stall_seconds: int = whole(30, 1, 3600)
     upload_min_bytes_second: int = whole(500, 0, MIB)
+    upload_expires_hours: int = whole(24, 1, 8760)
     max_uploads: int = whole(8, 1)
     max_row_bytes: int = whole(MIB, 64 * 1024, 64 * MIB)
     max_expanded_bytes: int = whole(10 * 1024 * MIB, MIB)

@@ -8,7 +8,7 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
 
     DataFlowError
     |-- ConfigError
-    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), TooManyUploads
+    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), TooManyUploads, UploadGone, UploadLocked
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
@@ -41,9 +41,20 @@ CODES: Final = {
     "not_acceptable": Code(406, "Accept allows none of the media types that there are."),
     "upload_stalled": Code(408, "The client sent nothing, or too little, for UPLOAD_STALL_SECONDS.", retryable=True),
     "upload_displaced": Code(408, "The client was slow, and its place was needed for others.", retryable=True),
+    "upload_too_large": Code(413, "The body, or the upload, is larger than the limit that is named."),
     "unsupported_media_type": Code(415, "Content-Type or Content-Encoding names nothing that can be imported."),
     "too_many_uploads": Code(503, "The process has no room for another body or rejects file.", retryable=True),
     "upload_cut": Code(503, "The process is stopping, and SHUTDOWN_GRACE_SECONDS are over.", retryable=True),
+    # Of uploads in several requests (tus).
+    "tus_version": Code(412, "Tus-Resumable is missing, or names a version other than 1.0.0."),
+    "upload_not_found": Code(404, "No upload has this id."),
+    "upload_gone": Code(410, "The upload has expired, was ended, or is lost: begin a new one."),
+    "upload_complete": Code(409, "The upload has all of its bytes: cancel its job instead."),
+    "offset_conflict": Code(409, "Upload-Offset is not where the storage goes on: ask for the offset by HEAD."),
+    "upload_locked": Code(423, "Another request holds the upload, or has taken it over.", retryable=True),
+    "checksum_mismatch": Code(
+        460, "The bytes are not those of Upload-Checksum; none of them is stored.", retryable=True
+    ),
     # Of contents: the same file fails again.
     "malformed_input": Code(400, "The bytes are not what their format promises."),
     "row_too_large": Code(400, "One row is larger than MAX_ROW_BYTES."),
@@ -180,6 +191,14 @@ class NoContacts(InputError):
 
 class InvalidContacts(InputError):
     code = "invalid_contacts"
+
+
+class UploadGone(RequestError):
+    code = "upload_gone"
+
+
+class UploadLocked(RequestError):
+    code = "upload_locked"
 
 
 class StorageError(DataFlowError):

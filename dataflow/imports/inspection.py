@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import chain
 from threading import BoundedSemaphore
 from typing import Final
 
 from dataflow.config import Config
-from dataflow.formats import gzip
 from dataflow.formats.decoder import Decoder
 from dataflow.formats.detect import LOOK_BYTES
 from dataflow.formats.reading import Findings, Reading
-from dataflow.formats.registry import check_header, recognise
+from dataflow.formats.registry import check_header
 from dataflow.imports.json_check import JsonCheck
+from dataflow.imports.recognition import Beginning
 from dataflow.imports.upload import LOOK_UP_SECONDS, Upload
 
 #: One or two JSON bodies at a time: more only compute by turns, and each takes 3 MiB for a piece.
@@ -31,7 +30,7 @@ class Inspection:
         self._json_check = JsonCheck(self._reading(), upload.given) if upload.is_json_body else None
         self._decoder = Decoder("json", self._reading(), Findings())
         self._looked_seconds = 0.0  #: since the last look-up
-        self._head, self._is_whole = b"", False  #: how the content begins, expanded, and whether that is all
+        self._beginning = Beginning()
 
     def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """:raises NoContacts, MalformedInput: when the content is empty, damaged, or not compressed as declared.
@@ -61,22 +60,16 @@ class Inspection:
         return chain([content], pieces)
 
     def _look_at_head(self, head: bytes) -> None:
-        is_gzip = self._upload.is_compressed(head)
-        self._head, self._is_whole = head, len(head) < LOOK_BYTES
-        if is_gzip:
-            self._head = gzip.beginning(head, LOOK_BYTES, self._is_whole)
-            self._is_whole = self._is_whole and len(self._head) < LOOK_BYTES
+        self._beginning = Beginning.of(head, len(head) < LOOK_BYTES, self._upload.is_compressed(head))
         if self._json_check:
             self.format_name = "json"
-            check_header(self.format_name, self._head, self._reading())
+            check_header(self.format_name, self._beginning.content, self._reading())
         elif not self._upload.is_form:
             self._recognise()
 
     def _recognise(self) -> None:
-        upload, reading = self._upload, self._reading()
-        known = recognise(self._head, upload.media_type, upload.file_name, reading.encoding, reading.charset)
-        self.format_name = known.name
-        check_header(known.name, self._head, replace(reading, is_beginning=not self._is_whole))
+        upload = self._upload
+        self.format_name = self._beginning.format_name(upload.media_type, upload.file_name, self._reading())
 
     def _reading(self) -> Reading:
         return self._upload.options().reading(self._config.max_row_bytes, self._config.max_expanded_bytes)

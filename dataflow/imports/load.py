@@ -16,27 +16,29 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.contacts import copy_text, validation
 from dataflow.contacts.validation import Verdict
-from dataflow.db import Connection, has_spoken, query, value
+from dataflow.db import Connection, has_spoken, query
 from dataflow.errors import (
-    DatabaseError,
     DatabaseUnavailable,
     DataFlowError,
     InputError,
     InvalidContacts,
     NoContacts,
 )
+from dataflow.formats.reading import Reading
 from dataflow.formats.registry import read_blocks
 from dataflow.formats.time_limit import TimeLimit
 from dataflow.ids import IdRange
 from dataflow.imports import merge
+from dataflow.imports.contact_ids import check_ids
 from dataflow.imports.digests import verified
 from dataflow.imports.import_progress import ImportProgress
 from dataflow.imports.options import Options
+from dataflow.imports.recognition import format_of_stored
 from dataflow.imports.rejects import RejectSpool
 from dataflow.queue import jobs, retention
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.handler import Handler
-from dataflow.storage.base import ObjectReader, Storage
+from dataflow.storage.base import Storage
 from dataflow.text import storable
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class ImportHandler(Handler):
     def __init__(self, attempt: Attempt, storage: Storage, config: Config) -> None:
         super().__init__(attempt, ImportProgress())
         self.rejects = RejectSpool()
+        self._format = attempt.job.format
         self._storage = storage
         self._config = config
 
@@ -81,7 +84,8 @@ class ImportHandler(Handler):
         """
         try:
             with self._storage.open(self.attempt.job.object_key) as reader, self.attempt.reading(reader):
-                self._load_or_abort(connection, self._judged(reader))
+                pieces = verified(reader, self.attempt.job, self.progress)
+                self._load_or_abort(connection, self._judged(self._recognised(connection, pieces)))
         except (DataFlowError, psycopg.Error):
             # Whatever comes of an object that `stop` has closed, the file is not to blame for it.
             self.attempt.check()
@@ -141,7 +145,7 @@ class ImportHandler(Handler):
             attempt.check()
             # Others wait for a merge until this transaction ends: nothing that takes time may follow.
             self._settle_conflicts(connection, copied)
-            _check_ids(connection, progress)
+            check_ids(connection, progress)
             attempt.check()
             attempt.is_settling = True
             jobs.succeed(connection, attempt.job, progress)
@@ -152,7 +156,7 @@ class ImportHandler(Handler):
             return
         refused = f"all {progress.rows_rejected} rows were refused" if progress.rows_rejected else "it has no rows"
         # A mapping that no row of JSON fits; a table without its columns is refused as a whole.
-        is_fitting = "mapping" in progress.findings.facts or self.attempt.job.format not in ("json", "ndjson")
+        is_fitting = "mapping" in progress.findings.facts or self._format not in ("json", "ndjson")
         unmapped = " None has both members that mapping asks for." if self.options.mapping and not is_fitting else ""
         raise NoContacts(f"There is not one contact in the file: {refused}.{unmapped}{progress.findings.elsewhere}")
 
@@ -194,17 +198,27 @@ class ImportHandler(Handler):
         progress.first_contact_id, progress.last_contact_id = ids.first, ids.last
         return copied
 
-    def _judged(self, reader: ObjectReader) -> Iterator[Verdict]:
+    def _recognised(self, connection: Connection, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The same pieces; the format of an upload whose beginning came in small parts is found out first."""
+        if self._format is None:
+            self._format, pieces = format_of_stored(self.attempt.job, pieces, self._reading)
+            jobs.note_format(connection, self.attempt.job, self._format)
+        return pieces
+
+    @property
+    def _reading(self) -> Reading:
+        return self.options.reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
+
+    def _judged(self, pieces: Iterator[bytes]) -> Iterator[Verdict]:
         """The object's rows, block by block; the refused ones are counted, and kept on disk."""
-        job, progress, limit, config = self.attempt.job, self.progress, TimeLimit(), self._config
+        progress, limit = self.progress, TimeLimit()
 
         def check() -> None:
             self.attempt.check()
             limit.check()
 
-        reading = replace(self.options.reading(config.max_row_bytes, config.max_expanded_bytes), check=check)
-        pieces = limit.timed(verified(reader, job, progress))
-        for block in read_blocks(job.format, pieces, reading, progress.findings):
+        reading = replace(self._reading, check=check)
+        for block in read_blocks(str(self._format), limit.timed(pieces), reading, progress.findings):
             verdict = validation.judge(block)
             progress.rows_read += len(block.names)
             if verdict.refusals:
@@ -218,25 +232,6 @@ class ImportHandler(Handler):
                     )
             yield verdict
             limit.note_rows(len(block.names))
-
-
-def _check_ids(connection: Connection, progress: ImportProgress) -> None:
-    """See that the import can be reverted, which is by the range of its ids.
-
-    Counting takes 0.1 us a row, so only where there is somebody who may have changed them.
-
-    :raises DatabaseError: contacts_moved when some of the contacts are not in it.
-    """
-    if not progress.rows_imported or (triggers := value(connection, "contacts/insert_triggers")) is None:
-        return
-    found = value(connection, "contacts/count_range", first=progress.first_contact_id, last=progress.last_contact_id)
-    if found < progress.rows_imported:
-        raise DatabaseError(
-            f"{progress.rows_imported - found} of {progress.rows_imported} contacts are not under the ids they were "
-            f"given: a trigger of the table contacts ({triggers}) has changed new.id or removed them again, and the "
-            "import could not be reverted. Change the trigger, and try the job again.",
-            code="contacts_moved",
-        )
 
 
 def _accepted(judged: Iterator[Verdict], options: Options) -> Iterator[Verdict]:

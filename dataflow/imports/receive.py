@@ -28,11 +28,11 @@ class AcceptedUpload:
 class Receiver:
     """Receives bodies; one per web process, used by all of its threads."""
 
-    def __init__(self, config: Config, pool: Pool, storage: Storage) -> None:
+    def __init__(self, config: Config, pool: Pool, storage: Storage, completions: Completions) -> None:
         self._config = config
         self._pool = pool
         self._storage = storage
-        self._completions = Completions(lambda: borrowed(pool), config.max_uploads)
+        self._completions = completions
 
     def receive(self, upload: Upload) -> AcceptedUpload:
         """Store the body and queue its job; a storage that is slow to complete the object is waited for in background.

@@ -35,8 +35,10 @@ class Job:
     source: str
     object_key: str
     bytes_total: int
-    format: str
-    digests: list[tuple[int, str]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
+    format: str | None  #: of an upload whose beginning came in small parts the worker finds it out
+    content_type: str | None
+    file_name: str | None
+    digests: list[tuple[int, str | None]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
     options: dict[str, Any]
     request_id: str | None
     of_job: UUID | None  #: the import that a revert undoes
@@ -74,6 +76,10 @@ def beat(connection: Connection, job: Job, progress: Progress, seconds: float) -
             fenced(connection, "jobs/beat", job, **_counts(progress))
     except psycopg.errors.LockNotAvailable:
         return  # It counts as a beat: nobody can take the job before whoever holds its row lets go.
+
+
+def note_format(connection: Connection, job: Job, format_name: str) -> None:
+    fenced(connection, "jobs/note_format", job, format=format_name)
 
 
 def succeed(connection: Connection, job: Job, progress: Progress) -> None:

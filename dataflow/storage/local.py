@@ -33,6 +33,8 @@ class LocalReader:
 class LocalUpload:
     """An `Upload` into the file `path`, by way of a partial file beside it, whose name is the address."""
 
+    expires_at = None
+
     def __init__(self, path: Path, address: str) -> None:
         self.address = address
         self.offset = 0
@@ -47,7 +49,7 @@ class LocalUpload:
                 return
         raise UploadLost("The upload is not in the local storage any more. Send the file again.")
 
-    def append(self, chunk: bytes | memoryview) -> int:
+    def append(self, chunk: bytes | memoryview, is_awaited: bool = False) -> int:  # noqa: ARG002 - a disk is not waited for
         if chunk:
             with self.open() as file:
                 self.write(file, chunk)
@@ -107,10 +109,9 @@ class LocalUpload:
 class LocalStorage:
     """A `Storage` in `directory`, which is made on first use, readable by its owner alone."""
 
-    chunk_bytes = 1 << 20  #: any number would do
-
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, chunk_bytes: int = 1 << 20) -> None:
         self._directory = directory
+        self.chunk_bytes = chunk_bytes  #: any number would do
 
     def put(
         self,

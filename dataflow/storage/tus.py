@@ -8,19 +8,19 @@ bytes may be others. How the server behaves: contract section 8.
 import json
 import re
 import sys
-from base64 import b64encode
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from dataflow.errors import StorageError, StorageUnavailable, UploadLost
 from dataflow.storage.base import Description
 from dataflow.storage.messages import Answer, Request
+from dataflow.storage.tus_headers import CONTENT_TYPE, RESUMABLE, metadata_header, size_in
 
-VERSION = {"Tus-Resumable": "1.0.0"}
 #: Looked at on every request, the last included: without it a repeated last PATCH is a conflict with its own object.
 UPSERT = {"x-upsert": "true"}
 PATH = "/upload/resumable"
 #: No dot in front and nothing encoded: requests would make another path of it.
 _ID = re.compile(r"[\w~+=-][\w.~+=-]*", re.ASCII)
-_OFFSET = re.compile(r"[0-9]{1,15}")
 
 
 class OffsetConflict(StorageUnavailable):
@@ -37,6 +37,7 @@ class TusUpload:
         self.offset = 0  #: bytes that the server has acknowledged
         self.size_bytes: int | None = None  #: of the whole, when that is known
         self.is_complete = False
+        self.expires_at: datetime | None = None  #: when the server forgets it, if it has said so
         self._chunk = memoryview(b"")
         self._start = 0  #: offset of the chunk's first byte
         self._is_last = False
@@ -125,7 +126,7 @@ class TusUpload:
 
     def _advance(self, asked: Request, answer: Answer) -> None:
         if asked.method == "POST":
-            self.id = _id_in(answer)
+            self.id, self.expires_at = _id_in(answer), _expiry_in(answer)
             self._is_length_known = "Upload-Length" in asked.headers
             self._is_in_doubt = False
             return
@@ -152,8 +153,8 @@ class TusUpload:
 
     def _learn_length(self, answer: Answer) -> None:
         self._is_length_known = "Upload-Defer-Length" not in answer.headers
-        if _OFFSET.fullmatch(length := answer.headers.get("Upload-Length", "")):
-            self.size_bytes = int(length)
+        if (length := size_in(answer.headers.get("Upload-Length", ""))) is not None:
+            self.size_bytes = length
 
     def _start_over(self, answer: Answer) -> None:
         """As long as the first chunk is at hand, nothing is lost when the server has forgotten the upload."""
@@ -175,15 +176,22 @@ def _id_in(answer: Answer) -> str:
 
 
 def _offset_in(answer: Answer, first: int = 0, last: int = sys.maxsize) -> int:
-    offset = answer.headers.get("Upload-Offset", "")
-    if not offset:
+    said = answer.headers.get("Upload-Offset", "")
+    if not said:
         # The head of an answer may be cut, and then looks like a short one.
         raise StorageUnavailable("The storage answered without saying how far it is (Upload-Offset).")
-    if not _OFFSET.fullmatch(offset) or not first <= int(offset) <= last:
+    if (offset := size_in(said)) is None or not first <= offset <= last:
         # Before the chunk: acknowledged bytes are gone (contract section 0.3). After it: not our upload.
-        where = f"byte {offset[:15]}, where only bytes {first} to {last} are at hand"
+        where = f"byte {said[:15]}, where only bytes {first} to {last} are at hand"
         raise UploadLost(f"The storage wants to go on at {where}. Send the file again.")
-    return int(offset)
+    return offset
+
+
+def _expiry_in(answer: Answer) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("Upload-Expires", ""))
+    except ValueError:
+        return None
 
 
 def creation(bucket: str, key: str, description: Description, cache_seconds: int) -> Request:
@@ -194,25 +202,26 @@ def creation(bucket: str, key: str, description: Description, cache_seconds: int
         "cacheControl": str(cache_seconds),
         "metadata": json.dumps(description.metadata),
     }
-    metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items())
     # A length of 0 makes the S3 backend answer 404, so an empty object declares it with its only PATCH.
     size_bytes = description.size_bytes
     length = {"Upload-Length": str(size_bytes)} if size_bytes else {"Upload-Defer-Length": "1"}
-    return Request("tus_create", "POST", PATH, {**VERSION, **UPSERT, **length, "Upload-Metadata": metadata}, b"")
+    return Request(
+        "tus_create", "POST", PATH, {**RESUMABLE, **UPSERT, **length, "Upload-Metadata": metadata_header(fields)}, b""
+    )
 
 
 def patch(path: str, offset: int, body: bytes | memoryview = b"", length: int | None = None) -> Request:
-    offsets = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+    offsets = {"Upload-Offset": str(offset), "Content-Type": CONTENT_TYPE}
     lengths = {} if length is None else {"Upload-Length": str(length)}
-    return Request("tus_patch", "PATCH", path, {**VERSION, **UPSERT, **offsets, **lengths}, body)
+    return Request("tus_patch", "PATCH", path, {**RESUMABLE, **UPSERT, **offsets, **lengths}, body)
 
 
 def inquiry(path: str) -> Request:
-    return Request("tus_offset", "HEAD", path, VERSION)
+    return Request("tus_offset", "HEAD", path, RESUMABLE)
 
 
 def termination(path: str) -> Request:
-    return Request("tus_delete", "DELETE", path, {**VERSION, **UPSERT})
+    return Request("tus_delete", "DELETE", path, {**RESUMABLE, **UPSERT})
 
 
 def is_gone(answer: Answer) -> bool:
@@ -226,4 +235,4 @@ def is_complete(answer: Answer) -> bool:
 
 
 def options() -> Request:
-    return Request("tus_options", "OPTIONS", PATH, VERSION)
+    return Request("tus_options", "OPTIONS", PATH, RESUMABLE)

@@ -4,6 +4,7 @@ import atexit
 import logging
 import re
 import uuid
+from functools import partial
 
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
@@ -12,7 +13,9 @@ from werkzeug.exceptions import NotFound
 from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.errors import TooManyUploads
+from dataflow.imports.completion import Completions
 from dataflow.imports.receive import Receiver
+from dataflow.imports.resumable import ResumableUploads
 from dataflow.metrics import StorageMetrics
 from dataflow.storage.registry import open_storage
 from dataflow.web.server.transfers import Transfers
@@ -29,8 +32,8 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, links, origins, path_prefix
-    from dataflow.web.routes import health, imports, jobs, metrics, rejects
+    from dataflow.web import errors, links, method_override, origins, path_prefix
+    from dataflow.web.routes import health, imports, jobs, metrics, rejects, uploads
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -44,12 +47,16 @@ def create_app(config: Config | None = None) -> Flask:
     transfers = Transfers(
         config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
     )
-    app.extensions["dataflow"] = Services(config, pool, storage, Receiver(config, pool, storage), transfers)
+    connect = partial(db.borrowed, pool)
+    completions = Completions(connect, config.max_uploads)
+    receiver = Receiver(config, pool, storage, completions)
+    resumable = ResumableUploads(config, connect, storage, completions)
+    app.extensions["dataflow"] = Services(config, pool, storage, receiver, resumable, transfers)
     app.before_request(_take_request_id)
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint):
+    for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint, uploads.blueprint):
         links.register(app, resource)
     health.register(app)
     if config.enable_metrics:
@@ -58,6 +65,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_take_one_spelling)
     origins.register(app, config)
     path_prefix.register(app, config)
+    method_override.register(app)
     return app
 
 

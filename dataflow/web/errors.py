@@ -31,7 +31,7 @@ def _answer(error: DataFlowError) -> ResponseReturnValue:
     if error.issues:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}
     headers = {"Accept-Encoding": error.accepted} if isinstance(error, UnsupportedEncoding) else {}
-    if error.status in (408, 503) and error.retryable:
+    if error.status in (408, 423, 503) and error.retryable:
         headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
     return body, error.status, headers
 

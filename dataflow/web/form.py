@@ -17,6 +17,7 @@ from dataflow.settings.kinds import MEDIA_TYPE
 #: Bounds what werkzeug's decoder may buffer: the head of a part, or a field's value.
 MAX_FORM_MEMORY_BYTES = 4 * PIECE_BYTES
 MAX_FIELD_BYTES = 16 * 1024
+MAX_FILE_NAME_CHARACTERS = 255
 _MEDIA_TYPE = re.compile(MEDIA_TYPE, re.ASCII)
 
 
@@ -105,10 +106,7 @@ class FormFile:
         self._field, self._value = ("" if is_file else event.name), bytearray()
         if isinstance(event, File):
             media_type, facts = parse_options_header(event.headers.get("Content-Type", ""))
-            media_type = media_type.lower()
-            # What is no type says nothing, as none does: the content decides.
-            media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else ""
-            self._on_file(event.filename or None, media_type, facts.get("charset", ""))
+            self._on_file(event.filename or None, plain_media_type(media_type), facts.get("charset", ""))
 
     def _take_value(self, event: Data) -> None:
         self._value += event.data
@@ -119,3 +117,14 @@ class FormFile:
                 self._on_field(self._field, self._value.decode())
             except UnicodeDecodeError as error:
                 raise RequestError(f"The form field {self._field} is not UTF-8.") from error
+
+
+def base_name(name: str) -> str | None:
+    """The last part of a file name, without what cannot be stored or shown; some browsers send whole paths."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable())[:MAX_FILE_NAME_CHARACTERS] or None
+
+
+def plain_media_type(declared: str) -> str:
+    """In lower case. What is no type says nothing, as none does: the content decides."""
+    return lowered if _MEDIA_TYPE.fullmatch(lowered := declared.lower()) else ""

@@ -1,6 +1,7 @@
 """Where the API is served, and the links in its answers: they stay below the prefix by which the request came."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Flask, request, url_for
@@ -32,3 +33,8 @@ def paged(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> t
         return page, {}
     values: dict[str, Any] = {**request.args.to_dict(), **(request.view_args or {}), "cursor": cursor(page[-1])}
     return page, {"Link": f'<{url_for(request.endpoint or "", **values)}>; rel="next"'}
+
+
+def as_time(moment: datetime) -> str:
+    """A time in UTC as RFC 3339."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

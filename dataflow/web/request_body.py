@@ -59,6 +59,10 @@ class RawBody:
         finally:
             self._transfers.release(self._transfer)
 
+    def evict(self) -> None:
+        """See `Transfer.evict`."""
+        self._transfer.evict()
+
     def has_left(self) -> bool:
         """Whether the client has closed its side. To see that, as much is read ahead as there is room reserved for."""
         if self._metered is None or self._socket is None:

@@ -7,6 +7,7 @@ from flask import current_app
 from dataflow import db
 from dataflow.config import Config
 from dataflow.imports.receive import Receiver
+from dataflow.imports.resumable import ResumableUploads
 from dataflow.storage.base import Storage
 from dataflow.web.server.transfers import Transfers
 
@@ -17,6 +18,7 @@ class Services:
     pool: db.Pool
     storage: Storage
     receiver: Receiver
+    resumable: ResumableUploads
     transfers: Transfers
 
 

@@ -47,7 +47,9 @@ class Rig:
         upload, key = Upload(uuid7(), {}), f"{uuid7()}.{format_name}"
         media_type, options = LAYOUTS[format_name].media_type, {"onInvalid": "skip", "useResumable": False}
         known = {"source": SOURCE, "file_name": None, "content_type": media_type, "options": options}
-        uploads.insert(self.connection, {"id": upload.job_id, "object_key": key, "request_id": None, **known})
+        uploads.insert(
+            self.connection, {"id": upload.job_id, "object_key": key, "request_id": None, "created_by": None, **known}
+        )
         digest, size_bytes = hashlib.sha256(), 0
 
         def counted() -> Iterator[bytes]:

@@ -49,7 +49,7 @@ def queue(connection: Connection, storage: Storage, sent: Sent, names: Sequence[
     """Store the file and make its import due."""
     key = f"{sent.id}.csv"
     known = {"source": sent.source, "file_name": None, "content_type": "text/csv", "options": {"onInvalid": "skip"}}
-    uploads.insert(connection, {"id": sent.id, "object_key": key, "request_id": None, **known})
+    uploads.insert(connection, {"id": sent.id, "object_key": key, "request_id": None, "created_by": None, **known})
     file = content(sent, names)
     stored = store(storage, key, [file])
     digests = [[len(file), hashlib.sha256(file).hexdigest()]]

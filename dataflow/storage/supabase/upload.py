@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from base64 import b64encode
+from datetime import datetime
 
 from dataflow.errors import ObjectMissing, ObjectTooLarge, StorageUnavailable, UploadLost
 from dataflow.storage.base import Began, Completion, Description, StoredObject
@@ -52,14 +53,18 @@ class SupabaseUpload:
     def offset(self) -> int:
         return self._tus.offset
 
+    @property
+    def expires_at(self) -> datetime | None:
+        return self._tus.expires_at
+
     def create(self) -> None:
         """Have the server open it; from now on it does not begin again under another address."""
         self._send(b"", is_last=False)
         self._tus.creation = None
 
-    def append(self, chunk: bytes | memoryview) -> int:
+    def append(self, chunk: bytes | memoryview, is_awaited: bool = False) -> int:
         if chunk:
-            self._send(chunk, is_last=False)
+            self._send(chunk, is_last=False, is_awaited=is_awaited)
         return self.offset
 
     def finish(
@@ -78,7 +83,13 @@ class SupabaseUpload:
                     raise
         return SupabaseCompletion(self._bucket, self._key, self.address, self.offset, self._held)
 
-    def _send(self, chunk: bytes | memoryview, is_last: bool, description: Description | None = None) -> Retries:
+    def _send(
+        self,
+        chunk: bytes | memoryview,
+        is_last: bool,
+        description: Description | None = None,
+        is_awaited: bool = False,
+    ) -> Retries:
         """Send a chunk; return what is left of the patience.
 
         While the last chunk but one is sent, the rest of the body may be in the sockets, and its sender wait for the
@@ -88,7 +99,7 @@ class SupabaseUpload:
         tus.load(chunk, is_last)
         tried_bytes = tus.offset + len(chunk)
         whole_bytes = tus.size_bytes or tried_bytes
-        is_near_end = is_last or (tus.size_bytes is not None and whole_bytes - tried_bytes <= len(chunk))
+        is_near_end = is_last or is_awaited or (tus.size_bytes is not None and whole_bytes - tried_bytes <= len(chunk))
         seconds = self._end_seconds if is_near_end else self._bucket.schedule.chunk_seconds
         retries = self._bucket.retries(self._stop, seconds)
         try:

@@ -17,7 +17,7 @@ from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Upload
 from dataflow.web import links, parameters
 from dataflow.web.caller import caller
-from dataflow.web.form import FormFile
+from dataflow.web.form import FormFile, base_name
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
 
@@ -35,7 +35,6 @@ OPAQUE = (
 SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MULTIPART, *OPAQUE[:3]])
 #: The second is an old name of the first (RFC 9110 section 8.4.1.3).
 GZIP = ("gzip", "x-gzip")
-MAX_FILE_NAME_CHARACTERS = 255
 
 _OPTIONS = OptionsSchema()
 
@@ -110,7 +109,7 @@ def _describe(incoming: Request, body: RawBody) -> Upload:
 def _file_name(incoming: Request) -> str | None:
     """How a raw body's sender calls its file (RFC 6266), in UTF-8, which WSGI hands over as latin-1."""
     header = incoming.headers.get("Content-Disposition", "").encode("latin-1").decode(errors="replace")
-    return _base_name(parse_options_header(header)[1].get("filename", ""))
+    return base_name(parse_options_header(header)[1].get("filename", ""))
 
 
 def _form_pieces(incoming: Request, upload: Upload) -> Iterator[bytes]:
@@ -119,13 +118,7 @@ def _form_pieces(incoming: Request, upload: Upload) -> Iterator[bytes]:
 
     def on_file(name: str | None, media_type: str, charset: str) -> None:
         upload.media_type, upload.charset = media_type, charset_label(charset)
-        upload.file_name = name and _base_name(name)
+        upload.file_name = name and base_name(name)
 
     form = FormFile(incoming.mimetype_params.get("boundary", ""), on_field, on_file)
     return form.pieces(upload.pieces)
-
-
-def _base_name(name: str) -> str | None:
-    """The last part of a file name, without what cannot be stored or shown; some browsers send whole paths."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in last if c.isprintable())[:MAX_FILE_NAME_CHARACTERS] or None

@@ -113,5 +113,5 @@ def _links() -> dict[str, str]:
 def _plain(value: object) -> object:
     """Times in UTC as RFC 3339, ids as text."""
     if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return links.as_time(value)
     return str(value) if isinstance(value, UUID) else value

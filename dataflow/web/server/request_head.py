@@ -25,6 +25,8 @@ class Kind(Enum):
 ROUTES: Final = (
     (Kind.TRANSFER, "POST", r"/import"),
     (Kind.TRANSFER, "POST", r"/import/preview"),
+    (Kind.TRANSFER, "POST", r"/uploads"),
+    (Kind.TRANSFER, "POST|PATCH|HEAD|DELETE", r"/uploads/[^/]+"),
     (Kind.TRANSFER, "GET|HEAD", r"/jobs/[^/]+/rejects"),
     (Kind.LIST, "GET|HEAD", r"/jobs"),
     (Kind.PROBE, "GET|HEAD", r"/health"),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from dataflow.errors import RequestError, TooManyUploads
+from dataflow.errors import RequestError, TooManyUploads, UploadLocked
 from dataflow.storage.stop import Stop
 from dataflow.web.server.pace import Clock, Pace
 
@@ -52,6 +52,7 @@ class Transfer:
         self.budget: Budget | None = None
         self.amount = 0  #: of `budget`
         self.is_displaced = False
+        self.is_evicted = False
         self.stop = Stop()  #: set when it has to end because the process does
 
     def displace(self, for_good: bool = False) -> None:
@@ -62,13 +63,21 @@ class Transfer:
         if self._hang_up:
             self._hang_up()
 
+    def evict(self) -> None:
+        """End the transfer, from any thread, because another request goes on with the same upload."""
+        self.is_evicted = True
+        self.displace(for_good=True)
+
     def check(self) -> None:
         """To be called at least every LOOK_UP_SECONDS while the client is waited for.
 
+        :raises UploadLocked: when another request goes on with the same upload.
         :raises RequestError: upload_displaced when it has to give way.
         :raises RequestError: upload_cut when the process ends.
         :raises RequestError: upload_stalled when the client is too slow in any case.
         """
+        if self.is_evicted:
+            raise UploadLocked("Another request has taken this upload over. Ask for the offset, and go on there.")
         if self.stop.is_set():
             raise RequestError(
                 "The service is being restarted and could not wait for the end of this body. Send it again.",

@@ -40,5 +40,6 @@ SET state = 'running', attempt = attempt + 1, worker = %(worker)s,
     bytes_done = 0, issues = '[]', error = NULL
 FROM (SELECT id FROM alone UNION ALL SELECT id FROM due) claimed
 WHERE jobs.id = claimed.id
-RETURNING jobs.id, kind, attempt, failures, max_failures, losses, source, object_key, bytes_total, format, digests,
+RETURNING jobs.id, kind, attempt, failures, max_failures, losses, source, object_key, bytes_total, format, content_type,
+          file_name, digests,
           options, request_id, of_job, first_contact_id, last_contact_id, backend_pid

@@ -1,0 +1,239 @@
+"""What one request does to an upload that it holds: how far it is, more bytes, its end, its removal."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from dataflow.config import Config
+from dataflow.db import Connection
+from dataflow.errors import DataFlowError, RequestError, StorageError, UploadGone, UploadLost
+from dataflow.formats import gzip
+from dataflow.formats.detect import LOOK_BYTES
+from dataflow.imports import upload_digests
+from dataflow.imports.completion import Completions, PendingObject
+from dataflow.imports.options import Options
+from dataflow.imports.recognition import Beginning
+from dataflow.imports.upload_holds import Hold, UploadHolds
+from dataflow.queue import resumable_uploads, retention
+from dataflow.storage.base import Completion, Description, Storage, StoredObject
+from dataflow.storage.base import Upload as StoredUpload
+from dataflow.storage.chunks import chunks
+from dataflow.storage.stop import Stop
+
+logger = logging.getLogger(__name__)
+
+
+class Checksum(Protocol):
+    def check(self, content: bytes | memoryview) -> None:
+        """:raises RequestError: checksum_mismatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the requests of one process share."""
+
+    config: Config
+    connect: Callable[[], AbstractContextManager[Connection]]  #: a connection in a transaction
+    storage: Storage
+    completions: Completions
+    holds: UploadHolds
+
+
+class ResumableSession:
+    """Used by one request. `row` says how far the upload is, as the storage has acknowledged it."""
+
+    def __init__(self, shared: Resources, hold: Hold, stop: Stop) -> None:
+        self.row = hold.row
+        self._config, self._connect, self._storage = shared.config, shared.connect, shared.storage
+        self._completions, self._holds = shared.completions, shared.holds
+        self._hold = hold
+        self._stop = stop
+        self._stored: StoredUpload | None = None
+
+    def open(self, description: Description) -> None:
+        """Begin it in the storage; raises like `Storage.begin`, and then leaves no row."""
+        try:
+            self._stored = self._storage.begin(self.row.object_key, description, self._stop)
+            with self._connect() as connection:
+                resumable_uploads.open_at(connection, self.row, self._stored.address, self._stored.expires_at)
+        except DataFlowError:
+            self.discard()
+            raise
+
+    def measure(self) -> None:
+        """Ask the storage how far it is; one that has all of its bytes becomes a job.
+
+        :raises UploadGone: when the storage has lost it.
+        """
+        row = self.row
+        try:
+            if row.address is None:
+                raise UploadLost("The upload was never begun in the storage.")
+            self._stored = self._storage.resume(row.object_key, row.address, self._stop)
+        except UploadLost as error:
+            self.end("failed", error)
+            raise UploadGone(f"The storage has lost the upload {row.id}. Begin a new one.") from error
+        row.bytes_done = self._stored.offset
+        row.digests = upload_digests.known_to(row.digests, row.bytes_done)
+        if row.bytes_done == row.length:
+            self._finish(b"")
+
+    def declare_length(self, length: int) -> None:
+        """:raises RequestError: when another one is known, or less than is there already."""
+        if self.row.length not in (None, length) or length < self.row.bytes_done:
+            raise RequestError(f"Upload-Length {length} is not the length declared before, or less than the offset.")
+        self.row.length = length
+
+    def append(self, pieces: Iterator[bytes], max_bytes: int, checksum: Checksum | None = None) -> None:
+        """Store `pieces` behind the offset; the last byte of all makes it a job. 0 is no limit.
+
+        What has come of a body that breaks off is stored, unless it has a `checksum`: then all or nothing is.
+
+        :raises RequestError: upload_too_large beyond its length or `max_bytes`; whatever `pieces` raises.
+        :raises RequestError: checksum_mismatch.
+        :raises UploadLocked: when another request has taken it over; nothing is stored then.
+        :raises UnsupportedMediaType, InputError: when its beginning cannot be imported; the upload is removed.
+        :raises StorageError, DatabaseError: when it is not known how far it is now.
+        """
+        body = _Body(pieces)
+        for chunk, is_last in chunks(self._limited(body.pieces(), max_bytes), self._storage.chunk_bytes):
+            if checksum:
+                self._check(chunk, is_last, checksum, body)
+            self._store(chunk, is_last)
+        body.raise_error()
+
+    def discard(self) -> None:
+        """Leave nothing of a refused upload; what the storage does not remove is the sweep's, once it has expired."""
+        if self._remove_object():
+            with self._connect() as connection:
+                resumable_uploads.discard(connection, self.row)
+            self._holds.forget(self._hold)
+
+    def end(self, state: str, reason: DataFlowError | None = None) -> None:
+        """Have its job end, and remove what is stored of it."""
+        error = f"{reason.code}: {reason.message}" if reason else "upload_gone: Its client has ended it."
+        with self._connect() as connection:
+            resumable_uploads.end(connection, self.row, state, error)
+        self._holds.forget(self._hold)
+        logger.info("upload ended", extra={"job_id": str(self.row.id), "state": state})
+        if self._remove_object():
+            with self._connect() as connection:
+                retention.mark_object_deleted(connection, self.row.id)
+
+    def _limited(self, pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+        count, length = self.row.bytes_done, self.row.length
+        limit = min(size for size in (length, max_bytes or None, 10**15) if size is not None)
+        for piece in pieces:
+            count += len(piece)
+            if count > limit:
+                whose = "its Upload-Length" if limit == length else "the limit (MAX_UPLOAD_BYTES, or the token's)"
+                raise RequestError(f"The upload has more than {limit} bytes, {whose}.", code="upload_too_large")
+            yield piece
+
+    def _check(self, chunk: memoryview, is_last: bool, checksum: Checksum, body: "_Body") -> None:
+        body.raise_error()
+        if not is_last:
+            raise RequestError(
+                f"With Upload-Checksum a request may have {self._storage.chunk_bytes} bytes (UPLOAD_CHUNK_SIZE).",
+                code="upload_too_large",
+            )
+        checksum.check(chunk)
+
+    def _store(self, chunk: memoryview, is_last: bool) -> None:
+        row, stored = self.row, self._stored
+        assert stored is not None  # noqa: S101 - tells mypy that it was opened or measured
+        self._holds.confirm(self._hold)
+        is_end = row.bytes_done + len(chunk) == row.length
+        if row.bytes_done == 0 and (is_end or len(chunk) >= LOOK_BYTES):
+            self._recognise(chunk, is_end)
+        if is_end:
+            self._finish(chunk)
+        elif chunk:
+            row.bytes_done = stored.append(chunk, is_awaited=is_last)
+            row.digests = upload_digests.appended(row.digests, chunk, row.bytes_done)
+            self._note(is_last)
+
+    def _note(self, is_over: bool) -> None:
+        with self._connect() as connection:
+            attempt = resumable_uploads.note(connection, self.row, is_over)
+        if is_over:
+            self._holds.forget(self._hold)
+        else:
+            self._holds.see(self._hold, attempt)
+
+    def _finish(self, chunk: bytes | memoryview) -> None:
+        row, stored = self.row, self._stored
+        assert stored is not None  # noqa: S101 - see `_store`
+        self._hold.is_final = True
+        made = stored.finish(chunk)
+        if chunk:
+            row.digests = upload_digests.appended(row.digests, chunk, row.bytes_done + len(chunk))
+            row.bytes_done += len(chunk)
+        row.length = row.bytes_total = row.bytes_done
+        if not row.digests:
+            row.digests = [[0, None]]
+        if isinstance(made, StoredObject):
+            with self._connect() as connection:
+                resumable_uploads.queue(connection, row, made.etag)
+            row.state = "queued"
+            logger.info("job queued", extra={"job_id": str(row.id), "bytes": row.bytes_total, "format": row.format})
+        else:
+            self._await_object(made)
+        self._holds.forget(self._hold)
+
+    def _await_object(self, completion: Completion) -> None:
+        """As `receive` does for a body of one request."""
+        row = self.row
+        pending = PendingObject(row.id, row.object_key, str(row.address), row.bytes_done, row.request_id)
+        try:
+            with self._connect() as connection:
+                resumable_uploads.await_object(connection, row)
+        except DataFlowError:
+            completion.release()
+            raise
+        if not self._completions.start(pending, completion):
+            self._completions.wait(pending, completion)
+            row.state = "queued"
+
+    def _recognise(self, chunk: memoryview, is_whole: bool) -> None:
+        row, head = self.row, bytes(chunk[:LOOK_BYTES])
+        if not head:
+            return  # The worker has a word for an empty file.
+        reading = Options.of(row.options).reading(self._config.max_row_bytes, self._config.max_expanded_bytes)
+        try:
+            beginning = Beginning.of(head, is_whole and len(chunk) < LOOK_BYTES, gzip.is_gzip(head))
+            row.format = beginning.format_name(row.content_type or "", row.file_name, reading)
+        except DataFlowError:
+            self.discard()
+            raise
+
+    def _remove_object(self) -> bool:
+        row = self.row
+        try:
+            self._storage.discard(row.object_key, row.address, self._stop.is_set())
+        except StorageError as error:
+            log = {"job_id": str(row.id), "object": row.object_key, "code": error.code}
+            logger.warning("upload not removed from the storage", extra=log)
+            return False
+        return True
+
+
+class _Body:
+    """One that breaks off ends like any other, so that what has come of it is kept first."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._error: RequestError | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        try:
+            yield from self._pieces
+        except RequestError as error:
+            self._error = error
+
+    def raise_error(self) -> None:
+        """:raises RequestError: how the body has broken off."""
+        if self._error:
+            raise self._error

@@ -1,0 +1,194 @@
+"""/uploads and /uploads/{id}: uploads in several requests, which survive lost connections and reloads (tus 1.0.0)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+from marshmallow import Schema
+from werkzeug.http import parse_options_header
+
+from dataflow import logs
+from dataflow.errors import RequestError
+from dataflow.imports.option_kinds import charset_label
+from dataflow.imports.options import OptionsSchema
+from dataflow.imports.resumable import ResumableUpload
+from dataflow.imports.resumable_session import ResumableSession
+from dataflow.imports.upload import Upload
+from dataflow.queue.resumable_uploads import Scope
+from dataflow.storage.tus_headers import RESUMABLE, VERSION
+from dataflow.web import links, parameters, tus
+from dataflow.web.caller import caller
+from dataflow.web.form import base_name, plain_media_type
+from dataflow.web.request_body import RawBody
+from dataflow.web.services import services
+
+blueprint = Blueprint("uploads", __name__)
+
+_OPTIONS, _NO_OPTIONS = OptionsSchema(), Schema()
+_PATHS = ("/uploads", "/uploads/<uuid:job_id>")
+
+
+@blueprint.before_request
+def check_version() -> None:
+    if request.method not in ("OPTIONS", "GET"):
+        tus.check_version(request.headers)
+
+
+@blueprint.after_request
+def name_version(response: Response) -> Response:
+    response.headers.update(RESUMABLE)
+    if response.status_code == 412:
+        response.headers["Tus-Version"] = VERSION
+    return response
+
+
+@blueprint.route(_PATHS[0], methods=["OPTIONS"], provide_automatic_options=False)
+@blueprint.route(_PATHS[1], methods=["OPTIONS"], provide_automatic_options=False)
+def tell(job_id: UUID | None = None) -> ResponseReturnValue:  # noqa: ARG001 - the same for each
+    """What this server can do."""
+    return "", 204, tus.capabilities(_max_bytes())
+
+
+@blueprint.route(_PATHS[0], methods=["POST"], provide_automatic_options=False)
+def create() -> ResponseReturnValue:
+    """A new upload, and perhaps its first bytes."""
+    wanted, checksum = tus.creation(request.headers), tus.checksum(request.headers)
+    _check_size(wanted.length or 0)
+    with _arriving() as body:
+        upload = _describe(wanted, body)
+        with services().resumable.created(upload, wanted.length, wanted.metadata, body.evict) as session:
+            if wanted.is_with_upload or wanted.length == 0:
+                _check_size(request.content_length or 0, session)
+                with body.place():
+                    pieces = body.pieces() if wanted.is_with_upload else iter(())
+                    session.append(pieces, _max_bytes(), checksum)
+    shown = ResumableUpload.of(session.row)
+    headers = {**_headers(shown), "Location": links.to("uploads.show", job_id=shown.job_id)}
+    return "", 201, headers
+
+
+@blueprint.route(_PATHS[1], methods=["GET"], provide_automatic_options=False)
+def show(job_id: UUID) -> ResponseReturnValue:
+    """How far it is: for HEAD as the storage says, else as the row has it, which disturbs nobody."""
+    parameters.read(_NO_OPTIONS, parameters.query())
+    if request.method == "HEAD":
+        tus.check_version(request.headers)
+        return _measure(job_id)
+    found = services().resumable.find(job_id, _scope())
+    return {
+        "jobId": str(found.job_id),
+        "state": found.state,
+        "offset": found.offset,
+        "length": found.length,
+        "expiresAt": links.as_time(found.expires_at) if found.is_open and found.expires_at else None,
+        "links": {"self": links.to("uploads.show", job_id=job_id), "job": links.to("jobs.show", job_id=job_id)},
+    }, _headers(found)
+
+
+@blueprint.route(_PATHS[1], methods=["PATCH"], provide_automatic_options=False)
+def append(job_id: UUID) -> ResponseReturnValue:
+    """The bytes that follow; the last of them make it a job."""
+    wanted = tus.patch(request.headers)
+    with _held(job_id) as (found, body):
+        if isinstance(found, ResumableSession):
+            found.measure()
+            shown = ResumableUpload.of(found.row)
+        else:
+            shown = found
+        if wanted.offset != shown.offset or (not shown.is_open and request.content_length):
+            raise RequestError(f"The upload is at {shown.offset}, not at {wanted.offset}.", code="offset_conflict")
+        if isinstance(found, ResumableSession) and shown.is_open:
+            if wanted.length is not None:
+                _check_size(wanted.length)
+                found.declare_length(wanted.length)
+            _check_size(request.content_length or 0, found)
+            with body.place():
+                found.append(body.pieces(), _max_bytes(), wanted.checksum)
+            shown = ResumableUpload.of(found.row)
+    return "", 204, _headers(shown)
+
+
+@blueprint.route(_PATHS[1], methods=["DELETE"], provide_automatic_options=False)
+def terminate(job_id: UUID) -> ResponseReturnValue:
+    with _held(job_id) as (found, _):
+        if not isinstance(found, ResumableSession):
+            raise RequestError(
+                f"All of the upload is here, and it is {found.state}. Cancel its job instead.", code="upload_complete"
+            )
+        found.end("cancelled")
+    return "", 204
+
+
+def _measure(job_id: UUID) -> ResponseReturnValue:
+    with _held(job_id) as (found, _):
+        if isinstance(found, ResumableSession):
+            found.measure()
+            shown = ResumableUpload.of(found.row)
+        else:
+            shown = found
+    return "", 200, {**_headers(shown), **tus.description(shown)}
+
+
+@contextmanager
+def _held(job_id: UUID) -> Iterator[tuple[ResumableSession | ResumableUpload, RawBody]]:
+    with (
+        _arriving() as body,
+        services().resumable.held(job_id, _scope(), body.evict, body.stop) as found,
+    ):
+        yield found, body
+
+
+@contextmanager
+def _arriving() -> Iterator[RawBody]:
+    body = RawBody(request, services().transfers, services().config.upload_stall_seconds)
+    try:
+        yield body
+    finally:
+        body.close()
+
+
+def _describe(wanted: tus.Creation, body: RawBody) -> Upload:
+    given = {**wanted.options, **parameters.import_headers(), **parameters.query()}
+    media_type, facts = parse_options_header(wanted.fields.get("filetype", ""))
+    name = wanted.fields.get("filename")
+    upload = Upload(
+        iter(()),
+        plain_media_type(media_type),
+        given=parameters.read(_OPTIONS, given),
+        file_name=base_name(name) if name else None,
+        charset=charset_label(facts.get("charset", "")),
+        request_id=logs.request_id.get(),
+        created_by=caller().created_by,
+        stop=body.stop,
+    )
+    upload.require_source("Invalid source: Required. Send it as source in Upload-Metadata, as ?source= or X-Source.")
+    return upload
+
+
+def _max_bytes() -> int:
+    return caller().max_bytes
+
+
+def _check_size(size_bytes: int, session: ResumableSession | None = None) -> None:
+    """:raises RequestError: upload_too_large when so many more bytes are too many."""
+    end, limit = size_bytes + (session.row.bytes_done if session else 0), _max_bytes()
+    if session and session.row.length is not None:
+        limit = session.row.length
+    elif not limit:
+        return
+    if end > limit:
+        raise RequestError(f"The upload would have {end} bytes, and may have {limit}.", code="upload_too_large")
+
+
+def _scope() -> Scope:
+    sender = caller()
+    return {
+        "sources": None if sender.sources is None else sorted(sender.sources),
+        "created_by": sender.created_by if sender.is_token else None,
+    }
+
+
+def _headers(shown: ResumableUpload) -> dict[str, str]:
+    return {**tus.answer(shown), "Link": f'<{links.to("jobs.show", job_id=shown.job_id)}>; rel="related"'}

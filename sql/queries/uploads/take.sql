@@ -1,0 +1,14 @@
+-- A request takes hold of an upload. The attempt grows in any case, which tells whoever holds it to let go; it is held
+-- at once when nobody does, or only a request whose process has been silent for so long that it must be dead.
+UPDATE jobs
+SET attempt = attempt + 1,
+    worker = CASE WHEN worker IS NULL OR heartbeat_at < clock_timestamp() - make_interval(secs => %(silent_seconds)s)
+                  THEN %(holder)s ELSE worker END,
+    heartbeat_at = CASE WHEN worker IS NULL OR heartbeat_at < clock_timestamp() - make_interval(secs => %(silent_seconds)s)
+                        THEN clock_timestamp() ELSE heartbeat_at END
+WHERE id = %(id)s AND state = 'uploading' AND bytes_total IS NULL AND expires_at > statement_timestamp()
+  AND (%(created_by)s::text IS NULL OR created_by = %(created_by)s)
+  AND (%(sources)s::text[] IS NULL OR source = ANY(%(sources)s))
+RETURNING id, state, object_key, upload_url AS address, content_type, file_name, source, options, request_id, format,
+          attempt, worker, digests, bytes_done, bytes_total, upload_length AS length, upload_metadata AS metadata,
+          expires_at, false AS is_expired, error
