@@ -22,17 +22,20 @@ def stored_bytes(stored_files: Callable[[], list[Path]]) -> Callable[[], bytes]:
     return lambda: b"".join(path.read_bytes() for path in sorted(stored_files()))
 
 
+@pytest.mark.one_storage
 def test_options_must_list_the_algorithms_and_sha1_among_them(tus: Tus) -> None:
     answer = tus.ask("OPTIONS", "/uploads")
     assert answer.headers["Tus-Checksum-Algorithm"].split(",") == ["sha1", "sha256"]
     assert "checksum" in answer.headers["Tus-Extension"].split(",")
 
 
+@pytest.mark.one_storage
 def test_the_names_of_the_algorithms_must_be_ascii_without_upper_case(tus: Tus) -> None:
     names = tus.ask("OPTIONS", "/uploads").headers["Tus-Checksum-Algorithm"]
     assert names.isascii() and names == names.lower()
 
 
+@pytest.mark.one_storage
 def test_checksums_behind_the_body_must_not_be_announced_as_they_are_not_read(tus: Tus) -> None:
     assert "checksum-trailer" not in tus.ask("OPTIONS", "/uploads").headers["Tus-Extension"].split(",")
 
@@ -63,12 +66,13 @@ def test_a_body_that_does_not_match_must_be_discarded_and_the_offset_not_be_upda
 
 REFUSED = [
     *(f"md5 {SHA1}", f"SHA1 {SHA1}", f"Sha256 {SHA1}", f"sha512 {SHA1}", f"crc32 {SHA1}", f"shake_128 {SHA1}"),
-    *("sha1", "sha1 ", f"sha1{SHA1}", f"sha1  {SHA1}", f" {SHA1}", SHA1, "", f"sha1 {SHA1} {SHA1}"),
+    *("sha1", "sha1 ", f"sha1{SHA1}", SHA1, "", f"sha1 {SHA1} {SHA1}"),
     *("sha1 not-base64", f"sha1 {SHA1[:-1]}", f"sha1 {SHA1[:8]}", f"sha256 {SHA1}", "sha1 ====", f"sha1,{SHA1}"),
     f"sha1 {hashlib.sha1(CSV).hexdigest()}",
 ]
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("value", REFUSED)
 def test_an_unknown_algorithm_or_another_form_must_be_refused_and_the_body_be_discarded(
     value: str, tus: Tus, stored_bytes: Callable[[], bytes]

@@ -21,6 +21,7 @@ def state_of(connection: db.Connection) -> list[Any]:
     return connection.execute(f"SELECT {columns} FROM jobs ORDER BY id".encode()).fetchall()
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("value", NO_NUMBERS)
 def test_upload_offset_must_be_a_non_negative_integer(value: str, tus: Tus) -> None:
     path = tus.begin(len(CSV))
@@ -35,6 +36,7 @@ def test_upload_offset_must_be_there(tus: Tus) -> None:
     assert tus.offset(path) == 0
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("value", NO_NUMBERS)
 def test_upload_length_must_be_a_non_negative_integer(value: str, tus: Tus, connection: db.Connection) -> None:
     answer = tus.create(0, headers={"Upload-Length": value})
@@ -42,6 +44,7 @@ def test_upload_length_must_be_a_non_negative_integer(value: str, tus: Tus, conn
     assert state_of(connection) == []
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("value", ["9" * 19, "9" * 30, "9" * 5000])
 def test_numbers_that_are_too_large_for_anything_are_refused(value: str, tus: Tus) -> None:
     path = tus.begin(len(CSV))
@@ -50,6 +53,7 @@ def test_numbers_that_are_too_large_for_anything_are_refused(value: str, tus: Tu
     assert tus.offset(path) == 0
 
 
+@pytest.mark.one_storage
 def test_tus_version_must_list_the_versions_that_the_server_supports(tus: Tus) -> None:
     assert tus.ask("OPTIONS", "/uploads").headers["Tus-Version"] == "1.0.0"
 
@@ -77,6 +81,7 @@ def test_tus_resumable_must_be_in_every_response(tus: Tus) -> None:
 OTHER_VERSIONS = (None, "", "0.2.2", "1.0", "1.0.1", "2.0.0", "1.0.0,2.0.0", "1.0.0 ok")
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("version", OTHER_VERSIONS)
 def test_a_version_that_is_not_supported_must_be_answered_412_with_tus_version(version: str | None, tus: Tus) -> None:
     path, other = tus.begin(len(CSV)), {"Tus-Resumable": version}
@@ -102,11 +107,13 @@ def test_a_request_of_a_version_that_is_not_supported_must_not_be_processed(
     assert tus.offset(path) == 7
 
 
+@pytest.mark.one_storage
 def test_tus_extension_must_list_the_extensions(tus: Tus) -> None:
     listed = tus.ask("OPTIONS", "/uploads").headers["Tus-Extension"].split(",")
     assert (set(listed), len(listed)) == (EXTENSIONS, len(EXTENSIONS))
 
 
+@pytest.mark.one_storage
 def test_tus_max_size_must_be_a_non_negative_integer_and_is_left_out_without_a_limit(
     tus: Tus, limited_tus: Tus
 ) -> None:
@@ -154,8 +161,10 @@ def test_head_must_prevent_caching(tus: Tus) -> None:
     assert tus.head(tus.send(CSV)).headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize(
-    "name", [str(uuid4()), "x", "00000000-0000-0000-0000-000000000000", "a%2fb", "%00", "..%2fjobs"]
+    "name",
+    ["01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51", "x", "00000000-0000-0000-0000-000000000000", "a%2fb", "%00", "..%2fjobs"],
 )
 def test_what_is_not_found_has_no_offset(name: str, tus: Tus) -> None:
     answers = [tus.head(f"/uploads/{name}"), tus.patch(f"/uploads/{name}", 0, CSV), tus.delete(f"/uploads/{name}")]
@@ -170,6 +179,7 @@ def test_a_job_that_is_no_upload_of_tus_is_not_found(tus: Tus) -> None:
     assert [answer.status_code for answer in answers] == [404] * 4
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("media_type", [None, "", "text/csv", "application/octet-stream", "multipart/form-data"])
 def test_every_patch_must_use_the_media_type_of_the_protocol(media_type: str | None, tus: Tus) -> None:
     path = tus.begin(len(CSV))
@@ -204,12 +214,14 @@ def test_the_new_offset_must_be_the_sum_of_the_old_one_and_what_was_received(tus
         assert int(answer.headers["Upload-Offset"]) == tus.offset(path) == offset
 
 
+@pytest.mark.one_storage
 def test_options_must_contain_tus_version(tus: Tus) -> None:
     for path in ("/uploads", "/v1/uploads", tus.begin(5)):
         answer = tus.ask("OPTIONS", path)
         assert (answer.status_code, answer.headers["Tus-Version"], answer.content) == (204, "1.0.0", b"")
 
 
+@pytest.mark.one_storage
 @pytest.mark.parametrize("version", OTHER_VERSIONS)
 def test_options_must_ignore_tus_resumable(version: str | None, tus: Tus) -> None:
     answer = tus.ask("OPTIONS", "/uploads", {"Tus-Resumable": version})
