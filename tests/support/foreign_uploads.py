@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dataflow.storage.base import Storage
 from tests.support import tuspy_client
@@ -56,41 +57,31 @@ def send(
 ) -> SentFile:
     """Write a file and upload it; returns when the client has been told that all of it is there."""
     rows = write_contacts(path, crossing.size_bytes, number)
-    source = f"{crossing}, {number}"
+    source, cuts = f"{crossing}, {number}", webs.proxy.cuts
     metadata = {"filename": path.name, "filetype": "text/csv", "source": source}
-    proxy, endpoint, before = webs.proxy, f"{webs.proxy.url}/uploads", webs.proxy.cuts
     if crossing.is_killed:
         webs.kill_each_once(crossing.sent_bytes)
-    proxy.mean_bytes = crossing.sent_bytes / CUTS
-    try:
-        if tus_js is not None:
-            happened = tus_js.upload(
-                endpoint,
-                path,
-                metadata,
-                chunk_bytes=crossing.chunk_bytes,
-                is_deferred=crossing.is_deferred,
-                # A stream has no length that could be deferred: only a buffer can be gone back in.
-                source="buffer" if crossing.is_deferred else "stream",
-                retry_milliseconds=RETRY_MILLISECONDS,
-                seconds=seconds,
-            )
-            retried: Sequence[int | None] = happened["retried"]
-        else:
-            retried = tuspy_client.upload(
-                endpoint,
-                path,
-                metadata,
-                chunk_bytes=crossing.chunk_bytes,
-                is_deferred=crossing.is_deferred,
-                seconds=seconds,
-            )
-    finally:
-        proxy.mean_bytes = 0.0
+    with webs.proxy.cutting(crossing.sent_bytes / CUTS):
+        retried = _upload(crossing, f"{webs.proxy.url}/uploads", tus_js, path, metadata, seconds)
     if crossing.is_killed:
         webs.wait_for_kills()
     content = path.read_bytes()
-    return SentFile(source, rows, len(content), hashlib.sha256(content).hexdigest(), retried, proxy.cuts - before)
+    return SentFile(source, rows, len(content), hashlib.sha256(content).hexdigest(), retried, webs.proxy.cuts - cuts)
+
+
+def _upload(
+    crossing: Crossing, endpoint: str, tus_js: TusJs | None, path: Path, metadata: dict[str, str], seconds: float
+) -> Sequence[int | None]:
+    chunks: dict[str, Any] = {"chunk_bytes": crossing.chunk_bytes, "is_deferred": crossing.is_deferred}
+    if tus_js is None:
+        return tuspy_client.upload(endpoint, path, metadata, seconds=seconds, **chunks)
+    # A stream has no length that could be deferred, and only a buffer can be gone back in.
+    source = "buffer" if crossing.is_deferred else "stream"
+    happened = tus_js.upload(
+        endpoint, path, metadata, source=source, retry_milliseconds=RETRY_MILLISECONDS, seconds=seconds, **chunks
+    )
+    retried: Sequence[int | None] = happened["retried"]
+    return retried
 
 
 def sha256_of_object(storage: Storage, key: str) -> str:

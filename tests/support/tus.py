@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import requests
 
@@ -117,6 +117,12 @@ class OpenPatch:
         self._socket = socket.create_connection(("127.0.0.1", web.port), TIMEOUT_SECONDS)
         self.send("\r\n".join([*lines, "", ""]).encode())
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
     def send(self, content: bytes) -> None:
         self._socket.sendall(content)
 
@@ -131,8 +137,7 @@ class OpenPatch:
 
     def outcome(self) -> int | None:
         """The status of the answer; None where the connection ended without one."""
-        with self._socket:
-            answer = http.client.HTTPResponse(self._socket, method="PATCH")
+        with self._socket, http.client.HTTPResponse(self._socket, method="PATCH") as answer:
             try:
                 answer.begin()
                 answer.read()

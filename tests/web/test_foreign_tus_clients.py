@@ -11,7 +11,7 @@ import pytest
 
 from dataflow import db
 from dataflow.storage.base import Storage
-from tests.support.foreign_uploads import MIB, Crossing, send, sha256_of_object
+from tests.support.foreign_uploads import CUTS, MIB, Crossing, send, sha256_of_object
 from tests.support.taking_turns import TakingTurns
 
 RUNS_OVER = ("local", "supabase")
@@ -46,6 +46,7 @@ def test_the_contacts_are_exact_whatever_happens_to_the_network_and_to_web(
 ) -> None:
     tus_js = request.getfixturevalue("tus_js") if crossing.client == "tus-js" else None
     sent = send(crossing, webs, tus_js, tmp_path / "contacts.csv", number=CROSSINGS.index(crossing))
+    assert sent.cuts > CUTS / 2
     [job] = connection.execute("SELECT * FROM jobs WHERE state <> 'uploading'").fetchall()
     assert (job["state"], job["bytes_total"]) == ("queued", sent.size_bytes)
     assert sha256_of_object(storage, job["object_key"]) == sent.sha256

@@ -1,5 +1,6 @@
 """`/uploads` over a storage server in trouble: away, silent, refusing, or slow with the completion of a large file."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from dataflow import db
 from tests.doubles.storage.process import StorageDouble
 from tests.support.processes import Web, WorkerProcess, free_port
-from tests.support.tus import Tus, id_of
+from tests.support.tus import OpenPatch, Tus, id_of
 from tests.support.waiting import eventually
 
 RUNS_OVER = ("supabase",)
@@ -70,6 +71,24 @@ def test_a_patch_whose_own_patch_is_lost_is_stored_once(
     assert tus.patch(path, 20, CSV[20:]).status_code == 204
     assert work_off() == 0
     assert stored_contacts() == ROWS
+
+
+def test_an_upload_whose_holder_waits_for_the_storage_is_locked_for_others(
+    web: Web, tus: Tus, double: StorageDouble, connection: db.Connection
+) -> None:
+    path = tus.begin(len(CSV), CSV[:20])
+    double.fault("stall", method="PATCH")
+    with OpenPatch(web, path, 20, len(CSV) - 20) as patch:
+        patch.send(CSV[20:])
+        eventually(lambda: [entry for entry in double.journal() if entry["method"] == "PATCH" and entry["held"]])
+        began = time.monotonic()
+        answer = tus.patch(path, 20, b"x")
+        assert (answer.status_code, answer.json()["code"]) == (423, "upload_locked")
+        assert (int(answer.headers["Retry-After"]) > 0, 4 < time.monotonic() - began < 9) == (True, True)
+        double.release()
+        patch.outcome()
+    assert tus.offset(path) == len(CSV)
+    assert tus.service.job(id_of(path))["state"] == "queued"
 
 
 def test_an_upload_that_the_storage_forgets_in_the_middle_of_a_patch_is_gone(tus: Tus, double: StorageDouble) -> None:
