@@ -102,7 +102,7 @@ class ResumableUploads:
                 yield session
         except DataFlowError:
             # Its client does not know where it is.
-            if not hold.is_over:
+            if row.state == "uploading":
                 session.discard()
             raise
         finally:
@@ -158,7 +158,7 @@ class ResumableUploads:
 
 def _require_open(row: UploadRow) -> None:
     if row.state != "uploading":
-        raise UploadGone(f"The upload {row.id} has {row.state}: {row.error or 'it was cancelled'}")
+        raise UploadGone(f"The upload {row.id} has ended: {row.error or 'it was cancelled.'}")
     if row.is_expired:
         raise UploadGone(f"The upload {row.id} has expired. Begin a new one.")
 

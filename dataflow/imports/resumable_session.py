@@ -1,6 +1,7 @@
 """What one request does to an upload that it holds: how far it is, more bytes, its end, its removal."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dataflow.imports import upload_digests
 from dataflow.imports.completion import Completions, PendingObject
 from dataflow.imports.options import Options
 from dataflow.imports.recognition import Beginning
+from dataflow.imports.upload_digests import ChunkDigests
 from dataflow.imports.upload_holds import Hold, UploadHolds
 from dataflow.queue import resumable_uploads, retention
 from dataflow.storage.base import Completion, Description, Storage, StoredObject
@@ -23,6 +25,9 @@ from dataflow.storage.chunks import chunks
 from dataflow.storage.stop import Stop
 
 logger = logging.getLogger(__name__)
+
+#: A process that is killed takes so much of what was hashed with it, which is then not compared.
+NOTE_SECONDS = 1.0
 
 
 class Checksum(Protocol):
@@ -51,6 +56,7 @@ class ResumableSession:
         self._hold = hold
         self._stop = stop
         self._stored: StoredUpload | None = None
+        self._next_note = time.monotonic() + NOTE_SECONDS
 
     def open(self, description: Description) -> None:
         """Begin it in the storage; raises like `Storage.begin`, and then leaves no row."""
@@ -77,6 +83,7 @@ class ResumableSession:
             raise UploadGone(f"The storage has lost the upload {row.id}. Begin a new one.") from error
         row.bytes_done = self._stored.offset
         row.digests = upload_digests.known_to(row.digests, row.bytes_done)
+        self._hold.is_noted = False
         if row.bytes_done == row.length:
             self._finish(b"")
 
@@ -84,7 +91,7 @@ class ResumableSession:
         """:raises RequestError: when another one is known, or less than is there already."""
         if self.row.length not in (None, length) or length < self.row.bytes_done:
             raise RequestError(f"Upload-Length {length} is not the length declared before, or less than the offset.")
-        self.row.length = length
+        self.row.length, self._hold.is_noted = length, False
 
     def append(self, pieces: Iterator[bytes], max_bytes: int, checksum: Checksum | None = None) -> None:
         """Store `pieces` behind the offset; the last byte of all makes it a job. 0 is no limit.
@@ -97,11 +104,12 @@ class ResumableSession:
         :raises UnsupportedMediaType, InputError: when its beginning cannot be imported; the upload is removed.
         :raises StorageError, DatabaseError: when it is not known how far it is now.
         """
-        body = _Body(pieces)
-        for chunk, is_last in chunks(self._limited(body.pieces(), max_bytes), self._storage.chunk_bytes):
+        body, digests = _Body(pieces), ChunkDigests(self._storage.chunk_bytes)
+        passing = digests.passing(self._limited(body.pieces(), max_bytes))
+        for chunk, is_last in chunks(passing, self._storage.chunk_bytes):
             if checksum:
                 self._check(chunk, is_last, checksum, body)
-            self._store(chunk, is_last)
+            self._store(chunk, digests.next(), is_last)
         body.raise_error()
 
     def discard(self) -> None:
@@ -109,6 +117,7 @@ class ResumableSession:
         if self._remove_object():
             with self._connect() as connection:
                 resumable_uploads.discard(connection, self.row)
+            self.row.state = "discarded"
             self._holds.forget(self._hold)
 
     def end(self, state: str, reason: DataFlowError | None = None) -> None:
@@ -141,7 +150,7 @@ class ResumableSession:
             )
         checksum.check(chunk)
 
-    def _store(self, chunk: memoryview, is_last: bool) -> None:
+    def _store(self, chunk: memoryview, digest: str, is_last: bool) -> None:
         row, stored = self.row, self._stored
         assert stored is not None  # noqa: S101 - tells mypy that it was opened or measured
         self._holds.confirm(self._hold)
@@ -149,28 +158,29 @@ class ResumableSession:
         if row.bytes_done == 0 and (is_end or len(chunk) >= LOOK_BYTES):
             self._recognise(chunk, is_end)
         if is_end:
-            self._finish(chunk)
+            self._finish(chunk, digest)
         elif chunk:
             row.bytes_done = stored.append(chunk, is_awaited=is_last)
-            row.digests = upload_digests.appended(row.digests, chunk, row.bytes_done)
-            self._note(is_last)
+            row.digests = upload_digests.appended(row.digests, len(chunk), digest, row.bytes_done)
+            self._note_now_and_then()
 
-    def _note(self, is_over: bool) -> None:
-        with self._connect() as connection:
-            attempt = resumable_uploads.note(connection, self.row, is_over)
-        if is_over:
-            self._holds.forget(self._hold)
-        else:
+    def _note_now_and_then(self) -> None:
+        """At the end of the request the rest is written down."""
+        self._hold.is_noted = False
+        if time.monotonic() >= self._next_note:
+            with self._connect() as connection:
+                attempt = resumable_uploads.note(connection, self.row)
             self._holds.see(self._hold, attempt)
+            self._hold.is_noted, self._next_note = True, time.monotonic() + NOTE_SECONDS
 
-    def _finish(self, chunk: bytes | memoryview) -> None:
+    def _finish(self, chunk: bytes | memoryview, digest: str = "") -> None:
         row, stored = self.row, self._stored
         assert stored is not None  # noqa: S101 - see `_store`
         self._hold.is_final = True
         made = stored.finish(chunk)
         if chunk:
-            row.digests = upload_digests.appended(row.digests, chunk, row.bytes_done + len(chunk))
             row.bytes_done += len(chunk)
+            row.digests = upload_digests.appended(row.digests, len(chunk), digest, row.bytes_done)
         row.length = row.bytes_total = row.bytes_done
         if not row.digests:
             row.digests = [[0, None]]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from dataflow.db import Connection
-from dataflow.errors import DatabaseError, UploadLocked
+from dataflow.errors import DatabaseError, UploadLocked, UploadTaken
 from dataflow.queue import resumable_uploads
 from dataflow.queue.resumable_uploads import NOBODY, Scope, UploadRow
 
@@ -35,6 +35,7 @@ class Hold:
     confirmed_at: float = field(default_factory=time.monotonic)
     is_evicted: bool = False
     is_over: bool = False  #: the row says that nobody holds it
+    is_noted: bool = True  #: the row says how far the upload is
     is_final: bool = False  #: the storage makes the object: a connection that is cut now may cost the upload
 
     def end(self) -> None:
@@ -94,8 +95,10 @@ class UploadHolds:
         self.forget(hold)
         try:
             with self._connect() as connection:
+                if not hold.is_noted:
+                    resumable_uploads.note(connection, hold.row)
                 resumable_uploads.let_go(connection, hold.row)
-        except DatabaseError as error:
+        except (DatabaseError, UploadTaken) as error:
             logger.warning("upload not let go", extra={"job_id": str(hold.row.id), "code": error.code})
 
     def confirm(self, hold: Hold) -> None:

@@ -36,8 +36,6 @@ class Job:
     object_key: str
     bytes_total: int
     format: str | None  #: of an upload whose beginning came in small parts the worker finds it out
-    content_type: str | None
-    file_name: str | None
     digests: list[tuple[int, str | None]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
     options: dict[str, Any]
     request_id: str | None
@@ -45,6 +43,8 @@ class Job:
     first_contact_id: UUID | None  #: of a revert: where it goes on
     last_contact_id: UUID | None
     backend_pid: int | None = None  #: the server process that does the work; None behind a pooler
+    content_type: str | None = None
+    file_name: str | None = None
 
     @property
     def runs_alone(self) -> bool:

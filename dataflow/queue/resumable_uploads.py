@@ -1,7 +1,8 @@
 """The rows of uploads that come in several requests (tus), one of which holds the upload at a time.
 
 `worker` names the request that holds it; whoever asks for it makes `attempt` grow, which tells the holder to let go.
-What a holder writes down is guarded by its name: UploadTaken when it holds the upload no longer.
+What a holder writes down is guarded by its name: UploadTaken when it holds the upload no longer. Every function runs in
+the transaction that is open.
 """
 
 from dataclasses import dataclass, fields
@@ -60,6 +61,7 @@ def find(connection: Connection, job_id: UUID, scope: Scope) -> UploadRow | None
 
 def take(connection: Connection, job_id: UUID, holder: str, silent_seconds: float, scope: Scope) -> UploadRow | None:
     """None when it is not open, or not in `scope`; it is held if the row's worker is `holder`."""
+    connection.execute(query("session/commit_early"))
     return _row(connection, "uploads/take", {"id": job_id, "holder": holder, "silent_seconds": silent_seconds, **scope})
 
 
@@ -71,6 +73,7 @@ def take_later(connection: Connection, row: UploadRow, holder: str, silent_secon
 
 def beat(connection: Connection, holders: dict[UUID, str]) -> dict[UUID, int]:
     """The attempts of those uploads that are still held by `holders`."""
+    connection.execute(query("session/commit_early"))
     values = {"ids": list(holders), "holders": list(holders.values())}
     return {row["id"]: row["attempt"] for row in connection.execute(query("uploads/beat"), values).fetchall()}
 
@@ -80,12 +83,14 @@ def open_at(connection: Connection, row: UploadRow, address: str, expires_at: da
     row.address, row.expires_at = address, found["expires_at"]
 
 
-def note(connection: Connection, row: UploadRow, is_over: bool) -> int:
-    """Write down how far it is; with `is_over` let go of it. Returns the attempt, which may be a later request's."""
-    return int(_guarded(connection, "uploads/note", row, {**_progress(row), "is_over": is_over})["attempt"])
+def note(connection: Connection, row: UploadRow) -> int:
+    """Write down how far it is; returns the attempt, which may be a later request's."""
+    connection.execute(query("session/commit_early"))
+    return int(_guarded(connection, "uploads/note", row, _progress(row))["attempt"])
 
 
 def let_go(connection: Connection, row: UploadRow) -> None:
+    connection.execute(query("session/commit_early"))
     connection.execute(query("uploads/let_go"), {"id": row.id, "holder": row.worker})
 
 

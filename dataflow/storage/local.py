@@ -109,9 +109,10 @@ class LocalUpload:
 class LocalStorage:
     """A `Storage` in `directory`, which is made on first use, readable by its owner alone."""
 
-    def __init__(self, directory: Path, chunk_bytes: int = 1 << 20) -> None:
+    chunk_bytes = 1 << 20  #: any number would do; a small one is written while the next is received
+
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.chunk_bytes = chunk_bytes  #: any number would do
 
     def put(
         self,

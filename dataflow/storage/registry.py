@@ -13,7 +13,7 @@ QUEUEING_SECONDS = 2.0
 def open_storage(config: Config, observer: Observer | None = None) -> Storage:
     """Connects to nothing yet."""
     if not config.supabase_url:
-        return LocalStorage(Path(config.data_dir) / "objects" / config.storage_bucket, config.upload_chunk_size)
+        return LocalStorage(Path(config.data_dir) / "objects" / config.storage_bucket)
     # requests takes 60 ms to import, which the local directory need not pay.
     from dataflow.storage.retry import Schedule
     from dataflow.storage.supabase import SupabaseStorage

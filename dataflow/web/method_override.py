@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from flask import Flask
 
-_PATH: Final = re.compile(r"(/v1)?/uploads(/[^/]*)?")
+PATH: Final = re.compile(r"(/v1)?/uploads(/[^/]*)?")
 METHODS: Final = frozenset({"PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
@@ -14,7 +14,7 @@ def register(app: Flask) -> None:
 
     def serve_overridden(environ: dict[str, Any], start_response: Any) -> Any:
         wanted = str(environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "")).upper()
-        if environ["REQUEST_METHOD"] == "POST" and wanted in METHODS and _PATH.fullmatch(environ["PATH_INFO"]):
+        if environ["REQUEST_METHOD"] == "POST" and wanted in METHODS and PATH.fullmatch(environ["PATH_INFO"]):
             environ["REQUEST_METHOD"] = wanted
         return serve(environ, start_response)
 

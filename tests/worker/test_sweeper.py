@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.errors import JobError, UploadTaken
 from dataflow.ids import uuid7
+from dataflow.imports.completion import Completions
 from dataflow.imports.receive import Receiver
 from dataflow.imports.upload import Upload
 from dataflow.metrics import JobsCollector
@@ -212,7 +214,7 @@ def test_a_request_that_comes_back_after_it_was_abandoned_is_told_and_leaves_no_
         yield b"N,user@example.com\n"
 
     with closing(db.open_pool(config.database_url, "dataflow/web")) as pool:
-        receiver = Receiver(config, pool, storage)
+        receiver = Receiver(config, pool, storage, Completions(partial(db.borrowed, pool), 1))
         with pytest.raises(UploadTaken):
             receiver.receive(Upload(pieces(), "text/csv", given={"source": "s"}))
     assert connection.execute("SELECT state FROM jobs").fetchall() == [{"state": "failed"}]

@@ -21,6 +21,7 @@ from dataflow.storage.tus_headers import RESUMABLE, VERSION
 from dataflow.web import links, parameters, tus
 from dataflow.web.caller import caller
 from dataflow.web.form import base_name, plain_media_type
+from dataflow.web.method_override import PATH
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
 
@@ -36,11 +37,13 @@ def check_version() -> None:
         tus.check_version(request.headers)
 
 
-@blueprint.after_request
+@blueprint.after_app_request
 def name_version(response: Response) -> Response:
-    response.headers.update(RESUMABLE)
-    if response.status_code == 412:
-        response.headers["Tus-Version"] = VERSION
+    """Answers that no route gives, such as 404 and 405, are answers of this server, too."""
+    if PATH.fullmatch(request.path):
+        response.headers.update(RESUMABLE)
+        if response.status_code == 412:
+            response.headers["Tus-Version"] = VERSION
     return response
 
 

@@ -1,6 +1,6 @@
--- What the storage has acknowledged, by the request that holds the upload and nobody else; with is_over it lets go.
+-- What the storage has acknowledged, by the request that holds the upload and nobody else.
 UPDATE jobs
 SET bytes_done = %(offset)s, digests = %(digests)s, upload_length = %(length)s, format = %(format)s,
-    heartbeat_at = clock_timestamp(), worker = CASE WHEN %(is_over)s THEN NULL ELSE worker END
+    heartbeat_at = clock_timestamp()
 WHERE id = %(id)s AND worker = %(holder)s AND state = 'uploading'
 RETURNING attempt
