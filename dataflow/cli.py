@@ -15,6 +15,7 @@ from dataflow.config import Config
 from dataflow.errors import DataFlowError
 from dataflow.imports.option_kinds import Flag
 from dataflow.imports.options import OptionsSchema, kebab_case
+from dataflow.settings.api_keys import NAME
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     adopt = command("adopt", _adopt, "release the jobs that came with a dump: this database takes its original's place")
     adopt.add_argument("--as-copy", action="store_true", help="have them fail instead, and leave their files alone")
     _add_options(command("import", _import, "upload a file over HTTP and wait for its contacts"))
+    key = command("key", _key, "a new entry for API_KEYS: its name and a random key")
+    key.add_argument("name", nargs="?", default="default", type=_key_name, metavar="NAME", help="(default: default)")
     jobs = command("jobs", _jobs, "the newest jobs, as a table")
     jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
     command("psql", _psql, "open psql on the configured database; arguments are passed on")
@@ -76,6 +79,7 @@ def _add_options(upload: argparse.ArgumentParser) -> None:
     """A flag for each option of an import, which leaves its text under the option's own name."""
     upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON, CSV, vCard or XLSX, also gzipped")
     upload.add_argument("--url", help="the service (default: http://localhost:PORT)")
+    upload.add_argument("--key", help="one of its API_KEYS (default: DATAFLOW_API_KEY, which others cannot see)")
     for name, kind in OptionsSchema().fields.items():
         word = kebab_case(name)
         add = partial(upload.add_argument, f"--{word}", dest=name, help=kind.metadata["description"])
@@ -100,6 +104,12 @@ def _option(text: str) -> tuple[str, str]:
     if not sign:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
     return name, value
+
+
+def _key_name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"expected 1 to 50 letters, digits and . _ -, not {text!r}")
+    return text
 
 
 def _count(text: str) -> int:
@@ -181,9 +191,17 @@ def _import(arguments: argparse.Namespace) -> int:
     from dataflow import client
 
     url = arguments.url or f"http://localhost:{Config.from_env().port}"
-    named = {name: getattr(arguments, name) for name in OptionsSchema().fields if name != "source"}
+    named = {name: getattr(arguments, name) for name in OptionsSchema().fields}
     options = {name: value for name, value in named.items() if value is not None} | dict(arguments.option)
-    return client.import_file(url, arguments.file, arguments.source, options)
+    key = arguments.key or os.environ.get("DATAFLOW_API_KEY", "")
+    return client.import_file(url, arguments.file, options, key)
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    import secrets
+
+    print(f"{arguments.name}:{secrets.token_urlsafe(32)}")
+    return 0
 
 
 def _jobs(arguments: argparse.Namespace) -> int:

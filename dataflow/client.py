@@ -28,12 +28,12 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 THIS_MACHINE = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/|$)")
 
 
-def import_file(url: str, path: Path, source: str, options: Mapping[str, str]) -> int:
+def import_file(url: str, path: Path, options: Mapping[str, str], key: str = "") -> int:
     """Import the file through the service at `url`, print what became of it, return the exit code.
 
     :raises RequestError: when it is refused, or the service cannot be reached.
     """
-    job = finished_job(url, path, source, options)
+    job = finished_job(url, path, options, key=key)
     print(summary(job))
     if job["error"] or job["issues"]:
         print(_with_issues(job["error"] or "Refused rows:", job["issues"]), file=sys.stderr)
@@ -43,21 +43,38 @@ def import_file(url: str, path: Path, source: str, options: Mapping[str, str]) -
 
 
 def finished_job(
-    url: str, path: Path, source: str, options: Mapping[str, str], before_look: Callable[[], None] = lambda: None
+    url: str, path: Path, options: Mapping[str, str], before_look: Callable[[], None] = lambda: None, key: str = ""
 ) -> dict[str, Any]:
     """Upload the file, wait for its job however long it takes, and return it as GET /jobs/{id} shows it.
 
-    `before_look` is called before each look at the job; it ends the wait by raising.
+    The options include the source. `before_look` is called before each look at the job; it ends the wait by raising.
 
     :raises RequestError: when the import is refused, or the service cannot be reached.
     """
     with requests.Session() as session, closing(_Progress()) as progress:
         session.trust_env = not THIS_MACHINE.match(url)
-        job_id = _upload(session, f"{url.rstrip('/')}/import", path, {"source": source, **options}, progress)
+        if key:
+            session.auth = _bearer(key)
+        job_id = _upload(session, f"{url.rstrip('/')}/import", path, options, progress)
         return _wait(session, f"{url.rstrip('/')}/jobs/{job_id}", progress, before_look)
 
 
-def _upload(session: requests.Session, url: str, path: Path, options: dict[str, str], progress: "_Progress") -> str:
+def _bearer(key: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """Sends the key; as a header of the session, requests would put what .netrc has in its place.
+
+    :raises RequestError: when no header can carry it: requests would show it.
+    """
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise RequestError("The key is not one line of ASCII without spaces.")
+
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {key}"
+        return request
+
+    return sign
+
+
+def _upload(session: requests.Session, url: str, path: Path, options: Mapping[str, str], progress: "_Progress") -> str:
     try:
         if not path.is_file():
             raise RequestError(f"{path}: there is no such file (folders and pipes cannot be uploaded).")

@@ -13,6 +13,7 @@ from marshmallow.validate import OneOf
 
 from dataflow.errors import ConfigError
 from dataflow.settings import environment, peers
+from dataflow.settings.api_keys import check_api_keys, check_key, check_token_secret
 from dataflow.settings.contradictions import contradictions
 from dataflow.settings.embedded_database import embedded_url
 from dataflow.settings.kinds import (
@@ -37,6 +38,9 @@ class Config:
     host: str = text("", peers.check_host)
     trusted_proxies: str = text("", peers.check_proxies)
     cors_origins: str = text("", peers.check_origins)
+    api_keys: str = text("", check_api_keys, secret=True)
+    metrics_key: str = text("", check_key, secret=True)
+    token_secret: str = text("", check_token_secret, secret=True)
     database_url: str = text("", check_database_url, secret=True)
     supabase_url: str = text("", check_web_url)
     supabase_service_role_key: str = text("", check_service_key, secret=True)

@@ -8,7 +8,8 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
 
     DataFlowError
     |-- ConfigError
-    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), TooManyUploads, UploadGone, UploadLocked
+    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), Unauthorized, Forbidden, TooManyUploads,
+    |                     UploadGone, UploadLocked
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
@@ -36,6 +37,9 @@ CODES: Final = {
     # Of requests.
     "invalid_request": Code(400, "A parameter, header, form field or the body is missing, unknown or wrong."),
     "incomplete_body": Code(400, "The body ended before its declared length, last chunk or closing boundary."),
+    "unauthorized": Code(401, "The key or the token is missing, wrong or not valid any more."),
+    "token_expired": Code(401, "The token was valid until its expiresAt."),
+    "forbidden": Code(403, "The key or the token is good, but not for this."),
     "foreign_host": Code(403, "The service is this machine's own, and was asked under a name that is not."),
     "foreign_origin": Code(403, "A web page of another origin sent the request, and CORS_ORIGINS does not name it."),
     "not_acceptable": Code(406, "Accept allows none of the media types that there are."),
@@ -154,6 +158,17 @@ class UnsupportedEncoding(UnsupportedMediaType):
     """The answer names the `accepted` Content-Encoding (RFC 9110 section 15.5.16)."""
 
     accepted = "gzip"
+
+
+class Unauthorized(RequestError):
+    """The answer says how to authenticate (RFC 9110 section 11.6.1)."""
+
+    code = "unauthorized"
+    challenge = 'Bearer realm="DataFlow"'
+
+
+class Forbidden(RequestError):
+    code = "forbidden"
 
 
 class TooManyUploads(RequestError):

@@ -4,6 +4,7 @@ Loaded by gunicorn's master before anything imports prometheus_client, which cho
 counters are shared between processes.
 """
 
+import logging
 import os
 import shutil
 import socket
@@ -65,6 +66,11 @@ if _config.enable_metrics:
 
 def when_ready(_server: Any) -> None:
     """Begin with no counts of an earlier life. Not before the port is bound: until then it may be another's."""
+    if not _config.api_keys:
+        logging.getLogger("dataflow.web").warning(
+            "API_KEYS is not set: whoever reaches this service may use it. `dataflow key` makes one; "
+            "API_KEYS=open says that this is meant."
+        )
     if _config.enable_metrics:
         shutil.rmtree(_metrics_dir, ignore_errors=True)
         _metrics_dir.mkdir(mode=0o700, parents=True)

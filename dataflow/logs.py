@@ -37,11 +37,13 @@ def facts(record: logging.LogRecord) -> dict[str, object]:
 
 
 class Unquoted(logging.Filter):
-    """Cuts what gunicorn quotes of a request that it refuses: behind a wrong Content-Length that is somebody's row."""
+    """Cuts what gunicorn quotes of a request: behind a wrong Content-Length somebody's row, in a query a token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if str(record.msg).startswith("Invalid request from"):
             record.msg = re.split(r":? b?['\"]", record.msg, maxsplit=1)[0]
+        if str(record.msg).startswith("Error handling request"):
+            record.msg, record.args = "Error handling request", None
         return True
 
 

@@ -23,6 +23,7 @@ import requests
 
 from dataflow import client, db
 from dataflow.errors import RequestError
+from dataflow.settings.api_keys import parse
 from tests.doubles.storage.process import StorageDouble
 from tests.support.commands import Outcome, dataflow, environment
 from tests.support.processes import Web, WorkerProcess, free_port
@@ -30,7 +31,7 @@ from tests.support.waiting import eventually
 
 Command = Callable[..., Outcome]
 
-COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "jobs", "psql", "demo")
+COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "key", "jobs", "psql", "demo")
 GOOD = "name,email\nZoë,zoe@example.com\nJosé,jose@example.com\n"
 ONE_BAD = GOOD + "Nobody,nobody\n"
 
@@ -240,6 +241,59 @@ def test_a_refused_request_says_why_and_leaves_no_job(
     assert connection.execute("SELECT FROM jobs").fetchall() == []
 
 
+KEY = "shop-hunter2-hunter2-hunter2"
+
+
+@pytest.mark.parametrize(("arguments", "variables"), [(["--key", KEY], {}), ([], {"DATAFLOW_API_KEY": KEY})])
+def test_import_sends_its_key_whatever_else_could_be_sent(
+    arguments: list[str],
+    variables: dict[str, str],
+    command: Command,
+    write: Callable[..., Path],
+    start_web: Callable[..., Web],
+    start_worker: Callable[..., WorkerProcess],
+    tmp_path: Path,
+) -> None:
+    start_worker()
+    web = start_web(API_KEYS=f"shop:{KEY}:s")
+    # Of which requests would take a password for this host.
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine localhost login a password b\n")
+    url = f"http://localhost:{web.port}"
+    done = command("import", write(GOOD), "--source", "s", "--url", url, *arguments, NETRC=netrc, **variables)
+    assert done.returncode == 0, done.stderr
+    [row] = web.get("/jobs", headers={"X-API-Key": KEY}).json()["jobs"]
+    assert (row["createdBy"], row["rowsImported"]) == ("shop", 2)
+    refused = command("import", write(GOOD), "--source", "s", "--url", url, "--key", f"{KEY}x")
+    assert (refused.returncode, refused.stderr.count("hunter2")) == (1, 0)
+    assert "dataflow: The key is not known" in refused.stderr
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("key", ["hunter2\n", "hunter2 x", "hünter2", "hunter2\x7f"])
+def test_a_key_that_no_header_can_carry_is_one_line_without_it(key: str, write: Callable[..., Path]) -> None:
+    for done in (
+        dataflow("import", write(GOOD), "--source", "s", "--key", key),
+        dataflow("import", write(GOOD), "--source", "s", DATAFLOW_API_KEY=key),
+    ):
+        assert (done.returncode, done.stderr) == (1, "dataflow: The key is not one line of ASCII without spaces.\n")
+
+
+@pytest.mark.unit
+def test_key_prints_an_entry_for_api_keys_that_is_new_each_time() -> None:
+    entries = [dataflow("key", *name).stdout for name in ([], ["crm"], ["crm"])]
+    assert [entry.partition(":")[0] for entry in entries] == ["default", "crm", "crm"]
+    assert len(set(entries)) == 3
+    [first, second, _] = map(str.strip, entries)
+    assert [key.name for key in parse(f"{first} {second}:leads")] == ["default", "crm"]
+    assert min(map(len, (first, second))) > 43
+
+
+@pytest.mark.unit
+def test_a_name_that_no_key_can_have_is_refused() -> None:
+    assert dataflow("key", "a:b").returncode == 2
+
+
 @pytest.mark.unit
 def test_a_service_that_is_not_there_is_one_line(write: Callable[..., Path]) -> None:
     port = free_port()
@@ -265,7 +319,7 @@ def test_a_service_that_does_not_answer_in_time_is_one_line(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(RequestError, match=f"^No answer from {url}/import: timed out"):
-            client.finished_job(url, write(GOOD), "s", {})
+            client.finished_job(url, write(GOOD), {"source": "s"})
 
 
 @pytest.mark.unit
@@ -349,7 +403,7 @@ def test_the_answer_of_some_other_service_is_one_line(
     recorder.answer = answer
     url = f"http://127.0.0.1:{recorder.server_port}"
     with pytest.raises(RequestError, match=f"^{url}/import answered 400 Bad Request, but not as this service does"):
-        client.finished_job(url, write(GOOD), "s", {})
+        client.finished_job(url, write(GOOD), {"source": "s"})
 
 
 def test_import_says_that_no_worker_takes_the_job_and_waits_on(
@@ -368,7 +422,7 @@ def test_import_says_that_no_worker_takes_the_job_and_waits_on(
         if "No worker has taken the job within 0.2 s." in printed and not workers:
             workers.append(start_worker())
 
-    job = client.finished_job(web.url, write(GOOD), "s", {}, start_worker_when_told)
+    job = client.finished_job(web.url, write(GOOD), {"source": "s"}, start_worker_when_told)
     assert job["state"] == "succeeded"
     assert printed.count("No worker") == 1
 
@@ -395,7 +449,7 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
             start_worker()
 
     try:
-        assert client.finished_job(web.url, write(GOOD), "s", {}, hang_for_two_looks)["state"] == "succeeded"
+        assert client.finished_job(web.url, write(GOOD), {"source": "s"}, hang_for_two_looks)["state"] == "succeeded"
     finally:
         for process in processes:
             process.resume()
@@ -408,7 +462,7 @@ def test_import_gives_up_a_service_that_stays_away_and_says_where_to_look(
     web = start_web()
     monkeypatch.setattr(client, "LOST_SECONDS", 0.2)
     with pytest.raises(RequestError, match=rf"Connection refused.*look at {web.url}/jobs/[0-9a-f-]+ later"):
-        client.finished_job(web.url, write(GOOD), "s", {}, lambda: web.stop() and None)
+        client.finished_job(web.url, write(GOOD), {"source": "s"}, lambda: web.stop() and None)
 
 
 def test_worker_once_works_off_what_is_due_and_exits_1_only_if_a_job_failed(

@@ -179,18 +179,28 @@ def test_small_chunks_are_refused_with_supabase_only():
 
 @pytest.mark.parametrize("given", [{}, DATABASE, SUPABASE, {"SUPABASE_URL": "https://x.co"}])
 def test_a_dyno_names_everything_that_it_lacks_in_one_message(given: dict[str, str]):
-    [problem] = problems(DYNO="web.1", **given)
+    [problem] = problems(DYNO="web.1", API_KEYS="open", **given)
     named, _, reason = problem.partition(":")
     assert named.split(", ") == [name for name in (*DATABASE, *SUPABASE) if name not in given]
     assert "required on a dyno" in reason
 
 
 def test_a_dyno_with_everything_is_content():
-    assert Config.from_env({"DYNO": "worker.1", **DATABASE, **SUPABASE}).dyno == "worker.1"
+    keys = "shop:0123456789abcdefghij"
+    for api_keys in (keys, "open"):
+        config = Config.from_env({"DYNO": "worker.1", "API_KEYS": api_keys, **DATABASE, **SUPABASE})
+        assert (config.dyno, config.api_keys) == ("worker.1", api_keys)
+
+
+def test_a_dyno_is_closed_unless_its_owner_says_otherwise():
+    [problem] = problems(DYNO="web.1", **DATABASE, **SUPABASE)
+    assert problem.startswith("API_KEYS: required on a dyno")
+    [problem] = problems(DYNO="web.1", API_KEYS="shop:short", **DATABASE, **SUPABASE)
+    assert problem.startswith("API_KEYS: the key of entry 1 is not 20 or more")
 
 
 def test_what_is_given_but_wrong_is_not_called_missing_too():
-    [problem] = problems(DYNO="web.1", DATABASE_URL="mysql://db/x", **SUPABASE)
+    [problem] = problems(DYNO="web.1", API_KEYS="open", DATABASE_URL="mysql://db/x", **SUPABASE)
     assert problem.startswith("DATABASE_URL: must begin with postgres")
     [problem] = problems(**{**SUPABASE, "SUPABASE_URL": "project.supabase.co"})
     assert problem.startswith("SUPABASE_URL: must be a URL with http")

@@ -84,6 +84,7 @@ LIBRARIES = {
     "msgspec": {"formats.json"},
     "openpyxl": {"formats.xlsx"},
     "environs": {"settings"},
+    "itsdangerous": {"web"},
     "tqdm": {"client"},
 }
 

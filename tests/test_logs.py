@@ -129,6 +129,21 @@ def test_what_gunicorn_quotes_of_a_request_that_it_refuses_is_cut(error: Callabl
     assert "Ann" not in given.getMessage()
 
 
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("Error handling request %s %s", ("GET", "/jobs?token=x~y.z")),
+        ("Error handling request %s", ("/jobs?token=x~y.z",)),
+    ],
+)
+def test_the_address_of_a_request_that_breaks_is_not_quoted(message: str, arguments: tuple[str, ...]):
+    given = record(message, logging.ERROR, failure())
+    given.args = arguments
+    assert logs.Unquoted().filter(given)
+    assert given.getMessage() == "Error handling request"
+    assert "broken" in str(as_json(given)["traceback"])
+
+
 def test_what_gunicorn_says_without_a_quote_stays_whole():
     for text in ("Invalid request from ip=::1: Request Line is too large (9 > 8)", "Worker 'a' was sent SIGTERM!"):
         given = record(text)

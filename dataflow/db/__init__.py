@@ -13,6 +13,7 @@ from dataflow.db.connection import (
     limited,
     translated,
     value,
+    wait_to_send,
     widen_send_buffer,
 )
 from dataflow.db.migrations import migrate
@@ -40,5 +41,6 @@ __all__ = [
     "query",
     "translated",
     "value",
+    "wait_to_send",
     "widen_send_buffer",
 ]

@@ -4,7 +4,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,6 +88,19 @@ def answers(connection: Connection) -> bool | None:
 def has_spoken(connection: Connection) -> bool:
     """Whether something has come that nobody has read yet, or the connection is closed."""
     return connection.closed or bool(select.select([connection.fileno()], [], [], 0)[0])
+
+
+def wait_to_send(connection: Connection, check: Callable[[], None]) -> bool:
+    """Wait until the server takes more; False when it has said something instead, or the connection is closed.
+
+    To be asked before each write of a COPY. A send that would block has libpq read what the server says meanwhile,
+    which then shows neither at the socket nor in libpq before the end of the COPY. `check` is called every second.
+    """
+    while not has_spoken(connection):
+        if select.select([connection.fileno()], [connection.fileno()], [], 1.0)[1]:
+            return not has_spoken(connection)
+        check()
+    return False
 
 
 def has_ended(connection: Connection) -> bool:

@@ -37,7 +37,7 @@ class Inspection:
         :raises UnsupportedMediaType: when it is nothing that can be imported.
         :raises MissingColumns, AmbiguousColumns: when its header row does not tell name and e-mail.
         :raises InvalidContacts, InputError: when a JSON body does not pass its check.
-        :raises RequestError: when no source has been given.
+        :raises RequestError: when no source has been given, or one that its sender may not use.
         """
         for piece in self._with_known_head(pieces):
             self._check(self._decoder.feed(piece))
@@ -83,6 +83,7 @@ class Inspection:
                 self._look_up_now()
             try:
                 self._json_check.feed(piece)
+                self._upload.check_options(self._json_check.members())
             finally:
                 _LOOKING.release()
             self._looked_seconds += time.monotonic() - began

@@ -57,12 +57,13 @@ class JsonCheck:
             raise InvalidContacts(f"Invalid JSON format: {_summary(issues[0], count)}", issues[:MAX_ISSUES], count)
         return options
 
-    def _members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, Any]:
+        """The options among the members that have come so far; a nested value is its type."""
         found = self._walker.members.items()
         return {name: value for name, value in found if value is not None or name in TYPED_MEMBERS}
 
     def _options(self) -> dict[str, Any]:
-        return {**self._members(), **self._given}
+        return {**self.members(), **self._given}
 
     def _is_lenient(self) -> bool:
         options = self._options()
@@ -89,7 +90,7 @@ class JsonCheck:
             yield Issue(("data",), "Must contain at least 1 contact")
         # First, wherever it stands, and the one that counts: None, where there is none, is refused.
         source = {"source": options.get("source")}
-        for name, value in {**source, **self._members(), **source}.items():
+        for name, value in {**source, **self.members(), **source}.items():
             yield from _option_issues(name, value)
 
 

@@ -16,7 +16,7 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.contacts import copy_text, validation
 from dataflow.contacts.validation import Verdict
-from dataflow.db import Connection, has_spoken, query
+from dataflow.db import Connection, query, wait_to_send
 from dataflow.errors import (
     DatabaseUnavailable,
     DataFlowError,
@@ -180,15 +180,15 @@ class ImportHandler(Handler):
         with connection.cursor() as cursor:
             with cursor.copy(query(statement)) as copy:
                 for verdict in good:
+                    if not wait_to_send(connection, self.attempt.check):
+                        # During COPY only to refuse, as notices are turned off: the end of the file may be an hour
+                        # away.
+                        break
                     if verdict.names:
                         copy.write(copy_text.copy_lines(verdict.names, verdict.emails, source, ids))
                         # What is only staged may never be a contact.
                         progress.rows_imported += 0 if source is None else len(verdict.names)
                     self.attempt.check()
-                    if has_spoken(connection):
-                        # During COPY only to refuse, as notices are turned off: the end of the file may be an hour
-                        # away.
-                        break
                 else:
                     is_complete = True
             copied = cursor.rowcount

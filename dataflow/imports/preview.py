@@ -87,6 +87,7 @@ def _check_members(upload: Upload, content: bytes, reading: Reading) -> None:
     check = JsonCheck(reading, {"source": "preview", **upload.given, "onInvalid": "skip"})
     for piece in Decoder("json", reading, Findings()).decoded(watched(cut(content), upload.check)):
         check.feed(piece)
+    upload.check_options(check.members())
     check.close()
 
 

@@ -21,7 +21,8 @@ from dataflow.imports.resumable_session import Resources, ResumableSession
 from dataflow.imports.upload import Upload
 from dataflow.imports.upload_holds import UploadHolds
 from dataflow.queue import resumable_uploads
-from dataflow.queue.resumable_uploads import NOBODY, Scope, UploadRow
+from dataflow.queue.resumable_uploads import UploadRow
+from dataflow.queue.scope import ALL, Scope
 from dataflow.storage.base import Description, Storage
 from dataflow.storage.stop import Stop
 
@@ -134,7 +135,7 @@ class ResumableUploads:
         try:
             yield
         except UploadTaken as error:
-            self.find(job_id, NOBODY)
+            self.find(job_id, ALL)
             raise UploadLocked("Another request has taken this upload over. Ask for the offset.") from error
 
     def _first_values(self, upload: Upload, length: int | None, metadata: str) -> dict[str, object]:

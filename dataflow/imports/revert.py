@@ -21,6 +21,7 @@ from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.handler import Handler
 from dataflow.queue.progress import Progress
+from dataflow.queue.scope import Scope
 
 STEP_SECONDS = 0.25  #: cancelling and stopping wait for a step
 #: With foreign keys or triggers of other applications a row may take milliseconds, so each attempt begins small again.
@@ -28,12 +29,15 @@ FIRST_STEP_ROWS, MAX_STEP_ROWS, MOST_GROWTH = 10, 10_000, 10
 ID_DISTANCE = 1 << 31  #: from an id of an import to the next, on average; see ids.IdRange
 
 
-def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
+def order(
+    connection: Connection, job_id: UUID, scope: Scope, request_id: str | None = None, created_by: str | None = None
+) -> UUID:
     """Queue a revert of an import; the id of that, or of the one that is unfinished or has undone the import already.
 
     :raises JobError: job_not_found when there is no such job.
     :raises JobError: not_revertible when it is no import that has succeeded.
     """
+    scope.check(connection, job_id)
     found = connection.execute(query("jobs/lock"), {"id": job_id}).fetchone()
     if found is None:
         raise JobError(f"There is no job {job_id}.", code="job_not_found")
@@ -44,7 +48,7 @@ def order(connection: Connection, job_id: UUID, request_id: str | None) -> UUID:
         )
     if found["is_dry_run"]:
         raise JobError(f"Job {job_id} was a dry run: there is nothing to undo.", code="not_revertible")
-    values = {"id": uuid7(), "of_job": job_id, "request_id": request_id}
+    values = {"id": uuid7(), "of_job": job_id, "request_id": request_id, "created_by": created_by}
     while True:
         # Once more when somebody has queued an old one between the two.
         for name in ("jobs/find_revert", "jobs/insert_revert"):

@@ -1,7 +1,7 @@
 """A body on its way in, as `web` hands it over, with what its sender has declared."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,8 @@ class Upload:
     request_id: str | None = None
     created_by: str | None = None  #: who sends it, for the job
     max_bytes: int = 0  #: more are refused; 0 is no limit
+    #: raises what its sender may not ask for, wherever in the body that is said
+    check_options: Callable[[Mapping[str, Any]], None] = lambda _: None
     has_left: Callable[[], bool] = lambda: False  #: the sender has hung up, also while nothing is read
     stop: Stop = field(default_factory=Stop)  #: set when the process ends
 
@@ -51,7 +53,11 @@ class Upload:
         return gzip.is_gzip(head)
 
     def take(self, options: dict[str, Any]) -> None:
-        """Fill in options that no place of higher precedence has set."""
+        """Fill in options that no place of higher precedence has set.
+
+        :raises RequestError: what `check_options` does.
+        """
+        self.check_options(options)
         self.given = {**options, **self.given}
 
     def options(self) -> Options:

@@ -16,7 +16,8 @@ from uuid import UUID, uuid4
 from dataflow.db import Connection
 from dataflow.errors import DatabaseError, UploadLocked, UploadTaken
 from dataflow.queue import resumable_uploads
-from dataflow.queue.resumable_uploads import NOBODY, Scope, UploadRow
+from dataflow.queue.resumable_uploads import UploadRow
+from dataflow.queue.scope import ALL, Scope
 
 logger = logging.getLogger(__name__)
 
@@ -95,9 +96,10 @@ class UploadHolds:
         self.forget(hold)
         try:
             with self._connect() as connection:
-                if not hold.is_noted:
-                    resumable_uploads.note(connection, hold.row)
-                resumable_uploads.let_go(connection, hold.row)
+                if hold.is_noted:
+                    resumable_uploads.let_go(connection, hold.row)
+                else:
+                    resumable_uploads.note(connection, hold.row, is_over=True)
         except (DatabaseError, UploadTaken) as error:
             logger.warning("upload not let go", extra={"job_id": str(hold.row.id), "code": error.code})
 
@@ -131,7 +133,7 @@ class UploadHolds:
             with self._connect() as connection:
                 if found := resumable_uploads.take_later(connection, row, holder, DEAD_SECONDS):
                     return found
-                now = resumable_uploads.find(connection, row.id, NOBODY)
+                now = resumable_uploads.find(connection, row.id, ALL)
             if now is None or now.attempt != row.attempt:
                 raise UploadLocked("A later request has asked for this upload.")
         raise UploadLocked(f"Another request has held this upload for {WAIT_SECONDS:g} s. Try again soon.")

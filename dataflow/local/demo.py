@@ -99,7 +99,7 @@ class _Demo:
     def show(self) -> None:
         path = _write_sample(self._folder / "contacts.csv")
         print(f"Importing {CONTACTS:,} contacts over HTTP ...", flush=True)
-        job = client.finished_job(f"http://127.0.0.1:{self._port}", path, "demo", {}, self._check)
+        job = client.finished_job(f"http://127.0.0.1:{self._port}", path, {"source": "demo"}, self._check)
         print(client.summary(job), self._psql("-Xxc", "TABLE job_status"), sep="\n\n")
         count = int(self._psql("-XAtf", str(SQL / "queries" / "contacts/count.sql")))
         if count != CONTACTS:

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from dataflow.db import Connection, limited, query, value
 from dataflow.errors import JobError, LeaseLost
 from dataflow.queue.progress import Progress
+from dataflow.queue.scope import Scope
 from dataflow.text import storable_json
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
@@ -120,22 +121,24 @@ def fenced(connection: Connection, name: str, job: Job, **values: Any) -> None:
         raise LeaseLost(f"Job {job.id} was cancelled, or attempt {job.attempt} is no longer the current one.")
 
 
-def cancel(connection: Connection, job_id: UUID) -> None:
+def cancel(connection: Connection, job_id: UUID, scope: Scope) -> None:
     """:raises JobError: job_not_found, or job_finished when it has ended."""
+    scope.check(connection, job_id)
     if connection.execute(query("jobs/cancel"), {"id": job_id}).fetchone() is None:
         raise JobError(
-            f"Job {job_id} has {get(connection, job_id)['state']}; only an unfinished one can stop.",
+            f"Job {job_id} has {get(connection, job_id, scope)['state']}; only an unfinished one can stop.",
             code="job_finished",
         )
 
 
-def retry(connection: Connection, job_id: UUID) -> None:
+def retry(connection: Connection, job_id: UUID, scope: Scope) -> None:
     """Queue a failed or cancelled job again, with a new budget.
 
     :raises JobError: job_not_found, or job_finished when it has succeeded.
     :raises JobError: job_unfinished when it, or another revert of its import, is unfinished.
     :raises JobError: job_held when its file is another database's, object_forgotten when it is not kept, or not whole.
     """
+    scope.check(connection, job_id)
     try:
         if connection.execute(query("jobs/retry"), {"id": job_id}).fetchone() is not None:
             return
@@ -143,7 +146,7 @@ def retry(connection: Connection, job_id: UUID) -> None:
         raise JobError(
             f"The import of revert {job_id} is being reverted by another job.", code="job_unfinished"
         ) from error
-    found = get(connection, job_id)
+    found = get(connection, job_id, scope)
     if found["state"] == "succeeded":
         raise JobError(f"Job {job_id} has succeeded; there is nothing to try again.", code="job_finished")
     if found["state"] not in FINAL_STATES:
@@ -160,16 +163,20 @@ def retry(connection: Connection, job_id: UUID) -> None:
     raise JobError(f"The file of job {job_id} {reason}; send it again.", code="object_forgotten")
 
 
-def get(connection: Connection, job_id: UUID) -> dict[str, Any]:
+def get(connection: Connection, job_id: UUID, scope: Scope) -> dict[str, Any]:
     """:raises JobError: job_not_found when there is none."""
+    scope.check(connection, job_id)
     row = connection.execute(query("jobs/get"), {"id": job_id}).fetchone()
     if row is None:
         raise JobError(f"There is no job {job_id}.", code="job_not_found")
     return row
 
 
-def page(
-    connection: Connection, limit: int, state: str | None, source: str | None, cursor: UUID | None
-) -> list[dict[str, Any]]:
-    values = {"limit": limit, "state": state, "source": source, "cursor": cursor}
+def page(connection: Connection, scope: Scope, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """At most `limit` jobs behind `cursor`, the newest first; of a `state` and a `source` unless these are None."""
+    values = {**wanted, "ids": None}
+    if not scope.is_all:
+        own = scope.of(wanted["source"]).as_values()
+        found = connection.execute(query("jobs/list_in_scope"), {**wanted, **own}).fetchall()
+        values |= {"state": None, "source": None, "cursor": None, "ids": [row["id"] for row in found]}
     return connection.execute(query("jobs/list"), values).fetchall()

@@ -14,11 +14,9 @@ from psycopg.types.json import Jsonb
 
 from dataflow.db import Connection, query
 from dataflow.errors import UploadTaken
+from dataflow.queue.scope import ALL, Scope
 
-#: Who may know of an upload: {"sources": [...] or None, "created_by": ... or None}.
-Scope = dict[str, Any]
 Digests = list[list[Any]]  #: [[end_offset, sha256 in hex, or None where nobody hashed], ...]
-NOBODY: Scope = {"sources": None, "created_by": None}
 
 
 @dataclass(slots=True)
@@ -50,19 +48,23 @@ _FIELDS = [each.name for each in fields(UploadRow)]
 
 def insert(connection: Connection, values: dict[str, Any]) -> UploadRow:
     connection.execute(query("uploads/insert"), {**values, "options": Jsonb(values["options"])})
-    found = find(connection, values["id"], NOBODY)
+    found = find(connection, values["id"], ALL)
     assert found is not None  # noqa: S101 - inserted in the same transaction
     return found
 
 
 def find(connection: Connection, job_id: UUID, scope: Scope) -> UploadRow | None:
-    return _row(connection, "uploads/find", {"id": job_id, **scope})
+    return _row(connection, "uploads/find", {"id": job_id, **scope.as_values()})
 
 
 def take(connection: Connection, job_id: UUID, holder: str, silent_seconds: float, scope: Scope) -> UploadRow | None:
     """None when it is not open, or not in `scope`; it is held if the row's worker is `holder`."""
     connection.execute(query("session/commit_early"))
-    return _row(connection, "uploads/take", {"id": job_id, "holder": holder, "silent_seconds": silent_seconds, **scope})
+    return _row(
+        connection,
+        "uploads/take",
+        {"id": job_id, "holder": holder, "silent_seconds": silent_seconds, **scope.as_values()},
+    )
 
 
 def take_later(connection: Connection, row: UploadRow, holder: str, silent_seconds: float) -> UploadRow | None:
@@ -83,10 +85,10 @@ def open_at(connection: Connection, row: UploadRow, address: str, expires_at: da
     row.address, row.expires_at = address, found["expires_at"]
 
 
-def note(connection: Connection, row: UploadRow) -> int:
-    """Write down how far it is; returns the attempt, which may be a later request's."""
+def note(connection: Connection, row: UploadRow, is_over: bool = False) -> int:
+    """Write down how far it is, and let go of it if that `is_over`; the attempt, which may be a later request's."""
     connection.execute(query("session/commit_early"))
-    return int(_guarded(connection, "uploads/note", row, _progress(row))["attempt"])
+    return int(_guarded(connection, "uploads/note", row, {**_progress(row), "is_over": is_over})["attempt"])
 
 
 def let_go(connection: Connection, row: UploadRow) -> None:

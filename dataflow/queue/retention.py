@@ -11,6 +11,7 @@ from uuid import UUID
 from dataflow.db import Connection, query, value
 from dataflow.errors import JobError
 from dataflow.queue import jobs
+from dataflow.queue.scope import Scope
 
 BATCH_ROWS = 1000  #: what one statement finds or deletes
 REJECTS_BATCH_ROWS = 20_000  #: a fraction of a second
@@ -51,14 +52,15 @@ def give_up_file(connection: Connection, leftover: Leftover) -> File | None:
     return File(**row) if row else None
 
 
-def forget(connection: Connection, job_id: UUID) -> File | None:
+def forget(connection: Connection, job_id: UUID, scope: Scope) -> File | None:
     """Clear what a job keeps of people; returns its file, to be removed once this is committed, unless it is held.
 
     :raises JobError: job_not_found, or job_unfinished when it has not ended.
     """
+    scope.check(connection, job_id)
     row = connection.execute(query("jobs/forget"), {"id": job_id}).fetchone()
     if row is None:
-        state = jobs.get(connection, job_id)["state"]
+        state = jobs.get(connection, job_id, scope)["state"]
         raise JobError(f"Job {job_id} is {state}; cancel it first.", code="job_unfinished")
     return File(**row) if row["object_key"] is not None else None
 

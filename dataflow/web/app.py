@@ -17,9 +17,11 @@ from dataflow.imports.completion import Completions
 from dataflow.imports.receive import Receiver
 from dataflow.imports.resumable import ResumableUploads
 from dataflow.metrics import StorageMetrics
+from dataflow.settings.api_keys import parse
 from dataflow.storage.registry import open_storage
 from dataflow.web.server.transfers import Transfers
 from dataflow.web.services import Services
+from dataflow.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +34,8 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import errors, links, method_override, origins, path_prefix
-    from dataflow.web.routes import health, imports, jobs, metrics, rejects, uploads
+    from dataflow.web import auth, errors, links, method_override, origins, path_prefix
+    from dataflow.web.routes import health, imports, jobs, metrics, rejects, tokens, uploads
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -51,12 +53,13 @@ def create_app(config: Config | None = None) -> Flask:
     completions = Completions(connect, config.max_uploads)
     receiver = Receiver(config, pool, storage, completions)
     resumable = ResumableUploads(config, connect, storage, completions)
-    app.extensions["dataflow"] = Services(config, pool, storage, receiver, resumable, transfers)
+    signer = Tokens(parse(config.api_keys), config.token_secret)
+    app.extensions["dataflow"] = Services(config, pool, storage, receiver, resumable, transfers, signer)
     app.before_request(_take_request_id)
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports.blueprint, jobs.blueprint, rejects.blueprint, uploads.blueprint):
+    for resource in (imports.blueprint, uploads.blueprint, jobs.blueprint, rejects.blueprint, tokens.blueprint):
         links.register(app, resource)
     health.register(app)
     if config.enable_metrics:
@@ -64,6 +67,7 @@ def create_app(config: Config | None = None) -> Flask:
     # Last: what they refuse is counted as well.
     app.before_request(_take_one_spelling)
     origins.register(app, config)
+    auth.register(app, config)
     path_prefix.register(app, config)
     method_override.register(app)
     return app

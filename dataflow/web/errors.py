@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from dataflow.db.failures import connection_failure
-from dataflow.errors import DataFlowError, TooManyUploads, UnsupportedEncoding
+from dataflow.errors import DataFlowError, TooManyUploads, Unauthorized, UnsupportedEncoding
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ def _answer(error: DataFlowError) -> ResponseReturnValue:
     if error.issues:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}
     headers = {"Accept-Encoding": error.accepted} if isinstance(error, UnsupportedEncoding) else {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = error.challenge
     if error.status in (408, 423, 503) and error.retryable:
         headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
     return body, error.status, headers

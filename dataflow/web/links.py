@@ -6,6 +6,8 @@ from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Flask, request, url_for
 
+from dataflow.web import parameters
+
 Row = TypeVar("Row")
 
 #: Each resource is at both, under names of its own for `url_for`.
@@ -31,7 +33,7 @@ def paged(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> t
     page = rows[:limit]
     if len(rows) == len(page):
         return page, {}
-    values: dict[str, Any] = {**request.args.to_dict(), **(request.view_args or {}), "cursor": cursor(page[-1])}
+    values: dict[str, Any] = {**parameters.query(), **(request.view_args or {}), "cursor": cursor(page[-1])}
     return page, {"Link": f'<{url_for(request.endpoint or "", **values)}>; rel="next"'}
 
 

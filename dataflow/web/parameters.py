@@ -26,8 +26,12 @@ def read(schema: Schema, values: dict[str, str]) -> dict[str, Any]:
     return loaded
 
 
+#: Known everywhere, for what cannot send headers: links, downloads and EventSource. `credentials` reads it.
+TOKEN: Final = "token"  # noqa: S105 - its name
+
+
 def query() -> dict[str, str]:
-    """The query parameters.
+    """The query parameters but TOKEN.
 
     :raises RequestError: when one is given twice, or is not UTF-8.
     """
@@ -39,7 +43,7 @@ def query() -> dict[str, str]:
     for name, values in request.args.lists():
         if len(values) > 1:
             raise RequestError(f"The query parameter {name} is given {len(values)} times; give it once.")
-    return request.args.to_dict()
+    return {name: value for name, value in request.args.items() if name != TOKEN}
 
 
 def import_headers() -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataflow.imports.receive import Receiver
 from dataflow.imports.resumable import ResumableUploads
 from dataflow.storage.base import Storage
 from dataflow.web.server.transfers import Transfers
+from dataflow.web.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Services:
     receiver: Receiver
     resumable: ResumableUploads
     transfers: Transfers
+    tokens: Tokens
 
 
 def services() -> Services:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from dataflow.imports.revert import order
+from dataflow.queue.scope import ALL
 from tests.drills.drill import drill
 from tests.drills.holds import hold, wait_until_held
 from tests.drills.rig import Rig
@@ -48,7 +49,7 @@ def _held_revert(rig: Rig) -> Scene:
 
 def _revert(rig: Rig, undone: Sent) -> Sent:
     """What POST /jobs/{id}/revert does; a job that imports nothing."""
-    revert = Sent(order(rig.connection, undone.id, None), undone.source, ())
+    revert = Sent(order(rig.connection, undone.id, ALL), undone.source, ())
     rig.sent.append(revert)
     return revert
 

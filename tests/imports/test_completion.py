@@ -15,6 +15,7 @@ from dataflow.config import Config
 from dataflow.errors import JobError
 from dataflow.imports import completion
 from dataflow.queue import jobs
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from dataflow.worker.sweeper import Sweep
 from tests.doubles.storage.process import StorageDouble
@@ -98,7 +99,7 @@ def test_the_command_waits_for_an_upload_that_is_slow_to_complete(
     start_worker()
     path = tmp_path / "contacts.csv"
     path.write_bytes(CONTENT)
-    assert client.import_file(web.url, path, "crm", {"useResumable": "true"}) == 0
+    assert client.import_file(web.url, path, {"source": "crm", "useResumable": "true"}) == 0
     assert "1 rows imported" in capsys.readouterr().out
 
 
@@ -138,7 +139,7 @@ def test_what_a_killed_web_process_lets_go_of_is_lost_and_says_so(
     row = row_of(connection, job_id)
     assert (row["state"], row["error"].partition(":")[0], row["digests"]) == ("failed", "upload_lost", [])
     with pytest.raises(JobError, match="never received as a whole", check=has_code("object_forgotten")):
-        jobs.retry(connection, row["id"])
+        jobs.retry(connection, row["id"], ALL)
 
 
 def test_an_object_that_came_after_its_web_process_was_killed_is_imported(

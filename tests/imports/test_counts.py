@@ -19,6 +19,7 @@ from dataflow.ids import uuid7
 from dataflow.imports.options import Options
 from dataflow.queue import job_counts, jobs, uploads
 from dataflow.queue.attempt import Attempt
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from dataflow.worker.runner import Runner
 from tests.support.objects import store
@@ -68,7 +69,7 @@ def work(connection: db.Connection, config: Config, storage: Storage) -> Work:
         assert job is not None
         attempt = Attempt(job)
         Runner(config, storage, "settle").work(connection, attempt)
-        return jobs.get(connection, job_id)
+        return jobs.get(connection, job_id, ALL)
 
     return run
 

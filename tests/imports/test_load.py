@@ -35,6 +35,7 @@ from dataflow.imports.load import ImportHandler
 from dataflow.queue import jobs, uploads
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.jobs import Job
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from tests.support.errors import has_code
 from tests.support.objects import store
@@ -92,7 +93,7 @@ def load(connection: db.Connection, storage: Storage, config: Config) -> Callabl
 
 
 def state_of(connection: db.Connection, job_id: UUID) -> dict[str, Any]:
-    return jobs.get(connection, job_id)
+    return jobs.get(connection, job_id, ALL)
 
 
 def count(connection: db.Connection) -> int:
@@ -261,14 +262,16 @@ CREATE TRIGGER refuse BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION re
 """
 
 
+# The server is slower than we are: before the second it has kept us waiting, and libpq has looked at what it said.
+@pytest.mark.parametrize("row", [10, 70_000])
 def test_a_row_that_the_server_refuses_ends_the_copy_long_before_the_end_of_the_file(
-    connection: db.Connection, claim: Callable[..., Job], storage: Storage, config: Config
+    connection: db.Connection, claim: Callable[..., Job], storage: Storage, config: Config, row: int
 ) -> None:
-    connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % "10").encode())
+    connection.execute((REFUSE.replace("RAISE NOTICE 'row seen';", "") % row).encode())
     attempt = Attempt(claim(many(200_000)))
     with pytest.raises(psycopg.errors.RaiseException, match="refused by the server"):
         ImportHandler(attempt, storage, config).run(connection)
-    assert attempt.progress.bytes_done < attempt.job.bytes_total / 2
+    assert attempt.progress.bytes_done < attempt.job.bytes_total * 0.75
     assert_untouched(connection, attempt.job)
 
 

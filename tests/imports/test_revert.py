@@ -17,6 +17,7 @@ from dataflow.errors import DataFlowError, LeaseLost, WorkerStopping
 from dataflow.imports.revert import RevertHandler, order
 from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
+from dataflow.queue.scope import ALL
 from dataflow.worker.watchdog import Watchdog
 from tests.support.imported import count_contacts, imported, row_of
 from tests.support.jobs import reclaim
@@ -49,7 +50,7 @@ def session(database: str) -> Iterator[db.Connection]:
 
 def claimed(session: db.Connection, import_id: UUID) -> Attempt:
     """A revert of the import that has just been claimed."""
-    revert_id = order(session, import_id, None)
+    revert_id = order(session, import_id, ALL)
     return claimed_again(session, revert_id)
 
 
@@ -311,7 +312,7 @@ def test_a_refused_step_fails_the_revert_and_when_it_is_tried_again_it_goes_on_f
 ) -> None:
     """By a foreign key of another application."""
     import_id = imported(connection, ROWS)
-    revert_id = order(connection, import_id, "request-1")
+    revert_id = order(connection, import_id, ALL, "request-1")
     connection.execute("CREATE TABLE calls (contact_id uuid REFERENCES contacts)")
     connection.execute("INSERT INTO calls SELECT id FROM contacts ORDER BY id OFFSET 250 LIMIT 1")
     with caplog.at_level(logging.INFO):
@@ -322,7 +323,7 @@ def test_a_refused_step_fails_the_revert_and_when_it_is_tried_again_it_goes_on_f
         kept = gone(connection, import_id, revert_id)
         assert is_about(kept, steps=2)
         connection.execute("DROP TABLE calls")
-        jobs.retry(connection, revert_id)
+        jobs.retry(connection, revert_id, ALL)
         assert work_off() == 0
     assert gone(connection, import_id, revert_id) == ROWS
     lines = [record for record in caplog.records if record.name == "dataflow.worker.runner"]
@@ -337,7 +338,7 @@ def test_contacts_that_a_trigger_keeps_fail_the_revert_and_when_it_is_gone_they_
     kept: str, connection: db.Connection, work_off: Callable[[], int]
 ) -> None:
     import_id = imported(connection, ROWS)
-    revert_id = order(connection, import_id, None)
+    revert_id = order(connection, import_id, ALL)
     with on_delete(connection, f"IF {kept} THEN RETURN NULL; END IF;"):
         assert work_off() == 1
     revert = row_of(connection, revert_id)
@@ -346,7 +347,7 @@ def test_contacts_that_a_trigger_keeps_fail_the_revert_and_when_it_is_gone_they_
     assert (revert["state"], revert["failures"]) == ("failed", 1)
     assert is_about(ROWS - count_contacts(connection), steps=0 if kept == "true" else 2)
     assert row_of(connection, import_id)["reverted_at"] is None
-    jobs.retry(connection, revert_id)
+    jobs.retry(connection, revert_id, ALL)
     assert work_off() == 0
     assert gone(connection, import_id, revert_id) == ROWS
     assert row_of(connection, import_id)["reverted_at"] is not None
@@ -356,7 +357,7 @@ def test_a_step_that_loses_against_another_transaction_is_tried_again(
     connection: db.Connection, work_off: Callable[[], int]
 ) -> None:
     import_id = imported(connection, 5)
-    revert_id = order(connection, import_id, None)
+    revert_id = order(connection, import_id, ALL)
     with on_delete(connection, "RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01';"):
         assert work_off() == 0
     revert = row_of(connection, revert_id)
@@ -365,9 +366,9 @@ def test_a_step_that_loses_against_another_transaction_is_tried_again(
 
 def test_while_one_revert_is_unfinished_no_other_of_the_import_can_be_queued_in_psql(connection: db.Connection) -> None:
     import_id = imported(connection, 5)
-    first = order(connection, import_id, None)
-    jobs.cancel(connection, first)
-    second = order(connection, import_id, None)
+    first = order(connection, import_id, ALL)
+    jobs.cancel(connection, first, ALL)
+    second = order(connection, import_id, ALL)
     assert second != first
     with pytest.raises(psycopg.errors.UniqueViolation):
         connection.execute("UPDATE jobs SET state = 'queued' WHERE id = %s", [first])

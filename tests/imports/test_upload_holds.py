@@ -15,7 +15,8 @@ from dataflow.errors import UploadLocked, UploadTaken
 from dataflow.ids import uuid7
 from dataflow.imports.upload_holds import DEAD_SECONDS, WAIT_SECONDS, Hold, UploadHolds
 from dataflow.queue import jobs, resumable_uploads
-from dataflow.queue.resumable_uploads import NOBODY, UploadRow
+from dataflow.queue.resumable_uploads import UploadRow
+from dataflow.queue.scope import ALL, Scope
 from tests.support.jobs import UPLOAD
 
 VALUES = {"idempotency_key": None, "expires_seconds": 3600, "length": 10, "metadata": None}
@@ -40,13 +41,13 @@ def new_upload(connection: db.Connection) -> UUID:
 
 
 def row_of(connection: db.Connection, job_id: UUID) -> UploadRow:
-    found = resumable_uploads.find(connection, job_id, NOBODY)
+    found = resumable_uploads.find(connection, job_id, ALL)
     assert found is not None
     return found
 
 
 def taken(holds: UploadHolds, job_id: UUID, evicted: threading.Event | None = None) -> Hold:
-    hold = holds.take(job_id, NOBODY, (evicted or threading.Event()).set)
+    hold = holds.take(job_id, ALL, (evicted or threading.Event()).set)
     assert hold is not None
     return hold
 
@@ -99,7 +100,7 @@ def test_a_holder_whose_process_was_killed_is_no_holder(
 ) -> None:
     job_id = new_upload(connection)
     # Nobody beats for it.
-    assert resumable_uploads.take(connection, job_id, "killed", DEAD_SECONDS, NOBODY)
+    assert resumable_uploads.take(connection, job_id, "killed", DEAD_SECONDS, ALL)
     began = time.monotonic()
     assert taken(processes[0], job_id)
     assert time.monotonic() - began < DEAD_SECONDS + 1.5
@@ -134,15 +135,15 @@ def test_of_many_that_wait_the_last_one_gets_it(
 def test_what_is_not_open_to_the_caller_is_not_held_and_not_touched(
     connection: db.Connection, processes: tuple[UploadHolds, UploadHolds], end: str
 ) -> None:
-    job_id, scope = new_upload(connection), dict(NOBODY)
+    job_id, scope = new_upload(connection), ALL
     if end == "cancelled":
         jobs.cancel(connection, job_id)
     elif end == "expired":
         connection.execute("UPDATE jobs SET expires_at = now() - INTERVAL '1 second'")
     elif end == "other owner":
-        scope["created_by"] = "somebody"
+        scope = Scope(created_by="somebody", is_own_only=True)
     else:
-        scope["sources"] = ["another"]
+        scope = Scope(frozenset({"another"}))
     before = row_of(connection, job_id).attempt
     assert processes[0].take(job_id, scope, lambda: None) is None
     assert row_of(connection, job_id).attempt == before

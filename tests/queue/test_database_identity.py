@@ -18,6 +18,7 @@ from dataflow.ids import uuid7
 from dataflow.local.postgres import binary
 from dataflow.queue import database_identity, job_counts, jobs, leases, notify, retention, uploads
 from dataflow.queue.leases import Sight
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
@@ -220,7 +221,7 @@ def test_adopted_as_a_copy_the_jobs_fail_and_their_files_are_never_touched(
     failed = copied.execute("SELECT error FROM jobs WHERE state = 'failed' AND error IS NOT NULL").fetchall()
     assert [row["error"].partition(":")[0] for row in failed] == ["database_copied"] * 4
     with pytest.raises(JobError, check=has_code("object_forgotten")):
-        jobs.retry(copied, originals["queued"])
+        jobs.retry(copied, originals["queued"], ALL)
     copied.execute(AGE.encode())
     process(copy)
     assert states(copied, originals) == {**dict.fromkeys(originals, "failed"), **{state: state for state in ENDED}}

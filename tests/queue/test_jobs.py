@@ -12,6 +12,7 @@ from dataflow.errors import JobError, LeaseLost, UploadTaken
 from dataflow.ids import uuid7
 from dataflow.queue import jobs, notify, uploads
 from dataflow.queue.progress import Progress
+from dataflow.queue.scope import ALL
 from tests.support.errors import has_code
 from tests.support.jobs import COMPLETE, claimed, enqueue, row, set_state, upload
 from tests.support.waiting import eventually
@@ -176,7 +177,7 @@ def test_heartbeats_stay_heap_only_updates(connection: db.Connection) -> None:
 
 def test_a_job_that_is_not_there_is_said_to_be_so(connection: db.Connection) -> None:
     with pytest.raises(JobError, check=has_code("job_not_found")):
-        jobs.get(connection, uuid7())
+        jobs.get(connection, uuid7(), ALL)
 
 
 def test_job_status_tells_the_health_of_every_kind_of_job(connection: db.Connection) -> None:

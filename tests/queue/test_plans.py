@@ -11,6 +11,7 @@ import pytest
 from dataflow import db
 from dataflow.ids import uuid7
 from dataflow.queue import database_identity, job_counts, jobs
+from dataflow.queue.scope import Scope
 from tests.support.databases import on_server, url_of
 from tests.support.many_jobs import fill
 
@@ -26,6 +27,7 @@ VALUES: dict[str, Any] = {
         "database_id": None,
     },
     **{"kept_seconds": 86_400.0 * 7, "settled_seconds": 150.0, "days": 1, "limit": 50, "after": None, "after_id": None},
+    **{"sources": ["source-7"], "created_by": "shop", "is_own_only": False},
     **{"id": uuid7(), "of_job": uuid7(), "job_id": uuid7(), "attempt": 1, "finished_at": datetime.now(UTC)},
     **{
         "rows_read": 1,
@@ -48,6 +50,7 @@ STATEMENTS = (
         "jobs/leftovers",
         "jobs/lock",
     ),
+    "jobs/is_in_scope",
     *("jobs/mark_object_deleted", "jobs/next_due", "jobs/overdue", "jobs/reclaim", "jobs/retry"),
     *("rejects/count", "rejects/list"),
 )
@@ -112,9 +115,41 @@ def test_every_filter_of_the_list_walks_an_index_of_its_own(
 ) -> None:
     [row] = old_database.execute("SELECT id FROM jobs ORDER BY id DESC OFFSET 12000 LIMIT 1").fetchall()
     for cursor in (None, row["id"]):
-        values = {"limit": 51, "state": state, "source": source, "cursor": cursor}
+        values = {"limit": 51, "state": state, "source": source, "cursor": cursor, "ids": None}
         plan = plan_of(old_database, db.query("jobs/list"), values)
         assert "Seq Scan on jobs " not in plan, plan
         if state or source:
             # In the order of the primary key it would have to pass by all the others.
             assert "jobs_pkey" not in plan, plan
+
+
+SCOPES: dict[str, Scope] = {
+    "three sources": Scope(frozenset({"source-7", "source-8", "nobody"}), "shop"),
+    "one source": Scope(frozenset({"source-7"}), "shop"),
+    "a source that is filtered by": Scope(frozenset({"source-7", "source-8"}), "shop").of("source-7"),
+    "what a token has made": Scope(frozenset({"source-7"}), "shop#1", is_own_only=True),
+}
+
+
+@pytest.mark.parametrize(("state", "scope"), list(product([None, *jobs.STATES], SCOPES)))
+def test_the_list_of_a_scope_walks_to_the_newest_of_each_source_and_reads_nobody_elses(
+    old_database: db.Connection, state: str | None, scope: str
+) -> None:
+    [row] = old_database.execute("SELECT id FROM jobs ORDER BY id DESC OFFSET 12000 LIMIT 1").fetchall()
+    for cursor in (None, row["id"]):
+        values = {"limit": 51, "state": state, "cursor": cursor, **SCOPES[scope].as_values()}
+        plan = plan_of(old_database, db.query("jobs/list_in_scope"), values)
+        assert "Seq Scan on jobs" not in plan, plan
+        assert "jobs_pkey" not in plan, plan
+        if state is None:
+            assert "Bitmap" not in plan, plan
+        if "source" in scope:
+            assert "jobs_of_creator" not in plan, plan
+
+
+def test_the_jobs_of_a_page_are_fetched_by_their_ids(old_database: db.Connection) -> None:
+    rows = old_database.execute("SELECT id FROM jobs ORDER BY id DESC LIMIT 51").fetchall()
+    values = {"limit": 51, "state": None, "source": None, "cursor": None, "ids": [row["id"] for row in rows]}
+    plan = plan_of(old_database, db.query("jobs/list"), values)
+    assert "jobs_pkey" in plan, plan
+    assert "Index Cond: (id = ANY" in plan, plan

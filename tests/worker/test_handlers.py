@@ -18,6 +18,7 @@ from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.handler import Handler
 from dataflow.queue.jobs import Job
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from dataflow.worker.handlers import HANDLERS
 from tests.support.imported import row_of
@@ -136,7 +137,7 @@ def test_the_beats_write_the_progress_of_a_third_kind_and_stop_it_when_it_is_can
     def cancel_in_the_middle() -> None:
         eventually(lambda: row_of(connection, job_id)["bytes_done"] == 3)
         assert row_of(connection, job_id)["rows_read"] == 3
-        jobs.cancel(connection, job_id)
+        jobs.cancel(connection, job_id, ALL)
         eventually(lambda: export.attempts[-1].stopped is not None)
         export.goes_on.set()
 

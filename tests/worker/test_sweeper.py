@@ -26,6 +26,7 @@ from dataflow.imports.upload import Upload
 from dataflow.metrics import JobsCollector
 from dataflow.queue import job_counts, jobs, retention, uploads
 from dataflow.queue.retention import Leftover
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from dataflow.storage.local import LocalStorage
 from dataflow.worker.sweeper import Sweep
@@ -279,7 +280,7 @@ def test_files_that_jobs_still_need_are_never_removed(
 ) -> None:
     queued, running = keep("failed"), keep("failed")
     for job_id in (running, queued):
-        jobs.retry(connection, job_id)
+        jobs.retry(connection, job_id, ALL)
         if job_id == running:
             assert jobs.claim(connection, "w")
     Sweep(make_config(OBJECT_RETENTION_DAYS=0), storage, ROLE).sweep()
@@ -360,11 +361,11 @@ def test_a_job_that_was_tried_again_since_it_was_found_keeps_its_file(
 ) -> None:
     job_id = keep("failed", 100)
     leftover = only_leftover(connection)
-    jobs.retry(connection, job_id)
+    jobs.retry(connection, job_id, ALL)
     assert retention.give_up_file(connection, leftover) is None
     set_state(connection, job_id, "failed")
     assert retention.give_up_file(connection, leftover) is None, "its time begins anew"
-    jobs.retry(connection, job_id)
+    jobs.retry(connection, job_id, ALL)
     assert is_stored(storage, job_id)
 
 
@@ -453,7 +454,7 @@ def test_a_job_that_is_forgotten_keeps_neither_its_file_nor_what_was_said_of_its
         "UPDATE jobs SET issues = '[{}]', error = 'missing_columns: It has: Ann Secret.', detected = %s", [detected]
     )
     refuse_rows(connection, 2)
-    file = retention.forget(connection, job_id)
+    file = retention.forget(connection, job_id, ALL)
     assert file is not None
     assert (file.object_key, file.is_complete) == (f"{job_id}.csv", True)
     found = row(connection, job_id)
@@ -462,15 +463,15 @@ def test_a_job_that_is_forgotten_keeps_neither_its_file_nor_what_was_said_of_its
     assert [retention.forget_rejects(connection, job_id) for _ in range(2)] == [2, 0]
     assert count_rejects(connection) == 0
     with pytest.raises(JobError, check=has_code("object_forgotten")):
-        jobs.retry(connection, job_id)
+        jobs.retry(connection, job_id, ALL)
     end_earlier(connection, job_id, 200)
     Sweep(config, storage, ROLE).sweep()
     assert not is_stored(storage, job_id), "if whoever asked did not remove it"
-    assert retention.forget(connection, job_id) is None
+    assert retention.forget(connection, job_id, ALL) is None
     with pytest.raises(JobError, check=has_code("job_not_found")):
-        retention.forget(connection, uuid7())
+        retention.forget(connection, uuid7(), ALL)
     with pytest.raises(JobError, check=has_code("job_unfinished")):
-        retention.forget(connection, uploading(connection))
+        retention.forget(connection, uploading(connection), ALL)
 
 
 @pytest.mark.one_storage
@@ -492,7 +493,7 @@ def test_a_job_that_is_forgotten_keeps_nothing_that_the_server_may_have_said_of_
 ) -> None:
     job_id = uploading(connection)
     connection.execute("UPDATE jobs SET state = 'failed', error = %s", [error])
-    retention.forget(connection, job_id)
+    retention.forget(connection, job_id, ALL)
     assert row(connection, job_id)["error"] == left
 
 

@@ -75,7 +75,9 @@ def _describe(incoming: Request, body: RawBody) -> Upload:
 
     :raises RequestError: when it need not be read at all.
     """
+    sender = caller()
     given = parameters.read(_OPTIONS, {**parameters.import_headers(), **parameters.query()})
+    sender.check_options(given)
     media_type = incoming.mimetype
     if media_type not in (MULTIPART, *OPAQUE) and by_media_type(media_type) is None:
         raise UnsupportedMediaType(f"Unsupported content type: {media_type or 'none'}. Supported are {SUPPORTED}.")
@@ -89,15 +91,16 @@ def _describe(incoming: Request, body: RawBody) -> Upload:
         "" if media_type == MULTIPART else media_type,
         # The boundaries and fields of a form count as well, and nobody says how much.
         None if media_type == MULTIPART else incoming.content_length,
-        given,
+        {**given, **sender.own_options},
         _file_name(incoming),
         is_json_body=by_media_type(media_type) is FORMATS["json"],
         is_form=media_type == MULTIPART,
         is_gzip=encoding in GZIP,
         charset=charset_label(incoming.mimetype_params.get("charset", "")),
         request_id=logs.request_id.get(),
-        created_by=caller().created_by,
-        max_bytes=caller().max_bytes,
+        created_by=sender.created_by,
+        max_bytes=sender.max_bytes,
+        check_options=sender.check_options,
         has_left=body.has_left,
         stop=body.stop,
     )

@@ -19,7 +19,9 @@ from dataflow.imports import revert as imports_revert
 from dataflow.imports.option_kinds import Number
 from dataflow.imports.options import camel_case
 from dataflow.queue import jobs, retention
+from dataflow.queue.scope import Scope
 from dataflow.web import links, parameters
+from dataflow.web.caller import caller
 from dataflow.web.services import services
 
 blueprint = Blueprint("jobs", __name__)
@@ -40,14 +42,15 @@ _QUERY, _NO_OPTIONS = JobQuery(), Schema()
 @blueprint.get("/jobs/<uuid:job_id>")
 def show(job_id: UUID) -> dict[str, Any]:
     with borrowed(services().pool) as connection:
-        return _as_json(jobs.get(connection, job_id))
+        return _as_json(jobs.get(connection, job_id, caller().scope_of_jobs))
 
 
 @blueprint.get("/jobs")
 def index() -> ResponseReturnValue:
     wanted = parameters.read(_QUERY, parameters.query())
+    caller().check_options({"source": wanted["source"]})
     with borrowed(services().pool) as connection:
-        rows = jobs.page(connection, **{**wanted, "limit": wanted["limit"] + 1})
+        rows = jobs.page(connection, caller().scope_of_jobs, {**wanted, "limit": wanted["limit"] + 1})
     page, headers = links.paged(rows, wanted["limit"], itemgetter("job_id"))
     shared = _links()
     return {"jobs": [_as_json(row, shared) for row in page]}, headers
@@ -68,7 +71,8 @@ def retry(job_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/jobs/<uuid:job_id>/revert")
 def revert(job_id: UUID) -> ResponseReturnValue:
     """The job that will delete an import's contacts, or has."""
-    return _changed(job_id, partial(imports_revert.order, request_id=logs.request_id.get()))
+    by = caller().created_by
+    return _changed(job_id, partial(imports_revert.order, request_id=logs.request_id.get(), created_by=by))
 
 
 @blueprint.delete("/jobs/<uuid:job_id>")
@@ -76,7 +80,7 @@ def forget(job_id: UUID) -> Response:
     """Remove what a finished job keeps of people."""
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
-        file = retention.forget(connection, job_id)
+        file = retention.forget(connection, job_id, caller().scope_of_jobs)
     are_left = True
     while are_left:
         with borrowed(services().pool) as connection:
@@ -90,11 +94,12 @@ def forget(job_id: UUID) -> Response:
     return Response(status=204)
 
 
-def _changed(job_id: UUID, change: Callable[[Connection, UUID], UUID | None]) -> ResponseReturnValue:
+def _changed(job_id: UUID, change: Callable[[Connection, UUID, Scope], UUID | None]) -> ResponseReturnValue:
     """Shows the job that `change` names, else the one that it was about."""
     parameters.read(_NO_OPTIONS, parameters.query())
+    scope = caller().scope_of_jobs
     with borrowed(services().pool) as connection:
-        shown = _as_json(jobs.get(connection, change(connection, job_id) or job_id))
+        shown = _as_json(jobs.get(connection, change(connection, job_id, scope) or job_id, scope))
     return shown, 202, {"Location": shown["links"]["self"]}
 
 

@@ -22,6 +22,7 @@ from dataflow.imports.option_kinds import Number
 from dataflow.imports.rejects_file import Layout, Reject
 from dataflow.queue import jobs
 from dataflow.web import links, parameters
+from dataflow.web.caller import caller
 from dataflow.web.server.client_socket import has_left
 from dataflow.web.services import services
 
@@ -55,7 +56,7 @@ def show(job_id: UUID) -> Response:
     if form != "json" and wanted:
         raise RequestError(f"{' and '.join(wanted)}: a rejects file is always complete; only JSON comes in pages.")
     with borrowed(services().pool) as connection:
-        job = jobs.get(connection, job_id)
+        job = jobs.get(connection, job_id, caller().scope_of_jobs)
         if job["finished_at"] is None:
             raise JobError(
                 f"Job {job_id} is {job['state']}; its rejects are known when it has ended.", code="job_unfinished"

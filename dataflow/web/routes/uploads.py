@@ -16,7 +16,6 @@ from dataflow.imports.options import OptionsSchema
 from dataflow.imports.resumable import ResumableUpload
 from dataflow.imports.resumable_session import ResumableSession
 from dataflow.imports.upload import Upload
-from dataflow.queue.resumable_uploads import Scope
 from dataflow.storage.tus_headers import RESUMABLE, VERSION
 from dataflow.web import links, parameters, tus
 from dataflow.web.caller import caller
@@ -79,7 +78,7 @@ def show(job_id: UUID) -> ResponseReturnValue:
     if request.method == "HEAD":
         tus.check_version(request.headers)
         return _measure(job_id)
-    found = services().resumable.find(job_id, _scope())
+    found = services().resumable.find(job_id, caller().scope_of_jobs)
     return {
         "jobId": str(found.job_id),
         "state": found.state,
@@ -138,7 +137,7 @@ def _measure(job_id: UUID) -> ResponseReturnValue:
 def _held(job_id: UUID) -> Iterator[tuple[ResumableSession | ResumableUpload, RawBody]]:
     with (
         _arriving() as body,
-        services().resumable.held(job_id, _scope(), body.evict, body.stop) as found,
+        services().resumable.held(job_id, caller().scope_of_jobs, body.evict, body.stop) as found,
     ):
         yield found, body
 
@@ -153,17 +152,19 @@ def _arriving() -> Iterator[RawBody]:
 
 
 def _describe(wanted: tus.Creation, body: RawBody) -> Upload:
-    given = {**wanted.options, **parameters.import_headers(), **parameters.query()}
+    sender = caller()
+    given = parameters.read(_OPTIONS, {**wanted.options, **parameters.import_headers(), **parameters.query()})
+    sender.check_options(given)
     media_type, facts = parse_options_header(wanted.fields.get("filetype", ""))
     name = wanted.fields.get("filename")
     upload = Upload(
         iter(()),
         plain_media_type(media_type),
-        given=parameters.read(_OPTIONS, given),
+        given={**given, **sender.own_options},
         file_name=base_name(name) if name else None,
         charset=charset_label(facts.get("charset", "")),
         request_id=logs.request_id.get(),
-        created_by=caller().created_by,
+        created_by=sender.created_by,
         stop=body.stop,
     )
     upload.require_source("Invalid source: Required. Send it as source in Upload-Metadata, as ?source= or X-Source.")
@@ -183,14 +184,6 @@ def _check_size(size_bytes: int, session: ResumableSession | None = None) -> Non
         return
     if end > limit:
         raise RequestError(f"The upload would have {end} bytes, and may have {limit}.", code="upload_too_large")
-
-
-def _scope() -> Scope:
-    sender = caller()
-    return {
-        "sources": None if sender.sources is None else sorted(sender.sources),
-        "created_by": sender.created_by if sender.is_token else None,
-    }
 
 
 def _headers(shown: ResumableUpload) -> dict[str, str]:

@@ -4,5 +4,5 @@ SELECT id, state, object_key, upload_url AS address, content_type, file_name, so
        expires_at < statement_timestamp() AS is_expired, error
 FROM jobs
 WHERE id = %(id)s AND expires_at IS NOT NULL AND kind = 'import'
-  AND (%(created_by)s::text IS NULL OR created_by = %(created_by)s)
-  AND (%(sources)s::text[] IS NULL OR source = ANY(%(sources)s))
+  AND CASE WHEN %(is_own_only)s THEN created_by = %(created_by)s::text
+           ELSE %(sources)s::text[] IS NULL OR source = ANY (%(sources)s::text[]) END

@@ -1,6 +1,7 @@
--- What the storage has acknowledged, by the request that holds the upload and nobody else.
+-- What the storage has acknowledged, by the request that holds the upload and nobody else; it lets go
+-- of it at its end.
 UPDATE jobs
 SET bytes_done = %(offset)s, digests = %(digests)s, upload_length = %(length)s, format = %(format)s,
-    heartbeat_at = clock_timestamp()
+    heartbeat_at = clock_timestamp(), worker = CASE WHEN %(is_over)s THEN NULL ELSE worker END
 WHERE id = %(id)s AND worker = %(holder)s AND state = 'uploading'
 RETURNING attempt

@@ -7,8 +7,8 @@ SET attempt = attempt + 1,
     heartbeat_at = CASE WHEN worker IS NULL OR heartbeat_at < clock_timestamp() - make_interval(secs => %(silent_seconds)s)
                         THEN clock_timestamp() ELSE heartbeat_at END
 WHERE id = %(id)s AND state = 'uploading' AND bytes_total IS NULL AND expires_at > statement_timestamp()
-  AND (%(created_by)s::text IS NULL OR created_by = %(created_by)s)
-  AND (%(sources)s::text[] IS NULL OR source = ANY(%(sources)s))
+  AND CASE WHEN %(is_own_only)s THEN created_by = %(created_by)s::text
+           ELSE %(sources)s::text[] IS NULL OR source = ANY (%(sources)s::text[]) END
 RETURNING id, state, object_key, upload_url AS address, content_type, file_name, source, options, request_id, format,
           attempt, worker, digests, bytes_done, bytes_total, upload_length AS length, upload_metadata AS metadata,
           expires_at, false AS is_expired, error

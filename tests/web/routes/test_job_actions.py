@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from dataflow import db
 from dataflow.errors import JobError
 from dataflow.queue import jobs, retention
 from dataflow.queue.retention import File, Leftover
+from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
 from tests.doubles.storage.process import StorageDouble
 from tests.support.objects import is_there
@@ -561,10 +563,13 @@ def give_up(connection: db.Connection, job_id: UUID) -> File | None:
 
 Retry = Callable[[db.Connection, UUID], None]
 RETRIES: dict[str, tuple[Retry, type[Exception], str]] = {
-    "HTTP": (jobs.retry, JobError, "object_forgotten"),
+    "HTTP": (partial(jobs.retry, scope=ALL), JobError, "object_forgotten"),
     "psql": (retry_in_psql, psycopg.errors.RaiseException, ""),
 }
-REMOVALS: dict[str, Callable[[db.Connection, UUID], File | None]] = {"DELETE": retention.forget, "sweep": give_up}
+REMOVALS: dict[str, Callable[[db.Connection, UUID], File | None]] = {
+    "DELETE": partial(retention.forget, scope=ALL),
+    "sweep": give_up,
+}
 
 
 @pytest.mark.parametrize("retried", RETRIES)
@@ -606,7 +611,7 @@ def test_a_file_whose_job_is_being_retried_is_not_removed(
         remover, retrier = (stack.enter_context(db.connect(database, "dataflow/test")) for _ in range(2))
         clients = stack.enter_context(ThreadPoolExecutor(1))
         with retrier.transaction():
-            jobs.retry(retrier, job_id)
+            jobs.retry(retrier, job_id, ALL)
             removing = clients.submit(REMOVALS[removed], remover, job_id)
             # The sweep has other files to look after and does not wait.
             eventually(lambda: is_waiting(connection, remover) or removing.done())

@@ -1,0 +1,92 @@
+"""POST /tokens: a token for a browser, which sends imports of one source with it for a while."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+from marshmallow import Schema
+from marshmallow import fields as typed
+from werkzeug.exceptions import NotFound, RequestEntityTooLarge
+
+from dataflow.contacts.schema import check_source_text
+from dataflow.errors import RequestError
+from dataflow.imports.option_kinds import Number
+from dataflow.imports.options import OptionsSchema
+from dataflow.web import parameters
+from dataflow.web.caller import caller
+from dataflow.web.request_body import RawBody
+from dataflow.web.services import services
+
+blueprint = Blueprint("tokens", __name__)
+
+MAX_BODY_BYTES: Final = 64 * 1024
+#: A line of an address takes twice that.
+MAX_TOKEN_CHARACTERS: Final = 4096
+
+
+class TokenSchema(Schema):
+    source = typed.String(required=True, validate=check_source_text)
+    expiresSeconds = Number(7 * 24 * 3600, lowest=1, load_default=3600)  # noqa: N815 - as clients write it
+    maxBytes = Number(2**53, lowest=1, load_default=0)  # noqa: N815
+    options = typed.Dict(load_default=dict)
+
+
+_TOKEN, _OPTIONS, _NO_OPTIONS = TokenSchema(), OptionsSchema(exclude=["source"]), Schema()
+
+
+@blueprint.post("/tokens")
+def create() -> ResponseReturnValue:
+    """Whoever has it may send imports with these options, and see, cancel and revert their jobs."""
+    parameters.read(_NO_OPTIONS, parameters.query())
+    tokens = services().tokens
+    if not tokens.are_possible:
+        raise NotFound("There are no tokens without API_KEYS or a TOKEN_SECRET.")
+    wanted = parameters.read(_TOKEN, _body())
+    caller().check_options({"source": wanted["source"]})
+    options = parameters.read(_OPTIONS, _as_text(wanted["options"]))
+    expires_at = datetime.now(UTC) + timedelta(seconds=wanted["expiresSeconds"])
+    token = tokens.make(caller().created_by or "", wanted["source"], options, wanted["maxBytes"], expires_at)
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise RequestError(
+            f"The token would have {len(token)} characters, and an address takes {MAX_TOKEN_CHARACTERS}: "
+            "give it shorter options."
+        )
+    shown = expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    answer = {"token": token, "expiresAt": shown, "source": wanted["source"]}
+    return answer, 201, {"Cache-Control": "no-store"}
+
+
+def _body() -> dict[str, Any]:
+    """:raises RequestEntityTooLarge, RequestError: when it is too long, or no object of JSON."""
+    try:
+        found = json.loads(_content())
+    except (ValueError, RecursionError) as error:
+        raise RequestError('The body is not JSON like {"source": "shop", "expiresSeconds": 3600}.') from error
+    if not isinstance(found, dict):
+        raise RequestError('The body is not an object like {"source": "shop", "expiresSeconds": 3600}.')
+    return found
+
+
+def _content() -> bytes:
+    content = bytearray()
+    body = RawBody(request, services().transfers, services().config.upload_stall_seconds)
+    try:
+        _check_size(request.content_length or 0)
+        for piece in body.pieces():
+            content += piece
+            _check_size(len(content))
+    finally:
+        body.close()
+    return bytes(content)
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge(f"The body may have {MAX_BODY_BYTES} bytes.")
+
+
+def _as_text(options: dict[str, Any]) -> dict[str, Any]:
+    """As a query has them: `mapping` is JSON there."""
+    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in options.items()}
