@@ -23,6 +23,7 @@ from tests.support.flask_web import FlaskWeb
 from tests.support.processes import ChildProcess, Web, WorkerProcess, stop_all
 from tests.support.scheduling import BesideOneAnother, give_way
 from tests.support.storages import empty_bucket
+from tests.support.tus_js_client import NotInstallable, TusJs
 
 _numbers = itertools.count(1)
 
@@ -150,6 +151,15 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageDouble]:
     with StorageDouble.start(tmp_path_factory.mktemp("double")) as started:
         started.make_bucket("imports")
         yield started
+
+
+@pytest.fixture(scope="session")
+def tus_js(tmp_path_factory: pytest.TempPathFactory) -> TusJs:
+    """tus-js-client, where it can be had."""
+    try:
+        return TusJs.install(tmp_path_factory.mktemp("tus_js") / "script")
+    except NotInstallable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

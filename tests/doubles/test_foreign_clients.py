@@ -1,11 +1,7 @@
 """The double of the storage server, driven by clients that we did not write and that know the real one."""
 
 import hashlib
-import json
-import os
 import random
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +17,7 @@ from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 from tusclient.uploader.uploader import Uploader
 
 from tests.doubles.storage.process import StorageDouble
+from tests.support.tus_js_client import TusJs
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.unit
@@ -182,53 +179,27 @@ def second_patch_under_way(double: StorageDouble) -> Callable[[], bool]:
 # tus-js-client
 
 
-@pytest.fixture(scope="module")
-def tus_js(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the script, its packages installed beside it."""
-    for command in ("node", "npm"):
-        if shutil.which(command) is None:
-            pytest.skip(f"{command} is not installed here")
-    folder = shutil.copytree(Path(__file__).parent / "tus_js", tmp_path_factory.mktemp("tus_js") / "script")
-    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "--loglevel=error"]
-    impatient = ["--prefer-offline", "--fetch-retries=0", "--fetch-timeout=30000"]
-    try:
-        subprocess.run([*install, *impatient], cwd=folder, capture_output=True, timeout=120, check=True)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm did not install tus-js-client within 120 s")
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"npm cannot install tus-js-client: {error.stderr.decode().partition('npm error syscall')[0]}")
-    return Path(folder)
-
-
-def upload_by_js(script: Path, double: StorageDouble, key: str, file: Path, source: str) -> dict[str, Any]:
-    arguments = [f"{double.url}/upload/resumable", "imports", key, str(file), source]
-    ran = subprocess.run(
-        ["node", "upload.mjs", *arguments],
-        cwd=script,
-        env={**os.environ, "STORAGE_KEY": double.key()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    happened: dict[str, Any] = json.loads(ran.stdout)
-    return happened
+def upload_by_js(tus_js: TusJs, double: StorageDouble, key: str, file: Path, source: str) -> dict[str, Any]:
+    metadata = {"bucketName": "imports", "objectName": key, "contentType": "text/csv", "cacheControl": "3600"}
+    headers = {**double.headers(), "x-upsert": "true"}
+    endpoint = f"{double.url}/upload/resumable"
+    return tus_js.upload(endpoint, file, metadata, chunk_bytes=CHUNK_BYTES, source=source, headers=headers)
 
 
 @pytest.mark.parametrize("source", ["buffer", "stream"])
-def test_tus_js_uploads(source: str, tus_js: Path, clean: StorageDouble, file: Path) -> None:
+def test_tus_js_uploads(source: str, tus_js: TusJs, clean: StorageDouble, file: Path) -> None:
     key = f"tus-js-{source}"
     happened = upload_by_js(tus_js, clean, key, file, source)
     assert happened["accepted"] == [CHUNK_BYTES, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES, len(CONTENT)]
-    assert happened["url"].startswith(f"{clean.url}/upload/resumable/")
+    [url] = happened["urls"]
+    assert url.startswith(f"{clean.url}/upload/resumable/")
     assert read(clean, key) == CONTENT
 
 
-def test_tus_js_goes_on_after_a_reset_and_a_lock_that_was_held(tus_js: Path, clean: StorageDouble, file: Path) -> None:
+def test_tus_js_goes_on_after_a_reset_and_a_lock_that_was_held(tus_js: TusJs, clean: StorageDouble, file: Path) -> None:
     clean.fault("reset", method="PATCH", skip=1, after_bytes=1_000_000)
     clean.fault("answer", method="PATCH", skip=2, status=503, body="acquiring lock timeout", read_body=False)
     happened = upload_by_js(tus_js, clean, "tus-js-retried", file, "buffer")
-    assert happened["retries"] == 2
+    assert happened["retried"] == [0, 503]
     assert read(clean, "tus-js-retried") == CONTENT
     assert len([entry for entry in clean.journal() if entry["method"] == "HEAD"]) == 2

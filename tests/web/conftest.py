@@ -3,16 +3,19 @@
 import io
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from tests.doubles.storage.process import StorageDouble
 from tests.support.databases import on_server, url_of
+from tests.support.flask_web import FlaskWeb
 from tests.support.processes import Web
 from tests.support.silence import Refused, Silence
+from tests.support.tus import Tus
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,21 @@ def fresh_start(request: pytest.FixtureRequest) -> None:
     if "database" in request.fixturenames:
         request.getfixturevalue("remade_database")
         request.getfixturevalue("empty_storage")
+
+
+@pytest.fixture
+def tus(web: Web | FlaskWeb, stored_files: Callable[[], list[Path]]) -> Tus:
+    """Requests to `/uploads` of the module's web process."""
+    # What other tests have left open is no object, and stays when a bucket is emptied.
+    for path in stored_files():
+        path.unlink()
+    return Tus(web)
+
+
+@pytest.fixture
+def limited_tus(database: str, state_folder: Path, storage_variables: dict[str, str]) -> Iterator[Tus]:
+    """The same of an application that takes a thousand bytes at most."""
+    places = {"DATABASE_URL": database, "DATA_DIR": state_folder, **storage_variables}
+    limited = FlaskWeb({**places, "MAX_UPLOAD_BYTES": 1000})
+    yield Tus(limited)
+    limited.stop()
