@@ -8,8 +8,8 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
 
     DataFlowError
     |-- ConfigError
-    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), Unauthorized, Forbidden, TooManyUploads, RateLimited,
-    |                     KeyTaken, UploadGone, UploadLocked
+    |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), Unauthorized, Forbidden, TooManyUploads,
+    |                     RateLimited, KeyTaken, UploadGone, UploadLocked
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
