@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from dataflow.config import Config
 from dataflow.db import Connection
@@ -76,8 +77,7 @@ class ResumableSession:
                 raise UploadLost("The upload was never begun in the storage.")
             self._stored = self._storage.resume(row.object_key, row.address, self._stop)
         except UploadLost as error:
-            self.end("failed", error)
-            raise UploadGone(f"The storage has lost the upload {row.id}. Begin a new one.") from error
+            self._lose(error)
         row.bytes_done = self._stored.offset
         row.digests = upload_digests.known_to(row.digests, row.bytes_done)
         self._hold.is_noted = False
@@ -99,19 +99,25 @@ class ResumableSession:
         :raises RequestError: checksum_mismatch.
         :raises UploadLocked: when another request has taken it over; nothing is stored then.
         :raises UnsupportedMediaType, InputError: when its beginning cannot be imported; the upload is removed.
+        :raises UploadGone: when the storage has lost it.
         :raises StorageError, DatabaseError: when it is not known how far it is now.
         """
-        row, digests = self.row, ChunkDigests(self._storage.chunk_bytes)
+        # What is verified has to be held as a whole.
+        chunk_bytes = self._config.upload_chunk_size if checksum else self._storage.chunk_bytes
+        row, digests = self.row, ChunkDigests(chunk_bytes)
         limits = [
             (row.length, "its Upload-Length"),
             (max_bytes or None, "the limit (MAX_UPLOAD_BYTES, or the token's)"),
         ]
         limit, what = min((each for each in limits if each[0] is not None), default=(None, ""))
         body = UploadBody(pieces, row.bytes_done, limit, what)
-        for chunk, is_last in chunks(digests.passing(body.pieces()), self._storage.chunk_bytes):
-            if checksum:
-                body.check(checksum, chunk, is_last)
-            self._store(chunk, digests.next(), is_last)
+        try:
+            for chunk, is_last in chunks(digests.passing(body.pieces()), chunk_bytes):
+                if checksum:
+                    body.check(checksum, chunk, is_last)
+                self._store(chunk, digests.next(), is_last)
+        except UploadLost as error:
+            self._lose(error)
         body.raise_error()
 
     def discard(self) -> None:
@@ -132,6 +138,10 @@ class ResumableSession:
         if self._remove_object():
             with self._connect() as connection:
                 retention.mark_object_deleted(connection, self.row.id)
+
+    def _lose(self, error: UploadLost) -> NoReturn:
+        self.end("failed", error)
+        raise UploadGone(f"The storage has lost the upload {self.row.id}. Begin a new one.") from error
 
     def _store(self, chunk: memoryview, digest: str, is_last: bool) -> None:
         row, stored = self.row, self._stored

@@ -137,7 +137,7 @@ def test_what_is_not_open_to_the_caller_is_not_held_and_not_touched(
 ) -> None:
     job_id, scope = new_upload(connection), ALL
     if end == "cancelled":
-        jobs.cancel(connection, job_id)
+        jobs.cancel(connection, job_id, ALL)
     elif end == "expired":
         connection.execute("UPDATE jobs SET expires_at = now() - INTERVAL '1 second'")
     elif end == "other owner":

@@ -22,7 +22,7 @@ from dataflow.storage.tus_headers import RESUMABLE, VERSION
 from dataflow.web import idempotency, links, parameters, tus
 from dataflow.web.caller import caller
 from dataflow.web.form import base_name, plain_media_type
-from dataflow.web.limits import max_body_bytes
+from dataflow.web.limits import max_body_bytes, size_limit
 from dataflow.web.method_override import PATH
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
@@ -190,13 +190,13 @@ def _describe(wanted: tus.Creation, body: RawBody) -> Upload:
 
 def _check_size(size_bytes: int, session: ResumableSession | None = None) -> None:
     """:raises RequestError: upload_too_large when so many more bytes are too many."""
-    end, limit = size_bytes + (session.row.bytes_done if session else 0), max_body_bytes()
-    if session and session.row.length is not None:
-        limit = session.row.length
-    elif not limit:
-        return
-    if end > limit:
-        raise RequestError(f"The upload would have {end} bytes, and may have {limit}.", code="upload_too_large")
+    end = size_bytes + (session.row.bytes_done if session else 0)
+    size_limit().check(end)
+    if session and session.row.length is not None and end > session.row.length:
+        raise RequestError(
+            f"The upload would have {end} bytes, and its Upload-Length is {session.row.length}.",
+            code="upload_too_large",
+        )
 
 
 def _headers(shown: ResumableUpload) -> dict[str, str]:

@@ -64,9 +64,12 @@ class Transfer:
             self._hang_up()
 
     def evict(self) -> None:
-        """End the transfer, from any thread, because another request goes on with the same upload."""
+        """End the transfer, from any thread, because another request goes on with the same upload.
+
+        What the storage is being sent is not cut: nobody would know whether it is stored.
+        """
         self.is_evicted = True
-        self.displace(for_good=True)
+        self.displace()
 
     def check(self) -> None:
         """To be called at least every LOOK_UP_SECONDS while the client is waited for.
