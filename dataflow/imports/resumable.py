@@ -136,7 +136,10 @@ class ResumableUploads:
         """
         hold = self._holds.take(job_id, scope, evict)
         if hold is None:
-            yield self.find(job_id, scope)
+            found = self.find(job_id, scope)
+            if found.is_open:
+                raise UploadLocked("The upload was just being changed. Try again.")
+            yield found
             return
         try:
             with self._explained(job_id):

@@ -147,3 +147,12 @@ def test_what_is_not_open_to_the_caller_is_not_held_and_not_touched(
     before = row_of(connection, job_id).attempt
     assert processes[0].take(job_id, scope, lambda: None) is None
     assert row_of(connection, job_id).attempt == before
+
+
+def test_an_upload_that_came_with_a_copy_of_the_database_is_the_originals(
+    connection: db.Connection, processes: tuple[UploadHolds, UploadHolds]
+) -> None:
+    job_id = new_upload(connection)
+    connection.execute("UPDATE jobs SET database_id = 'another'")
+    assert processes[0].take(job_id, ALL, lambda: None) is None
+    assert resumable_uploads.find(connection, job_id, ALL) is None
