@@ -38,8 +38,8 @@ class _Gate:
     def admit(self) -> None:
         """Note who sends the request.
 
-        :raises Unauthorized: when nobody is known to.
-        :raises Forbidden: when that is not for him.
+        :raises Unauthorized: when nobody knows.
+        :raises Forbidden: when that is not for them.
         """
         if request.method == "OPTIONS" or _OPEN_PATHS.fullmatch(request.path):
             return
