@@ -1,7 +1,8 @@
 """Settings: the environment, read once into one frozen `Config`, every problem reported together.
 
 A field is a setting: its name in upper case is the variable, the field has its type, range and default. Only
-DATABASE_URL (`cli`) and PROMETHEUS_MULTIPROC_DIR (`metrics`) are looked at elsewhere, for whether they are set.
+DATABASE_URL (`cli`) and PROMETHEUS_MULTIPROC_DIR (`metrics`) are looked at elsewhere, for whether they are set; and
+DATAFLOW_API_KEY (`cli`), which is a client's.
 """
 
 import os

@@ -54,7 +54,7 @@ def pytest_configure() -> None:
 def bare_environment() -> Iterator[None]:
     """No test, and no process it starts, sees the settings of whoever runs it."""
     with pytest.MonkeyPatch.context() as environment:
-        for name in Config.__dataclass_fields__:
+        for name in (*Config.__dataclass_fields__, "dataflow_api_key"):
             environment.delenv(name.upper(), raising=False)
         yield
 

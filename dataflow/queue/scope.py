@@ -1,4 +1,4 @@
-"""Which jobs somebody sees and changes; for him there are no others."""
+"""Which jobs somebody sees and changes; for them there are no others."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,9 +10,9 @@ from dataflow.errors import JobError
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    sources: frozenset[str] | None = None  #: jobs of these, and his own that have not said theirs yet; None: all
-    created_by: str | None = None  #: how jobs name him
-    is_own_only: bool = False  #: no more than what he has made, and what undoes that
+    sources: frozenset[str] | None = None  #: of these, and own ones that have not said theirs yet; None: all
+    created_by: str | None = None  #: how jobs name them
+    is_own_only: bool = False  #: no more than what they have made, and what undoes that
 
     @property
     def is_all(self) -> bool:
@@ -29,7 +29,7 @@ class Scope:
         return Scope(self.sources & {source})
 
     def check(self, connection: Connection, job_id: UUID) -> None:
-        """:raises JobError: job_not_found when there is no such job for him."""
+        """:raises JobError: job_not_found when there is no such job for them."""
         if self.is_all:
             return
         if connection.execute(query("jobs/is_in_scope"), {"id": job_id, **self.as_values()}).fetchone() is None:

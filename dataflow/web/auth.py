@@ -38,8 +38,8 @@ class _Gate:
     def admit(self) -> None:
         """Note who sends the request.
 
-        :raises Unauthorized: when nobody is known to.
-        :raises Forbidden: when that is not for him.
+        :raises Unauthorized: when nobody knows.
+        :raises Forbidden: when that is not for them.
         """
         if request.method == "OPTIONS" or _OPEN_PATHS.fullmatch(request.path):
             return
@@ -51,7 +51,7 @@ class _Gate:
             g.caller = found
 
     def _admit_to_metrics(self, given: Credential | None, digest: bytes) -> None:
-        if given is not None and not given.is_in_query and is_same(given.text, digest):
+        if given is not None and not given.is_in_query and secrets.compare_digest(digest_of(given.text), digest):
             return
         if given is None or self._caller(given) is None:
             raise Unauthorized("This needs METRICS_KEY. Send it as Authorization: Bearer, or as X-API-Key.")
@@ -75,12 +75,10 @@ class _Gate:
         return None
 
     def _key(self, text: str) -> ApiKey | None:
+        given = digest_of(text)
         # All are compared, whichever it is: the time tells nothing.
-        return next(iter([key for key in self._keys if is_same(text, key.digest)]), None)
-
-
-def is_same(text: str, digest: bytes) -> bool:
-    return secrets.compare_digest(digest_of(text), digest)
+        found = [key for key in self._keys if secrets.compare_digest(given, key.digest)]
+        return found[0] if found else None
 
 
 def _check_view(found: Caller) -> None:

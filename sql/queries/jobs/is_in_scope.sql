@@ -1,5 +1,5 @@
--- Whether a job is one of those that the holder of a key or a token may know of. What undoes his own import is his own,
--- whoever has ordered it. A job keeps its source and its creator, so that whoever asks may act on the answer.
+-- Whether a job is one of those that the holder of a key or a token may know of. What undoes an import belongs to
+-- whoever has sent that, too. A job keeps its source and its creator, so that whoever asks may act on the answer.
 SELECT FROM jobs j
 WHERE j.id = %(id)s
   AND CASE WHEN %(is_own_only)s
