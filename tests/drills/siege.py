@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from tests.bench.memory import MOST_WEB_MB
 from tests.drills import sending
 from tests.drills.besieged import FILL_JOBS, LONG_LIST, Siege, besiege
 from tests.drills.drill import drill
@@ -20,9 +21,8 @@ BAR_SECONDS = 1.0
 IMPORTS, ROWS = 20, 5_000
 #: 1 KB/s for a minute stays below what is read into memory unasked, so that only threads can run out, and these do not.
 PATIENT = 40
-#: More than there are threads for. What is said to those that have to give way, or to come again; and the most that a
-#: web process may have held meanwhile.
-CROWD, REFUSALS, MOST_WEB_MB = 200, {("503", "too_many_uploads"), ("408", "upload_displaced")}, 110
+#: More than there are threads for, and what is said to those that have to give way, or to come again.
+CROWD, REFUSALS = 200, {("503", "too_many_uploads"), ("408", "upload_displaced")}
 BAD_ROWS = 50_000
 
 #: Before the imports: a body gives way to others only after five seconds.
