@@ -61,6 +61,8 @@ class Config:
     upload_min_bytes_second: int = whole(500, 0, MIB)
     upload_expires_hours: int = whole(24, 1, 8760)
     max_uploads: int = whole(8, 1)
+    max_upload_bytes: int = whole(0, 0)
+    rate_limit: int = whole(0, 0, 1_000_000)
     max_row_bytes: int = whole(MIB, 64 * 1024, 64 * MIB)
     max_expanded_bytes: int = whole(10 * 1024 * MIB, MIB)
     web_concurrency: int = whole(2, 1, 64)

@@ -9,7 +9,7 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
     DataFlowError
     |-- ConfigError
     |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), Unauthorized, Forbidden, TooManyUploads,
-    |                     UploadGone, UploadLocked
+    |                     RateLimited, KeyTaken, UploadGone, UploadLocked
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
@@ -42,10 +42,13 @@ CODES: Final = {
     "forbidden": Code(403, "The key or the token is good, but not for this."),
     "foreign_host": Code(403, "The service is this machine's own, and was asked under a name that is not."),
     "foreign_origin": Code(403, "A web page of another origin sent the request, and CORS_ORIGINS does not name it."),
+    "idempotency_key_reused": Code(422, "The Idempotency-Key was sent before, with another body or other options."),
+    "idempotency_key_in_use": Code(409, "A request with this Idempotency-Key is under way.", retryable=True),
     "not_acceptable": Code(406, "Accept allows none of the media types that there are."),
+    "upload_too_large": Code(413, "The body is larger than MAX_UPLOAD_BYTES, its token or its Upload-Length allows."),
+    "rate_limited": Code(429, "More than RATE_LIMIT requests came from the caller within a minute.", retryable=True),
     "upload_stalled": Code(408, "The client sent nothing, or too little, for UPLOAD_STALL_SECONDS.", retryable=True),
     "upload_displaced": Code(408, "The client was slow, and its place was needed for others.", retryable=True),
-    "upload_too_large": Code(413, "The body, or the upload, is larger than the limit that is named."),
     "unsupported_media_type": Code(415, "Content-Type or Content-Encoding names nothing that can be imported."),
     "too_many_uploads": Code(503, "The process has no room for another body or rejects file.", retryable=True),
     "upload_cut": Code(503, "The process is stopping, and SHUTDOWN_GRACE_SECONDS are over.", retryable=True),
@@ -174,6 +177,14 @@ class Forbidden(RequestError):
 class TooManyUploads(RequestError):
     code = "too_many_uploads"
     retry_after_seconds = 5
+
+
+class KeyTaken(RequestError):
+    code = "idempotency_key_in_use"
+
+
+class RateLimited(RequestError):
+    code = "rate_limited"
 
 
 class InputError(DataFlowError):

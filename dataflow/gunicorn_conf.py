@@ -35,7 +35,7 @@ keepalive = 95
 #: The most that gunicorn allows; its own 4094 are less than a mapping may take, and what is over gets a page of HTML.
 limit_request_line = 8190
 #: No header says where the application is, or how it was reached: gunicorn would take SCRIPT_NAME from any client on
-#: this machine. What a proxy's headers are worth, `web.origins` and `web.path_prefix` know.
+#: this machine. What a proxy's headers are worth, `web.origins` and `web.proxies` know.
 forwarded_allow_ips = forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 #: Off: it would write past the socket's limits for clients that take nothing.

@@ -73,6 +73,7 @@ NAMED_BY_OTHERS = {
 #: Who may import an outside library, at all.
 LIBRARIES = {
     "flask": {"web"},
+    "flask_cors": {"web.origins"},
     "gunicorn": {"web.server"},
     "werkzeug": {"web"},
     "prometheus_flask_exporter": {"web"},

@@ -12,8 +12,8 @@ from typing import Final
 from dataflow.errors import DataFlowError, MalformedInput, MissingColumns, RowTooLarge
 from dataflow.formats import foreign
 from dataflow.formats.columns import headers
+from dataflow.formats.columns.addresses import is_address
 from dataflow.formats.columns.comparison import normalise
-from dataflow.formats.columns.contact_columns import is_address
 from dataflow.formats.columns.matching import shown
 from dataflow.formats.encoding import beginning_of
 from dataflow.formats.reading import Reading

@@ -11,10 +11,27 @@ from dataflow.storage.base import ObjectReader
 
 
 def verified(reader: ObjectReader, job: Job, progress: ImportProgress) -> Iterator[bytes]:
-    """The object in pieces of at most PIECE_BYTES, counted in `progress`; what has no digest is not compared.
+    """The object in pieces of at most PIECE_BYTES, counted in `progress`; with its SHA-256 when that was not recorded.
 
     :raises StorageError: digest_mismatch at each recorded end where size or SHA-256 differ.
     """
+    pieces = _verified(reader, job, progress)
+    return pieces if _is_recorded(job) else _hashed(pieces, progress)
+
+
+def _is_recorded(job: Job) -> bool:
+    return len(job.digests) == 1 and job.digests[0][1] is not None
+
+
+def _hashed(pieces: Iterator[bytes], progress: ImportProgress) -> Iterator[bytes]:
+    whole = hashlib.sha256()
+    for piece in pieces:
+        whole.update(piece)
+        yield piece
+    progress.content_sha256 = whole.hexdigest()
+
+
+def _verified(reader: ObjectReader, job: Job, progress: ImportProgress) -> Iterator[bytes]:
     digests = iter(job.digests)
     end, expected = next(digests)
     digest = hashlib.sha256()
@@ -40,7 +57,8 @@ def verified(reader: ObjectReader, job: Job, progress: ImportProgress) -> Iterat
 
 
 def _compare(job: Job, found: str, expected: str | None, end: int) -> None:
-    if expected not in (found, None):
+    """None is the digest of bytes that nobody has hashed."""
+    if expected is not None and found != expected:
         raise StorageError(
             f"The stored object {job.object_key} differs from what was received before byte {end}.",
             code="digest_mismatch",

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from dataflow.config import Config
 from dataflow.db import Pool, borrowed
-from dataflow.errors import DatabaseError, DataFlowError, StorageError, UploadTaken
+from dataflow.errors import DatabaseError, DataFlowError, KeyTaken, StorageError, UploadTaken
 from dataflow.imports.completion import Completions
+from dataflow.imports.idempotency import NO_KEY, Claim
 from dataflow.imports.upload import Upload
 from dataflow.imports.upload_session import UploadSession
 from dataflow.queue import retention, uploads
@@ -34,17 +35,19 @@ class Receiver:
         self._storage = storage
         self._completions = completions
 
-    def receive(self, upload: Upload) -> AcceptedUpload:
+    def receive(self, upload: Upload, claim: Claim = NO_KEY) -> AcceptedUpload:
         """Store the body and queue its job; a storage that is slow to complete the object is waited for in background.
 
         :raises DatabaseUnavailable: before the first byte is read, when the row cannot be written.
         :raises RequestError, InputError: when the body is refused; neither object nor row is left.
         :raises StorageError: when the body cannot be stored.
         :raises UploadTaken: when the job was cancelled meanwhile.
+        :raises KeyTaken: when another request has its Idempotency-Key now.
         """
         session = UploadSession(self._config, upload, self._beat)
         with borrowed(self._pool) as connection:
             uploads.insert(connection, session.first_values())
+            claim.link(connection, session.job_id)
         logger.info("upload started", extra={"job_id": str(session.job_id), "type": upload.media_type})
         try:
             stored = self._storage.put(session.key, session.pieces(), session.describe, session.note_begin, upload.stop)
@@ -53,40 +56,48 @@ class Receiver:
             raise
         session.note_stored()
         if isinstance(stored, StoredObject):
-            self._queue(session, stored)
+            self._queue(session, stored, claim)
             return AcceptedUpload(session.job_id, is_queued=True)
-        return self._complete(session, stored)
+        return self._complete(session, stored, claim)
 
-    def _complete(self, session: UploadSession, completion: Completion) -> AcceptedUpload:
+    def _complete(self, session: UploadSession, completion: Completion, claim: Claim) -> AcceptedUpload:
         """Wait for the object after the answer if there is room for that, else before."""
-        pending = session.pending_object()
+        pending, is_waited_for = session.pending_object(), not self._completions.has_room()
         try:
             with borrowed(self._pool) as connection:
                 uploads.await_object(connection, session.job_id, session.final_values())
-        except (UploadTaken, DatabaseError) as error:
+                claim.record(connection, session.job_id, is_waited_for, session.body_sha256)
+        except (UploadTaken, KeyTaken, DatabaseError) as error:
             # Who has the row instead does not know that the body is complete.
             completion.release()
-            if isinstance(error, UploadTaken):
-                self._note_taken(session.job_id, is_gone=self._discard_object(session))
+            self._lose(session, error)
             raise
-        if self._completions.start(pending, completion):
-            return AcceptedUpload(session.job_id, is_queued=False)
-        self._completions.wait(pending, completion)
-        return AcceptedUpload(session.job_id, is_queued=True)
+        # The answer is what was recorded, also when another upload has taken the room meanwhile.
+        if is_waited_for or not self._completions.start(pending, completion):
+            self._completions.wait(pending, completion)
+        return AcceptedUpload(session.job_id, is_waited_for)
 
-    def _queue(self, session: UploadSession, stored: StoredObject) -> None:
+    def _queue(self, session: UploadSession, stored: StoredObject, claim: Claim) -> None:
         try:
             with borrowed(self._pool) as connection:
                 uploads.queue(connection, session.job_id, session.final_values(stored.etag))
-        except UploadTaken:
-            # The guarded statement has committed without a row: nobody else needs the object.
-            self._note_taken(session.job_id, is_gone=self._discard_object(session))
+                claim.record(connection, session.job_id, True, session.body_sha256)
+        except (UploadTaken, KeyTaken) as error:
+            self._lose(session, error)
             raise
-        # After any other error the job may be queued: row and object stay, and the sweep decides.
         logger.info(
             "job queued",
             extra={"job_id": str(session.job_id), "bytes": session.size_bytes, "format": session.format_name},
         )
+
+    def _lose(self, session: UploadSession, cause: DataFlowError) -> None:
+        """Remove a complete body that will not be a job; after an error of the database it may be one."""
+        if isinstance(cause, UploadTaken):
+            # The guarded statement has committed without a row: nobody else needs the object.
+            self._note_taken(session.job_id, is_gone=self._discard_object(session))
+        elif isinstance(cause, KeyTaken):
+            self._give_up(session, cause)
+        # Else row and object stay, and the sweep decides.
 
     def _give_up(self, session: UploadSession, cause: BaseException) -> None:
         """Leave nothing of a request that failed, or else the row that shows what the storage may have of it.

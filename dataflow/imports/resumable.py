@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from dataflow.config import Config
@@ -17,6 +18,7 @@ from dataflow.errors import DataFlowError, RequestError, UploadGone, UploadLocke
 from dataflow.formats.registry import by_media_type
 from dataflow.ids import uuid7
 from dataflow.imports.completion import Completions
+from dataflow.imports.idempotency import NO_KEY, Claim
 from dataflow.imports.resumable_session import Resources, ResumableSession
 from dataflow.imports.upload import Upload
 from dataflow.imports.upload_holds import UploadHolds
@@ -54,6 +56,17 @@ class ResumableUpload:
         return cls(row.id, state, offset, row.length, row.metadata, row.expires_at)
 
 
+class NewUpload(Protocol):
+    """What its client declares of an upload as it begins it."""
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def metadata(self) -> str:
+        """As sent."""
+
+
 class ResumableUploads:
     """Of one web process; used by all of its threads. `connect` gives a connection in a transaction."""
 
@@ -85,20 +98,22 @@ class ResumableUploads:
 
     @contextmanager
     def created(
-        self, upload: Upload, length: int | None, metadata: str, evict: Callable[[], None]
+        self, upload: Upload, wanted: NewUpload, evict: Callable[[], None], claim: Claim = NO_KEY
     ) -> Iterator[ResumableSession]:
-        """A new upload, held while the context lasts; its storage is open.
+        """A new upload, open in the storage and held while the context lasts; when that raises nothing is left.
 
         :raises DatabaseError: before anything is stored.
-        :raises StorageError, ObjectTooLarge, UnsupportedMediaType: when the storage does not begin it; nothing is left.
+        :raises StorageError, ObjectTooLarge, UnsupportedMediaType: when the storage does not begin it.
+        :raises KeyTaken: when another request has its Idempotency-Key now.
         """
         with self._connect() as connection:
-            row = resumable_uploads.insert(connection, self._first_values(upload, length, metadata))
+            row = resumable_uploads.insert(connection, self._first_values(upload, wanted))
+            claim.link(connection, row.id)
         hold = self._holds.hold(row, evict)
         session = ResumableSession(self._shared, hold, upload.stop)
         try:
-            session.open(_description(row, length, self._config.upload_default_content_type))
-            logger.info("upload begun", extra={"job_id": str(row.id), "bytes": length, "type": row.content_type})
+            session.open(_description(row, self._config.upload_default_content_type), claim)
+            logger.info("upload begun", extra={"job_id": str(row.id), "bytes": row.length, "type": row.content_type})
             with self._explained(row.id):
                 yield session
         except DataFlowError:
@@ -138,7 +153,7 @@ class ResumableUploads:
             self.find(job_id, ALL)
             raise UploadLocked("Another request has taken this upload over. Ask for the offset.") from error
 
-    def _first_values(self, upload: Upload, length: int | None, metadata: str) -> dict[str, object]:
+    def _first_values(self, upload: Upload, wanted: NewUpload) -> dict[str, object]:
         job_id, declared = uuid7(), by_media_type(upload.media_type)
         return {
             "id": job_id,
@@ -149,11 +164,10 @@ class ResumableUploads:
             "options": upload.options().as_json(),
             "request_id": upload.request_id,
             "created_by": upload.created_by,
-            "idempotency_key": None,
             "holder": f"web/{uuid4().hex}",
             "expires_seconds": self._config.upload_expires_hours * HOUR_SECONDS,
-            "length": length,
-            "metadata": metadata or None,
+            "length": wanted.length,
+            "metadata": wanted.metadata or None,
         }
 
 
@@ -164,9 +178,9 @@ def _require_open(row: UploadRow) -> None:
         raise UploadGone(f"The upload {row.id} has expired. Begin a new one.")
 
 
-def _description(row: UploadRow, length: int | None, default_type: str) -> Description:
+def _description(row: UploadRow, default_type: str) -> Description:
     content_type = row.content_type or default_type
     metadata = {"jobId": str(row.id), "contentType": content_type}
     if row.file_name:
         metadata["fileName"] = row.file_name
-    return Description(content_type, metadata, length, is_resumable=True)
+    return Description(content_type, metadata, row.length, is_resumable=True)

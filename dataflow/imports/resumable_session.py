@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from dataflow.config import Config
 from dataflow.db import Connection
@@ -14,8 +13,10 @@ from dataflow.formats import gzip
 from dataflow.formats.detect import LOOK_BYTES
 from dataflow.imports import upload_digests
 from dataflow.imports.completion import Completions, PendingObject
+from dataflow.imports.idempotency import NO_KEY, Claim
 from dataflow.imports.options import Options
 from dataflow.imports.recognition import Beginning
+from dataflow.imports.upload_body import Checksum, UploadBody
 from dataflow.imports.upload_digests import ChunkDigests
 from dataflow.imports.upload_holds import Hold, UploadHolds
 from dataflow.queue import resumable_uploads, retention
@@ -28,11 +29,6 @@ logger = logging.getLogger(__name__)
 
 #: A process that is killed takes so much of what was hashed with it, which is then not compared.
 NOTE_SECONDS = 1.0
-
-
-class Checksum(Protocol):
-    def check(self, content: bytes | memoryview) -> None:
-        """:raises RequestError: checksum_mismatch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +54,13 @@ class ResumableSession:
         self._stored: StoredUpload | None = None
         self._next_note = time.monotonic() + NOTE_SECONDS
 
-    def open(self, description: Description) -> None:
+    def open(self, description: Description, claim: Claim = NO_KEY) -> None:
         """Begin it in the storage; raises like `Storage.begin`, and then leaves no row."""
         try:
             self._stored = self._storage.begin(self.row.object_key, description, self._stop)
             with self._connect() as connection:
                 resumable_uploads.open_at(connection, self.row, self._stored.address, self._stored.expires_at)
+                claim.record(connection, self.row.id, is_queued=False, body_sha256=None)
         except DataFlowError:
             self.discard()
             raise
@@ -104,11 +101,16 @@ class ResumableSession:
         :raises UnsupportedMediaType, InputError: when its beginning cannot be imported; the upload is removed.
         :raises StorageError, DatabaseError: when it is not known how far it is now.
         """
-        body, digests = _Body(pieces), ChunkDigests(self._storage.chunk_bytes)
-        passing = digests.passing(self._limited(body.pieces(), max_bytes))
-        for chunk, is_last in chunks(passing, self._storage.chunk_bytes):
+        row, digests = self.row, ChunkDigests(self._storage.chunk_bytes)
+        limits = [
+            (row.length, "its Upload-Length"),
+            (max_bytes or None, "the limit (MAX_UPLOAD_BYTES, or the token's)"),
+        ]
+        limit, what = min((each for each in limits if each[0] is not None), default=(None, ""))
+        body = UploadBody(pieces, row.bytes_done, limit, what)
+        for chunk, is_last in chunks(digests.passing(body.pieces()), self._storage.chunk_bytes):
             if checksum:
-                self._check(chunk, is_last, checksum, body)
+                body.check(checksum, chunk, is_last)
             self._store(chunk, digests.next(), is_last)
         body.raise_error()
 
@@ -130,25 +132,6 @@ class ResumableSession:
         if self._remove_object():
             with self._connect() as connection:
                 retention.mark_object_deleted(connection, self.row.id)
-
-    def _limited(self, pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
-        count, length = self.row.bytes_done, self.row.length
-        limit = min(size for size in (length, max_bytes or None, 10**15) if size is not None)
-        for piece in pieces:
-            count += len(piece)
-            if count > limit:
-                whose = "its Upload-Length" if limit == length else "the limit (MAX_UPLOAD_BYTES, or the token's)"
-                raise RequestError(f"The upload has more than {limit} bytes, {whose}.", code="upload_too_large")
-            yield piece
-
-    def _check(self, chunk: memoryview, is_last: bool, checksum: Checksum, body: "_Body") -> None:
-        body.raise_error()
-        if not is_last:
-            raise RequestError(
-                f"With Upload-Checksum a request may have {self._storage.chunk_bytes} bytes (UPLOAD_CHUNK_SIZE).",
-                code="upload_too_large",
-            )
-        checksum.check(chunk)
 
     def _store(self, chunk: memoryview, digest: str, is_last: bool) -> None:
         row, stored = self.row, self._stored
@@ -228,22 +211,3 @@ class ResumableSession:
             logger.warning("upload not removed from the storage", extra=log)
             return False
         return True
-
-
-class _Body:
-    """One that breaks off ends like any other, so that what has come of it is kept first."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._error: RequestError | None = None
-
-    def pieces(self) -> Iterator[bytes]:
-        try:
-            yield from self._pieces
-        except RequestError as error:
-            self._error = error
-
-    def raise_error(self) -> None:
-        """:raises RequestError: how the body has broken off."""
-        if self._error:
-            raise self._error

@@ -10,7 +10,9 @@ from dataflow.config import Config
 from dataflow.formats.registry import by_media_type
 from dataflow.ids import uuid7
 from dataflow.imports.completion import PendingObject
+from dataflow.imports.idempotency import body_sha256
 from dataflow.imports.inspection import Inspection
+from dataflow.imports.size_limit import SizeLimit
 from dataflow.imports.upload import Upload
 from dataflow.storage.base import Description
 
@@ -27,6 +29,7 @@ class UploadSession:
         self._config = config
         self._upload = upload
         self._beat = beat
+        self._limit = SizeLimit.of(config.max_upload_bytes, upload.max_bytes)
         self._inspection = Inspection(config, upload, self._look_up)
         self._digest = hashlib.sha256()
         self._next_beat, self._incoming_bytes = 0.0, 0
@@ -46,8 +49,12 @@ class UploadSession:
         """Whether there is little time to remove what the upload has left behind."""
         return self._upload.stop.is_set()
 
+    @property
+    def body_sha256(self) -> str:
+        return body_sha256(self._upload, self._digest.hexdigest())
+
     def pieces(self) -> Iterator[bytes]:
-        """The body for the storage; raises what its inspection raises."""
+        """The body for the storage; raises what its inspection raises, and upload_too_large."""
         for piece in self._inspection.passing(self._alive(self._upload.pieces)):
             self.size_bytes += len(piece)
             self._digest.update(piece)
@@ -57,6 +64,7 @@ class UploadSession:
         self._next_beat = time.monotonic() + BEAT_SECONDS
         for piece in pieces:
             self._incoming_bytes += len(piece)
+            self._limit.check(self._incoming_bytes)
             if time.monotonic() >= self._next_beat:
                 self._show_life()
             yield piece

@@ -37,7 +37,8 @@ class Job:
     object_key: str
     bytes_total: int
     format: str | None  #: of an upload whose beginning came in small parts the worker finds it out
-    digests: list[tuple[int, str | None]]  #: [(end_offset, sha256 in hex)], ascending, the last at bytes_total
+    #: [(end_offset, sha256 in hex, or None if nobody knows it)], ascending, the last at bytes_total
+    digests: list[tuple[int, str | None]]
     options: dict[str, Any]
     request_id: str | None
     of_job: UUID | None  #: the import that a revert undoes
@@ -85,7 +86,8 @@ def note_format(connection: Connection, job: Job, format_name: str) -> None:
 
 def succeed(connection: Connection, job: Job, progress: Progress) -> None:
     ids = {"first_contact_id": progress.first_contact_id, "last_contact_id": progress.last_contact_id}
-    fenced(connection, "jobs/succeed", job, **_counts(progress), **_findings(progress), **ids)
+    ids_and_digest = {**ids, "content_sha256": progress.content_sha256}
+    fenced(connection, "jobs/succeed", job, **_counts(progress), **_findings(progress), **ids_and_digest)
 
 
 def end(connection: Connection, job: Job, progress: Progress, state: str, error: str) -> None:
@@ -180,3 +182,9 @@ def page(connection: Connection, scope: Scope, wanted: dict[str, Any]) -> list[d
         found = connection.execute(query("jobs/list_in_scope"), {**wanted, **own}).fetchall()
         values |= {"state": None, "source": None, "cursor": None, "ids": [row["id"] for row in found]}
     return connection.execute(query("jobs/list"), values).fetchall()
+
+
+def sent_by(connection: Connection, created_by: str | None, job_ids: list[UUID]) -> set[UUID]:
+    """Those of the jobs that a key or token has made."""
+    rows = connection.execute(query("jobs/sent_by"), {"ids": job_ids, "created_by": created_by}).fetchall()
+    return {row["id"] for row in rows}

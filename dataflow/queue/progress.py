@@ -19,6 +19,7 @@ class Progress:
     rows_not_imported: int = 0  #: valid, and of a dry run
     bytes_done: int = 0  #: bytes of the object read
     issues: list[Issue] = field(default_factory=list)
+    content_sha256: str | None = None  #: of the object, if it was not known before
     first_contact_id: UUID | None = None
     last_contact_id: UUID | None = None
 

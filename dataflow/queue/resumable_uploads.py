@@ -97,11 +97,11 @@ def let_go(connection: Connection, row: UploadRow) -> None:
 
 
 def queue(connection: Connection, row: UploadRow, etag: str) -> None:
-    _guarded(connection, "uploads/queue", row, {**_progress(row), "object_etag": etag})
+    _guarded(connection, "uploads/queue", row, {**_progress(row), **_content(row), "object_etag": etag})
 
 
 def await_object(connection: Connection, row: UploadRow) -> None:
-    _guarded(connection, "uploads/await_object", row, _progress(row))
+    _guarded(connection, "uploads/await_object", row, {**_progress(row), **_content(row)})
 
 
 def end(connection: Connection, row: UploadRow, state: str, error: str) -> None:
@@ -114,6 +114,11 @@ def discard(connection: Connection, row: UploadRow) -> None:
 
 def _progress(row: UploadRow) -> dict[str, Any]:
     return {"offset": row.bytes_done, "digests": Jsonb(row.digests), "length": row.length, "format": row.format}
+
+
+def _content(row: UploadRow) -> dict[str, Any]:
+    """The digest of the only append is that of the content."""
+    return {"content_sha256": row.digests[0][1] if len(row.digests) == 1 else None}
 
 
 def _row(connection: Connection, name: str, values: dict[str, Any]) -> UploadRow | None:

@@ -22,14 +22,20 @@ def beat(
 
 
 def queue(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
-    values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "jobs/queue_upload", job_id, values)
+    guarded(connection, "jobs/queue_upload", job_id, _complete(values))
 
 
 def await_object(connection: Connection, job_id: UUID, values: dict[str, Any]) -> None:
     """Write down all that queueing needs but the object, which the storage still makes of a body that is there."""
-    values = {**values, "options": Jsonb(values["options"]), "digests": Jsonb(values["digests"])}
-    guarded(connection, "jobs/await_object", job_id, values)
+    guarded(connection, "jobs/await_object", job_id, _complete(values))
+
+
+def _complete(values: dict[str, Any]) -> dict[str, Any]:
+    """The digest of the only request that delivered bytes is that of the content."""
+    digests = values["digests"]
+    content_sha256 = digests[0][1] if len(digests) == 1 else None
+    documents = {"options": Jsonb(values["options"]), "digests": Jsonb(digests)}
+    return {**values, **documents, "content_sha256": content_sha256}
 
 
 def discard(connection: Connection, job_id: UUID) -> None:

@@ -14,6 +14,7 @@ from dataflow import db, logs
 from dataflow.config import Config
 from dataflow.errors import TooManyUploads
 from dataflow.imports.completion import Completions
+from dataflow.imports.idempotency import IdempotencyKeys
 from dataflow.imports.receive import Receiver
 from dataflow.imports.resumable import ResumableUploads
 from dataflow.metrics import StorageMetrics
@@ -34,7 +35,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     :raises ConfigError: when the environment does not describe a service.
     """
-    from dataflow.web import auth, errors, links, method_override, origins, path_prefix
+    from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
     from dataflow.web.routes import health, imports, jobs, metrics, rejects, tokens, uploads
 
     config = config or Config.from_env()
@@ -54,7 +55,9 @@ def create_app(config: Config | None = None) -> Flask:
     receiver = Receiver(config, pool, storage, completions)
     resumable = ResumableUploads(config, connect, storage, completions)
     signer = Tokens(parse(config.api_keys), config.token_secret)
-    app.extensions["dataflow"] = Services(config, pool, storage, receiver, resumable, transfers, signer)
+    app.extensions["dataflow"] = Services(
+        config, pool, storage, receiver, resumable, transfers, signer, IdempotencyKeys(pool)
+    )
     app.before_request(_take_request_id)
     app.before_request(_put_off)
     app.after_request(_give_request_id)
@@ -68,7 +71,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_take_one_spelling)
     origins.register(app, config)
     auth.register(app, config)
-    path_prefix.register(app, config)
+    proxies.register(app, config)
+    rates.register(app, config)
     method_override.register(app)
     return app
 

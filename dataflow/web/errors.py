@@ -33,7 +33,7 @@ def _answer(error: DataFlowError) -> ResponseReturnValue:
     headers = {"Accept-Encoding": error.accepted} if isinstance(error, UnsupportedEncoding) else {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = error.challenge
-    if error.status in (408, 423, 503) and error.retryable:
+    if error.status in (408, 409, 423, 503) and error.retryable:
         headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
     return body, error.status, headers
 

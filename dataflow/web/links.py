@@ -34,7 +34,9 @@ def paged(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> t
     if len(rows) == len(page):
         return page, {}
     values: dict[str, Any] = {**parameters.query(), **(request.view_args or {}), "cursor": cursor(page[-1])}
-    return page, {"Link": f'<{url_for(request.endpoint or "", **values)}>; rel="next"'}
+    # Libraries that take the header apart look for these, also between the angle brackets.
+    link = url_for(request.endpoint or "", **values).replace(";", "%3B").replace(",", "%2C")
+    return page, {"Link": f'<{link}>; rel="next"'}
 
 
 def as_time(moment: datetime) -> str:

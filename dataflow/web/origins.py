@@ -4,29 +4,58 @@ A browser lets any page send requests to this machine, and read the answers unde
 server points here.
 """
 
+import re
+from typing import Final
+
 from flask import Flask, Response, request
+from flask_cors import CORS
 
 from dataflow.config import Config
 from dataflow.errors import RequestError
-from dataflow.settings.peers import ANYONE, is_among, is_loopback, is_same_place, items, name_of
+from dataflow.settings.peers import ANYONE, is_loopback, is_same_place, items, name_of
+from dataflow.web.proxies import is_peer_trusted
 
-PREFLIGHT_SECONDS = 600
-METHODS = "GET, HEAD, POST, DELETE"
+PREFLIGHT_SECONDS: Final = 600
+METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 #: Of our answers; what else a page may read of them needs no permission.
-EXPOSED = "Location, Link, Retry-After, X-Request-Id"
+EXPOSED: Final = (
+    *("Location", "Link", "Retry-After", "X-Request-Id", "Content-Disposition", "ETag", "WWW-Authenticate"),
+    *("RateLimit", "RateLimit-Policy"),
+    *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+    *("Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Expires"),
+)
 
 
 def register(app: Flask, config: Config) -> None:
     gate = _Gate(config)
     app.before_request(gate.admit)
-    app.after_request(gate.permit)
+    if origins := items(config.cors_origins):
+        CORS(
+            app,
+            # As patterns: text with brackets, as IPv6 has them, would be taken for one.
+            origins=[origin if origin == ANYONE else re.compile(re.escape(origin) + r"\Z") for origin in origins],
+            methods=METHODS,
+            expose_headers=EXPOSED,
+            max_age=PREFLIGHT_SECONDS,
+            # What has no Origin asks for nothing; and answers vary even then.
+            always_send=False,
+            vary_header=False,
+            # Errors have handlers of ours, so that they are answers as any other.
+            intercept_exceptions=False,
+        )
+        app.after_request(_vary)
+
+
+def _vary(response: Response) -> Response:
+    response.vary.add("Origin")
+    return response
 
 
 class _Gate:
     def __init__(self, config: Config) -> None:
-        self._proxies, self._origins = items(config.trusted_proxies), items(config.cors_origins)
+        self._origins = items(config.cors_origins)
         # Behind a proxy the name is the proxy's to check, and may be whatever it has.
-        self._only_local_names = is_loopback(config.host) and not self._proxies
+        self._only_local_names = is_loopback(config.host) and not items(config.trusted_proxies)
 
     def admit(self) -> Response | None:
         """Answer a preflight; let pass what no page has sent, or one that may.
@@ -36,16 +65,8 @@ class _Gate:
         self._check_host()
         self._check_origin()
         is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        return self._allow_more() if is_preflight and self._is_named() else None
-
-    def permit(self, response: Response) -> Response:
-        """Have the browser show the answer to a page that CORS_ORIGINS names."""
-        if self._origins:
-            response.vary.add("Origin")
-            if self._is_named():
-                response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-                response.headers["Access-Control-Expose-Headers"] = EXPOSED
-        return response
+        # What it allows is in the headers that flask-cors adds. Any other OPTIONS is for its route.
+        return Response(status=204) if is_preflight and self._is_named() else None
 
     def _check_host(self) -> None:
         host = request.headers.get("Host", "")
@@ -78,15 +99,7 @@ class _Gate:
     def _places(self) -> list[str]:
         """The hosts and ports under which this request may know us."""
         places = [request.headers.get("Host", "")]
-        if is_among(request.remote_addr or "", self._proxies):
+        if is_peer_trusted():
             # The last is what our own proxy has added.
             places.append(request.headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip())
         return places
-
-    def _allow_more(self) -> Response:
-        allowed = {
-            "Access-Control-Allow-Methods": METHODS,
-            "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", ""),
-            "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
-        }
-        return Response(status=204, headers={name: value for name, value in allowed.items() if value})

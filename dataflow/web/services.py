@@ -6,6 +6,7 @@ from flask import current_app
 
 from dataflow import db
 from dataflow.config import Config
+from dataflow.imports.idempotency import IdempotencyKeys
 from dataflow.imports.receive import Receiver
 from dataflow.imports.resumable import ResumableUploads
 from dataflow.storage.base import Storage
@@ -22,6 +23,7 @@ class Services:
     resumable: ResumableUploads
     transfers: Transfers
     tokens: Tokens
+    idempotency_keys: IdempotencyKeys
 
 
 def services() -> Services:

@@ -1,4 +1,4 @@
-"""Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs, counts, rows of dead workers.
+"""Removes what is over: uploads that nobody feeds, files that nothing can need, old jobs, keys, counts, dead workers.
 
 Workers that remove the same do no harm. What is over is decided by `queue.retention`. A storage that fails is asked
 again in the next round.
@@ -7,14 +7,15 @@ again in the next round.
 import logging
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from dataflow import db
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError, TooManyConnections
-from dataflow.queue import job_counts, live_workers, retention
+from dataflow.queue import idempotency, job_counts, live_workers, retention
 from dataflow.queue.retention import Leftover
 from dataflow.storage.base import Storage
 from dataflow.worker.outage import Outage
@@ -70,6 +71,7 @@ class Sweep:
         with db.translated(), self.connection.use() as connection:
             with db.limited(connection, STATEMENT_SECONDS):
                 live_workers.forget_silent(connection)
+                connection.execute(db.query("rate_limits/forget_ended"))
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
             for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})
@@ -78,8 +80,10 @@ class Sweep:
                 if self._stopping.is_set():
                     return
                 self._remove(connection, leftover)
-            if self._config.job_retention_days:
-                self._delete_old_jobs(connection)
+            self._delete(connection, idempotency.delete_old, "idempotency keys")
+            if days := self._config.job_retention_days:
+                self._delete(connection, partial(retention.delete_old_rejects, days=days), "rejects")
+                self._delete(connection, partial(retention.delete_old_jobs, days=days), "jobs")
 
     def fold_counts(self) -> None:
         """:raises DatabaseError: when the database does not let it finish."""
@@ -118,11 +122,10 @@ class Sweep:
             retention.mark_object_deleted(connection, leftover.id)
         logger.info("file removed", extra=log)
 
-    def _delete_old_jobs(self, connection: Connection) -> None:
-        for delete, what in ((retention.delete_old_rejects, "rejects"), (retention.delete_old_jobs, "jobs")):
-            while not self._stopping.is_set():
-                with db.limited(connection, STATEMENT_SECONDS):
-                    count = delete(connection, self._config.job_retention_days)
-                if not count:
-                    break
-                logger.info(f"old {what} deleted", extra={what: count})
+    def _delete(self, connection: Connection, delete: Callable[[Connection], int], what: str) -> None:
+        while not self._stopping.is_set():
+            with db.limited(connection, STATEMENT_SECONDS):
+                count = delete(connection)
+            if not count:
+                return
+            logger.info(f"old {what} deleted", extra={what.replace(" ", "_"): count})

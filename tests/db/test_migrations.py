@@ -206,7 +206,10 @@ def supabase_roles(server: str) -> Iterator[None]:
         on_server(server, "DROP ROLE {name}", name)
 
 
-TABLES = ("contacts", "jobs", "job_counts", "rejects", "worker_beats", "dataflow_migrations")
+TABLES = (
+    *("contacts", "jobs", "job_counts", "rejects", "worker_beats", "rate_limits", "idempotency_keys"),
+    "dataflow_migrations",
+)
 
 
 @pytest.mark.usefixtures("supabase_roles")

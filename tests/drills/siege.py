@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -19,6 +20,9 @@ BAR_SECONDS = 1.0
 IMPORTS, ROWS = 20, 5_000
 #: 1 KB/s for a minute stays below what is read into memory unasked, so that only threads can run out, and these do not.
 PATIENT = 40
+#: More than there are threads for. What is said to those that have to give way, or to come again; and the most that a
+#: web process may have held meanwhile.
+CROWD, REFUSALS, MOST_WEB_MB = 200, {("503", "too_many_uploads"), ("408", "upload_displaced")}, 110
 BAD_ROWS = 50_000
 
 #: Before the imports: a body gives way to others only after five seconds.
@@ -65,17 +69,20 @@ def slow_bodies(rig: Rig) -> float:
 @siege_drill
 def patient_bodies(rig: Rig) -> float:
     """40 bodies at 1 KB/s, for which there is room: worst /health."""
-    seconds = min(int(rig.seconds), crowds.SMALL_BYTES // crowds.PIECE_BYTES)
-    bodies = {f"patient {number}": crowds.patient_body(f"patient {number}", seconds) for number in range(PATIENT)}
-    web = start_web(rig)
-    siege = _besiege(rig, web, [crowd for crowd, _ in bodies.values()])
-    [held] = siege.crowds
-    for answer in held.answers:
-        assert answer.startswith("HTTP/1.1 200 "), f"a slow body was cut: {answer}"
-        job_id = json.loads(answer.partition("\r\n\r\n")[2])["jobId"]
-        source = web.job(job_id)["source"]
-        rig.sent.append(sending.Sent(UUID(job_id), source, bodies[source][1]))
-    assert len(held.answers) == PATIENT, held
+    siege, refusals = _hold_patient(rig, PATIENT)
+    assert not refusals, f"slow bodies were cut: {refusals}"
+    return _outcome(rig, siege)
+
+
+@siege_drill
+def slow_crowd(rig: Rig) -> float:
+    """200 bodies of 60 KB at 1 KB/s, each taken, or refused for a reason: worst /health."""
+    siege, refusals = _hold_patient(rig, CROWD)
+    told = Counter((answer[9:12], json.loads(answer.partition("\r\n\r\n")[2])["code"]) for answer in refusals)
+    rig.notes.append(f"taken: {CROWD - len(refusals)}, refused: {dict(told)}")
+    assert told.keys() <= REFUSALS
+    assert all("\r\nretry-after: " in answer.lower() for answer in refusals)
+    assert siege.web_mb <= MOST_WEB_MB
     return _outcome(rig, siege)
 
 
@@ -126,6 +133,25 @@ def _hold_all(rig: Rig, kind: type[Web] = Web) -> float:
 
 def _hold(rig: Rig, hostile: Sequence[Crowd]) -> float:
     return _outcome(rig, _besiege(rig, start_web(rig), hostile))
+
+
+def _hold_patient(rig: Rig, count: int) -> tuple[Siege, list[str]]:
+    """A siege by so many slow bodies that are sent to their ends, and the answers to those that are not taken."""
+    seconds = min(int(rig.seconds), crowds.SMALL_BYTES // crowds.PIECE_BYTES)
+    bodies = {f"patient {number}": crowds.patient_body(f"patient {number}", seconds) for number in range(count)}
+    web = start_web(rig)
+    siege = _besiege(rig, web, [crowd for crowd, _ in bodies.values()])
+    [held] = siege.crowds
+    assert len(held.answers) == count, held
+    refusals = []
+    for answer in held.answers:
+        if not answer.startswith("HTTP/1.1 200 "):
+            refusals.append(answer)
+            continue
+        job_id = json.loads(answer.partition("\r\n\r\n")[2])["jobId"]
+        source = web.job(job_id)["source"]
+        rig.sent.append(sending.Sent(UUID(job_id), source, bodies[source][1]))
+    return siege, refusals
 
 
 def start_web(rig: Rig, kind: type[Web] = Web) -> Web:

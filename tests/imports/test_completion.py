@@ -27,6 +27,7 @@ from tests.support.waiting import eventually
 RUNS_OVER = ("supabase",)
 
 CSV = {"Content-Type": "text/csv", "X-Source": "crm", "X-Use-Resumable": "true"}
+KEYED = {**CSV, "Idempotency-Key": "abc"}
 CONTENT = b"name,email\nAnn,ann@example.com\n"
 COMPLETION_SECONDS = 2.5
 #: The last PATCH is waited for a second, so that the answer comes well before the object.
@@ -111,6 +112,56 @@ def test_beyond_their_number_the_request_itself_waits_for_the_object(
     answer = web.post(data=CONTENT, headers=CSV)
     assert answer.status_code == 200
     assert row_of(connection, answer.json()["jobId"])["state"] == "queued"
+
+
+def sent_again(web: Web, first: requests.Response) -> bool:
+    """Whether the same request under the same key is answered the same."""
+    again = web.post(data=CONTENT, headers=KEYED)
+    return (again.status_code, again.text, again.headers["Location"]) == (
+        first.status_code,
+        first.text,
+        first.headers["Location"],
+    )
+
+
+def test_what_was_answered_before_there_is_an_object_is_answered_again(web: Web, connection: db.Connection) -> None:
+    first = web.post(data=CONTENT, headers=KEYED)
+    assert first.status_code == 202
+    assert sent_again(web, first)
+    queued(connection, first.json()["jobId"])
+    assert sent_again(web, first)
+
+
+def test_what_was_answered_by_a_request_that_waited_itself_is_answered_again(
+    start_web: Callable[..., Web], connection: db.Connection
+) -> None:
+    web = start_web(**HASTY, MAX_UPLOADS=1)
+    accepted(web)
+    first = web.post(data=CONTENT, headers=KEYED)
+    assert first.status_code == 200
+    assert sent_again(web, first)
+
+
+def test_an_upload_that_was_answered_and_is_lost_can_be_sent_again_under_its_key(
+    start_web: Callable[..., Web],
+    web: Web,
+    connection: db.Connection,
+    work_off: Callable[[], int],
+    patient: StorageDouble,
+    stored_files: Callable[[], list[Path]],
+) -> None:
+    doomed = start_web(**HASTY)
+    first = doomed.post(data=CONTENT, headers=KEYED)
+    doomed.kill_all()
+    eventually(lambda: not stored_files())
+    assert sent_again(web, first), "nobody knows yet"
+    fall_silent(connection)
+    work_off()
+    assert row_of(connection, first.json()["jobId"])["state"] == "failed"
+    second = web.post(data=CONTENT, headers=KEYED)
+    assert second.json() != first.json()
+    assert sent_again(web, second)
+    queued(connection, second.json()["jobId"])
 
 
 def test_a_storage_that_restarts_meanwhile_is_asked_again(

@@ -19,7 +19,7 @@ from dataflow.queue.resumable_uploads import UploadRow
 from dataflow.queue.scope import ALL, Scope
 from tests.support.jobs import UPLOAD
 
-VALUES = {"idempotency_key": None, "expires_seconds": 3600, "length": 10, "metadata": None}
+VALUES = {"expires_seconds": 3600, "length": 10, "metadata": None}
 
 
 @pytest.fixture

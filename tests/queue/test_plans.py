@@ -29,6 +29,7 @@ VALUES: dict[str, Any] = {
     **{"kept_seconds": 86_400.0 * 7, "settled_seconds": 150.0, "days": 1, "limit": 50, "after": None, "after_id": None},
     **{"sources": ["source-7"], "created_by": "shop", "is_own_only": False},
     **{"id": uuid7(), "of_job": uuid7(), "job_id": uuid7(), "attempt": 1, "finished_at": datetime.now(UTC)},
+    **{"ids": [uuid7()], "created_by": "web"},
     **{
         "rows_read": 1,
         "rows_imported": 1,
@@ -51,7 +52,7 @@ STATEMENTS = (
         "jobs/lock",
     ),
     "jobs/is_in_scope",
-    *("jobs/mark_object_deleted", "jobs/next_due", "jobs/overdue", "jobs/reclaim", "jobs/retry"),
+    *("jobs/mark_object_deleted", "jobs/next_due", "jobs/overdue", "jobs/reclaim", "jobs/retry", "jobs/sent_by"),
     *("rejects/count", "rejects/list"),
 )
 VIEWS = (
@@ -100,6 +101,15 @@ def test_what_is_held_is_found_by_where_it_was_made(old_database: db.Connection,
 def test_no_statement_of_the_queue_reads_all_jobs(old_database: db.Connection, name: str) -> None:
     plan = plan_of(old_database, db.query(name), VALUES)
     assert "Seq Scan on jobs " not in plan, plan
+
+
+def test_the_earlier_job_of_a_content_is_found_by_that(old_database: db.Connection) -> None:
+    [row] = old_database.execute("SELECT prosrc FROM pg_proc WHERE proname = 'dataflow_duplicate_of'").fetchall()
+    statement = row["prosrc"]
+    for name in ("id", "sha256", "source"):
+        statement = statement.replace(f"this_{name}", f"%(this_{name})s")
+    values = {"this_id": uuid7(), "this_sha256": "0" * 64, "this_source": "source-7"}
+    assert "using jobs_of_content on jobs" in (plan := plan_of(old_database, statement.encode(), values)), plan
 
 
 @pytest.mark.parametrize("statement", VIEWS)

@@ -2,7 +2,17 @@
 
 import pytest
 
-from dataflow.settings.peers import is_among, is_loopback, is_same_place, items, name_of, socket_address
+from dataflow.settings.peers import (
+    MAX_HOPS,
+    client_address,
+    is_among,
+    is_loopback,
+    is_same_place,
+    items,
+    name_of,
+    socket_address,
+    subscriber,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -89,3 +99,90 @@ def test_a_peer_is_a_proxy_when_the_list_holds_it(address: str, proxies: str, is
 def test_an_ipv6_address_stands_in_brackets():
     assert socket_address("::1", 3000) == "[::1]:3000"
     assert socket_address("127.0.0.1", 3000) == "127.0.0.1:3000"
+
+
+#: Two proxies of ours, one behind the other.
+OURS = "10.0.0.0/8, 2001:db8:1::/48"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7, 10.0.0.2", "192.0.2.7"),
+        ("192.0.2.7,10.0.0.3 ,\t10.0.0.2", "192.0.2.7"),
+        ("2001:db8:9::7, 2001:db8:1::1", "2001:db8:9::7"),
+        # What the client itself has sent before.
+        ("1.1.1.1, 192.0.2.7", "192.0.2.7"),
+        ("10.0.0.9, 192.0.2.7, 10.0.0.2", "192.0.2.7"),
+        ("<script>, 192.0.2.7", "192.0.2.7"),
+        # A client in the network of the proxies.
+        ("10.7.7.7", "10.7.7.7"),
+        ("10.7.7.7, 10.0.0.2", "10.7.7.7"),
+        # Ports, brackets, and the old kind of address in the new one.
+        ("192.0.2.7:49152", "192.0.2.7"),
+        ("192.0.2.7:49152, 10.0.0.2:80", "192.0.2.7"),
+        ("[2001:db8:9::7]:49152, [2001:db8:1::1]", "2001:db8:9::7"),
+        ("::ffff:192.0.2.7, ::ffff:10.0.0.2", "192.0.2.7"),
+        ("2001:DB8:9:0:0:0:0:7", "2001:db8:9::7"),
+    ],
+)
+def test_the_client_is_the_last_address_that_is_no_proxy_of_ours(forwarded: str, client: str):
+    assert client_address(forwarded, items(OURS)) == client
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        *(
+            "",
+            "unknown",
+            "_hidden",
+            "for=192.0.2.7",
+            "192.0.2.7 192.0.2.8",
+            "192.0.2",
+            "192.0.2.256",
+            "::1::",
+            "[::1",
+            "::1]",
+        ),
+        *(
+            "fe80::1%eth0",
+            "::1%'; DROP TABLE jobs",
+            "192.0.2.7:",
+            "192.0.2.7:123456",
+            "[::1]:x",
+            "\x001.1.1.1",
+            "\uff11.1.1.1",
+        ),
+    ],
+)
+def test_what_is_no_address_hides_the_claims_before_it(garbage: str):
+    assert client_address(garbage, items(OURS)) == ""
+    assert client_address(f"1.1.1.1, {garbage}", items(OURS)) == ""
+    assert client_address(f"1.1.1.1, {garbage}, 10.0.0.2", items(OURS)) == "10.0.0.2"
+
+
+def test_where_every_peer_is_a_proxy_the_last_address_is_the_clients():
+    assert client_address("1.1.1.1, 192.0.2.7", ["*"]) == "192.0.2.7"
+    assert client_address("1.1.1.1, unknown", ["*"]) == ""
+
+
+def test_of_thousands_of_addresses_only_the_last_are_looked_at():
+    assert client_address("192.0.2.7" + ", 10.0.0.2" * (MAX_HOPS - 1), items(OURS)) == "192.0.2.7"
+    assert client_address("192.0.2.7" + ", 10.0.0.2" * 5000, items(OURS)) == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("address", "known_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:9:1::7", "2001:db8:9:1::/64"),
+        ("2001:db8:9:1:ffff::", "2001:db8:9:1::/64"),
+        ("", ""),
+        ("None", "None"),
+    ],
+)
+def test_an_address_of_ipv6_is_known_by_its_network(address: str, known_as: str):
+    assert subscriber(address) == known_as

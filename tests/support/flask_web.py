@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import requests
-from flask import Flask
+from flask import Flask, g
+from flask import request as asked
 
 from dataflow.config import Config
 from dataflow.web.app import create_app
+from dataflow.web.caller import Caller
 from tests.support.service import Service
 
 
@@ -25,6 +27,16 @@ class FlaskWeb(Service):
 
     def __init__(self, variables: dict[str, object]) -> None:
         self.app: Flask = create_app(Config.from_env({name: str(value) for name, value in variables.items()}))
+
+    def trust_callers(self) -> None:
+        """Have X-Test-Caller say who sends a request: the name of a key, and behind a # the id of a token."""
+
+        @self.app.before_request
+        def know() -> None:
+            name = asked.headers.get("X-Test-Caller", "")
+            key, _, token = name.partition("#")
+            if name:
+                g.caller = Caller(f"token:{token}" if token else f"key:{key}", name, is_token=bool(token))
 
     def is_running(self) -> bool:
         return True

@@ -6,7 +6,7 @@ Over real HTTP: a page is told by the headers that browsers set and that no scri
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,11 @@ NO_PREFLIGHT = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 def behind_proxy(database: str, state_folder: Path) -> Iterator[Web]:
     """One that listens to this machine for a proxy's sake, and knows a page."""
-    settings = {"HOST": "127.0.0.1", "TRUSTED_PROXIES": "10.0.0.0/8,127.0.0.1", "CORS_ORIGINS": f"http://x.org,{PAGE}"}
+    settings = {
+        "HOST": "127.0.0.1",
+        "TRUSTED_PROXIES": "10.0.0.0/8,127.0.0.1",
+        "CORS_ORIGINS": f"http://x.org,{PAGE},http://[::1]:8080",
+    }
     started = Web.start({"DATABASE_URL": database, "DATA_DIR": state_folder, **settings})
     yield started
     started.stop()
@@ -162,7 +166,7 @@ def test_a_named_page_is_answered_as_browsers_want_it(behind_proxy: Web) -> None
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == PAGE
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
-    assert preflight.headers["Access-Control-Allow-Headers"] == "content-type,x-source"
+    assert preflight.headers["Access-Control-Allow-Headers"].split(", ") == ["content-type", "x-source"]
     for answer in (
         send(behind_proxy, Origin=PAGE, Sec_Fetch_Site="cross-site"),
         behind_proxy.get("/nowhere", headers={"Origin": PAGE}),
@@ -171,6 +175,99 @@ def test_a_named_page_is_answered_as_browsers_want_it(behind_proxy: Web) -> None
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
         assert "Location" in answer.headers["Access-Control-Expose-Headers"]
         assert "Origin" in answer.headers["Vary"]
+
+
+def preflight(web: Web, method: str, path: str = "/import", origin: str = PAGE, **headers: str) -> requests.Response:
+    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    return web.request("OPTIONS", path, headers={**asked, **{k.replace("_", "-"): v for k, v in headers.items()}})
+
+
+def names(answer: requests.Response, header: str) -> set[str]:
+    return {name.strip() for name in answer.headers.get(header, "").split(",")} - {""}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"])
+def test_a_named_page_may_use_every_method_that_there_is(behind_proxy: Web, method: str) -> None:
+    for path in ("/import", "/v1/jobs", "/nowhere"):
+        answer = preflight(behind_proxy, method, path)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert names(answer, "Access-Control-Allow-Methods") == {"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"}
+        assert answer.headers["Access-Control-Max-Age"] == "600"
+
+
+@pytest.mark.parametrize("method", ["PUT", "TRACE", "EVIL", ""])
+def test_other_methods_are_allowed_nobody(behind_proxy: Web, method: str) -> None:
+    answer = preflight(behind_proxy, method)
+    assert "PUT" not in names(answer, "Access-Control-Allow-Methods")
+    assert method not in names(answer, "Access-Control-Allow-Methods") - {"GET"}
+
+
+def test_a_named_page_may_send_what_a_tus_client_sends_and_read_what_it_needs(behind_proxy: Web) -> None:
+    sent = "authorization,content-type,idempotency-key,tus-resumable,upload-checksum,upload-defer-length,upload-length,"
+    sent += "upload-metadata,upload-offset,x-api-key,x-http-method-override,x-request-id"
+    answer = preflight(behind_proxy, "PATCH", Access_Control_Request_Headers=sent)
+    assert names(answer, "Access-Control-Allow-Headers") == set(sent.split(","))
+    read = behind_proxy.get("/jobs", headers={"Origin": PAGE})
+    assert names(read, "Access-Control-Expose-Headers") == {
+        *("Location", "Link", "Retry-After", "X-Request-Id", "Content-Disposition", "ETag", "WWW-Authenticate"),
+        *("RateLimit", "RateLimit-Policy"),
+        *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+        *("Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Expires"),
+    }
+
+
+def test_cookies_are_never_asked_for(behind_proxy: Web) -> None:
+    for answer in (preflight(behind_proxy, "POST"), behind_proxy.get("/jobs", headers={"Origin": PAGE})):
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": PAGE}])
+def test_an_options_that_is_no_preflight_reaches_its_route(behind_proxy: Web, headers: dict[str, str]) -> None:
+    answer = behind_proxy.request("OPTIONS", "/import", headers=headers)
+    assert answer.status_code == 200
+    assert {"POST", "OPTIONS"} <= names(answer, "Allow")
+    assert not names(answer, "Access-Control-Allow-Methods")
+    assert behind_proxy.request("OPTIONS", "/nowhere", headers=headers).status_code == 404
+
+
+def test_answers_that_need_no_permission_say_none(behind_proxy: Web) -> None:
+    answer = behind_proxy.get("/jobs")
+    assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
+    assert answer.headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_named"),
+    [
+        ("http://x.org", True),
+        ("http://[::1]:8080", True),
+        ("http://x.org.evil.example", False),
+        ("http://x.org:80", False),
+        ("http://xyorg", False),
+        ("http://X.ORG", False),
+        ("https://x.org", False),
+        ("http://:8080", False),
+        ("http://1:8080", False),
+        ("http://x.org http://x.org", False),
+    ],
+)
+def test_an_origin_is_named_to_the_letter(behind_proxy: Web, origin: str, is_named: bool) -> None:
+    for answer in (
+        behind_proxy.get("/jobs", headers={"Origin": origin}),
+        preflight(behind_proxy, "GET", origin=origin),
+    ):
+        assert answer.headers.get("Access-Control-Allow-Origin") == (origin if is_named else None)
+        assert answer.ok is is_named
+
+
+def test_every_page_may_use_a_service_that_is_for_all(start_web: Callable[..., Web]) -> None:
+    service = start_web(CORS_ORIGINS="*")
+    for origin in (PAGE, "null", "chrome-extension://abc"):
+        assert preflight(service, "POST", origin=origin).headers["Access-Control-Allow-Origin"] == origin
+        assert (
+            send(service, Origin=origin, Sec_Fetch_Site="cross-site").headers["Access-Control-Allow-Origin"] == origin
+        )
 
 
 def test_a_page_that_is_not_named_stays_out(behind_proxy: Web) -> None:

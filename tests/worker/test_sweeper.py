@@ -24,7 +24,8 @@ from dataflow.imports.completion import Completions
 from dataflow.imports.receive import Receiver
 from dataflow.imports.upload import Upload
 from dataflow.metrics import JobsCollector
-from dataflow.queue import job_counts, jobs, retention, uploads
+from dataflow.queue import idempotency, job_counts, jobs, retention, uploads
+from dataflow.queue.idempotency import Key
 from dataflow.queue.retention import Leftover
 from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
@@ -623,6 +624,15 @@ def test_a_row_stays_as_long_as_its_file_because_nobody_else_knows_of_it(connect
     assert retention.delete_old_jobs(connection, 1) == 0
     connection.execute("UPDATE jobs SET object_deleted_at = now()")
     assert retention.delete_old_jobs(connection, 1) == 1
+
+
+@pytest.mark.one_storage
+def test_keys_of_requests_are_kept_for_a_day(connection: db.Connection, storage: Storage, config: Config) -> None:
+    for key in ("new", "old"):
+        assert idempotency.claim(connection, Key("s", "import", key), uuid7(), "f") is None
+    connection.execute("UPDATE idempotency_keys SET touched_at = now() - INTERVAL '25 hours' WHERE key = 'old'")
+    Sweep(config, storage, ROLE).sweep()
+    assert connection.execute("DELETE FROM idempotency_keys RETURNING key").fetchall() == [{"key": "new"}]
 
 
 def test_files_are_kept_no_longer_than_rows_may_be(

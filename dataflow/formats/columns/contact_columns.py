@@ -1,12 +1,12 @@
 """Which columns of a file, or members of a row, make up a contact: those of a mapping, else what `matching` finds."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import MalformedInput, MissingColumns
 from dataflow.formats.columns import email_columns, matching, name_columns
+from dataflow.formats.columns.addresses import has_contact
 from dataflow.formats.columns.headers import Index
 from dataflow.formats.columns.joining import Place
 from dataflow.formats.columns.matching import shown
@@ -16,16 +16,6 @@ FIELDS: Final = ("name", "email")
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
 REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
 MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS = 200, 100
-
-#: A cell that is an address and nothing else, or has one in angle brackets: no prose that mentions one.
-is_address = re.compile(r"(?:[^@<]*<)?[^\s@<>]+@[^\s@<>]+>?").fullmatch
-_EXAMPLE = re.compile(
-    r"""(?: [(\[{"'] [^\s@<>()\[\]{}"']{1,64} @ [^\s@<>()\[\]{}"']+ [)\]}"']
-        | (?: \. | \b(?:as|like|eg|ex)\b )[ ][^\s@<>]{1,64} @ [^\s@<>]+ )""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_QUOTES: Final = " =\"'"
-_has_address = re.compile(r"[^\s@<>]@[^\s@<>.]+\.[^\s@<>]").search
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +105,7 @@ def check_header(line: int, header: Sequence[str]) -> None:
 
     :raises MalformedInput: when it has an address that is not given as an example, as in `E-mail (me@example.com)`.
     """
-    if any(
-        "@" in cell and (is_address(cell.strip(_QUOTES)) or _has_address(_EXAMPLE.sub("", cell))) for cell in header
-    ):
+    if has_contact(header):
         raise MalformedInput(
             f"There is an e-mail address in the header row on line {line}. Is the line end behind that missing, or a "
             "quote left open?"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
-from dataflow.formats.columns import headers
+from dataflow.formats.columns import addresses, headers
 from dataflow.formats.columns.headers import Index
 from dataflow.formats.columns.joining import Place
 
@@ -21,7 +21,7 @@ class Found:
 
 
 def shown(header: Sequence[str]) -> str:
-    return ", ".join(cell.strip()[:40] for cell in header[:20])
+    return addresses.shown(header[:20])
 
 
 def mapped(index: Index, field: str, column: str) -> int:

@@ -9,7 +9,8 @@ from typing import Final
 
 from dataflow.errors import DataFlowError
 from dataflow.formats.columns import contact_columns
-from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS, is_address
+from dataflow.formats.columns.addresses import is_address
+from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS
 from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines, complete_lines, lines_of, records_of
 from dataflow.formats.reading import Reading

@@ -14,6 +14,7 @@ from ijson import ObjectBuilder
 
 from dataflow.errors import MalformedInput
 from dataflow.formats.block import Block, Malformed, cut
+from dataflow.formats.columns.addresses import shown
 from dataflow.formats.json import whole_rows
 from dataflow.formats.json.events import EventReader
 from dataflow.formats.json.frame import NESTED, Frame
@@ -44,7 +45,7 @@ def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -
     elif walker.data_type is None:
         return
     if walker.data_type is not list:
-        others = f" It has: {', '.join(walker.frame.others)}." if walker.frame.others else ""
+        others = f" It has: {shown(walker.frame.others)}." if walker.frame.others else ""
         raise MalformedInput(
             f"Invalid JSON format: the object has no array named data.{others} Send the array of contacts alone, or as "
             "data."

@@ -5,7 +5,8 @@ from typing import Final
 
 from dataflow.errors import AmbiguousColumns, MissingColumns
 from dataflow.formats.columns import contact_columns
-from dataflow.formats.columns.contact_columns import Columns, is_address
+from dataflow.formats.columns.addresses import is_address
+from dataflow.formats.columns.contact_columns import Columns
 from dataflow.formats.reading import Mapping
 from dataflow.formats.tables.cells import Row
 

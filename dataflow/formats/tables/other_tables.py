@@ -8,8 +8,9 @@ from typing import Final
 from dataflow.errors import AmbiguousColumns, DataFlowError
 from dataflow.formats.block import WRONG_COLUMN_COUNT, Kept, Malformed
 from dataflow.formats.columns import contact_columns, headers
+from dataflow.formats.columns.addresses import is_address
 from dataflow.formats.columns.comparison import normalise
-from dataflow.formats.columns.contact_columns import Columns, is_address
+from dataflow.formats.columns.contact_columns import Columns
 from dataflow.formats.reading import Mapping
 from dataflow.formats.tables.cells import DELIMITERS, Refused, Row, height, is_blank
 

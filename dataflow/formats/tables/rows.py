@@ -7,7 +7,8 @@ from operator import contains
 from typing import Final
 
 from dataflow.formats.block import WRONG_COLUMN_COUNT, Malformed
-from dataflow.formats.columns.contact_columns import Columns, is_address
+from dataflow.formats.columns.addresses import is_address
+from dataflow.formats.columns.contact_columns import Columns
 from dataflow.formats.columns.joining import Place, in_rows
 from dataflow.formats.tables.cells import DELIMITERS, END_OF_COPY, MAX_COLUMNS, Refused, height, height_of, is_blank
 from dataflow.formats.tables.other_tables import TablesBelow

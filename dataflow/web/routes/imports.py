@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Request, request
 from flask.typing import ResponseReturnValue
@@ -12,10 +13,12 @@ from dataflow import logs
 from dataflow.errors import UnsupportedEncoding, UnsupportedMediaType
 from dataflow.formats.registry import FORMATS, by_media_type
 from dataflow.imports import preview
+from dataflow.imports.idempotency import declared, replayed
 from dataflow.imports.option_kinds import charset_label
 from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Upload
-from dataflow.web import links, parameters
+from dataflow.queue.idempotency import Answer
+from dataflow.web import idempotency, limits, links, parameters
 from dataflow.web.caller import caller
 from dataflow.web.form import FormFile, base_name
 from dataflow.web.request_body import RawBody
@@ -48,10 +51,17 @@ def receive() -> ResponseReturnValue:
             upload.require_source(
                 "Missing required parameters for stream upload: source. Send it as X-Source or as ?source=."
             )
-        with body.place():
-            taken = services().receiver.receive(upload)
-    headers = {"Location": links.to("jobs.show", job_id=taken.job_id)}
-    return {"jobId": str(taken.job_id)}, 200 if taken.is_queued else 202, headers
+        limits.check_declared(upload.is_form)
+        with idempotency.claimed("import", declared(upload), _answer) as claim, body.place():
+            if claim.recorded:
+                return replayed(upload, claim.recorded)
+            taken = services().receiver.receive(upload, claim)
+    return _answer(taken.job_id, taken.is_queued)
+
+
+def _answer(job_id: UUID, is_queued: bool) -> Answer:
+    headers = {"Location": links.to("jobs.show", job_id=job_id)}
+    return Answer({"jobId": str(job_id)}, 200 if is_queued else 202, headers)
 
 
 @blueprint.post("/import/preview")

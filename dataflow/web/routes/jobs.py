@@ -42,7 +42,8 @@ _QUERY, _NO_OPTIONS = JobQuery(), Schema()
 @blueprint.get("/jobs/<uuid:job_id>")
 def show(job_id: UUID) -> dict[str, Any]:
     with borrowed(services().pool) as connection:
-        return _as_json(jobs.get(connection, job_id, caller().scope_of_jobs))
+        [row] = _visible(connection, [jobs.get(connection, job_id, caller().scope_of_jobs)])
+    return _as_json(row)
 
 
 @blueprint.get("/jobs")
@@ -50,7 +51,8 @@ def index() -> ResponseReturnValue:
     wanted = parameters.read(_QUERY, parameters.query())
     caller().check_options({"source": wanted["source"]})
     with borrowed(services().pool) as connection:
-        rows = jobs.page(connection, caller().scope_of_jobs, {**wanted, "limit": wanted["limit"] + 1})
+        found = jobs.page(connection, caller().scope_of_jobs, {**wanted, "limit": wanted["limit"] + 1})
+        rows = _visible(connection, found)
     page, headers = links.paged(rows, wanted["limit"], itemgetter("job_id"))
     shared = _links()
     return {"jobs": [_as_json(row, shared) for row in page]}, headers
@@ -99,8 +101,17 @@ def _changed(job_id: UUID, change: Callable[[Connection, UUID, Scope], UUID | No
     parameters.read(_NO_OPTIONS, parameters.query())
     scope = caller().scope_of_jobs
     with borrowed(services().pool) as connection:
-        shown = _as_json(jobs.get(connection, change(connection, job_id, scope) or job_id, scope))
+        [row] = _visible(connection, [jobs.get(connection, change(connection, job_id, scope) or job_id, scope)])
+    shown = _as_json(row)
     return shown, 202, {"Location": shown["links"]["self"]}
+
+
+def _visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without what the holder of a token may not know: jobs that were not made with it."""
+    if not caller().is_token:
+        return rows
+    own = jobs.sent_by(connection, caller().created_by, [row["duplicate_of"] for row in rows])
+    return [{**row, "duplicate_of": row["duplicate_of"] if row["duplicate_of"] in own else None} for row in rows]
 
 
 def _as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[str, Any]:

@@ -11,15 +11,18 @@ from werkzeug.http import parse_options_header
 
 from dataflow import logs
 from dataflow.errors import RequestError
+from dataflow.imports.idempotency import Claim, declared
 from dataflow.imports.option_kinds import charset_label
 from dataflow.imports.options import OptionsSchema
 from dataflow.imports.resumable import ResumableUpload
 from dataflow.imports.resumable_session import ResumableSession
 from dataflow.imports.upload import Upload
+from dataflow.queue.idempotency import Answer
 from dataflow.storage.tus_headers import RESUMABLE, VERSION
-from dataflow.web import links, parameters, tus
+from dataflow.web import idempotency, links, parameters, tus
 from dataflow.web.caller import caller
 from dataflow.web.form import base_name, plain_media_type
+from dataflow.web.limits import max_body_bytes
 from dataflow.web.method_override import PATH
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
@@ -50,25 +53,39 @@ def name_version(response: Response) -> Response:
 @blueprint.route(_PATHS[1], methods=["OPTIONS"], provide_automatic_options=False)
 def tell(job_id: UUID | None = None) -> ResponseReturnValue:  # noqa: ARG001 - the same for each
     """What this server can do."""
-    return "", 204, tus.capabilities(_max_bytes())
+    return "", 204, tus.capabilities(max_body_bytes())
 
 
 @blueprint.route(_PATHS[0], methods=["POST"], provide_automatic_options=False)
 def create() -> ResponseReturnValue:
-    """A new upload, and perhaps its first bytes."""
+    """A new upload, and perhaps its first bytes. With an Idempotency-Key that made one before: that one."""
     wanted, checksum = tus.creation(request.headers), tus.checksum(request.headers)
     _check_size(wanted.length or 0)
     with _arriving() as body:
         upload = _describe(wanted, body)
-        with services().resumable.created(upload, wanted.length, wanted.metadata, body.evict) as session:
-            if wanted.is_with_upload or wanted.length == 0:
-                _check_size(request.content_length or 0, session)
-                with body.place():
-                    pieces = body.pieces() if wanted.is_with_upload else iter(())
-                    session.append(pieces, _max_bytes(), checksum)
-    shown = ResumableUpload.of(session.row)
-    headers = {**_headers(shown), "Location": links.to("uploads.show", job_id=shown.job_id)}
-    return "", 201, headers
+        facts = [declared(upload), wanted.length, wanted.metadata]
+        with idempotency.claimed("uploads", facts, _created) as claim:
+            if claim.recorded and claim.recorded.job_id:
+                shown = services().resumable.find(claim.recorded.job_id, caller().scope_of_jobs)
+            else:
+                shown = _begin(upload, wanted, checksum, body, claim)
+    made = _created(shown.job_id)
+    return made.body, made.status, {**_headers(shown), **made.headers}
+
+
+def _created(job_id: UUID, _: bool = False) -> Answer:
+    return Answer("", 201, {"Location": links.to("uploads.show", job_id=job_id)})
+
+
+def _begin(
+    upload: Upload, wanted: tus.Creation, checksum: tus.Checksum | None, body: RawBody, claim: Claim
+) -> ResumableUpload:
+    with services().resumable.created(upload, wanted, body.evict, claim) as session:
+        if wanted.is_with_upload or wanted.length == 0:
+            _check_size(request.content_length or 0, session)
+            with body.place():
+                session.append(body.pieces() if wanted.is_with_upload else iter(()), max_body_bytes(), checksum)
+    return ResumableUpload.of(session.row)
 
 
 @blueprint.route(_PATHS[1], methods=["GET"], provide_automatic_options=False)
@@ -107,7 +124,7 @@ def append(job_id: UUID) -> ResponseReturnValue:
                 found.declare_length(wanted.length)
             _check_size(request.content_length or 0, found)
             with body.place():
-                found.append(body.pieces(), _max_bytes(), wanted.checksum)
+                found.append(body.pieces(), max_body_bytes(), wanted.checksum)
             shown = ResumableUpload.of(found.row)
     return "", 204, _headers(shown)
 
@@ -171,13 +188,9 @@ def _describe(wanted: tus.Creation, body: RawBody) -> Upload:
     return upload
 
 
-def _max_bytes() -> int:
-    return caller().max_bytes
-
-
 def _check_size(size_bytes: int, session: ResumableSession | None = None) -> None:
     """:raises RequestError: upload_too_large when so many more bytes are too many."""
-    end, limit = size_bytes + (session.row.bytes_done if session else 0), _max_bytes()
+    end, limit = size_bytes + (session.row.bytes_done if session else 0), max_body_bytes()
     if session and session.row.length is not None:
         limit = session.row.length
     elif not limit:

@@ -7,7 +7,7 @@ SELECT id AS job_id, kind, of_job, state, state = 'succeeded' AND rows_rejected 
        rows_imported, rows_updated, rows_skipped, rows_rejected, rows_not_imported, rows_read, bytes_done, bytes_total,
        error, attempt, failures, max_failures, run_at, created_at, started_at, finished_at, content_type, format,
        options, detected - 'columns' AS detected, coalesce(detected -> 'ignoredColumns', '[]') AS ignored_columns, first_contact_id,
-       last_contact_id, object_deleted_at, reverted_at, reverted_rows, request_id, created_by
+       last_contact_id, object_deleted_at, reverted_at, reverted_rows, duplicate_of, request_id, created_by
 FROM jobs
 WHERE (%(source)s::text IS NULL OR source = ANY (ARRAY[%(source)s::text]))
   AND (%(state)s::text IS NULL OR CASE WHEN %(source)s::text IS NULL THEN state = ANY (ARRAY[%(state)s::text])

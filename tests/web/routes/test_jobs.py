@@ -23,7 +23,7 @@ SUMMARY = [
     *("bytesDone", "bytesTotal", "error"),
     *("attempt", "failures", "maxFailures", "runAt", "createdAt", "startedAt", "finishedAt"),
     *("contentType", "format", "options", "detected", "ignoredColumns", "issues", "firstContactId", "lastContactId"),
-    *("objectDeletedAt", "revertedAt", "revertedRows", "requestId", "createdBy", "links"),
+    *("objectDeletedAt", "revertedAt", "revertedRows", "duplicateOf", "requestId", "createdBy", "links"),
 ]
 
 
