@@ -6,6 +6,7 @@ from tests.drills import (
     bombs,
     completions,
     cuts,
+    foreign_tus,
     kills,
     many,
     million,
@@ -24,7 +25,7 @@ from tests.drills.drill import DRILLS, Drill
 
 _SUBJECTS = (
     *(kills, zombies, cuts, restarts, outages, stops, refusals, poison, many, pooler, reverts),
-    *(steady, completions, siege, bombs, million),
+    *(steady, completions, foreign_tus, siege, bombs, million),
 )
 
 CATALOGUE = {

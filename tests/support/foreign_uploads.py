@@ -13,6 +13,8 @@ from tests.support.taking_turns import TakingTurns
 from tests.support.tus_js_client import TusJs
 
 MIB = 1 << 20
+CLIENTS = ("tus-js", "tuspy")
+CHUNKS = (MIB, 5 * MIB, 6 * MIB, None)
 #: Cuts in a file, on average; and the bytes of a request beside its body, which are most of it where bodies are small.
 CUTS, HEAD_BYTES = 5, 400
 #: Waits of tus-js-client: as long as a web process needs to come back on a busy machine.
