@@ -54,12 +54,12 @@ def statuses(everything: int, own: int, other: int, token: int, sibling: int, fo
 
 
 def make_job(connection: db.Connection, state: str) -> UUID:
-    """One of the source crm, which TOKEN has made."""
+    """One of the source crm, which TOKEN has made; one that is uploading by tus."""
     job_id, is_over = uuid7(), state in ("succeeded", "failed", "cancelled")
     connection.execute(
-        "INSERT INTO jobs (id, state, source, object_key, bytes_total, digests, created_by, finished_at) "
-        "VALUES (%s, %s, 'crm', 'k.csv', 10, '[[10, \"\"]]', %s, CASE WHEN %s THEN now() END)",
-        [job_id, state, created_by(TOKEN), is_over],
+        "INSERT INTO jobs (id, state, source, object_key, bytes_total, digests, created_by, finished_at, expires_at) "
+        "VALUES (%s, %s, 'crm', 'k.csv', %s, '[[10, \"\"]]', %s, CASE WHEN %s THEN now() END, now() + INTERVAL '1 hour')",
+        [job_id, state, None if state == "uploading" else 10, created_by(TOKEN), is_over],
     )
     return job_id
 
@@ -77,11 +77,22 @@ class Route:
 ABOUT_SOURCE = statuses(200, 200, 403, 200, 200, 403)
 ABOUT_JOB = statuses(200, 200, 404, 200, 404, 404)
 CHANGED = statuses(202, 202, 404, 202, 404, 404)
+TUS = {"Tus-Resumable": "1.0.0"}
+PATCH = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
 SENT: Mapping[str, Any] = {"data": BODY, "headers": CSV}
 #: Every route of the service. A new one fails a test until it is here.
 ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/import"): Route(ABOUT_SOURCE, SENT),
     ("POST", "/import/preview"): Route(ABOUT_SOURCE, SENT),
+    ("POST", "/uploads"): Route(
+        statuses(201, 201, 403, 201, 201, 403), {"headers": {**TUS, "Upload-Length": "10"}}, "?source=crm"
+    ),
+    ("GET", "/uploads/{id}"): Route(ABOUT_JOB, job_state="uploading"),
+    # The storage has nothing of it, of which only those hear who may know of the upload.
+    ("PATCH", "/uploads/{id}"): Route(
+        statuses(410, 410, 404, 410, 404, 404), {"headers": PATCH}, job_state="uploading"
+    ),
+    ("DELETE", "/uploads/{id}"): Route(statuses(204, 204, 404, 204, 404, 404), {"headers": TUS}, job_state="uploading"),
     ("GET", "/jobs"): Route(ABOUT_SOURCE, query="?source=crm"),
     ("GET", "/jobs/{id}"): Route(ABOUT_JOB),
     ("GET", "/jobs/{id}/rejects"): Route(ABOUT_JOB, job_state="succeeded"),
@@ -133,7 +144,7 @@ def test_each_route_is_for_whom_the_table_says(
     assert found == route.expected
 
 
-CODES = {401: ("unauthorized", "token_expired"), 403: ("forbidden",), 404: ("job_not_found",)}
+CODES = {401: ("unauthorized", "token_expired"), 403: ("forbidden",), 404: ("job_not_found", "upload_not_found")}
 
 
 def check_refusal(answer: requests.Response) -> None:
