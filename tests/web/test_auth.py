@@ -58,7 +58,7 @@ def make_job(connection: db.Connection, state: str) -> UUID:
     job_id, is_over = uuid7(), state in ("succeeded", "failed", "cancelled")
     connection.execute(
         "INSERT INTO jobs (id, state, source, object_key, bytes_total, digests, created_by, finished_at, expires_at) "
-        "VALUES (%s, %s, 'crm', 'k.csv', %s, '[[10, \"\"]]', %s, CASE WHEN %s THEN now() END, now() + INTERVAL '1 hour')",
+        "VALUES (%s, %s, 'crm', 'k.csv', %s, '[[10, \"\"]]', %s, CASE WHEN %s THEN now() END, 'tomorrow')",
         [job_id, state, None if state == "uploading" else 10, created_by(TOKEN), is_over],
     )
     return job_id
