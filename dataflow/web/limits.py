@@ -17,8 +17,5 @@ def max_body_bytes() -> int:
 
 
 def check_declared(is_form: bool) -> None:
-    """Before anything is done for the body; what its length does not tell is counted while it comes.
-
-    :raises RequestError: upload_too_large.
-    """
+    """:raises RequestError: upload_too_large; what the length does not tell is counted while the body comes."""
     size_limit().check(request.content_length or 0, FORM_BYTES if is_form else 0)

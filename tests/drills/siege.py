@@ -1,9 +1,11 @@
 """Hostile clients at the web service for a minute: /health answers, and imports are taken at their first request."""
 
 import json
+import re
 import sys
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -78,11 +80,15 @@ def patient_bodies(rig: Rig) -> float:
 def slow_crowd(rig: Rig) -> float:
     """200 bodies of 60 KB at 1 KB/s, each taken, or refused for a reason: worst /health."""
     siege, refusals = _hold_patient(rig, CROWD)
-    told = Counter((answer[9:12], json.loads(answer.partition("\r\n\r\n")[2])["code"]) for answer in refusals)
-    rig.notes.append(f"taken: {CROWD - len(refusals)}, refused: {dict(told)}")
-    assert told.keys() <= REFUSALS
-    assert all("\r\nretry-after: " in answer.lower() for answer in refusals)
-    assert siege.web_mb <= MOST_WEB_MB
+    _check_refusals(rig, siege, refusals)
+    return _outcome(rig, siege)
+
+
+@siege_drill
+def slow_uploads(rig: Rig) -> float:
+    """The same 200 as uploads (tus), a PATCH each: worst /health."""
+    siege, refusals = _hold_patient(rig, CROWD, _patch)
+    _check_refusals(rig, siege, refusals)
     return _outcome(rig, siege)
 
 
@@ -135,23 +141,47 @@ def _hold(rig: Rig, hostile: Sequence[Crowd]) -> float:
     return _outcome(rig, _besiege(rig, start_web(rig), hostile))
 
 
-def _hold_patient(rig: Rig, count: int) -> tuple[Siege, list[str]]:
+def _check_refusals(rig: Rig, siege: Siege, refusals: Sequence[str]) -> None:
+    """Each says why, and when to come again."""
+    told = Counter((answer[9:12], json.loads(answer.partition("\r\n\r\n")[2])["code"]) for answer in refusals)
+    rig.notes.append(f"taken: {CROWD - len(refusals)}, refused: {dict(told)}")
+    assert told.keys() <= REFUSALS
+    assert all("\r\nretry-after: " in answer.lower() for answer in refusals)
+    assert siege.web_mb <= MOST_WEB_MB
+
+
+def _body(_: Web, source: str, seconds: int) -> tuple[Crowd, list[str]]:
+    return crowds.patient_body(source, seconds)
+
+
+def _patch(web: Web, source: str, seconds: int) -> tuple[Crowd, list[str]]:
+    metadata = {"source": source, "filetype": "text/csv"}
+    headers = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": str(crowds.patient_bytes(source, seconds)),
+        "Upload-Metadata": ",".join(f"{name} {b64encode(text.encode()).decode()}" for name, text in metadata.items()),
+    }
+    answer = web.post("/uploads", headers=headers)
+    assert answer.status_code == 201, answer.text
+    return crowds.patient_patch(answer.headers["Location"], source, seconds)
+
+
+def _hold_patient(
+    rig: Rig, count: int, begin: Callable[[Web, str, int], tuple[Crowd, list[str]]] = _body
+) -> tuple[Siege, list[str]]:
     """A siege by so many slow bodies that are sent to their ends, and the answers to those that are not taken."""
     seconds = min(int(rig.seconds), crowds.SMALL_BYTES // crowds.PIECE_BYTES)
-    bodies = {f"patient {number}": crowds.patient_body(f"patient {number}", seconds) for number in range(count)}
     web = start_web(rig)
+    bodies = {f"patient {number}": begin(web, f"patient {number}", seconds) for number in range(count)}
     siege = _besiege(rig, web, [crowd for crowd, _ in bodies.values()])
     [held] = siege.crowds
     assert len(held.answers) == count, held
-    refusals = []
-    for answer in held.answers:
-        if not answer.startswith("HTTP/1.1 200 "):
-            refusals.append(answer)
-            continue
-        job_id = json.loads(answer.partition("\r\n\r\n")[2])["jobId"]
+    taken = [answer for answer in held.answers if answer.startswith("HTTP/1.1 20")]
+    for answer in taken:
+        job_id = re.findall("/jobs/([0-9a-f-]{36})", answer)[0]
         source = web.job(job_id)["source"]
         rig.sent.append(sending.Sent(UUID(job_id), source, bodies[source][1]))
-    return siege, refusals
+    return siege, [answer for answer in held.answers if answer not in taken]
 
 
 def start_web(rig: Rig, kind: type[Web] = Web) -> Web:

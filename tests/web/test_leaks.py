@@ -167,7 +167,11 @@ def test_names_of_files_parameters_and_headers_are_in_no_log_metric_or_key(
     named = {"Content-Type": CSV, "X-Source": MARK, "Content-Disposition": f'attachment; filename="{path}"', **headers}
     answers = [
         web.post(data=TABLE, headers=named),
-        web.post(files={"file": (path, TABLE, CSV)}, data={"source": MARK}, headers=headers),
+        web.post(
+            files={"file": (path, TABLE, CSV)},
+            data={"source": MARK},
+            headers={**headers, "Idempotency-Key": f"{secret}-of-another"},
+        ),
         web.post(data=TABLE, headers={**named, "Content-Type": f"text/{MARK}"}),
         web.post(f"/import?sheet={MARK}", data=TABLE, headers=named),
         web.post(f"/import?token={secret}&{MARK}={MARK}", data=TABLE, headers=named),

@@ -106,11 +106,25 @@ def slow_readers(count: int, paths: Sequence[str]) -> list[Crowd]:
 
 def patient_body(source: str, seconds: int) -> tuple[Crowd, list[str]]:
     """An honest client with 1 KB/s and a file for so many seconds; and the addresses in it."""
+    length = f"Content-Length: {patient_bytes(source, seconds)}"
+    return _patient(_post(length, f"X-Source: {source}", "Connection: close"), source, seconds)
+
+
+def patient_patch(path: str, source: str, seconds: int) -> tuple[Crowd, list[str]]:
+    """The same client with an upload (tus) that was made at `path`, for as many bytes: all of them in one request."""
+    lines = [f"PATCH {path} HTTP/1.1", HOST, "Tus-Resumable: 1.0.0", "Upload-Offset: 0", "Connection: close"]
+    lines += ["Content-Type: application/offset+octet-stream", f"Content-Length: {patient_bytes(source, seconds)}"]
+    return _patient("\r\n".join([*lines, "", ""]), source, seconds)
+
+
+def patient_bytes(source: str, seconds: int) -> int:
+    return len(HEADER) + len(_rows(source)) * seconds
+
+
+def _patient(head: str, source: str, seconds: int) -> tuple[Crowd, list[str]]:
     rows = _rows(source)
-    length = f"Content-Length: {len(HEADER) + len(rows) * seconds}"
-    head = _post(length, f"X-Source: {source}", "Connection: close") + HEADER
     emails = [row.partition(",")[2] for row in rows.split()] * seconds
-    return Crowd("1 KB/s, to the end", 1, head, rows, pieces=seconds), emails
+    return Crowd("1 KB/s, to the end", 1, head + HEADER, rows, pieces=seconds), emails
 
 
 HEADER = "name,email\n"
