@@ -60,6 +60,14 @@ def test_a_body_in_chunks_may_have_a_checksum(is_right: bool, web: Web, tus: Tus
     assert tus.offset(path) == (len(PART) if is_right else 0)
 
 
+def test_a_body_with_a_checksum_that_is_cut_is_not_stored(web: Web, tus: Tus) -> None:
+    path = tus.begin(MIB)
+    with OpenPatch(web, path, 0, len(PART) + 1, checksum(PART)) as patch:
+        patch.send(PART)
+        patch.vanish()
+    assert tus.offset(path) == 0
+
+
 def test_a_body_that_stops_is_cut_and_kept_as_far_as_it_has_come(web: Web, tus: Tus) -> None:
     path = tus.begin(8 * MIB)
     with OpenPatch(web, path, 0, 8 * MIB) as patch:
