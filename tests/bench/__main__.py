@@ -6,7 +6,7 @@ import platform
 
 import psutil
 
-from tests.bench import conflicts, imports, memory, parallel, pickup, refusals, shapes, uploads
+from tests.bench import conflicts, imports, memory, parallel, pickup, refusals, shapes, tus, uploads
 from tests.bench.rig import Rig, open_rig
 
 QUICK = {"rows": 100_000, "rounds": 3, "gigabytes": 0.1, "jobs": 100}
@@ -34,11 +34,25 @@ def main() -> None:
             pickup.run(rig, arguments.jobs)
         if arguments.part in ("upload", "all"):
             uploads.run(rig, arguments.rounds, arguments.gigabytes)
+        if arguments.part in ("tus", "all"):
+            tus.run(rig, arguments.rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure, and print tables.")
-    parts = ("import", "shapes", "parallel", "refusals", "conflicts", "memory", "pickup", "upload", "all", "quick")
+    parts = (
+        "import",
+        "shapes",
+        "parallel",
+        "refusals",
+        "conflicts",
+        "memory",
+        "pickup",
+        "upload",
+        "tus",
+        "all",
+        "quick",
+    )
     parser.add_argument("part", nargs="?", default="all", choices=parts, help="default: all; quick: all in a minute")
     parser.add_argument("--rows", type=int, default=1_000_000, help="contacts in an import (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each import (default: %(default)s)")

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -18,8 +17,12 @@ class TakingTurns:
     def __init__(self, variables: Mapping[str, object]) -> None:
         self._variables = variables
         self._changing = threading.Lock()
-        with ThreadPoolExecutor(2) as starters:
-            self.webs = list(starters.map(Web.start, [variables, variables]))
+        self.webs = [Web.start(variables)]
+        try:
+            self.webs.append(Web.start(variables))
+        except BaseException:
+            stop_all(self.webs)
+            raise
         self.proxy = CuttingProxy([web.port for web in self.webs])
         self.kills = 0
 

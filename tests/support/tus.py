@@ -1,6 +1,7 @@
 """A tus client that sends exactly what it is told and goes on by itself nowhere, to hold `/uploads` to its contract."""
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import socket
@@ -108,12 +109,13 @@ def id_of(path: str) -> str:
 
 
 class OpenPatch:
-    """A PATCH whose head is sent at once, and its body as the test likes."""
+    """A PATCH whose head is sent at once, and its body as the test likes; without a length it has to be in chunks."""
 
-    def __init__(self, web: Web, path: str, offset: int, length: int, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, web: Web, path: str, offset: int, length: int = 0, headers: Headers | None = None) -> None:
         place = {"Upload-Offset": str(offset), "Content-Type": CHUNK_TYPE, "Content-Length": str(length)}
+        named = {**VERSION, **place, **(headers or {})}
         lines = [f"PATCH {path} HTTP/1.1", f"Host: 127.0.0.1:{web.port}"]
-        lines += [f"{name}: {value}" for name, value in {**VERSION, **place, **(headers or {})}.items()]
+        lines += [f"{name}: {value}" for name, value in named.items() if value is not None]
         self._socket = socket.create_connection(("127.0.0.1", web.port), TIMEOUT_SECONDS)
         self.send("\r\n".join([*lines, "", ""]).encode())
 
@@ -124,7 +126,9 @@ class OpenPatch:
         self._socket.close()
 
     def send(self, content: bytes) -> None:
-        self._socket.sendall(content)
+        # Who is refused early may find the connection closed; the answer is there all the same.
+        with contextlib.suppress(ConnectionError):
+            self._socket.sendall(content)
 
     def end(self) -> None:
         """Send no more, but go on listening."""

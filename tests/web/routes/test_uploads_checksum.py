@@ -73,13 +73,13 @@ REFUSED = [
 
 
 @pytest.mark.one_storage
-@pytest.mark.parametrize("value", REFUSED)
 def test_an_unknown_algorithm_or_another_form_must_be_refused_and_the_body_be_discarded(
-    value: str, tus: Tus, stored_bytes: Callable[[], bytes]
+    tus: Tus, stored_bytes: Callable[[], bytes]
 ) -> None:
     path = tus.begin(len(CSV))
-    answer = tus.patch(path, 0, CSV, {"Upload-Checksum": value})
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    for value in REFUSED:
+        answer = tus.patch(path, 0, CSV, {"Upload-Checksum": value})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), value
     assert (tus.offset(path), stored_bytes()) == (0, b"")
 
 

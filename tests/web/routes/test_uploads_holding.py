@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -118,8 +118,7 @@ def test_a_patch_takes_the_upload_over_and_the_one_before_it_stores_nothing_more
     assert answer.status_code == 204, answer.text
     offset = int(answer.headers["Upload-Offset"])
     # What the one before sends now is late.
-    with suppress(ConnectionError):
-        patch.send(b"a" * PART_BYTES)
+    patch.send(b"a" * PART_BYTES)
     assert patch.outcome() in LOST
     assert mine.offset(path) == offset
     assert mine.patch(path, offset, rest(b"c", 3 * MIB - offset)).status_code == 204
@@ -167,7 +166,7 @@ def test_a_client_that_ends_its_side_has_all_stored_that_it_has_sent(
     assert other.offset(path) == PART_BYTES
 
 
-@pytest.mark.parametrize("ask", ["head", "patch", "delete"])
+@pytest.mark.parametrize("ask", ["head", "patch"])
 def test_the_upload_of_a_killed_process_is_taken_over_without_423(
     ask: str, start_web: Callable[..., Web], other: Tus, holding: Callable[..., OpenPatch]
 ) -> None:
@@ -176,14 +175,11 @@ def test_the_upload_of_a_killed_process_is_taken_over_without_423(
     holding(path, 0, b"a" * 7 * MIB, 8 * MIB, at=victim)
     victim.kill_all()
     began = time.monotonic()
-    answer = {"head": lambda: other.head(path), "delete": lambda: other.delete(path)}.get(
-        ask, lambda: other.patch(path, 0, b"b")
-    )()
+    answer = other.head(path) if ask == "head" else other.patch(path, 0, b"b")
     assert time.monotonic() - began < LOCKED_SECONDS
-    assert answer.status_code in {"head": (200,), "patch": (204, 409), "delete": (204,)}[ask]
-    if ask == "head":
-        offset = int(answer.headers["Upload-Offset"])
-        assert other.patch(path, offset, b"c").headers["Upload-Offset"] == str(offset + 1)
+    assert answer.status_code in {"head": (200,), "patch": (204, 409)}[ask]
+    offset = other.offset(path)
+    assert other.patch(path, offset, b"c").headers["Upload-Offset"] == str(offset + 1)
 
 
 def test_the_upload_of_a_process_that_stands_still_is_taken_over_and_never_written_by_two(
@@ -251,12 +247,3 @@ def test_a_slow_patch_is_not_disturbed_by_those_who_only_look_at_the_row(
         assert other.ask("OPTIONS", path).status_code == 204
     patch.send(b"a" * 10)
     assert patch.outcome() == 204
-
-
-def test_a_body_with_a_checksum_that_is_cut_is_not_stored(tus: Tus, other: Tus, web: Web) -> None:
-    path = tus.begin(MIB)
-    checksum = {"Upload-Checksum": "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0="}
-    with OpenPatch(web, path, 0, PART_BYTES + 1, checksum) as patch:
-        patch.send(PART)
-        patch.vanish()
-    assert [other.offset(path), tus.offset(path)] == [0, 0]
