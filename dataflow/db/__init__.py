@@ -17,7 +17,7 @@ from dataflow.db.connection import (
     widen_send_buffer,
 )
 from dataflow.db.migrations import migrate
-from dataflow.db.pool import POOL_CONNECTIONS, POOL_TIMEOUT_SECONDS, Pool, borrowed, open_pool
+from dataflow.db.pool import POOL_CONNECTIONS, POOL_TIMEOUT_SECONDS, Pool, borrowed, borrowed_once, open_pool
 from dataflow.db.statements import SQL, query
 from dataflow.db.waiting import cut, deadline
 
@@ -30,6 +30,7 @@ __all__ = [
     "Pool",
     "answers",
     "borrowed",
+    "borrowed_once",
     "connect",
     "cut",
     "deadline",

@@ -212,3 +212,13 @@ def borrowed(pool: Pool) -> Iterator[Connection]:
             yield connection
     except StatementCancelled as error:
         raise DatabaseUnavailable(f"The database took longer than {REQUEST_SECONDS:g} s.") from error
+
+
+@contextmanager
+def borrowed_once(pool: Pool) -> Iterator[Connection]:
+    """A pooled connection for one statement that commits by itself, which takes a third of the round trips.
+
+    :raises DatabaseUnavailable: when there is none in time, it breaks, or the statement takes too long.
+    """
+    with translated(), pool.connection() as connection, deadline(connection, REQUEST_SECONDS):
+        yield connection

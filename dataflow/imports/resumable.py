@@ -6,14 +6,15 @@ is `resumable_session`.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from uuid import UUID, uuid4
 
 from dataflow.config import Config
-from dataflow.db import Connection
+from dataflow.db import Pool, borrowed, borrowed_once
 from dataflow.errors import DataFlowError, RequestError, UploadGone, UploadLocked, UploadTaken
 from dataflow.formats.registry import by_media_type
 from dataflow.ids import uuid7
@@ -68,19 +69,13 @@ class NewUpload(Protocol):
 
 
 class ResumableUploads:
-    """Of one web process; used by all of its threads. `connect` gives a connection in a transaction."""
+    """Of one web process; used by all of its threads."""
 
-    def __init__(
-        self,
-        config: Config,
-        connect: Callable[[], AbstractContextManager[Connection]],
-        storage: Storage,
-        completions: Completions,
-    ) -> None:
+    def __init__(self, config: Config, pool: Pool, storage: Storage, completions: Completions) -> None:
         self._config = config
-        self._connect = connect
-        self._holds = UploadHolds(connect)
-        self._shared = Resources(config, connect, storage, completions, self._holds)
+        self._connect = partial(borrowed, pool)
+        self._holds = UploadHolds(partial(borrowed_once, pool))
+        self._shared = Resources(config, self._connect, storage, completions, self._holds)
 
     def find(self, job_id: UUID, scope: Scope) -> ResumableUpload:
         """As its row has it; the storage is not asked.

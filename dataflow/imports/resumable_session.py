@@ -161,10 +161,8 @@ class ResumableSession:
         """At the end of the request the rest is written down."""
         self._hold.is_noted = False
         if time.monotonic() >= self._next_note:
-            with self._connect() as connection:
-                attempt = resumable_uploads.note(connection, self.row)
-            self._holds.see(self._hold, attempt)
-            self._hold.is_noted, self._next_note = True, time.monotonic() + NOTE_SECONDS
+            self._holds.note(self._hold)
+            self._next_note = time.monotonic() + NOTE_SECONDS
 
     def _finish(self, chunk: bytes | memoryview, digest: str = "") -> None:
         row, stored = self.row, self._stored

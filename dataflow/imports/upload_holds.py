@@ -51,7 +51,7 @@ class Hold:
 
 
 class UploadHolds:
-    """Those of one process; used by all of its threads. `connect` gives a connection in a transaction."""
+    """Those of one process; used by all of its threads. `connect` gives a connection for one statement, or two."""
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
@@ -114,6 +114,16 @@ class UploadHolds:
                 attempts = resumable_uploads.beat(connection, {hold.row.id: str(hold.row.worker)})
             self.see(hold, attempts.get(hold.row.id))
             hold.check()
+
+    def note(self, hold: Hold) -> None:
+        """Write down how far its upload is.
+
+        :raises UploadTaken: when it holds it no longer.
+        """
+        with self._connect() as connection:
+            attempt = resumable_uploads.note(connection, hold.row)
+        hold.is_noted = True
+        self.see(hold, attempt)
 
     def see(self, hold: Hold, attempt: int | None) -> None:
         """Take notice of the row's attempt; None when the hold is lost."""

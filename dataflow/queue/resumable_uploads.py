@@ -59,7 +59,6 @@ def find(connection: Connection, job_id: UUID, scope: Scope) -> UploadRow | None
 
 def take(connection: Connection, job_id: UUID, holder: str, silent_seconds: float, scope: Scope) -> UploadRow | None:
     """None when it is not open, or not in `scope`; it is held if the row's worker is `holder`."""
-    connection.execute(query("session/commit_early"))
     return _row(
         connection,
         "uploads/take",
@@ -75,7 +74,6 @@ def take_later(connection: Connection, row: UploadRow, holder: str, silent_secon
 
 def beat(connection: Connection, holders: dict[UUID, str]) -> dict[UUID, int]:
     """The attempts of those uploads that are still held by `holders`."""
-    connection.execute(query("session/commit_early"))
     values = {"ids": list(holders), "holders": list(holders.values())}
     return {row["id"]: row["attempt"] for row in connection.execute(query("uploads/beat"), values).fetchall()}
 
@@ -87,12 +85,10 @@ def open_at(connection: Connection, row: UploadRow, address: str, expires_at: da
 
 def note(connection: Connection, row: UploadRow, is_over: bool = False) -> int:
     """Write down how far it is, and let go of it if that `is_over`; the attempt, which may be a later request's."""
-    connection.execute(query("session/commit_early"))
     return int(_guarded(connection, "uploads/note", row, {**_progress(row), "is_over": is_over})["attempt"])
 
 
 def let_go(connection: Connection, row: UploadRow) -> None:
-    connection.execute(query("session/commit_early"))
     connection.execute(query("uploads/let_go"), {"id": row.id, "holder": row.worker})
 
 

@@ -50,10 +50,9 @@ def create_app(config: Config | None = None) -> Flask:
     transfers = Transfers(
         config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
     )
-    connect = partial(db.borrowed, pool)
-    completions = Completions(connect, config.max_uploads)
+    completions = Completions(partial(db.borrowed, pool), config.max_uploads)
     receiver = Receiver(config, pool, storage, completions)
-    resumable = ResumableUploads(config, connect, storage, completions)
+    resumable = ResumableUploads(config, pool, storage, completions)
     signer = Tokens(parse(config.api_keys), config.token_secret)
     app.extensions["dataflow"] = Services(
         config, pool, storage, receiver, resumable, transfers, signer, IdempotencyKeys(pool)

@@ -29,7 +29,7 @@ def processes(database: str) -> Iterator[tuple[UploadHolds, UploadHolds]]:
         closing(db.open_pool(database, "dataflow/web")) as one,
         closing(db.open_pool(database, "dataflow/web")) as other,
     ):
-        yield UploadHolds(partial(db.borrowed, one)), UploadHolds(partial(db.borrowed, other))
+        yield UploadHolds(partial(db.borrowed_once, one)), UploadHolds(partial(db.borrowed_once, other))
 
 
 def new_upload(connection: db.Connection) -> UUID:
