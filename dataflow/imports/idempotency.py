@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from dataflow.db import Connection, Pool, borrowed
 from dataflow.errors import DatabaseError, KeyTaken, RequestError
+from dataflow.imports.size_limit import SizeLimit
 from dataflow.imports.upload import Upload
 from dataflow.queue import idempotency
 from dataflow.queue.idempotency import Answer, Key, Recorded
@@ -79,13 +80,15 @@ NO_KEY: Final = Claim()
 _IN_USE: Final = "Another request with this Idempotency-Key is under way. Send it again when that has ended."
 
 
-def replayed(upload: Upload, recorded: Recorded) -> Answer:
+def replayed(upload: Upload, recorded: Recorded, limit: SizeLimit) -> Answer:
     """The first answer, once the body was read again and is the same; nothing of it is kept.
 
-    :raises RequestError: when it is another, or does not come as a whole.
+    :raises RequestError: when it is another, too large, or does not come as a whole.
     """
-    digest = hashlib.sha256()
+    digest, size_bytes = hashlib.sha256(), 0
     for piece in upload.pieces:
+        size_bytes += len(piece)
+        limit.check(size_bytes)
         digest.update(piece)
     if recorded.answer is None or body_sha256(upload, digest.hexdigest()) != recorded.body_sha256:
         raise RequestError(

@@ -54,7 +54,7 @@ def receive() -> ResponseReturnValue:
         limits.check_declared(upload.is_form)
         with idempotency.claimed("import", declared(upload), _answer) as claim, body.place():
             if claim.recorded:
-                return replayed(upload, claim.recorded)
+                return replayed(upload, claim.recorded, limits.size_limit())
             taken = services().receiver.receive(upload, claim)
     return _answer(taken.job_id, taken.is_queued)
 
