@@ -93,7 +93,7 @@ class UploadHolds:
         """Let go of it. Without a database it is free when its beats are missed."""
         if hold.is_over:
             return
-        self.forget(hold)
+        hold.is_over = True
         try:
             with self._connect() as connection:
                 if hold.is_noted:
@@ -102,6 +102,8 @@ class UploadHolds:
                     resumable_uploads.note(connection, hold.row, is_over=True)
         except (DatabaseError, UploadTaken) as error:
             logger.warning("upload not let go", extra={"job_id": str(hold.row.id), "code": error.code})
+        finally:
+            self.forget(hold)
 
     def confirm(self, hold: Hold) -> None:
         """To be called before anything is stored.
@@ -157,6 +159,8 @@ class UploadHolds:
                     self.see(hold, attempts.get(hold.row.id))
             except DatabaseError as error:
                 logger.warning("upload beats missed", extra={"code": error.code})
+            except Exception:
+                logger.exception("beating for uploads broke")
 
     def _next_round(self) -> list[Hold]:
         """Those that are held after a while; most requests are over by then."""
