@@ -61,16 +61,15 @@ class RateStorage:
         self._is_away = False
         if requests > self._limit:
             self._remember(caller, self._clock() + left_seconds)
-        return Rate(
-            max(0, self._limit - requests), min(math.ceil(left_seconds), WINDOW_SECONDS), requests > self._limit
-        )
+        return Rate(max(0, self._limit - requests), math.ceil(left_seconds), requests > self._limit)
 
     def _counted(self, caller: str) -> tuple[int, float]:
         values = {"caller": caller, "window_seconds": WINDOW_SECONDS}
         with db.translated(), self._pool.connection() as connection, db.deadline(connection, SILENCE_SECONDS):
             row = connection.execute(db.query("rate_limits/count"), values).fetchone()
         assert row is not None  # noqa: S101 - tells mypy that RETURNING returns
-        return row["requests"], row["left_seconds"]
+        # A statement that has waited for another's is older than the window that this one began.
+        return row["requests"], min(row["left_seconds"], WINDOW_SECONDS)
 
     def _pause(self, error: DatabaseError) -> None:
         self._ask_again_at = self._clock() + PAUSE_SECONDS
