@@ -47,8 +47,9 @@ class _Gate:
         if request.path == METRICS_PATH and self._metrics_digest is not None:
             self._admit_to_metrics(given, self._metrics_digest)
         elif (found := self._caller(given)) is not None:
-            _check_view(found)
+            # First, so that what is refused counts as his.
             g.caller = found
+            _check_view(found)
 
     def _admit_to_metrics(self, given: Credential | None, digest: bytes) -> None:
         if given is not None and not given.is_in_query and secrets.compare_digest(digest_of(given.text), digest):
