@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,9 +76,12 @@ class ChildProcess:
 
     def kill_all(self) -> None:
         """End it and its children as a machine's death would."""
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            child.kill()
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        # First: gunicorn's master would start others in their place.
         self.kill()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
     def terminate(self) -> None:
         """Ask it to end, as a platform would."""
