@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import psutil
 import requests
 
 from dataflow.config import Config
@@ -36,17 +37,9 @@ def run(rig: Rig, rounds: int) -> None:
         there = replace(rig, variables=variables, storage=open_storage(Config.from_env(variables)))
         rows.append(_compare(there, "Supabase's protocol", body, rounds))
     title = f"CSV of {len(body) / 1e6:.0f} MB by tus in requests of 6 MiB beside POST /import, median of {rounds}, MB/s"
-    columns = (
-        "storage",
-        "import",
-        "tus",
-        "share",
-        f"bar {LEAST_SHARE}",
-        "web MB, import",
-        "tus",
-        f"bar +{MOST_MORE_MB}",
-    )
-    print_table(title, columns, rows)
+    speeds = ("import", "tus", "share", f"bar {LEAST_SHARE}")
+    memory, processor = ("web MB, import", "tus", f"bar +{MOST_MORE_MB}"), ("processor s, import", "tus")
+    print_table(title, ("storage", *speeds, *memory, *processor), rows)
 
 
 def _compare(rig: Rig, name: str, body: Body, rounds: int) -> tuple[str, ...]:
@@ -62,10 +55,19 @@ def _compare(rig: Rig, name: str, body: Body, rounds: int) -> tuple[str, ...]:
             pairs.append((imported, resumed))
             assert rig.forget_queued() == [len(whole)] * 2, "each must have made a job of all bytes"
         import_mb, tus_mb = peak_mb(importing), peak_mb(resuming)
+        seconds = [f"{_processor_seconds(web) / rounds:.2f}" for web in (importing, resuming)]
     imported, resumed = (statistics.median(rates) for rates in zip(*pairs, strict=True))
     share = statistics.median(resumed / imported for imported, resumed in pairs)
     speed = f"{imported:.0f}", f"{resumed:.0f}", f"{share:.2f}", verdict(share >= LEAST_SHARE)
-    return name, *speed, f"{import_mb:.1f}", f"{tus_mb:.1f}", verdict(tus_mb - import_mb <= MOST_MORE_MB)
+    memory = f"{import_mb:.1f}", f"{tus_mb:.1f}", verdict(tus_mb - import_mb <= MOST_MORE_MB)
+    return name, *speed, *memory, *seconds
+
+
+def _processor_seconds(web: Web) -> float:
+    """Of all processes of web, whatever else the machine does; with those of its start."""
+    parent = psutil.Process(web.process.pid)
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 @contextmanager

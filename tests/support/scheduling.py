@@ -17,6 +17,9 @@ LEAST_WORKERS = 3
 #: Modules that take longest, in this order, so that none of them begins when all others have ended.
 LONG = (
     "tests/web/routes/test_storage_troubles.py",
+    "tests/web/routes/test_uploads_storage_troubles.py",
+    "tests/web/test_foreign_tus_clients.py",
+    "tests/web/routes/test_uploads_holding.py",
     "tests/test_cli.py",
     "tests/worker/test_loop.py",
     "tests/drills/test_drills.py",
