@@ -10,6 +10,7 @@ import pytest
 from dataflow import db
 from dataflow.queue import idempotency, retention, uploads
 from dataflow.queue.idempotency import BATCH_ROWS, KEPT_SECONDS, LEASE_SECONDS, Answer, Key, Recorded
+from dataflow.queue.scope import ALL
 from tests.support.jobs import COMPLETE, row, set_state, upload
 from tests.support.waiting import eventually
 
@@ -136,7 +137,7 @@ def test_a_job_that_has_been_queued_keeps_the_answer_whatever_becomes_of_it(
     _, job_id = answered(connection, claim)
     set_state(connection, job_id, state)
     if state != "queued":
-        retention.forget(connection, job_id)
+        retention.forget(connection, job_id, ALL)
     assert claim() == Recorded("f", ANSWER, "sha", job_id)
 
 

@@ -29,14 +29,15 @@ class FlaskWeb(Service):
         self.app: Flask = create_app(Config.from_env({name: str(value) for name, value in variables.items()}))
 
     def trust_callers(self) -> None:
-        """Have X-Test-Caller say who sends a request: the name of a key, and behind a # the id of a token."""
+        """Have X-Test-Caller say who sends a request: the name of a key, and behind a # the id of a token for crm."""
 
         @self.app.before_request
         def know() -> None:
             name = asked.headers.get("X-Test-Caller", "")
             key, _, token = name.partition("#")
             if name:
-                g.caller = Caller(f"token:{token}" if token else f"key:{key}", name, is_token=bool(token))
+                of_token = {"sources": frozenset({"crm"}), "is_token": True} if token else {}
+                g.caller = Caller(f"token:{token}" if token else f"key:{key}", name, **of_token)
 
     def is_running(self) -> bool:
         return True

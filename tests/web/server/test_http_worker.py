@@ -203,7 +203,9 @@ def test_the_kinds_are_those_of_routes_of_the_application() -> None:
 
     routes = create_app(Config.from_env({})).url_map.bind("x")
     for kind, methods, path in ROUTES:
-        for method in methods.split("|"):
+        # A POST to an upload has another method by X-HTTP-Method-Override.
+        overridden = {"POST"} if path.startswith("/uploads/") else set()
+        for method in set(methods.split("|")) - overridden:
             for prefix in ("",) if kind is Kind.PROBE else ("", "/v1"):
                 assert routes.match(prefix + path.replace("[^/]+", "01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51"), method)
 
