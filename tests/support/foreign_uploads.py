@@ -14,6 +14,8 @@ from tests.support.tus_js_client import TusJs
 
 MIB = 1 << 20
 CLIENTS = ("tus-js", "tuspy")
+#: What tus-js-client calls what of the protocol; tuspy has checksums alone.
+FEATURES = {"creation-with-upload": "uploadDataDuringCreation", "method override": "overridePatchMethod"}
 CHUNKS = (MIB, 5 * MIB, 6 * MIB, None)
 #: Cuts in a file, on average; and the bytes of a request beside its body, which are most of it where bodies are small.
 CUTS, HEAD_BYTES = 5, 400
@@ -30,11 +32,18 @@ class Crossing:
     size_bytes: int = 12_000_000
     is_deferred: bool = False  #: the length is told at the end
     is_killed: bool = False  #: both web processes are, one after the other
+    feature: str = ""  #: that the client uses beside: checksums, or one of FEATURES
 
     def __str__(self) -> str:
         chunk = "unlimited" if self.chunk_bytes is None else f"{self.chunk_bytes} B"
         chunk = f"{self.chunk_bytes // MIB} MiB" if self.chunk_bytes and self.chunk_bytes >= MIB else chunk
-        said = [self.client, chunk, "deferred" if self.is_deferred else "known", "killed" if self.is_killed else ""]
+        said = [
+            self.client,
+            chunk,
+            "deferred" if self.is_deferred else "known",
+            "killed" if self.is_killed else "",
+            self.feature,
+        ]
         return " ".join(filter(None, said))
 
     @property
@@ -76,12 +85,13 @@ def _upload(
 ) -> Sequence[int | None]:
     chunks: dict[str, Any] = {"chunk_bytes": crossing.chunk_bytes, "is_deferred": crossing.is_deferred}
     if tus_js is None:
-        return tuspy_client.upload(endpoint, path, metadata, seconds=seconds, **chunks)
+        has_checksums = crossing.feature == "checksums"
+        return tuspy_client.upload(endpoint, path, metadata, has_checksums=has_checksums, seconds=seconds, **chunks)
     # A stream has no length that could be deferred, and only a buffer can be gone back in.
     source = "buffer" if crossing.is_deferred else "stream"
-    happened = tus_js.upload(
-        endpoint, path, metadata, source=source, retry_milliseconds=RETRY_MILLISECONDS, seconds=seconds, **chunks
-    )
+    options = {FEATURES[crossing.feature]: True} if crossing.feature else {}
+    waits: dict[str, Any] = {"retry_milliseconds": RETRY_MILLISECONDS, "seconds": seconds}
+    happened = tus_js.upload(endpoint, path, metadata, source=source, options=options, **waits, **chunks)
     retried: Sequence[int | None] = happened["retried"]
     return retried
 

@@ -52,13 +52,14 @@ class TusJs:
         source: str = "buffer",
         headers: Mapping[str, str] | None = None,
         retry_milliseconds: tuple[int, ...] = RETRY_MILLISECONDS,
+        options: Mapping[str, Any] | None = None,
         seconds: float = 60,
     ) -> dict[str, Any]:
         """Upload the file; `accepted` offsets, statuses that were `retried` (0: no answer), `urls` of uploads made."""
         given = {
             **{"endpoint": endpoint, "file": str(file), "source": source, "chunkBytes": chunk_bytes or 0},
             **{"isDeferred": is_deferred, "metadata": dict(metadata), "headers": dict(headers or {})},
-            "retryMilliseconds": retry_milliseconds,
+            **{"retryMilliseconds": retry_milliseconds, "options": dict(options or {})},
         }
         ran = subprocess.run(
             ["node", "upload.mjs"],

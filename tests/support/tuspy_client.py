@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError, TusUploadFailed
@@ -38,16 +38,21 @@ def upload(
     *,
     chunk_bytes: int | None = None,
     is_deferred: bool = False,
+    has_checksums: bool = False,
     seconds: float = 60,
 ) -> list[int | None]:
     """Upload the file within `seconds`; the statuses after which it was tried again."""
+    kind = DeferringUploader if is_deferred else Uploader
+    options: dict[str, Any] = {"metadata": dict(metadata), "upload_checksum": has_checksums}
+    if chunk_bytes:
+        options["chunk_size"] = chunk_bytes
     retried: list[int | None] = []
     deadline, url = time.monotonic() + seconds, None
     with file.open("rb") as stream:
         while True:
             uploader = None
             try:
-                uploader = _uploader(endpoint, stream, metadata, chunk_bytes, is_deferred, url)
+                uploader = kind(file_stream=stream, client=TusClient(endpoint), url=url, **options)
                 uploader.upload()
                 return retried
             except (TusCommunicationError, TusUploadFailed) as error:
@@ -57,16 +62,3 @@ def upload(
                 retried.append(error.status_code)
             url = uploader.url if uploader else url
             time.sleep(PAUSE_SECONDS)
-
-
-def _uploader(
-    endpoint: str,
-    stream: BinaryIO,
-    metadata: Mapping[str, str],
-    chunk_bytes: int | None,
-    is_deferred: bool,
-    url: str | None,
-) -> Uploader:
-    kind = DeferringUploader if is_deferred else Uploader
-    limits = {"chunk_size": chunk_bytes} if chunk_bytes else {}
-    return kind(file_stream=stream, client=TusClient(endpoint), url=url, metadata=dict(metadata), **limits)

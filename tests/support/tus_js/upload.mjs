@@ -1,6 +1,6 @@
 // Uploads a file by tus as a web application would; prints what happened as JSON.
 // From stdin as JSON: endpoint, file, source ("buffer" or "stream"), chunkBytes (0: unlimited), isDeferred, metadata,
-// headers, retryMilliseconds.
+// headers, retryMilliseconds, options (more of the client).
 
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { Agent } from "node:http";
@@ -23,6 +23,7 @@ const upload = new Upload(given.source === "buffer" ? readFileSync(given.file) :
   uploadLengthDeferred: given.isDeferred,
   retryDelays: given.retryMilliseconds,
   headers: given.headers,
+  ...given.options,
   metadata: given.metadata,
   // Each request may meet another server.
   httpStack: new DefaultHttpStack({ agent: new Agent({ keepAlive: false }) }),
