@@ -211,9 +211,13 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._connections.end_phases(*Phase)
 
     def _cap_keepalive(self, _deadline: float) -> None:
-        """Called at SIGTERM: idle connections are closed at once, bodies are cut when the grace period is over."""
+        """Called at SIGTERM, and when the master is gone: idle connections are closed at once, bodies are cut when the
+        grace period is over, and nobody is kept waiting at our end of the listening sockets.
+        """
         self._cut_at = time.monotonic() + self._grace_seconds
         self._connections.end_phases(Phase.HEAD, Phase.SILENT, Phase.KEPT)
+        for listener in self.sockets:
+            listener.close()
 
     def _publish(self, now: float) -> int:
         """Tell the other processes how many more uploads may come here; new connections count as uploads."""

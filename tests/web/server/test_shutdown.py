@@ -1,6 +1,7 @@
 """SIGTERM while bodies arrive: they have SHUTDOWN_GRACE_SECONDS, then their clients are told, and nothing is left."""
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -109,3 +110,25 @@ def test_who_waits_for_the_storage_at_the_end_of_the_grace_is_told_as_well(
     # What the first has asked for may be done later than it is removed: the sweep looks again.
     [left] = connection.execute("SELECT id, state FROM jobs").fetchall()
     assert (left, left["state"]) == (first, "uploading")
+
+
+@pytest.mark.one_storage
+def test_a_process_whose_master_was_killed_finishes_its_body_and_keeps_nobody_waiting(
+    start_web: Callable[..., Web], connection: db.Connection
+) -> None:
+    web = start_web(WEB_CONCURRENCY=1)
+    with Raw(web, "text/csv", {"Content-Length": len(GOOD_CSV)}) as raw:
+        raw.send(GOOD_CSV[:9])
+        wait_for_uploads(connection, 1)
+        web.kill()
+
+        def is_refused() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", web.port), 1).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        eventually(is_refused, 5)
+        raw.send(GOOD_CSV[9:])
+        assert raw.answer().status == 200
