@@ -171,7 +171,8 @@ class ResumableUploads:
 
 def _require_open(row: UploadRow) -> None:
     if row.state != "uploading":
-        raise UploadGone(f"The upload {row.id} has ended: {row.error or 'it was cancelled.'}")
+        reason = (row.error or "").partition(": ")[2] or "It was cancelled."
+        raise UploadGone(f"The upload {row.id} is not open any more. {reason}")
     if row.is_expired:
         raise UploadGone(f"The upload {row.id} has expired. Begin a new one.")
 
