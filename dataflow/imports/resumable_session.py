@@ -18,7 +18,7 @@ from dataflow.imports.idempotency import NO_KEY, Claim
 from dataflow.imports.options import Options
 from dataflow.imports.recognition import Beginning
 from dataflow.imports.upload_body import Checksum, UploadBody
-from dataflow.imports.upload_digests import ChunkDigests
+from dataflow.imports.upload_digests import BodyDigests
 from dataflow.imports.upload_holds import Hold, UploadHolds
 from dataflow.queue import resumable_uploads, retention
 from dataflow.storage.base import Completion, Description, Storage, StoredObject
@@ -104,7 +104,7 @@ class ResumableSession:
         """
         # What is verified has to be held as a whole.
         chunk_bytes = self._config.upload_chunk_size if checksum else self._storage.chunk_bytes
-        row, digests = self.row, ChunkDigests(chunk_bytes)
+        row, digests = self.row, BodyDigests(chunk_bytes, self._config.upload_chunk_size)
         limits = [
             (row.length, "its Upload-Length"),
             (max_bytes or None, "the limit (MAX_UPLOAD_BYTES, or the token's)"),
@@ -143,7 +143,7 @@ class ResumableSession:
         self.end("failed", error)
         raise UploadGone(f"The storage has lost the upload {self.row.id}. Begin a new one.") from error
 
-    def _store(self, chunk: memoryview, digest: str, is_last: bool) -> None:
+    def _store(self, chunk: memoryview, entry: tuple[int, str], is_last: bool) -> None:
         row, stored = self.row, self._stored
         assert stored is not None  # noqa: S101 - tells mypy that it was opened or measured
         self._holds.confirm(self._hold)
@@ -151,10 +151,10 @@ class ResumableSession:
         if row.bytes_done == 0 and (is_end or len(chunk) >= LOOK_BYTES):
             self._recognise(chunk, is_end)
         if is_end:
-            self._finish(chunk, digest)
+            self._finish(chunk, entry)
         elif chunk:
             row.bytes_done = stored.append(chunk, is_awaited=is_last)
-            row.digests = upload_digests.appended(row.digests, len(chunk), digest, row.bytes_done)
+            row.digests = upload_digests.appended(row.digests, *entry, row.bytes_done)
             self._note_now_and_then()
 
     def _note_now_and_then(self) -> None:
@@ -164,14 +164,14 @@ class ResumableSession:
             self._holds.note(self._hold)
             self._next_note = time.monotonic() + NOTE_SECONDS
 
-    def _finish(self, chunk: bytes | memoryview, digest: str = "") -> None:
+    def _finish(self, chunk: bytes | memoryview, entry: tuple[int, str] = (0, "")) -> None:
         row, stored = self.row, self._stored
         assert stored is not None  # noqa: S101 - see `_store`
         self._hold.is_final = True
         made = stored.finish(chunk)
         if chunk:
             row.bytes_done += len(chunk)
-            row.digests = upload_digests.appended(row.digests, len(chunk), digest, row.bytes_done)
+            row.digests = upload_digests.appended(row.digests, *entry, row.bytes_done)
         row.length = row.bytes_total = row.bytes_done
         if not row.digests:
             row.digests = [[0, None]]

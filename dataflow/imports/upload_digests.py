@@ -22,40 +22,11 @@ def known_to(digests: Digests, offset: int) -> Digests:
 
 
 def appended(digests: Digests, size_bytes: int, digest: str, offset: int) -> Digests:
-    """With the entry of an append of `size_bytes`, whose last byte is before `offset`."""
+    """With an entry of `size_bytes` whose last byte is before `offset`; what it covers it replaces."""
     known = known_to(digests, offset - size_bytes)
     if len(known) >= SMALL_ENTRIES + offset // MIB:
         return _with(known[:-1], offset, None)
     return _with(known, offset, digest)
-
-
-class ChunkDigests:
-    """The digests of the chunks of a body, made as its pieces come: the client sends the next ones meanwhile."""
-
-    def __init__(self, chunk_bytes: int) -> None:
-        self._chunk_bytes = chunk_bytes
-        self._left_bytes = chunk_bytes
-        self._hash = hashlib.sha256()
-        self._full: deque[str] = deque()
-
-    def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            rest = memoryview(piece)
-            while len(rest) > self._left_bytes:
-                part, rest = rest[: self._left_bytes], rest[self._left_bytes :]
-                self._take(part)
-                self._full.append(self._hash.hexdigest())
-                self._hash, self._left_bytes = hashlib.sha256(), self._chunk_bytes
-            self._take(rest)
-            yield piece
-
-    def next(self) -> str:
-        """That of the next chunk, in the order in which `storage.chunks` gives them."""
-        return self._full.popleft() if self._full else self._hash.hexdigest()
-
-    def _take(self, part: memoryview) -> None:
-        self._hash.update(part)
-        self._left_bytes -= len(part)
 
 
 def _with(known: Digests, end: int, digest: str | None) -> Digests:
@@ -66,3 +37,38 @@ def _with(known: Digests, end: int, digest: str | None) -> Digests:
 
 def _end(digests: Digests) -> int:
     return int(digests[-1][0]) if digests else 0
+
+
+class BodyDigests:
+    """Those of a body that is stored in chunks, made as its pieces come, while the client sends the next ones.
+
+    An entry is begun every `entry_bytes` at the end of a chunk; until then each chunk replaces it by a longer one.
+    """
+
+    def __init__(self, chunk_bytes: int, entry_bytes: int) -> None:
+        self._chunk_bytes, self._entry_bytes = chunk_bytes, entry_bytes
+        self._left_bytes = chunk_bytes  #: of the chunk
+        self._size_bytes, self._hash = 0, hashlib.sha256()  #: of the entry
+        self._full: deque[tuple[int, str]] = deque()
+
+    def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            rest = memoryview(piece)
+            while len(rest) > self._left_bytes:
+                part, rest = rest[: self._left_bytes], rest[self._left_bytes :]
+                self._take(part)
+                self._full.append((self._size_bytes, self._hash.hexdigest()))
+                self._left_bytes = self._chunk_bytes
+                if self._size_bytes >= self._entry_bytes:
+                    self._size_bytes, self._hash = 0, hashlib.sha256()
+            self._take(rest)
+            yield piece
+
+    def next(self) -> tuple[int, str]:
+        """Size and digest of the entry at the end of the next chunk, in the order of `storage.chunks`."""
+        return self._full.popleft() if self._full else (self._size_bytes, self._hash.hexdigest())
+
+    def _take(self, part: memoryview) -> None:
+        self._hash.update(part)
+        self._size_bytes += len(part)
+        self._left_bytes -= len(part)

@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+from itertools import pairwise
 
 import pytest
 
-from dataflow.imports.upload_digests import MIB, SMALL_ENTRIES, ChunkDigests, appended, known_to
+from dataflow.imports.upload_digests import MIB, SMALL_ENTRIES, BodyDigests, appended, known_to
 from dataflow.queue.resumable_uploads import Digests
 from dataflow.storage.chunks import chunks
 
 pytestmark = pytest.mark.unit
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def test_each_append_has_an_entry() -> None:
@@ -49,11 +54,19 @@ def test_every_chunk_of_a_large_upload_has_its_entry() -> None:
     assert all(digest is not None for _, digest in digests)
 
 
+@pytest.mark.parametrize("entry_bytes", [8, 24])
 @pytest.mark.parametrize("piece_bytes", [1, 3, 7, 8, 20, 100])
-@pytest.mark.parametrize("size_bytes", [0, 1, 7, 8, 9, 16, 17, 40])
-def test_each_chunk_of_a_body_has_its_digest_however_the_pieces_are_cut(size_bytes: int, piece_bytes: int) -> None:
+@pytest.mark.parametrize("size_bytes", [0, 1, 7, 8, 9, 16, 17, 24, 25, 60])
+def test_what_is_stored_of_a_body_has_its_digests_however_the_pieces_are_cut(
+    size_bytes: int, piece_bytes: int, entry_bytes: int
+) -> None:
     content = bytes(range(size_bytes))
     pieces = [content[start : start + piece_bytes] for start in range(0, size_bytes, piece_bytes)]
-    digests = ChunkDigests(8)
-    for chunk, _ in chunks(digests.passing(iter(pieces)), 8):
-        assert digests.next() == hashlib.sha256(chunk).hexdigest()
+    body, digests, offset = BodyDigests(8, entry_bytes), Digests(), 0
+    for chunk, _ in chunks(body.passing(iter(pieces)), 8):
+        offset += len(chunk)
+        digests = appended(digests, *body.next(), offset)
+        ends = [0, *(end for end, _ in digests)]
+        assert ends[-1] == offset
+        assert [digest for _, digest in digests] == [sha256(content[a:b]) for a, b in pairwise(ends)]
+    assert len(digests) == max(1, -(-size_bytes // entry_bytes))
