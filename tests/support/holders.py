@@ -17,7 +17,7 @@ def signer(api_keys: str = API_KEYS, secret: str = TOKEN_SECRET) -> Tokens:
     return Tokens(parse(api_keys), secret)
 
 
-def token(key_name: str = "crm", source: str = "crm", seconds: float = 600, **options: object) -> str:
+def token(key_name: str = "crm", source: str = "crm", seconds: float = 86_400, **options: object) -> str:
     """One that ends in so many seconds, or ended before."""
     return signer().make(key_name, source, options, 0, datetime.now(UTC) + timedelta(seconds=seconds))
 
