@@ -28,7 +28,7 @@ def page(connection: Connection, scope: Scope, wanted: dict[str, Any]) -> list[C
             return []
         values |= {"first_id": job["first_contact_id"], "last_id": job["last_contact_id"]}
     with searching():
-        if values["sources"] is not None and wanted["email"] is None and wanted["job_id"] is None:
+        if values["sources"] is not None and not _has_nearer_way(wanted):
             values |= _by_source_index(connection, values)
         return connection.execute(query("contacts/list"), values).fetchall()
 
@@ -67,6 +67,12 @@ def _sources(scope: Scope, source: str | None) -> list[str] | None:
     if source is None:
         return None if scope.sources is None else sorted(scope.sources)
     return [source] if scope.sources is None or source in scope.sources else []
+
+
+def _has_nearer_way(wanted: dict[str, Any]) -> bool:
+    """Whether something else leads to fewer contacts than their source."""
+    is_behind_newer = wanted["imported_before"] is not None and wanted["cursor"] is None
+    return wanted["email"] is not None or wanted["job_id"] is not None or is_behind_newer
 
 
 def _by_source_index(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:

@@ -86,14 +86,13 @@ class _Erasure:
 
     def _erase_rejects(self) -> None:
         place = {"after_job": UUID(int=0), "after_record": 0}
-        while ends := self._search("rejects/portion_end", **place, limit=PORTION_ROWS):
-            end_job, end_record = ends[0]["job_id"], ends[0]["record"]
-            found = self._search("rejects/find_address", **place, end_job=end_job, end_record=end_record)
+        while portion := self._search("rejects/find_address", **place, limit=PORTION_ROWS):
+            *found, end = portion
             rows = [row for row in found if self._is_meant(row["name"], row["email"], row["original"])]
             if rows:
                 self._files.remove({row["job_id"] for row in rows})
                 self._erased.rejects += self._delete_rejects(rows)
-            place = {"after_job": end_job, "after_record": end_record}
+            place = {"after_job": end["job_id"], "after_record": end["record"]}
 
     def _delete_rejects(self, rows: Sequence[dict[str, Any]]) -> int:
         values = {
@@ -117,11 +116,10 @@ class _Erasure:
 
     def _jobs_with_texts(self) -> Iterator[UUID]:
         after = UUID(int=0)
-        while ends := self._search("jobs/portion_end", after=after, limit=PORTION_ROWS):
-            end = ends[0]["id"]
-            found = self._search("jobs/find_texts", after=after, end=end)
+        while portion := self._search("jobs/find_texts", after=after, limit=PORTION_ROWS):
+            *found, end = portion
             yield from [row["id"] for row in found if self._is_meant(*row["texts"])]
-            after = end
+            after = end["id"]
 
     def _is_meant(self, *texts: str | None) -> bool:
         return any(text is not None and holds(text, self._address) for text in texts)
