@@ -3,7 +3,8 @@
 -- Walking the primary key finds a page at once, if contacts that are asked for are frequent where the walk begins; and
 -- the planner always expects that. Another order keeps it from there where it is wrong: of addresses it may have no
 -- statistics, and what was imported before a time lies behind all that is newer, but for pages behind the first, which
--- begin in the midst of it. (`greatest` is the id that the planner does not know for one.) With ids from contacts/list_of_sources.sql there is no other filter.
+-- begin in the midst of it. (`greatest` is the id that the planner does not know for one.) With ids from
+-- contacts/list_of_sources.sql there is no other filter.
 SELECT id, name, email, source,
        CASE WHEN imported_at >= '0001-01-02' AND imported_at < '9999-12-31' THEN imported_at::timestamptz END
            AS imported_at

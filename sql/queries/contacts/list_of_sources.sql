@@ -1,7 +1,7 @@
 -- A page of the contacts of some sources, as ids for contacts/list.sql, where contacts/has_source_index.sql has found an
 -- index: the newest of each source are walked to and merged. The order begins with the source and the filter is = ANY,
--- which the planner does not take for a constant: else it walks the primary key even then, hoping to meet one soon (1.8 s
--- instead of 1 ms, when they are the oldest 400,000 of 10,000,000).
+-- which the planner does not take for a constant: else it walks the primary key even then, hoping to meet one soon
+-- (1.8 s instead of 1 ms, when they are the oldest 400,000 of 10,000,000).
 SELECT id
 FROM (
     SELECT of_source.id
