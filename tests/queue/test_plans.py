@@ -1,6 +1,7 @@
 """No statement reads the whole jobs table, whatever is in it: plans, as speeds depend on the machine."""
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import product
@@ -110,6 +111,30 @@ def test_the_earlier_job_of_a_content_is_found_by_that(old_database: db.Connecti
         statement = statement.replace(f"this_{name}", f"%(this_{name})s")
     values = {"this_id": uuid7(), "this_sha256": "0" * 64, "this_source": "source-7"}
     assert "using jobs_of_content on jobs" in (plan := plan_of(old_database, statement.encode(), values)), plan
+
+
+def test_erasing_a_person_reads_jobs_and_refused_rows_by_portions(old_database: db.Connection) -> None:
+    [middle] = old_database.execute("SELECT id FROM jobs ORDER BY id OFFSET 10000 LIMIT 1").fetchall()
+    old_database.execute(
+        "INSERT INTO rejects (job_id, record, code, message, original) SELECT %s, n, 'x', 'x', 'x' "
+        "FROM generate_series(1, 50000) n",
+        [middle["id"]],
+    )
+    old_database.execute("ANALYZE rejects")
+    erased = {"spellings": ["ann@example.com"], "contact_ids": [uuid7()], "others_than": [uuid7()]}
+    place = {"after": middle["id"], "after_job": middle["id"], "after_record": 10_000, "limit": 500}
+    for sources in (None, ["source-7"]):
+        values = {**VALUES, **erased, **place, "sources": sources}
+        for name, used in (
+            ("jobs/find_texts", "jobs_pkey"),
+            ("jobs/kept_files", "jobs_pkey"),
+            ("jobs/count_kept_files", "jobs_holdable"),
+            ("jobs/with_files_of_contacts", "jobs_holdable"),
+            ("rejects/find_address", "rejects_pkey"),
+        ):
+            plan = plan_of(old_database, db.query(name), values)
+            assert not re.search("Seq Scan on (jobs|rejects) ", plan), plan
+            assert f"using {used} on" in plan, plan
 
 
 @pytest.mark.parametrize("statement", VIEWS)

@@ -88,12 +88,9 @@ def test_a_time_that_no_calendar_of_clients_has_is_none(
 def test_times_are_utc_also_where_the_column_has_a_time_zone(web: FlaskWeb, connection: db.Connection) -> None:
     put(connection, "ann@example.com", at="2026-11-30 09:00")
     connection.execute("ALTER TABLE contacts ALTER imported_at TYPE timestamptz")
-    try:
-        [contact] = get(web, importedAfter="2026-11-30T10:00:00+01:00").json()["contacts"]
-        assert contact["importedAt"] == "2026-11-30T09:00:00.000Z"
-        assert listed(get(web, importedBefore="2026-11-30T10:00:00+01:00")) == []
-    finally:
-        connection.execute("ALTER TABLE contacts ALTER imported_at TYPE timestamp")
+    [contact] = get(web, importedAfter="2026-11-30T10:00:00+01:00").json()["contacts"]
+    assert contact["importedAt"] == "2026-11-30T09:00:00.000Z"
+    assert listed(get(web, importedBefore="2026-11-30T10:00:00+01:00")) == []
 
 
 def test_an_empty_table_is_a_list(web: FlaskWeb, connection: db.Connection) -> None:
@@ -248,11 +245,7 @@ def test_a_search_that_takes_longer_than_a_request_says_what_helps(
     monkeypatch.setattr(contact_pages, "REQUEST_SECONDS", 0.2)
     connection.execute("ALTER TABLE contacts RENAME TO real_contacts")
     connection.execute("CREATE VIEW contacts AS SELECT c.* FROM real_contacts c, pg_sleep(5)")
-    try:
-        answer = get(web, email="ann@example.com")
-    finally:
-        connection.execute("DROP VIEW contacts")
-        connection.execute("ALTER TABLE real_contacts RENAME TO contacts")
+    answer = get(web, email="ann@example.com")
     assert (answer.status_code, answer.json()["code"]) == (503, "search_too_slow")
     assert "longer than 0.2 s" in answer.json()["error"]
     assert "Retry-After" not in answer.headers
