@@ -31,8 +31,11 @@ def _stands_in(text: str, address: str) -> bool:
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
-    before, behind = text[:start].rstrip(_JOIN_BEFORE), text[end:].lstrip(_JOIN_BEHIND)
-    return not before[-1:].isalnum() and not behind[:1].isalnum()
+    while start and text[start - 1] in _JOIN_BEFORE:
+        start -= 1
+    while end < len(text) and text[end] in _JOIN_BEHIND:
+        end += 1
+    return not text[max(start - 1, 0) : start].isalnum() and not text[end : end + 1].isalnum()
 
 
 def _parsed(text: str) -> Any:
@@ -43,13 +46,13 @@ def _parsed(text: str) -> Any:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Those in a value of JSON, the keys included; refused rows are short, and so are they nested."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            yield key
-            yield from _strings(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _strings(member)
+    """Those in a value of JSON, the keys included; without recursion, as refused rows are nested as others like."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as members:
+                waiting += [*members, *members.values()]
+            case list() as members:
+                waiting += members

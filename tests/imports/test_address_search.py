@@ -51,3 +51,10 @@ def test_the_database_looks_for_each_way_in_which_a_row_may_have_been_kept(addre
 def test_what_cannot_be_read_as_json_is_text(text: str) -> None:
     assert not holds(text, ADDRESS)
     assert holds(f"{text} {ADDRESS}", ADDRESS)
+
+
+def test_a_row_is_looked_through_however_deep_it_is_nested_and_however_often_it_has_others() -> None:
+    deep = "[" * 700 + r'"\u0061nn@example.com"' + "]" * 700
+    assert holds(deep, ADDRESS)
+    assert not holds("jo" + ADDRESS + "." * 100_000, ADDRESS)
+    assert not holds(("x-ann@example.com" * 50_000)[:-1], ADDRESS)

@@ -114,7 +114,7 @@ def test_refused_rows_that_hold_the_address_go_and_others_stay(
     web: FlaskWeb, work_off: WorkOff, connection: db.Connection
 ) -> None:
     rows = [
-        "Ann,Zzq@example.com zzq2@example.com,",
+        ",Zzq@example.com,",
         '"zzq@example.com",nowhere,',
         'Ann,nowhere,"see\nzzq@example.com"',
         "Ann,azzq@example..com,azzq@example.com",
@@ -214,10 +214,12 @@ def test_what_jobs_keep_of_their_files_goes_too(web: FlaskWeb, work_off: WorkOff
     connection.execute(
         'UPDATE jobs SET detected = \'{"columns": ["Ann", "zzq@example.com"]}\' WHERE id = %s', [headerless]
     )
+    connection.execute("UPDATE jobs SET upload_metadata = 'filename enpxQGV4YW1wbGUuY29t'")
     assert job(web, headerless)["state"] == "failed"
     assert erase(web) == outcome(jobs=2, files=1)
     assert job(web, named)["fileName"] is None
     assert "zzq" not in json.dumps([job(web, named), job(web, headerless)])
+    assert connection.execute("SELECT FROM jobs WHERE upload_metadata IS NOT NULL").rowcount == 0
     assert erase(web) == outcome()
 
 
