@@ -1,7 +1,6 @@
 """No statement reads the whole jobs table, whatever is in it: plans, as speeds depend on the machine."""
 
 import os
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import product
@@ -125,16 +124,12 @@ def test_erasing_a_person_reads_jobs_and_refused_rows_by_portions(old_database: 
     place = {"after": middle["id"], "after_job": middle["id"], "after_record": 10_000, "limit": 500}
     for sources in (None, ["source-7"]):
         values = {**VALUES, **erased, **place, "sources": sources}
-        for name, used in (
-            ("jobs/find_texts", "jobs_pkey"),
-            ("jobs/kept_files", "jobs_pkey"),
-            ("jobs/count_kept_files", "jobs_holdable"),
-            ("jobs/with_files_of_contacts", "jobs_holdable"),
-            ("rejects/find_address", "rejects_pkey"),
-        ):
-            plan = plan_of(old_database, db.query(name), values)
-            assert not re.search("Seq Scan on (jobs|rejects) ", plan), plan
-            assert f"using {used} on" in plan, plan
+        for name in ("find_texts", "kept_files", "count_kept_files", "with_files_of_contacts"):
+            plan = plan_of(old_database, db.query(f"jobs/{name}"), values)
+            assert "Seq Scan on jobs " not in plan, plan
+        plan = plan_of(old_database, db.query("rejects/find_address"), values)
+        assert "Seq Scan on rejects" not in plan, plan
+        assert plan.count("using rejects_pkey on rejects") == 2, plan
 
 
 @pytest.mark.parametrize("statement", VIEWS)

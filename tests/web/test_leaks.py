@@ -152,11 +152,18 @@ def test_contacts_are_in_no_log_metric_error_or_header(case: str, web: Web, work
 def test_an_address_that_is_asked_for_or_erased_is_in_no_log_metric_error_or_header(
     web: Web, connection: db.Connection
 ) -> None:
-    connection.execute("INSERT INTO contacts (name, email, source) VALUES ('A', %(a)s, 's'), ('B', %(a)s, 's')", {"a": ADDRESS})
+    connection.execute(
+        "INSERT INTO contacts (name, email, source) VALUES ('A', %(a)s, 's'), ('B', %(a)s, 's')", {"a": ADDRESS}
+    )
     sent = [web.get("/contacts", params={"email": ADDRESS, "limit": 1})]
     assert sent[0].headers["Link"]
     for method in ("GET", "DELETE"):
-        for query in (f"?email={ADDRESS}", f"?email={BAD_ADDRESS}", f"?email={MARK}+1@x.example", f"?email={ADDRESS}&x=1"):
+        for query in (
+            f"?email={ADDRESS}",
+            f"?email={BAD_ADDRESS}",
+            f"?email={MARK}+1@x.example",
+            f"?email={ADDRESS}&x=1",
+        ):
             sent.append(web.request(method, f"/contacts{query}"))
     assert [answer.status_code for answer in sent] == [200, 200, 400, 400, 400, 200, 400, 400, 400]
     assert leaks(told(web, *sent)) == {}
