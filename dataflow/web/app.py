@@ -36,7 +36,7 @@ def create_app(config: Config | None = None) -> Flask:
     :raises ConfigError: when the environment does not describe a service.
     """
     from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
-    from dataflow.web.routes import health, imports, jobs, metrics, rejects, tokens, uploads
+    from dataflow.web.routes import contacts, health, imports, jobs, metrics, rejects, tokens, uploads
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -63,6 +63,7 @@ def create_app(config: Config | None = None) -> Flask:
     errors.register(app)
     for resource in (imports.blueprint, uploads.blueprint, jobs.blueprint, rejects.blueprint, tokens.blueprint):
         links.register(app, resource)
+    links.register(app, contacts.blueprint)
     health.register(app)
     if config.enable_metrics:
         metrics.register(app, counts)

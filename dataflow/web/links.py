@@ -24,16 +24,20 @@ def to(view: str, **values: Any) -> str:
     return url_for(f"{(request.blueprint or '').partition(':')[0]}:{view}", **values)
 
 
-def paged(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> tuple[Sequence[Row], dict[str, str]]:
+def paged(
+    rows: Sequence[Row], limit: int, cursor: Callable[[Row], object], **instead: object
+) -> tuple[Sequence[Row], dict[str, str]]:
     """At most `limit` of the rows, and the header that leads to the next ones (RFC 8288).
 
     :param rows: one more than `limit` when there are more.
     :param cursor: what the next page begins behind.
+    :param instead: other values for query parameters; one that is None is left out.
     """
     page = rows[:limit]
     if len(rows) == len(page):
         return page, {}
     values: dict[str, Any] = {**parameters.query(), **(request.view_args or {}), "cursor": cursor(page[-1])}
+    values |= instead
     # Libraries that take the header apart look for these, also between the angle brackets.
     link = url_for(request.endpoint or "", **values).replace(";", "%3B").replace(",", "%2C")
     return page, {"Link": f'<{link}>; rel="next"'}

@@ -112,6 +112,26 @@ def test_the_earlier_job_of_a_content_is_found_by_that(old_database: db.Connecti
     assert "using jobs_of_content on jobs" in (plan := plan_of(old_database, statement.encode(), values)), plan
 
 
+def test_erasing_a_person_reads_jobs_and_refused_rows_by_portions(old_database: db.Connection) -> None:
+    [middle] = old_database.execute("SELECT id FROM jobs ORDER BY id OFFSET 10000 LIMIT 1").fetchall()
+    old_database.execute(
+        "INSERT INTO rejects (job_id, record, code, message, original) SELECT %s, n, 'x', 'x', 'x' "
+        "FROM generate_series(1, 50000) n",
+        [middle["id"]],
+    )
+    old_database.execute("ANALYZE rejects")
+    erased = {"spellings": ["ann@example.com"], "contact_ids": [uuid7()], "others_than": [uuid7()]}
+    place = {"after": middle["id"], "after_job": middle["id"], "after_record": 10_000, "limit": 500}
+    for sources in (None, ["source-7"]):
+        values = {**VALUES, **erased, **place, "sources": sources}
+        for name in ("find_texts", "kept_files", "count_kept_files", "with_files_of_contacts"):
+            plan = plan_of(old_database, db.query(f"jobs/{name}"), values)
+            assert "Seq Scan on jobs " not in plan, plan
+        plan = plan_of(old_database, db.query("rejects/find_address"), values)
+        assert "Seq Scan on rejects" not in plan, plan
+        assert plan.count("using rejects_pkey on rejects") == 2, plan
+
+
 @pytest.mark.parametrize("statement", VIEWS)
 def test_the_view_for_eyes_reads_only_what_it_shows(old_database: db.Connection, statement: str) -> None:
     plan = plan_of(old_database, statement.encode(), {})

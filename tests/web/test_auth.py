@@ -100,6 +100,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/jobs/{id}/revert"): Route(CHANGED, job_state="succeeded"),
     ("POST", "/jobs/{id}/retry"): Route(statuses(202, 202, 404, 403, 403, 403), job_state="failed"),
     ("DELETE", "/jobs/{id}"): Route(statuses(204, 204, 404, 403, 403, 403), job_state="failed"),
+    ("GET", "/contacts"): Route(statuses(200, 200, 403, 403, 403, 403), query="?source=crm"),
+    ("DELETE", "/contacts"): Route(statuses(200, 200, 200, 403, 403, 403), query="?email=ann@example.com"),
     ("POST", "/tokens"): Route(statuses(201, 201, 403, 403, 403, 403), {"json": {"source": "crm"}}),
     ("GET", "/metrics"): Route(statuses(200, 200, 200, 403, 403, 403)),
     ("GET", "/health"): Route(dict.fromkeys(HOLDERS, 200)),

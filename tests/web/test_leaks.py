@@ -149,6 +149,26 @@ def test_contacts_are_in_no_log_metric_error_or_header(case: str, web: Web, work
     assert leaks(said) == {}
 
 
+def test_an_address_that_is_asked_for_or_erased_is_in_no_log_metric_error_or_header(
+    web: Web, connection: db.Connection
+) -> None:
+    connection.execute(
+        "INSERT INTO contacts (name, email, source) VALUES ('A', %(a)s, 's'), ('B', %(a)s, 's')", {"a": ADDRESS}
+    )
+    sent = [web.get("/contacts", params={"email": ADDRESS, "limit": 1})]
+    assert sent[0].headers["Link"]
+    for method in ("GET", "DELETE"):
+        for query in (
+            f"?email={ADDRESS}",
+            f"?email={BAD_ADDRESS}",
+            f"?email={MARK}+1@x.example",
+            f"?email={ADDRESS}&x=1",
+        ):
+            sent.append(web.request(method, f"/contacts{query}"))
+    assert [answer.status_code for answer in sent] == [200, 200, 400, 400, 400, 200, 400, 400, 400]
+    assert leaks(told(web, *sent)) == {}
+
+
 def test_what_is_marked_would_be_found(web: Web) -> None:
     """The tests above are worth what the search finds: a job shows its source, an error the parameter's name."""
     answer = web.post(f"/import?{MARK}=1", data=TABLE, headers={"Content-Type": CSV})
@@ -364,6 +384,7 @@ INJECTIONS = [
     "\0",
 ]
 PARAMETERS = [*OptionsSchema().fields, "state", "limit", "cursor", "format", "token", "id", "job_id", "email", "debug"]
+PARAMETERS += ["emailOf", "jobId", "importedAfter", "importedBefore"]
 #: Everything that a request can say in its head, beside what the other headers need to be looked at.
 HEADERS = [f"X-{kebab_case(name)}" for name in OptionsSchema().fields]
 HEADERS += ["X-Request-Id", "X-API-Key", "Authorization", "Idempotency-Key", "Content-Disposition", "Content-Encoding"]

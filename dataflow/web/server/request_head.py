@@ -30,6 +30,7 @@ ROUTES: Final = (
     (Kind.TRANSFER, "GET|HEAD", r"/jobs/[^/]+/rejects"),
     (Kind.TRANSFER, "POST", r"/tokens"),
     (Kind.LIST, "GET|HEAD", r"/jobs"),
+    (Kind.LIST, "GET|HEAD|DELETE", r"/contacts"),
     (Kind.PROBE, "GET|HEAD", r"/health"),
 )
 _ROUTES: Final = [(kind, re.compile(rf"(?:{method}) .*{path}\Z", re.DOTALL)) for kind, method, path in ROUTES]

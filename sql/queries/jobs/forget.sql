@@ -2,7 +2,8 @@
 -- rows and the file are removed next; from here on the job cannot be queued again, whatever becomes of that. The file
 -- of a held job stays, as it may be needed elsewhere.
 UPDATE jobs
-SET digests = '[]', issues = '[]', file_name = NULL, content_sha256 = NULL, idempotency_key = NULL,
+SET digests = '[]', issues = '[]', file_name = NULL, upload_metadata = NULL, content_sha256 = NULL,
+    idempotency_key = NULL,
     detected = detected - ARRAY['columns', 'ignoredColumns', 'mapping'],
     error = CASE WHEN split_part(error, ':', 1) IN ('missing_columns', 'ambiguous_columns', 'database_error',
                                                     'database_unavailable', 'statement_cancelled')

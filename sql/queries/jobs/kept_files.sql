@@ -1,0 +1,12 @@
+-- The kept files of these jobs, and those that have the same content, as far as the sources allow.
+SELECT j.id, j.finished_at, j.bytes_total IS NOT NULL AS is_complete
+FROM jobs j
+WHERE j.id = ANY (ARRAY(
+        SELECT unnest(%(ids)s::uuid[])
+        UNION ALL
+        SELECT same.id FROM jobs known JOIN jobs same ON same.content_sha256 = known.content_sha256
+        WHERE known.id = ANY (%(ids)s::uuid[])))
+  AND j.object_key IS NOT NULL AND j.object_deleted_at IS NULL
+  AND (%(sources)s::text[] IS NULL OR j.source = ANY (%(sources)s::text[])
+       OR (j.source IS NULL AND j.created_by = %(created_by)s::text))
+ORDER BY j.id
