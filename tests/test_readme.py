@@ -16,8 +16,8 @@ README = (Path(__file__).parent.parent / "README.rst").read_text()
 
 
 @pytest.mark.unit
-def test_it_has_at_most_520_lines() -> None:
-    assert len(README.splitlines()) <= 520
+def test_it_has_at_most_560_lines() -> None:
+    assert len(README.splitlines()) <= 560
 
 
 @pytest.mark.parametrize("name", [f.name.upper() for f in fields(Config)])
