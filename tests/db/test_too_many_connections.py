@@ -245,8 +245,8 @@ def test_connections_that_are_reserved_count_for_those_who_may_use_them(
 
 def test_the_plan_says_what_each_process_takes(make_config: Callable[..., Config]) -> None:
     plan = ConnectionPlan.of(make_config(WEB_CONCURRENCY=3, WORKER_CONCURRENCY=4))
-    assert (plan.web_processes, plan.each_web, plan.worker, plan.total) == (3, 10, 10, 40)
-    assert ConnectionPlan.of(make_config(ENABLE_METRICS="false")).each_web == 9
+    assert (plan.web_processes, plan.each_web, plan.worker, plan.total) == (3, 12, 10, 46)
+    assert ConnectionPlan.of(make_config(ENABLE_METRICS="false", MAX_EXPORTS=5)).each_web == 14
 
 
 # Concurrency, and connections that stay.
