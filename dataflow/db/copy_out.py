@@ -30,17 +30,21 @@ class CopyOut:
         self._server = connection.pgconn
         self._check = check
         self._has_answered = False
+        self._first: tuple[int, bytes | memoryview] = (0, b"")  #: what libpq has said first of the rows
 
     def begin(self, statement: bytes, answer_seconds: float) -> None:
         """Send the statement, and wait `answer_seconds` at most for what the server says to it.
 
-        :raises psycopg.Error: when it refuses within that time.
+        :raises psycopg.Error: when it refuses, or fails at the first row, within that time.
         """
         self._server.send_query(statement)
         while self._server.flush():
             select.select([], [self._server.socket], [], LOOK_UP_SECONDS)
         if not self._server.is_busy() or self._can_read(answer_seconds):
             self._take_answer()
+            self._first = self._server.get_copy_data(1)
+            if self._first[0] < 0:
+                self._take_end()
 
     def blocks(self, size_bytes: int) -> Iterator[bytes]:
         """Whole rows, together `size_bytes` or a row more; fewer while the server is slow.
@@ -49,20 +53,24 @@ class CopyOut:
         """
         if not self._has_answered:
             self._take_answer()
-        take, rows, size = self._server.get_copy_data, list[bytes | memoryview](), 0
-        while True:
-            count, row = take(1)
-            if count > 0:
+        take = self._server.get_copy_data
+        count, row = self._first
+        if count < 0:
+            return
+        rows, size = [row], count
+        while count >= 0:
+            while size < size_bytes:
+                count, row = take(1)
+                if count <= 0:
+                    break
                 rows.append(row)
                 size += count
-            if size >= size_bytes or (count <= 0 and rows and (count < 0 or not self._can_read(_FILL_SECONDS))):
+            if size and (count or not self._can_read(_FILL_SECONDS)):
                 yield b"".join(rows)
                 rows, size = [], 0
-            if count < 0:
-                self._take_end()
-                return
             if count == 0:
                 self._read()
+        self._take_end()
 
     def cancel(self) -> None:
         """Have the server end the statement, if it is not over."""

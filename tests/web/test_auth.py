@@ -102,6 +102,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", "/jobs/{id}"): Route(statuses(204, 204, 404, 403, 403, 403), job_state="failed"),
     ("POST", "/tokens"): Route(statuses(201, 201, 403, 403, 403, 403), {"json": {"source": "crm"}}),
     ("GET", "/metrics"): Route(statuses(200, 200, 200, 403, 403, 403)),
+    ("GET", "/exports"): Route(statuses(200, 200, 403, 403, 403, 403), query="?source=crm"),
     ("GET", "/health"): Route(dict.fromkeys(HOLDERS, 200)),
 }
 #: Those that are there once only.
