@@ -220,11 +220,11 @@ def test_the_plan_is_compared_with_the_smallest_limit_and_names_it(
     server_limit = "max_connections of the server"
     assert allowed(database) == (found["all_of_them"], server_limit, "INFO")
     assert allowed(limited) == (found["all_of_them"] - found["reserved"], server_limit, "INFO")
-    role.limit(36)
-    assert allowed(limited) == (36, "CONNECTION LIMIT of the role", "INFO")
-    on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT 35", name)
+    role.limit(40)
+    assert allowed(limited) == (40, "CONNECTION LIMIT of the role", "INFO")
+    on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT 39", name)
     try:
-        assert allowed(limited) == (35, "CONNECTION LIMIT of the database", "WARNING")
+        assert allowed(limited) == (39, "CONNECTION LIMIT of the database", "WARNING")
         assert allowed(database)[1] == server_limit, "a superuser is not bound by it"
     finally:
         on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT -1", name)
