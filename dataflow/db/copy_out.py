@@ -29,6 +29,9 @@ class CopyOut:
         self._connection = connection
         self._server = connection.pgconn
         self._check = check
+        # `select` takes no descriptor over 1023, and a web process has more.
+        self._poll = select.poll()
+        self._poll.register(self._server.socket, select.POLLIN)
         self._has_answered = False
         self._first: tuple[int, bytes | memoryview] = (0, b"")  #: what libpq has said first of the rows
 
@@ -38,8 +41,11 @@ class CopyOut:
         :raises psycopg.Error: when it refuses, or fails at the first row, within that time.
         """
         self._server.send_query(statement)
+        sending = select.poll()
+        sending.register(self._server.socket, select.POLLOUT)
         while self._server.flush():
-            select.select([], [self._server.socket], [], LOOK_UP_SECONDS)
+            sending.poll(1000 * LOOK_UP_SECONDS)
+            self._check()
         if not self._server.is_busy() or self._can_read(answer_seconds):
             self._take_answer()
             self._first = self._server.get_copy_data(1)
@@ -89,13 +95,17 @@ class CopyOut:
         result = self._result()
         if result is None or result.status != ExecStatus.COMMAND_OK:
             raise self._error(result)
-        while self._result() is not None:
-            pass
+        self._finish()
 
     def _error(self, result: PGresult | None) -> psycopg.Error:
         if result is None:
             return psycopg.OperationalError("the connection broke during COPY")
+        self._finish()
         return psycopg.errors.error_from_result(result)
+
+    def _finish(self) -> None:
+        while self._result() is not None:
+            pass
 
     def _result(self) -> PGresult | None:
         while self._server.is_busy():
@@ -108,4 +118,4 @@ class CopyOut:
         self._server.consume_input()
 
     def _can_read(self, seconds: float) -> bool:
-        return bool(select.select([self._server.socket], [], [], seconds)[0])
+        return bool(self._poll.poll(1000 * seconds))

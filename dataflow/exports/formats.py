@@ -42,8 +42,8 @@ class Format:
     header: tuple[str, ...] | None = None
 
     def pieces(self, fields: Sequence[str], blocks: Iterable[bytes]) -> Iterator[bytes]:
-        if self.header is not None:
-            yield (",".join((*fields, *self.header)) + "\n").encode()
+        """The file; what comes first, if only nothing, does not wait for the rows."""
+        yield b"" if self.header is None else (",".join((*fields, *self.header)) + "\n").encode()
         yield from self.written(blocks)
 
     def copy(self, connection: Connection, fields: Sequence[str], selection: Selection) -> bytes:

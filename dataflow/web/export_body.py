@@ -105,11 +105,12 @@ def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     mode = zlib.Z_SYNC_FLUSH
     for piece in pieces:
         yield packer.compress(piece) + packer.flush(mode)
-        mode = zlib.Z_NO_FLUSH
+        mode = zlib.Z_NO_FLUSH if piece else mode
     yield packer.flush()
 
 
 def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """An empty piece has the head be sent."""
     for piece in pieces:
-        for start in range(0, len(piece), PIECE_BYTES):
+        for start in range(0, len(piece) or 1, PIECE_BYTES):
             yield piece[start : start + PIECE_BYTES]

@@ -68,6 +68,8 @@ contacts_of_ours = st.lists(st.tuples(texts, addresses).filter(is_stored_as_it_i
 @given(contacts=contacts_of_ours, source=texts, data=st.data())
 @example(contacts=[('"Ann"', "'a@example.com"), ('"Bob"', "'b@example.com")], source="'=x", data=None)
 @example(contacts=[("'=1", "ann@example.com"), ("=1", "+ann@example.com")], source="@x", data=None)
+@example(contacts=[("A\nb,b@example.com,x,2026-01-01,", "ann@example.com")], source="x", data=None)
+@example(contacts=[("\x1b$B;3ED", "ann@example.com")], source="x", data=None)
 @example(contacts=[("NULL", "ann@example.com"), ("(NULL)", "bob@example.com")], source="x", data=None)
 @settings(
     max_examples=40,

@@ -81,7 +81,7 @@ def _body(form: Format, fields: tuple[str, ...], selection: Selection) -> Respon
     body = ExportBody(services(), request.environ.get("gunicorn.socket"), _is_gzip_wanted())
     pieces = body.pieces(form, fields, selection)
     # Begun while an error can still be told.
-    response = Response(chain([next(pieces, b"")], broken_off(pieces)), mimetype=form.media_type)
+    response = Response(chain([next(pieces)], broken_off(pieces)), mimetype=form.media_type)
     response.call_on_close(pieces.close)
     return response
 

@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from dataflow import db
+from dataflow.exports.formats import FORMATS
 from tests.support.processes import Web
 from tests.support.waiting import eventually
 
@@ -249,8 +250,8 @@ def test_the_head_says_what_comes_and_how_to_call_it(web: Web, add: Callable[...
 def test_who_accepts_gzip_gets_it(web: Web, connection: db.Connection) -> None:
     fill(connection, 20_000)
     plain = export(web).content
-    answer = export(web, headers={**ALL, "Accept-Encoding": "gzip"}, stream=True)
-    packed = answer.raw.read(decode_content=False)
+    with export(web, headers={**ALL, "Accept-Encoding": "gzip"}, stream=True) as answer:
+        packed = answer.raw.read(decode_content=False)
     assert answer.headers["Content-Encoding"] == "gzip"
     assert len(packed) < len(plain) / 4
     assert gzip.decompress(packed) == plain
@@ -262,6 +263,28 @@ def test_over_http_1_0_there_is_none(web: Web) -> None:
         answer = everything(line)
     assert answer.startswith(b"HTTP/1.1 400 ") or answer.startswith(b"HTTP/1.0 400 ")
     assert b"proxy_http_version 1.1" in answer
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_is_imported_as_it_was(
+    name: str,
+    web: Web,
+    add: Callable[..., UUID],
+    connection: db.Connection,
+    work_off: Callable[[], int],
+    stored_contacts: Callable[[], list[tuple[str, str, str]]],
+) -> None:
+    for number, contact in enumerate(("=1+1", "'=1", "+Tab\tand\nline", 'Änn; \\, "O\'Neill"', "NULL", "end:vcard")):
+        add(contact, f"+person{number}@example.com")
+    before = stored_contacts()
+    content = export(web, f"?format={name}").content
+    connection.execute("DELETE FROM contacts")
+    headers = {**ALL, "Content-Type": FORMATS[name].media_type, "X-Source": "crm"}
+    job_id = web.post(data=content, headers=headers).json()["jobId"]
+    assert work_off() == 0
+    job = web.get(f"/jobs/{job_id}", headers=ALL).json()
+    assert (job["rowsImported"], job["rowsRejected"]) == (6, 0)
+    assert sorted(stored_contacts()) == sorted(before)
 
 
 # What cannot be whole.
@@ -289,16 +312,20 @@ def test_a_query_that_fails_at_once_is_told(web: Web, connection: db.Connection)
     assert (answer.status_code, answer.json()["code"]) == (503, "database_error")
 
 
-def test_the_head_and_the_header_row_do_not_wait_for_rows(web: Web, connection: db.Connection) -> None:
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_head_and_the_header_row_do_not_wait_for_rows(
+    name: str, encoding: str, web: Web, connection: db.Connection
+) -> None:
     fill(connection, 1)
-    replace_by_view(connection, "name || pg_sleep(3)")
+    replace_by_view(connection, "name || pg_sleep(2)")
     began = time.monotonic()
-    answer = export(web, stream=True)
-    lines = answer.iter_lines(1)
-    first = next(lines)
-    assert time.monotonic() - began < 1
-    assert first.decode().split(",") == HEADER
-    assert next(lines).startswith(b"Person 1,")
+    with export(web, f"?format={name}", {**ALL, "Accept-Encoding": encoding}, stream=True) as answer:
+        pieces = answer.iter_content(1)
+        first = {"csv": ",".join(HEADER).encode(), "json": b"["}.get(name, b"")
+        assert b"".join(itertools.islice(pieces, len(first))) == first
+        assert time.monotonic() - began < 1
+        assert b"Person 1" in b"".join(pieces)
 
 
 def test_a_client_that_leaves_ends_the_query_while_no_row_comes(web: Web, connection: db.Connection) -> None:
