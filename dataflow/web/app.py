@@ -36,7 +36,7 @@ def create_app(config: Config | None = None) -> Flask:
     :raises ConfigError: when the environment does not describe a service.
     """
     from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
-    from dataflow.web.routes import contacts, health, imports, jobs, metrics, rejects, tokens, uploads
+    from dataflow.web.routes import contacts, exports, health, imports, jobs, metrics, rejects, tokens, uploads
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -48,7 +48,11 @@ def create_app(config: Config | None = None) -> Flask:
     counts = CollectorRegistry()
     storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)
     transfers = Transfers(
-        config.max_uploads, config.upload_chunk_size, config.upload_stall_seconds, config.upload_min_bytes_second
+        config.max_uploads,
+        config.upload_chunk_size,
+        config.upload_stall_seconds,
+        config.upload_min_bytes_second,
+        max_exports=config.max_exports,
     )
     completions = Completions(partial(db.borrowed, pool), config.max_uploads)
     receiver = Receiver(config, pool, storage, completions)
@@ -61,9 +65,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports.blueprint, uploads.blueprint, jobs.blueprint, rejects.blueprint, tokens.blueprint):
-        links.register(app, resource)
-    links.register(app, contacts.blueprint)
+    for resource in (imports, uploads, jobs, rejects, contacts, exports, tokens):
+        links.register(app, resource.blueprint)
     health.register(app)
     if config.enable_metrics:
         metrics.register(app, counts)

@@ -6,7 +6,7 @@ import platform
 
 import psutil
 
-from tests.bench import conflicts, imports, memory, parallel, pickup, refusals, shapes, tus, uploads
+from tests.bench import conflicts, exports, imports, memory, parallel, pickup, refusals, shapes, tus, uploads
 from tests.bench.rig import Rig, open_rig
 
 QUICK = {"rows": 100_000, "rounds": 3, "gigabytes": 0.1, "jobs": 100}
@@ -36,6 +36,8 @@ def main() -> None:
             uploads.run(rig, arguments.rounds, arguments.gigabytes)
         if arguments.part in ("tus", "all"):
             tus.run(rig, arguments.rounds)
+        if arguments.part in ("export", "all"):
+            exports.run(rig, arguments.rows, arguments.rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "pickup",
         "upload",
         "tus",
+        "export",
         "all",
         "quick",
     )

@@ -104,6 +104,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", "/contacts"): Route(statuses(200, 200, 200, 403, 403, 403), query="?email=ann@example.com"),
     ("POST", "/tokens"): Route(statuses(201, 201, 403, 403, 403, 403), {"json": {"source": "crm"}}),
     ("GET", "/metrics"): Route(statuses(200, 200, 200, 403, 403, 403)),
+    ("GET", "/exports"): Route(statuses(200, 200, 403, 403, 403, 403), query="?source=crm"),
     ("GET", "/health"): Route(dict.fromkeys(HOLDERS, 200)),
 }
 #: Those that are there once only.

@@ -10,11 +10,13 @@ from dataflow.formats.columns.addresses import has_contact
 from dataflow.formats.columns.headers import Index
 from dataflow.formats.columns.joining import Place
 from dataflow.formats.columns.matching import shown
+from dataflow.formats.formulas import COLUMN as GUARDS_COLUMN
 from dataflow.formats.reading import Findings, Mapping
 
 FIELDS: Final = ("name", "email")
 #: What a rejects file has beside the columns of its original; ignored when it is sent back.
 REJECTS_COLUMNS: Final = ("_row", "_record", "_line", "_code", "_error")
+_OURS: Final = {*REJECTS_COLUMNS, GUARDS_COLUMN}
 MAX_SHOWN_COLUMNS, MAX_SHOWN_CHARACTERS = 200, 100
 
 
@@ -120,7 +122,7 @@ def note_header(findings: Findings, line: int, header: list[str], columns: Colum
 
 
 def ignored(header: Sequence[str], columns: Columns) -> list[str]:
-    """The columns that are not used, as a job names them, without empty ones and those of a rejects file."""
+    """The columns that are not used, as a job names them, without empty ones and those that only we write."""
     others = (cell.strip() for position, cell in enumerate(header) if position not in columns.used)
-    named = dict.fromkeys(cell[:MAX_SHOWN_CHARACTERS] for cell in others if cell and cell not in REJECTS_COLUMNS)
+    named = dict.fromkeys(cell[:MAX_SHOWN_CHARACTERS] for cell in others if cell and cell not in _OURS)
     return list(named)[:MAX_SHOWN_COLUMNS]

@@ -16,6 +16,7 @@ from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines
 from dataflow.formats.csv.splitting import Splitter
 from dataflow.formats.encoding import HEAD_BYTES, beginning_of, decoded, detect, read_text
+from dataflow.formats.formulas import COLUMN as GUARDS_COLUMN
 from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.signs import without_end
 from dataflow.formats.tables.cells import count_lines, height
@@ -26,6 +27,8 @@ from dataflow.text import UNSTORABLE
 #: How the header row of a rejects file ends, and how far to look for it.
 _OUR_HEADER: Final = re.compile(f",{','.join(REJECTS_COLUMNS[1:])}[\r\n]".encode())
 _OUR_HEADER_BYTES: Final = 64 * 1024
+#: The header row of an export, which is the first line. A spreadsheet that has saved it ends the line with CRLF.
+_EXPORT_HEADER: Final = re.compile(rf"(?:(?:id|name|email|source|imported_at),)+{GUARDS_COLUMN}(\r?\n)".encode())
 
 
 def read_blocks(pieces: Iterable[bytes], reading: Reading, findings: Findings) -> Iterator[Block]:
@@ -91,7 +94,10 @@ def is_ours(head: bytes) -> bool:
 
 
 def _as_ours(head: bytes, reading: Reading) -> Reading:
-    """A rejects file is in our own dialect, whatever was said of the file that its rows come from."""
+    """Rejects files and exports are in our own dialect, whatever was said of the file that the rows come from."""
+    if export := _EXPORT_HEADER.match(head):
+        encoding = reading.encoding or ("utf-8" if export[1] == b"\n" else None)
+        return replace(reading, encoding=encoding, delimiter=",", skip_rows=0)
     if not is_ours(head):
         return reading
     return replace(reading, encoding=None, delimiter=",", skip_rows=None)

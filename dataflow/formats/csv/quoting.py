@@ -13,9 +13,10 @@ from dataflow.formats.columns.addresses import is_address
 from dataflow.formats.columns.contact_columns import REJECTS_COLUMNS
 from dataflow.formats.csv.dialect import Dialect
 from dataflow.formats.csv.records import after_lines, complete_lines, lines_of, records_of
+from dataflow.formats.formulas import Guards
 from dataflow.formats.reading import Reading
 from dataflow.formats.signs import plain_lines
-from dataflow.formats.tables.table_wrapping import SAMPLE_ROWS, has_opening, wrapping_of
+from dataflow.formats.tables.table_wrapping import SAMPLE_ROWS, Wrapping, has_opening, wrapping_of
 from dataflow.formats.wrapping import is_quoted, unquoted
 
 _SINGLE: Final = "'"
@@ -26,6 +27,8 @@ def with_quotes(text: str, first_line: int, found: Dialect, reading: Reading, is
 
     :param text: where the dialect was found, from `first_line` on; its last line may be cut unless it `is_whole`.
     """
+    if guards := Guards.of(found.header):
+        return replace(found, wrapping=Wrapping(guards=guards))
     # The rows of a rejects file have lost their quotes already.
     if not has_opening(text) or not {*REJECTS_COLUMNS[1:]}.isdisjoint(found.header):
         return found

@@ -62,7 +62,8 @@ class Splitter:
 
     def _take(self) -> Run:
         next_line = self._first_line + self._reader.line_num
-        run = Run(self._rows, self._line, next_line - self._line)
+        # In an export, whose quotes are right, a cell may hold anything.
+        run = Run(self._rows, self._line, next_line - self._line, self._found.wrapping.guards is None)
         self._read += len(run.rows)
         self._rows, self._line, self._located = [], next_line, (0, next_line)
         self._block_rows, self._block_characters = BLOCK_ROWS, 0

@@ -23,6 +23,7 @@ class Run:
     rows: list[list[str]]
     first_line: int
     line_count: int
+    may_swallow: bool = True  #: whether an open quote is likelier than a cell that holds lines like rows
     _kept: list[list[str]] = field(default_factory=list)
     _starts: list[int] = field(default_factory=list)  #: where each kept row begins, once somebody has asked
 
@@ -41,7 +42,8 @@ class Run:
     def as_columns(self, width: int, columns: Columns, below: TablesBelow) -> tuple[Sequence[object], Sequence[object]]:
         """Names and e-mails, without blank rows; the header row has `width` cells."""
         read, has_high_rows = self.rows, self.line_count > len(self.rows)
-        self.rows = self._kept = rows = _with_swallowing_refused(read, width) if has_high_rows else read
+        is_suspect = has_high_rows and self.may_swallow
+        self.rows = self._kept = rows = _with_swallowing_refused(read, width) if is_suspect else read
         if width > 1 and rows is read and not below.is_other and set(map(len, rows)) == {width}:
             emails = _column(rows, columns.emails)
             # Only a row without an address may be blank, or the header of another table.

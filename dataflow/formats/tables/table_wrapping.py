@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dataflow.formats.columns.contact_columns import Columns
+from dataflow.formats.formulas import Guards
 from dataflow.formats.wrapping import CLOSING, NULL, is_quoted, unquoted
 
 #: What clients of databases write for nothing. Without brackets it may be a name.
@@ -24,13 +25,16 @@ class Wrapping:
     quotes: dict[int, str] = field(default_factory=dict)  #: by column, what opens a quote around each value
     apostrophes: frozenset[int] = frozenset()  #: columns whose values have one before them, which makes them text
     nulls: frozenset[int] = frozenset()  #: columns in which NULL_WORDS are nothing
+    guards: Guards | None = None  #: those of an export of ours, whose values have nothing else around them
 
     def __bool__(self) -> bool:
-        return bool(self.quotes or self.apostrophes or self.nulls)
+        return bool(self.quotes or self.apostrophes or self.nulls or self.guards)
 
     def take_off(self, rows: Iterable[list[str]]) -> None:
         """Changes the rows that are not refused."""
         rows = [row for row in rows if type(row) is list]
+        if self.guards:
+            self.guards.take_off(rows)
         for position, opening in self.quotes.items():
             for row in _reaching(rows, position):
                 row[position] = unquoted(row[position], opening)
@@ -53,6 +57,8 @@ def wrapping_of(header: Sequence[str], columns: Columns, rows: Sequence[Sequence
     One value alone proves nothing, because a name may begin and end with an apostrophe, unless its header or another
     column has the same quotes. An apostrophe before each e-mail is proof enough.
     """
+    if guards := Guards.of(header):
+        return Wrapping(guards=guards)
     values = {at: _values(rows, at) for at in sorted(columns.used)}
     quoted = {at: quote for at, column in values.items() if (quote := _quote_of(column))}
     quotes = {at: quote for at, quote in quoted.items() if len(quoted) > 1 or len(values[at]) > 1}

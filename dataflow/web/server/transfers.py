@@ -1,7 +1,8 @@
-"""The transfers of one process, bodies in and rejects files out: what they may hold, and which of them gives way.
+"""The transfers of one process, bodies in and files out: what they may hold, and which of them gives way.
 
-Bodies share a budget of buffered bytes, files have places. Where there is no room or no thread for another transfer,
-the slowest gives way: one that is waited for and has been slow for a while, never a fast one.
+Bodies share a budget of buffered bytes, rejects files have places, and exports places of their own. Where there is no
+room or no thread for another transfer, the slowest gives way: one that is waited for and has been slow for a while,
+never a fast one.
 """
 
 import threading
@@ -98,13 +99,14 @@ class Transfer:
 class Transfers:
     """Used by all threads of a process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the settings that bound them
         self,
         max_uploads: int,
         chunk_bytes: int,
         stall_seconds: float,
         min_bytes_second: int,
         clock: Clock = time.monotonic,
+        max_exports: int = 1,
     ) -> None:
         self._chunk_bytes = chunk_bytes
         self._stall_seconds = stall_seconds
@@ -115,6 +117,7 @@ class Transfers:
         self._under_way: set[Transfer] = set()
         self._buffers = Budget(max_uploads * chunk_bytes, chunk_bytes)
         self._files = Budget(max_uploads, max_uploads)
+        self._exports = Budget(max_exports, max_exports)
 
     def begin(self, hang_up: Callable[[], None] | None = None) -> Transfer:
         transfer = Transfer(Pace(self._stall_seconds, self._min_bytes_second, self._clock), hang_up)
@@ -141,7 +144,7 @@ class Transfers:
                 f"The bodies under way may hold {self._buffers.total} bytes (MAX_UPLOADS times UPLOAD_CHUNK_SIZE), and "
                 f"there are no {amount} left for this one. Try again soon."
             )
-            self._take(self._buffers, amount, transfer, has_left, refusal)
+            self._take(self._buffers, amount, transfer, has_left, TooManyUploads(refusal))
 
     def release(self, transfer: Transfer) -> None:
         with self._changed:
@@ -157,10 +160,28 @@ class Transfers:
         :raises TooManyUploads: when there is no place within WAIT_SECONDS.
         :raises RequestError: incomplete_body when `has_left` says so meanwhile.
         """
+        refusal = f"This process sends {self._files.total} rejects files already (MAX_UPLOADS). Try again soon."
+        with self._place(self._files, TooManyUploads(refusal), hang_up, has_left) as transfer:
+            yield transfer
+
+    @contextmanager
+    def export(self, hang_up: Callable[[], None], has_left: Callable[[], bool]) -> Iterator[Transfer]:
+        """The same for an export, which also has a connection to the database.
+
+        :raises RequestError: too_many_exports, or as `file`.
+        """
+        refusal = f"This process sends {self._exports.total} exports already (MAX_EXPORTS). Try again soon."
+        full = RequestError(refusal, code="too_many_exports")
+        with self._place(self._exports, full, hang_up, has_left) as transfer:
+            yield transfer
+
+    @contextmanager
+    def _place(
+        self, places: Budget, full: RequestError, hang_up: Callable[[], None], has_left: Callable[[], bool]
+    ) -> Iterator[Transfer]:
         transfer = self.begin(hang_up)
         try:
-            refusal = f"This process sends {self._files.total} rejects files already (MAX_UPLOADS). Try again soon."
-            self._take(self._files, 1, transfer, has_left, refusal)
+            self._take(places, 1, transfer, has_left, full)
             yield transfer
         finally:
             self.end(transfer)
@@ -187,7 +208,7 @@ class Transfers:
             return max(0, self._buffers.free - taken) // self._chunk_bytes
 
     def _take(
-        self, budget: Budget, amount: int, transfer: Transfer, has_left: Callable[[], bool], refusal: str
+        self, budget: Budget, amount: int, transfer: Transfer, has_left: Callable[[], bool], full: RequestError
     ) -> None:
         deadline = self._clock() + WAIT_SECONDS
         with self._changed:
@@ -196,7 +217,7 @@ class Transfers:
                 while not budget.fits(amount):
                     self._make_room_in(budget)
                     if (left_seconds := deadline - self._clock()) <= 0:
-                        raise TooManyUploads(refusal)
+                        raise full
                     self._changed.wait(min(left_seconds, LOOK_UP_SECONDS))
                     if has_left():
                         raise RequestError(

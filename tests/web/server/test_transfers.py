@@ -328,3 +328,20 @@ def test_files_have_places_of_their_own_and_the_slowest_reader_is_hung_up_on(
                 pytest.fail("there was a fifth place")
             assert hung_up.is_set()
     assert transfers.free_places() == 0
+
+
+def test_exports_have_places_beside_those_of_files_and_bodies(clock: Clock) -> None:
+    transfers = Transfers(MAX_UPLOADS, CHUNK_BYTES, STALL_SECONDS, MIN_BYTES_SECOND, clock, max_exports=2)
+    fill(transfers)
+    hung_up = threading.Event()
+    with transfers.file(never, never), transfers.export(never, never), transfers.export(hung_up.set, never) as slow:
+        with (
+            pytest.raises(RequestError, match="sends 2 exports", check=has_code("too_many_exports")),
+            transfers.export(never, patience(clock)),
+        ):
+            pytest.fail("there was a third place")
+        transfers.cut()
+        assert hung_up.is_set()
+        assert slow.is_displaced
+    with transfers.export(never, never) as late:
+        assert late.is_displaced

@@ -1,0 +1,74 @@
+"""The formats of an export: the COPY that makes the rows, and what stands before, between and behind them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from dataflow.db import Connection, query
+from dataflow.exports.selection import Selection
+from dataflow.formats import formulas
+
+
+def _as_they_are(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    yield from blocks
+
+
+def _in_array(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines as members of one array. No line end is within a row: JSON has it as `\\n`."""
+    yield b"["
+    separator = b"\n"
+    for block in blocks:
+        yield separator + block.removesuffix(b"\n").replace(b"\n", b",\n")
+        separator = b",\n"
+    yield b"\n]\n"
+
+
+def _as_cards(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        yield block.replace(b"\n", b"\r\n").replace(b"\x03", b"\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    media_type: str
+    extension: str
+    statement: str
+    written: Callable[[Iterable[bytes]], Iterator[bytes]] = _as_they_are  #: blocks of whole rows as they are sent
+    has_fields: bool = True  #: whether one can say which
+    #: columns of a header row behind the fields; None where there is no header row
+    header: tuple[str, ...] | None = None
+
+    def pieces(self, fields: Sequence[str], blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The file; what comes first, if only nothing, does not wait for the rows."""
+        yield b"" if self.header is None else (",".join((*fields, *self.header)) + "\n").encode()
+        yield from self.written(blocks)
+
+    def copy(self, connection: Connection, fields: Sequence[str], selection: Selection) -> bytes:
+        """The statement, with all values as literals: COPY takes no parameters."""
+        named = {value: _composed("exports/vcard_value", value=sql.Identifier(value)) for value in _CARD_VALUES}
+        contacts = _composed("exports/contacts")
+        columns = sql.SQL(", ").join(map(sql.Identifier, fields))
+        composed = _composed(self.statement, contacts=contacts, fields=columns, **named)
+        values = {**asdict(selection), "fields": list(fields), "formula": formulas.PATTERN}
+        return psycopg.ClientCursor(connection).mogrify(composed, values).encode()
+
+
+_CARD_VALUES: Final = ("name", "parts", "email", "source")
+_RAW_CSV: Final = Format("text/csv; charset=utf-8", "csv", "exports/csv_raw", header=())
+FORMATS: Final = {
+    "csv": Format("text/csv; charset=utf-8", "csv", "exports/csv", header=(formulas.COLUMN,)),
+    "ndjson": Format("application/x-ndjson", "ndjson", "exports/json"),
+    "json": Format("application/json", "json", "exports/json", _in_array),
+    "vcard": Format("text/vcard; charset=utf-8", "vcf", "exports/vcard", _as_cards, has_fields=False),
+}
+
+
+def format_of(name: str, is_raw: bool = False) -> Format:
+    return _RAW_CSV if is_raw else FORMATS[name]
+
+
+def _composed(statement: str, /, **parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(query(statement).decode()).format(**parts)

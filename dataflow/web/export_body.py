@@ -1,0 +1,116 @@
+"""The body of an export on its way to the client: its place, its pieces, and how it ends when it cannot be whole.
+
+Sent in chunks, of which the last is missing then, so that no half file looks whole.
+"""
+
+import errno
+import logging
+import time
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from socket import SHUT_RDWR
+from typing import Any, Final
+
+from dataflow.errors import DataFlowError, RequestError
+from dataflow.exports.formats import Format
+from dataflow.exports.selection import Selection
+from dataflow.exports.stream import Export
+from dataflow.web.server.client_socket import has_left
+from dataflow.web.server.transfers import Transfer
+from dataflow.web.services import Services
+
+logger = logging.getLogger(__name__)
+
+#: A client may take EXPORT_STALL_SECONDS for each.
+PIECE_BYTES: Final = 16 * 1024
+#: The least, which takes a fifth of the time of the usual one for a quarter more bytes.
+_GZIP_LEVEL, _GZIP_BITS = 1, 31
+
+
+class ExportBody:
+    """`line` is the client's socket, None where there is no server."""
+
+    def __init__(self, shared: Services, line: Any, is_gzipped: bool) -> None:
+        self._shared = shared
+        self._line = line
+        self._is_gzipped = is_gzipped
+
+    def pieces(self, form: Format, fields: tuple[str, ...], selection: Selection) -> Generator[bytes, None, None]:
+        """What is sent, in small pieces; each error is raised as it is, before the first of them and later."""
+        config, began, size, is_whole = self._shared.config, time.monotonic(), 0, False
+        with self._patience(), self._shared.transfers.export(self._hang_up, self._has_left) as transfer:
+            export = Export(config.database_url, config.export_seconds, lambda: self._check(transfer))
+            try:
+                with closing(export.pieces(form, fields, selection)) as written:
+                    for piece in _cut(_gzipped(written) if self._is_gzipped else written):
+                        transfer.pace.begin_wait()
+                        yield piece
+                        transfer.pace.end_wait()
+                        transfer.pace.note(len(piece))
+                        size += len(piece)
+                is_whole = True
+            finally:
+                facts = {"bytes": size, "seconds": round(time.monotonic() - began, 3), "is_whole": is_whole}
+                logger.info("export ended", extra=facts)
+
+    def _check(self, transfer: Transfer) -> None:
+        if transfer.is_displaced:
+            raise RequestError(
+                "The export had to give way to other requests, or to end with its process.", code="export_cut"
+            )
+        if self._has_left():
+            raise RequestError("The client has left while its export was made.", code="incomplete_body")
+
+    def _has_left(self) -> bool:
+        return self._line is not None and has_left(self._line)
+
+    def _hang_up(self) -> None:
+        with suppress(OSError):
+            if self._line:
+                self._line.shutdown(SHUT_RDWR)
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Have the socket wait for a client as long as one of an export may take."""
+        if not self._line:
+            yield
+            return
+        before = self._line.stall_seconds, self._line.gettimeout()
+        self._line.stall_seconds = self._shared.config.export_stall_seconds
+        self._line.settimeout(self._line.stall_seconds)
+        try:
+            yield
+        finally:
+            self._line.stall_seconds = before[0]
+            with suppress(OSError):  # it may be closed
+                self._line.settimeout(before[1])
+
+
+def broken_off(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same pieces; an error among them ends the connection, as an answer that has begun can tell none.
+
+    :raises BrokenPipeError: then, which gunicorn takes for a client that has hung up.
+    """
+    try:
+        yield from pieces
+    except DataFlowError as error:
+        logger.warning("export broke off", extra={"code": error.code})
+        raise BrokenPipeError(errno.EPIPE, "the export broke off") from error
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """What comes first goes at once."""
+    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_BITS)
+    mode = zlib.Z_SYNC_FLUSH
+    for piece in pieces:
+        yield packer.compress(piece) + packer.flush(mode)
+        mode = zlib.Z_NO_FLUSH if piece else mode
+    yield packer.flush()
+
+
+def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """An empty piece has the head be sent."""
+    for piece in pieces:
+        for start in range(0, len(piece) or 1, PIECE_BYTES):
+            yield piece[start : start + PIECE_BYTES]
