@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from dataflow.config import Config
 from dataflow.db import Pool, borrowed, borrowed_once
-from dataflow.errors import DataFlowError, RequestError, UploadGone, UploadLocked, UploadTaken
+from dataflow.errors import DatabaseError, DataFlowError, RequestError, UploadGone, UploadLocked, UploadTaken
 from dataflow.formats.registry import by_media_type
 from dataflow.ids import uuid7
 from dataflow.imports.completion import Completions
@@ -111,9 +111,9 @@ class ResumableUploads:
             logger.info("upload begun", extra={"job_id": str(row.id), "bytes": row.length, "type": row.content_type})
             with self._explained(row.id):
                 yield session
-        except DataFlowError:
-            # Its client does not know where it is.
-            if row.state == "uploading":
+        except DataFlowError as error:
+            # Its client does not know where it is. But the job may be queued when only the answer to that was lost.
+            if row.state == "uploading" and not (hold.is_final and isinstance(error, DatabaseError)):
                 session.discard()
             raise
         finally:

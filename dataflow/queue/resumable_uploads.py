@@ -1,8 +1,8 @@
 """The rows of uploads that come in several requests (tus), one of which holds the upload at a time.
 
 `worker` names the request that holds it; whoever asks for it makes `attempt` grow, which tells the holder to let go.
-What a holder writes down is guarded by its name: UploadTaken when it holds the upload no longer. Every function runs in
-the transaction that is open.
+What a holder writes down is guarded by its name: UploadTaken when it holds the upload no longer. Every function is one
+statement, or two, of the transaction that is open, or else by itself.
 """
 
 from dataclasses import dataclass, fields
