@@ -10,7 +10,7 @@ import pytest
 import requests
 from flask import g
 
-from dataflow import db
+from dataflow import db, error_codes
 from dataflow.config import Config
 from dataflow.errors import RequestError
 from dataflow.storage.registry import open_storage
@@ -260,16 +260,14 @@ def test_a_caller_is_counted_by_key_or_token_and_what_is_refused_by_address(
         g.caller = outcomes[given]
 
     app.before_request_funcs[None].insert(0, authenticate)
-    from dataflow import errors
-
-    errors.CODES["not_a_key"] = errors.Code(401, "For this test.")
+    error_codes.CODES["not_a_key"] = error_codes.Code(401, "For this test.")
     try:
         client = app.test_client()
         sent = {
             key: [client.get("/jobs", headers={"X-API-Key": key}) for _ in range(5)] for key in ("key", "token", "x")
         }
     finally:
-        del errors.CODES["not_a_key"]
+        del error_codes.CODES["not_a_key"]
         app.extensions["dataflow"].pool.close()
     assert {key: [answer.status_code for answer in answers] for key, answers in sent.items()} == {
         "key": [200] * 3 + [429] * 2,
