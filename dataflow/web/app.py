@@ -42,25 +42,8 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask("dataflow.web", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False
-    pool = db.open_pool(config.database_url, "dataflow/web")
-    # A goodbye, so that the server does not log connections that were lost.
-    atexit.register(pool.close)
     counts = CollectorRegistry()
-    storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)
-    transfers = Transfers(
-        config.max_uploads,
-        config.upload_chunk_size,
-        config.upload_stall_seconds,
-        config.upload_min_bytes_second,
-        max_exports=config.max_exports,
-    )
-    completions = Completions(partial(db.borrowed, pool), config.max_uploads)
-    receiver = Receiver(config, pool, storage, completions)
-    resumable = ResumableUploads(config, pool, storage, completions)
-    signer = Tokens(parse(config.api_keys), config.token_secret)
-    app.extensions["dataflow"] = Services(
-        config, pool, storage, receiver, resumable, transfers, signer, IdempotencyKeys(pool)
-    )
+    app.extensions["dataflow"] = _services(config, counts)
     app.before_request(_take_request_id)
     app.before_request(_put_off)
     app.after_request(_give_request_id)
@@ -78,6 +61,31 @@ def create_app(config: Config | None = None) -> Flask:
     rates.register(app, config)
     method_override.register(app)
     return app
+
+
+def _services(config: Config, counts: CollectorRegistry) -> Services:
+    """What the resources share; what the storage is asked is counted in `counts`."""
+    pool = db.open_pool(config.database_url, "dataflow/web")
+    # A goodbye, so that the server does not log connections that were lost.
+    atexit.register(pool.close)
+    storage = open_storage(config, StorageMetrics(counts) if config.enable_metrics else None)
+    completions = Completions(partial(db.borrowed, pool), config.max_uploads)
+    return Services(
+        config,
+        pool,
+        storage,
+        Receiver(config, pool, storage, completions),
+        ResumableUploads(config, pool, storage, completions),
+        Transfers(
+            config.max_uploads,
+            config.upload_chunk_size,
+            config.upload_stall_seconds,
+            config.upload_min_bytes_second,
+            max_exports=config.max_exports,
+        ),
+        Tokens(parse(config.api_keys), config.token_secret),
+        IdempotencyKeys(pool),
+    )
 
 
 def _take_one_spelling() -> None:
