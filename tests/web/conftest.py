@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.config import Config
 from tests.doubles.storage.process import StorageDouble
 from tests.support.databases import on_server, url_of
 from tests.support.flask_web import FlaskWeb
@@ -90,3 +91,12 @@ def limited_tus(database: str, state_folder: Path, storage_variables: dict[str, 
     limited = FlaskWeb({**places, "MAX_UPLOAD_BYTES": 1000})
     yield Tus(limited)
     limited.stop()
+
+
+@pytest.fixture
+def flask_web(config: Config) -> Iterator[FlaskWeb]:
+    """One to which a header says who the caller is."""
+    web = FlaskWeb({"DATABASE_URL": config.database_url, "DATA_DIR": config.data_dir})
+    web.trust_callers()
+    yield web
+    web.stop()

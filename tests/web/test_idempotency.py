@@ -2,7 +2,7 @@
 
 import gzip
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -12,7 +12,6 @@ import pytest
 import requests
 
 from dataflow import db
-from dataflow.config import Config
 from dataflow.errors import RequestError
 from dataflow.local.postgres import EmbeddedPostgres
 from dataflow.queue.idempotency import Answer
@@ -423,15 +422,6 @@ def test_no_key_is_in_the_log(start_web: Callable[..., Web]) -> None:
         send(web, Idempotency_Key=key)
     send(web, OTHER_CSV, Idempotency_Key="unique-key-of-mine")
     assert "unique-key" not in web.log()
-
-
-@pytest.fixture
-def flask_web(config: Config) -> Iterator[FlaskWeb]:
-    """One to which a header says who the caller is."""
-    web = FlaskWeb({"DATABASE_URL": config.database_url, "DATA_DIR": config.data_dir})
-    web.trust_callers()
-    yield web
-    web.stop()
 
 
 @pytest.mark.parametrize("key", ['"a\x7f"', "a\x7f", '"a\x00"', "a\x1b", '"\n"', '"a\r\nX: b"', " "])

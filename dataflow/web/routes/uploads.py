@@ -110,22 +110,18 @@ def show(job_id: UUID) -> ResponseReturnValue:
 def append(job_id: UUID) -> ResponseReturnValue:
     """The bytes that follow; the last of them make it a job."""
     wanted = tus.patch(request.headers)
-    with _held(job_id) as (found, body):
-        if isinstance(found, ResumableSession):
-            found.measure()
-            shown = ResumableUpload.of(found.row)
-        else:
-            shown = found
+    with _measured(job_id) as (session, found, body):
+        shown = found
         if wanted.offset != shown.offset or (not shown.is_open and request.content_length):
             raise RequestError(f"The upload is at {shown.offset}, not at {wanted.offset}.", code="offset_conflict")
-        if isinstance(found, ResumableSession) and shown.is_open:
+        if session:
             if wanted.length is not None:
                 _check_size(wanted.length)
-                found.declare_length(wanted.length)
-            _check_size(request.content_length or 0, found)
+                session.declare_length(wanted.length)
+            _check_size(request.content_length or 0, session)
             with body.place():
-                found.append(body.pieces(), max_body_bytes(), wanted.checksum)
-            shown = ResumableUpload.of(found.row)
+                session.append(body.pieces(), max_body_bytes(), wanted.checksum)
+            shown = ResumableUpload.of(session.row)
     return "", 204, _headers(shown)
 
 
@@ -141,13 +137,20 @@ def terminate(job_id: UUID) -> ResponseReturnValue:
 
 
 def _measure(job_id: UUID) -> ResponseReturnValue:
-    with _held(job_id) as (found, _):
-        if isinstance(found, ResumableSession):
+    with _measured(job_id) as (_, shown, _):
+        return "", 200, {**_headers(shown), **tus.description(shown)}
+
+
+@contextmanager
+def _measured(job_id: UUID) -> Iterator[tuple[ResumableSession | None, ResumableUpload, RawBody]]:
+    """An upload as the storage has it, and the session that may go on with it, unless all of it is there."""
+    with _held(job_id) as (found, body):
+        if isinstance(found, ResumableUpload):
+            yield None, found, body
+        else:
             found.measure()
             shown = ResumableUpload.of(found.row)
-        else:
-            shown = found
-    return "", 200, {**_headers(shown), **tus.description(shown)}
+            yield found if shown.is_open else None, shown, body
 
 
 @contextmanager

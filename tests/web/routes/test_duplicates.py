@@ -1,12 +1,11 @@
 """A job whose content has come before says so: which earlier job counts, and who may know of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import requests
 
 from dataflow import db
-from dataflow.config import Config
 from tests.support.flask_web import FlaskWeb
 from tests.support.processes import Web
 
@@ -18,15 +17,6 @@ OTHER_CSV = b"name,email\nBob,bob@example.com\n"
 def accepted(answer: requests.Response) -> str:
     assert answer.status_code == 200, answer.text
     return str(answer.json()["jobId"])
-
-
-@pytest.fixture
-def flask_web(config: Config) -> Iterator[FlaskWeb]:
-    """One to which a header says who the caller is."""
-    web = FlaskWeb({"DATABASE_URL": config.database_url, "DATA_DIR": config.data_dir})
-    web.trust_callers()
-    yield web
-    web.stop()
 
 
 def test_a_job_names_the_earlier_one_of_the_same_content_and_source(web: Web) -> None:
