@@ -1,6 +1,5 @@
 """GET /exports: contacts go out as a stream, all of them or those that are asked for."""
 
-from datetime import UTC
 from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote
@@ -9,6 +8,7 @@ from flask import Blueprint, Response, request
 from marshmallow import Schema, ValidationError, validate
 from marshmallow import fields as typed
 
+from dataflow.contacts.filters import Address, Moment
 from dataflow.contacts.schema import check_storable
 from dataflow.db import borrowed
 from dataflow.errors import RequestError
@@ -36,10 +36,10 @@ class FieldNames(typed.String):
 class ExportQuery(Schema):
     format = typed.String(load_default="csv", validate=validate.OneOf([*FORMATS], error="Expected one of {choices}"))
     source = typed.String(validate=check_storable)
-    email = typed.String(validate=check_storable)
+    email = Address()
     job_id = typed.UUID(data_key="jobId")
-    imported_after = typed.AwareDateTime(data_key="importedAfter", format="iso", default_timezone=UTC)
-    imported_before = typed.AwareDateTime(data_key="importedBefore", format="iso", default_timezone=UTC)
+    imported_after = Moment(data_key="importedAfter")
+    imported_before = Moment(data_key="importedBefore")
     fields_ = FieldNames(data_key="fields")
     limit = Number(2**63 - 1, lowest=1)
     raw = Flag(load_default=False)

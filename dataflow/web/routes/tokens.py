@@ -14,7 +14,7 @@ from dataflow.contacts.schema import check_source_text
 from dataflow.errors import RequestError
 from dataflow.imports.option_kinds import Number
 from dataflow.imports.options import OptionsSchema
-from dataflow.web import parameters
+from dataflow.web import links, parameters
 from dataflow.web.caller import caller
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
@@ -53,8 +53,7 @@ def create() -> ResponseReturnValue:
             f"The token would have {len(token)} characters, and an address takes {MAX_TOKEN_CHARACTERS}: "
             "give it shorter options."
         )
-    shown = expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    answer = {"token": token, "expiresAt": shown, "source": wanted["source"]}
+    answer = {"token": token, "expiresAt": links.as_time(expires_at), "source": wanted["source"]}
     return answer, 201, {"Cache-Control": "no-store"}
 
 

@@ -168,7 +168,7 @@ def test_conditions_choose_contacts(web: Web, add: Callable[..., UUID]) -> None:
         "?email=aNN@example.com": "AC",
         "?importedAfter=2026-01-02": "BC",
         "?importedAfter=2026-01-02T00:00:00Z": "BC",
-        "?importedBefore=2026-01-02T00:00:00": "A",
+        "?importedBefore=2026-01-02T00:00:00Z": "A",
         "?importedAfter=2026-01-01T01:00:00%2B01:00&importedBefore=2026-01-03T00:00:00Z": "AB",
         "?limit=2": "CB",
         "?limit=1&source=crm": "A",
@@ -207,7 +207,14 @@ def test_the_contacts_of_a_job_are_those_that_it_has_brought(
     [
         *("format=xlsx", "format=CSV", "fields=", "fields=name,name", "fields=name,password", "fields=name;email"),
         *("limit=0", "limit=-1", "limit=x", "raw=1", "raw=true&format=json", "fields=name&format=vcard", "jobId=1"),
-        *("importedAfter=yesterday", "importedBefore=2026-13-01T00:00:00", "source=%00", "email=%00", "order=name"),
+        *(
+            "importedAfter=yesterday",
+            "importedBefore=2026-13-01T00:00:00Z",
+            "importedBefore=2026-01-02T00:00:00",
+            "source=%00",
+            "email=%00",
+            "order=name",
+        ),
         *("source=a&source=b", "source=%ff"),
     ],
 )
