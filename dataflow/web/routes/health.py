@@ -11,6 +11,7 @@ from dataflow import db
 from dataflow.db import migrations
 from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.queue import database_identity, live_workers
+from dataflow.web import links
 from dataflow.web.probe import Probe, Question
 from dataflow.web.services import Services
 
@@ -49,7 +50,7 @@ def _show(count: Probe[tuple[int, int]], check_storage: Probe[None]) -> Response
     checks = {"database": database, "storage": storage, "worker": worker}
     failed = [f"{name}: {check['error']}" for name, check in checks.items() if "error" in check]
     status = "unhealthy" if failed else "healthy" if workers else "degraded"
-    timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    timestamp = links.as_time(datetime.now(UTC))
     reason = {"error": "; ".join(failed)} if failed else {}
     return {"status": status, **reason, "timestamp": timestamp, "checks": checks}, 503 if failed else 200
 
