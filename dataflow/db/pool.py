@@ -215,10 +215,10 @@ def borrowed(pool: Pool) -> Iterator[Connection]:
 
 
 @contextmanager
-def borrowed_once(pool: Pool) -> Iterator[Connection]:
+def borrowed_once(pool: Pool, seconds: float = REQUEST_SECONDS) -> Iterator[Connection]:
     """A pooled connection for one statement that commits by itself, which takes a third of the round trips.
 
-    :raises DatabaseUnavailable: when there is none in time, it breaks, or the statement takes too long.
+    :raises DatabaseUnavailable: when there is none in time, it breaks, or the statement takes longer than `seconds`.
     """
-    with translated(), pool.connection() as connection, deadline(connection, REQUEST_SECONDS):
+    with translated(), pool.connection() as connection, deadline(connection, seconds):
         yield connection

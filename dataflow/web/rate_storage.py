@@ -65,7 +65,7 @@ class RateStorage:
 
     def _counted(self, caller: str) -> tuple[int, float]:
         values = {"caller": caller, "window_seconds": WINDOW_SECONDS}
-        with db.translated(), self._pool.connection() as connection, db.deadline(connection, SILENCE_SECONDS):
+        with db.borrowed_once(self._pool, SILENCE_SECONDS) as connection:
             row = connection.execute(db.query("rate_limits/count"), values).fetchone()
         assert row is not None  # noqa: S101 - tells mypy that RETURNING returns
         # A statement that has waited for another's is older than the window that this one began.
