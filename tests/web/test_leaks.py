@@ -28,7 +28,7 @@ from dataflow.config import Config
 from dataflow.imports.options import OptionsSchema, kebab_case
 from dataflow.web.app import create_app
 from tests.support.processes import ChildProcess, Web, free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE_SECONDS
 from tests.support.workbooks import saved
 
 JSON, CSV, NDJSON, OCTETS = "application/json", "text/csv", "application/x-ndjson", "application/octet-stream"
@@ -640,7 +640,8 @@ def test_what_is_embedded_is_reached_from_this_machine_only(tmp_path: Path) -> N
     port = free_port()
     run = Run.start({"DATA_DIR": tmp_path / "state", "PORT": port, "WORKER_METRICS_PORT": 0})
     try:
-        eventually(lambda: requests.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200)
+        # gunicorn listens before its processes can answer: on a busy machine that takes longer than a client waits.
+        assert requests.get(f"http://127.0.0.1:{port}/health", timeout=DEADLINE_SECONDS).status_code == 200
         assert run.listening() == {"127.0.0.1"}
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", port), timeout=5)
