@@ -12,6 +12,7 @@ from dataflow.db.pool import REQUEST_LOCK_SECONDS, REQUEST_SECONDS
 from dataflow.errors import RequestError
 from dataflow.exports.formats import Format
 from dataflow.exports.selection import Selection
+from dataflow.exports.throttle import Throttle
 
 ROLE: Final = "dataflow/export"
 BLOCK_BYTES: Final = 64 * 1024
@@ -22,11 +23,12 @@ ANSWER_SECONDS: Final = 0.05
 class Export:
     """`check` is called every second at least, and raises when nobody waits any more."""
 
-    def __init__(self, url: str, max_seconds: float, check: Callable[[], None]) -> None:
+    def __init__(self, url: str, max_seconds: float, check: Callable[[], None], throttle: Throttle) -> None:
         self._url = url
         self._max_seconds = max_seconds
         self._ends_at = time.monotonic() + max_seconds
         self._check_client = check
+        self._throttle = throttle
 
     def pieces(self, form: Format, fields: tuple[str, ...], selection: Selection) -> Generator[bytes, None, None]:
         """The file, the first piece of it as soon as the server has answered.
@@ -44,6 +46,7 @@ class Export:
                 for piece in form.pieces(fields, copy.blocks(BLOCK_BYTES)):
                     yield piece
                     self._check()
+                    self._throttle.pause()
             except BaseException:
                 copy.cancel()
                 # Nothing is to be rolled back, and behind rows that nobody has read it would be waited for.

@@ -16,6 +16,7 @@ from dataflow.errors import DataFlowError, RequestError
 from dataflow.exports.formats import Format
 from dataflow.exports.selection import Selection
 from dataflow.exports.stream import Export
+from dataflow.exports.throttle import Throttle, running_imports
 from dataflow.web.server.client_socket import has_left
 from dataflow.web.server.transfers import Transfer
 from dataflow.web.services import Services
@@ -40,7 +41,8 @@ class ExportBody:
         """What is sent, in small pieces; each error is raised as it is, before the first of them and later."""
         config, began, size, is_whole = self._shared.config, time.monotonic(), 0, False
         with self._patience(), self._shared.transfers.export(self._hang_up, self._has_left) as transfer:
-            export = Export(config.database_url, config.export_seconds, lambda: self._check(transfer))
+            throttle = Throttle(running_imports(self._shared.pool))
+            export = Export(config.database_url, config.export_seconds, lambda: self._check(transfer), throttle)
             try:
                 with closing(export.pieces(form, fields, selection)) as written:
                     for piece in _cut(_gzipped(written) if self._is_gzipped else written):

@@ -11,6 +11,7 @@ from dataflow.contacts.validation import judge
 from dataflow.exports.formats import FORMATS, format_of
 from dataflow.exports.selection import DEFAULT_FIELDS, Selection
 from dataflow.exports.stream import Export
+from dataflow.exports.throttle import Throttle
 from dataflow.formats import formulas
 from dataflow.formats.block import Block, cut
 from dataflow.formats.reading import Findings, Reading
@@ -50,7 +51,7 @@ def is_stored_as_it_is(contact: Contact) -> bool:
 
 
 def exported(url: str, name: str, fields: tuple[str, ...] = DEFAULT_FIELDS, is_raw: bool = False) -> bytes:
-    export = Export(url, 60, lambda: None)
+    export = Export(url, 60, lambda: None, Throttle(lambda: False))
     return b"".join(export.pieces(format_of(name, is_raw), fields, Selection()))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
+import psutil
 import pytest
 import requests
 
@@ -31,6 +32,7 @@ ALL, CRM = (
     {"Authorization": f"Bearer {name}-hunter2-hunter2-hunter2", "Accept-Encoding": "identity"}
     for name in ("all", "crm")
 )
+MIB = 1 << 20
 HEADER = ["name", "email", "source", "imported_at", "_quoted"]
 
 
@@ -360,6 +362,9 @@ def test_a_client_that_stops_reading_is_cut_off_and_holds_only_its_own_place(
     web: Web, connection: db.Connection
 ) -> None:
     fill(connection, 200_000)
+    [process] = psutil.Process(web.process.pid).children()
+    export(web)
+    before = process.memory_info().rss
     with begun(web) as line:
         eventually(lambda: running(connection) == ["active"])
         busy = export(web)
@@ -369,8 +374,11 @@ def test_a_client_that_stops_reading_is_cut_off_and_holds_only_its_own_place(
             data=b"name,email\nAnn,ann@example.com\n", headers={**ALL, "Content-Type": "text/csv", "X-Source": "crm"}
         )
         assert sent.status_code == 200
-        eventually(lambda: not running(connection))
+        peak = before
+        while running(connection):
+            peak = max(peak, process.memory_info().rss)
         answer = everything(line)
+    assert peak - before < 4 * MIB
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert not answer.endswith(b"0\r\n\r\n")
     assert export(web).status_code == 200
@@ -405,3 +413,12 @@ def test_the_database_that_is_lost_midway_ends_the_answer_unfinished(web: Web, c
         answer = everything(line)
     assert not answer.endswith(b"0\r\n\r\n")
     assert export(web).status_code == 200
+
+
+def test_an_export_gives_way_to_imports_and_is_whole(web: Web, connection: db.Connection) -> None:
+    fill(connection, 100_000)
+    connection.execute(
+        "INSERT INTO jobs (id, state, source, worker, heartbeat_at)"
+        " VALUES (gen_random_uuid(), 'running', 'crm', 'another', now() + interval '1 hour')"
+    )
+    assert len(names(export(web))) == 100_000
