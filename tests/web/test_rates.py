@@ -219,7 +219,8 @@ def test_a_silent_database_is_not_asked_for_each_request(pool: db.Pool) -> None:
     assert storage.count("key:a") is None
     began = time.monotonic()
     assert [storage.count("key:a") for _ in range(1000)] == [None] * 1000
-    assert time.monotonic() - began < 1
+    # To ask takes three seconds each time.
+    assert time.monotonic() - began < 10
 
 
 def test_the_sweep_removes_what_is_over_and_nothing_else(
