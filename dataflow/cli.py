@@ -188,13 +188,13 @@ def _adopt(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from dataflow import client
+    from dataflow.client.imports import import_file
 
     url = arguments.url or f"http://localhost:{Config.from_env().port}"
     named = {name: getattr(arguments, name) for name in OptionsSchema().fields}
     options = {name: value for name, value in named.items() if value is not None} | dict(arguments.option)
     key = arguments.key or os.environ.get("DATAFLOW_API_KEY", "")
-    return client.import_file(url, arguments.file, options, key)
+    return import_file(url, arguments.file, options, key)
 
 
 def _key(arguments: argparse.Namespace) -> int:

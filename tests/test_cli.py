@@ -21,7 +21,8 @@ import psutil
 import pytest
 import requests
 
-from dataflow import client, db
+from dataflow import db
+from dataflow.client import following, imports
 from dataflow.errors import RequestError
 from dataflow.settings.api_keys import parse
 from tests.doubles.storage.process import StorageDouble
@@ -315,11 +316,11 @@ def test_a_url_that_is_none_is_one_line(url: str, write: Callable[..., Path]) ->
 def test_a_service_that_does_not_answer_in_time_is_one_line(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "UPLOAD_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(imports, "UPLOAD_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(RequestError, match=f"^No answer from {url}/import: timed out"):
-            client.finished_job(url, write(GOOD), {"source": "s"})
+            imports.finished_job(url, write(GOOD), {"source": "s"})
 
 
 @pytest.mark.unit
@@ -403,7 +404,7 @@ def test_the_answer_of_some_other_service_is_one_line(
     recorder.answer = answer
     url = f"http://127.0.0.1:{recorder.server_port}"
     with pytest.raises(RequestError, match=f"^{url}/import answered 400 Bad Request, but not as this service does"):
-        client.finished_job(url, write(GOOD), {"source": "s"})
+        imports.finished_job(url, write(GOOD), {"source": "s"})
 
 
 def test_import_says_that_no_worker_takes_the_job_and_waits_on(
@@ -413,7 +414,7 @@ def test_import_says_that_no_worker_takes_the_job_and_waits_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(client, "CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr(following, "CLAIM_SECONDS", 0.2)
     printed, workers = "", list[WorkerProcess]()
 
     def start_worker_when_told() -> None:
@@ -422,7 +423,7 @@ def test_import_says_that_no_worker_takes_the_job_and_waits_on(
         if "No worker has taken the job within 0.2 s." in printed and not workers:
             workers.append(start_worker())
 
-    job = client.finished_job(web.url, write(GOOD), {"source": "s"}, start_worker_when_told)
+    job = imports.finished_job(web.url, write(GOOD), {"source": "s"}, start_worker_when_told)
     assert job["state"] == "succeeded"
     assert printed.count("No worker") == 1
 
@@ -433,7 +434,7 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
     start_worker: Callable[..., WorkerProcess],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client, "POLL_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(following, "POLL_TIMEOUT_SECONDS", 0.2)
     processes = [psutil.Process(web.process.pid)]
     processes += processes[0].children()
     looks = iter(range(1, 1000))
@@ -449,7 +450,7 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
             start_worker()
 
     try:
-        assert client.finished_job(web.url, write(GOOD), {"source": "s"}, hang_for_two_looks)["state"] == "succeeded"
+        assert imports.finished_job(web.url, write(GOOD), {"source": "s"}, hang_for_two_looks)["state"] == "succeeded"
     finally:
         for process in processes:
             process.resume()
@@ -460,9 +461,9 @@ def test_import_gives_up_a_service_that_stays_away_and_says_where_to_look(
     write: Callable[..., Path], start_web: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = start_web()
-    monkeypatch.setattr(client, "LOST_SECONDS", 0.2)
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.2)
     with pytest.raises(RequestError, match=rf"Connection refused.*look at {web.url}/jobs/[0-9a-f-]+ later"):
-        client.finished_job(web.url, write(GOOD), {"source": "s"}, lambda: web.stop() and None)
+        imports.finished_job(web.url, write(GOOD), {"source": "s"}, lambda: web.stop() and None)
 
 
 def test_worker_once_works_off_what_is_due_and_exits_1_only_if_a_job_failed(

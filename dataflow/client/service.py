@@ -1,0 +1,116 @@
+"""The service at a URL: every request to it carries the key, and every answer is judged before it is used."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import requests
+
+from dataflow.errors import RequestError
+
+#: The environment's proxies lead to other machines, never to this one.
+_THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/|$)")
+
+
+class Unanswered(RequestError):
+    """Nobody answers, or not in time."""
+
+
+class Refused(RequestError):
+    """The service answers that it does not do it. `answer_status` is its status."""
+
+    def __init__(self, message: str, response: requests.Response) -> None:
+        super().__init__(message)
+        self.answer_status = response.status_code
+
+
+class Service:
+    """`path` begins with a slash, and is below the URL."""
+
+    def __init__(self, url: str, key: str = "") -> None:
+        """:raises RequestError: when no header can carry the key."""
+        self.url = url.rstrip("/")
+        self.is_this_machine = _THIS_MACHINE.match(url) is not None
+        self._session = requests.Session()
+        self._session.trust_env = not self.is_this_machine
+        if key:
+            self._session.auth = _bearer(key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def ask(self, method: str, path: str, seconds: float, member: str = "jobId", **arguments: Any) -> dict[str, Any]:
+        """The answer, an object that has this member.
+
+        :raises Unanswered: when there is none within so many seconds.
+        :raises Refused: when it is a refusal.
+        :raises RequestError: when it is somebody else's answer.
+        """
+        response = self._request(method, path, seconds, **arguments)
+        try:
+            answer: dict[str, Any] = response.json()
+            if response.ok and answer[member] is not None:
+                return answer
+        except (ValueError, KeyError, TypeError) as error:
+            raise _stranger(response) from error
+        raise _refusal(response)
+
+    def _request(
+        self, method: str, path: str, seconds: float | tuple[float, float], **arguments: Any
+    ) -> requests.Response:
+        url = f"{self.url}{path}"
+        try:
+            return self._session.request(method, url, timeout=seconds, allow_redirects=False, **arguments)
+        except requests.RequestException as error:
+            raise Unanswered(f"No answer from {url}: {reason(error)}. Is the service running there?") from error
+
+
+def reason(error: BaseException) -> str:
+    """What the system said, below all that libraries have put around it."""
+    while error.__context__:
+        error = error.__context__
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _stranger(response: requests.Response) -> RequestError:
+    url = response.url.partition("?")[0]
+    found = f"{response.status_code} {response.reason}"
+    return RequestError(f"{url} answered {found}, but not as this service does: check the URL.")
+
+
+def _refusal(response: requests.Response) -> RequestError:
+    try:
+        answer = response.json()
+        return Refused(with_issues(answer["error"], answer.get("issues", ())), response)
+    except (ValueError, KeyError, TypeError):
+        return _stranger(response)
+
+
+def _bearer(key: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """Sends the key; as a header of the session, requests would put what .netrc has in its place.
+
+    :raises RequestError: when no header can carry it: requests would show it.
+    """
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise RequestError("The key is not one line of ASCII without spaces.")
+
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {key}"
+        return request
+
+    return sign
+
+
+def with_issues(text: str, issues: Sequence[Mapping[str, Any]]) -> str:
+    """The text, and below it a line for each issue, such as data[0].email: Invalid email format."""
+    lines = [text]
+    for issue in issues:
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in issue["path"])
+        lines.append(f"{path.lstrip('.')}: {issue['message']}")
+    return "\n  ".join(lines)
