@@ -23,6 +23,7 @@ import requests
 
 from dataflow import db
 from dataflow.client import following, imports
+from dataflow.client import looks as client_looks
 from dataflow.errors import RequestError
 from dataflow.settings.api_keys import parse
 from tests.doubles.storage.process import StorageDouble
@@ -32,7 +33,7 @@ from tests.support.waiting import eventually
 
 Command = Callable[..., Outcome]
 
-COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "key", "jobs", "psql", "demo")
+COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "export", "jobs", "key", "psql", "demo")
 GOOD = "name,email\nZoë,zoe@example.com\nJosé,jose@example.com\n"
 ONE_BAD = GOOD + "Nobody,nobody\n"
 
@@ -434,7 +435,8 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
     start_worker: Callable[..., WorkerProcess],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(following, "POLL_TIMEOUT_SECONDS", 0.2)
+    for name in ("POLL_TIMEOUT_SECONDS", "EVENTS_TIMEOUT_SECONDS"):
+        monkeypatch.setattr(client_looks, name, 0.2)
     processes = [psutil.Process(web.process.pid)]
     processes += processes[0].children()
     looks = iter(range(1, 1000))
@@ -475,22 +477,6 @@ def test_worker_once_works_off_what_is_due_and_exits_1_only_if_a_job_failed(
         web.post(files={"file": ("contacts.csv", content)}, data=fields).raise_for_status()
         assert command("worker", "--once").returncode == expected
     assert len(stored_contacts()) == 2
-
-
-def test_jobs_is_a_table_of_the_newest(command: Command, web: Web) -> None:
-    ids = [web.post(params={"source": f"file {n}"}, json=[{"name": "N", "email": "n@example.com"}]) for n in range(3)]
-    done = command("jobs", "--limit", "2")
-    assert done.returncode == 0
-    head, _, newest, second, *_ = done.stdout.splitlines()
-    assert head.split(" | ")[0].strip() == "id" and "rows/s" in head
-    assert newest.split()[0] == ids[2].json()["jobId"] and "file 2" in newest
-    assert "file 1" in second and "file 0" not in done.stdout
-
-
-def test_jobs_of_a_database_that_is_not_migrated_is_a_failure(empty_database: str) -> None:
-    done = dataflow("jobs", DATABASE_URL=empty_database)
-    assert done.returncode != 0
-    assert "job_status" in done.stderr
 
 
 def test_psql_gets_the_database_and_every_argument(command: Command, database: str) -> None:

@@ -13,8 +13,9 @@ class Progress:
         self._bar: tqdm[NoReturn] | None = None
 
     def show(self, label: str, done: int, total: int | None, detail: str) -> None:
+        """Without a total there is only what it says."""
         part = min(done / total, 1.0) if total else 0.0
-        form = f"{label:<9} [{{bar:30}}] {{percentage:3.0f}}% {detail}"
+        form = f"{label:<9} [{{bar:30}}] {{percentage:3.0f}}% {detail}" if total else f"{label:<9} {detail}"
         if not sys.stderr.isatty():
             if label != self._label:
                 print(tqdm.format_meter(part, 1.0, 0, bar_format=form, ascii=" #"), file=sys.stderr)
@@ -30,6 +31,11 @@ class Progress:
             if label != self._label:
                 self._bar.refresh()
         self._label = label
+
+    def redraw(self, label: str, detail: str) -> None:
+        """What has no end that is known, on a terminal only."""
+        if sys.stderr.isatty():
+            self.show(label, 0, None, detail)
 
     def note(self, text: str) -> None:
         self.close()

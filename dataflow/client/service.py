@@ -1,7 +1,8 @@
 """The service at a URL: every request to it carries the key, and every answer is judged before it is used."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -9,6 +10,8 @@ import requests
 
 from dataflow.errors import RequestError
 
+PIECE_BYTES: Final = 64 * 1024
+CONNECT_SECONDS: Final = 10.0
 #: The environment's proxies lead to other machines, never to this one.
 _THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/|$)")
 
@@ -23,6 +26,10 @@ class Refused(RequestError):
     def __init__(self, message: str, response: requests.Response) -> None:
         super().__init__(message)
         self.answer_status = response.status_code
+
+
+class BrokenOff(RequestError):
+    """The answer has ended before it was whole."""
 
 
 class Service:
@@ -61,6 +68,19 @@ class Service:
             raise _stranger(response) from error
         raise _refusal(response)
 
+    @contextmanager
+    def opened(self, method: str, path: str, silence_seconds: float, **arguments: Any) -> Iterator[requests.Response]:
+        """The answer whose body is still to come: see `pieces`. Silence is how long nothing may come.
+
+        :raises Unanswered: when there is none.
+        :raises Refused: when it is a refusal.
+        :raises RequestError: when it is somebody else's answer.
+        """
+        with self._request(method, path, (CONNECT_SECONDS, silence_seconds), stream=True, **arguments) as response:
+            if response.status_code not in (200, 206):
+                raise _refusal(response)
+            yield response
+
     def _request(
         self, method: str, path: str, seconds: float | tuple[float, float], **arguments: Any
     ) -> requests.Response:
@@ -68,10 +88,21 @@ class Service:
         try:
             return self._session.request(method, url, timeout=seconds, allow_redirects=False, **arguments)
         except requests.RequestException as error:
-            raise Unanswered(f"No answer from {url}: {reason(error)}. Is the service running there?") from error
+            raise Unanswered(f"No answer from {url}: {_reason(error)}. Is the service running there?") from error
 
 
-def reason(error: BaseException) -> str:
+def pieces(response: requests.Response, piece_bytes: int | None = PIECE_BYTES) -> Iterator[bytes]:
+    """The body as it comes, in pieces of at most so many bytes, or as the service has cut it.
+
+    :raises BrokenOff: when it does not come to its end.
+    """
+    try:
+        yield from response.iter_content(piece_bytes)
+    except requests.RequestException as error:
+        raise BrokenOff(f"The answer broke off: {_reason(error)}.") from error
+
+
+def _reason(error: BaseException) -> str:
     """What the system said, below all that libraries have put around it."""
     while error.__context__:
         error = error.__context__
@@ -88,7 +119,7 @@ def _refusal(response: requests.Response) -> RequestError:
     try:
         answer = response.json()
         return Refused(with_issues(answer["error"], answer.get("issues", ())), response)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, requests.RequestException):
         return _stranger(response)
 
 
