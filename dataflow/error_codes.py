@@ -34,6 +34,7 @@ CODES: Final = {
     "unsupported_media_type": Code(415, "Content-Type or Content-Encoding names nothing that can be imported."),
     "too_many_uploads": Code(503, "The process has no room for another body or rejects file.", retryable=True),
     "too_many_exports": Code(503, "The process sends as many exports as it may.", retryable=True),
+    "too_many_event_streams": Code(503, "The process has as many event streams as it may.", retryable=True),
     "export_cut": Code(503, "An export took too long, or had to end with its process.", retryable=True),
     "upload_cut": Code(503, "The process is stopping, and SHUTDOWN_GRACE_SECONDS are over.", retryable=True),
     # Of uploads in several requests (tus).

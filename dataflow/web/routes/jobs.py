@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema, validate
 from marshmallow import fields as typed
@@ -20,8 +20,9 @@ from dataflow.imports.option_kinds import Number
 from dataflow.imports.options import camel_case
 from dataflow.queue import jobs, retention
 from dataflow.queue.scope import Scope
-from dataflow.web import links, parameters
+from dataflow.web import links, parameters, preferences
 from dataflow.web.caller import caller
+from dataflow.web.event_stream import EventStream
 from dataflow.web.services import services
 
 blueprint = Blueprint("jobs", __name__)
@@ -40,10 +41,17 @@ _QUERY, _NO_OPTIONS = JobQuery(), Schema()
 
 
 @blueprint.get("/jobs/<uuid:job_id>")
-def show(job_id: UUID) -> dict[str, Any]:
-    with borrowed(services().pool) as connection:
-        [row] = _visible(connection, [jobs.get(connection, job_id, caller().scope_of_jobs)])
-    return _as_json(row)
+def show(job_id: UUID) -> ResponseReturnValue:
+    row = _found(job_id)
+    seconds, headers = preferences.wait_seconds(request.headers.get("Prefer", "")), {"Vary": "Prefer"}
+    if seconds and not row["finished_at"]:
+        stream = EventStream(services().event_feed, request.environ.get("gunicorn.socket"), job_id)
+        # Where there is no thread for it, the client hears that nobody has waited.
+        if stream.may_wait:
+            stream.wait(seconds)
+            row = _found(job_id)
+            headers["Preference-Applied"] = f"wait={seconds}"
+    return as_json(row), headers
 
 
 @blueprint.get("/jobs")
@@ -52,10 +60,10 @@ def index() -> ResponseReturnValue:
     caller().check_options({"source": wanted["source"]})
     with borrowed(services().pool) as connection:
         found = jobs.page(connection, caller().scope_of_jobs, {**wanted, "limit": wanted["limit"] + 1})
-        rows = _visible(connection, found)
+        rows = visible(connection, found)
     page, headers = links.paged(rows, wanted["limit"], itemgetter("job_id"))
     shared = _links()
-    return {"jobs": [_as_json(row, shared) for row in page]}, headers
+    return {"jobs": [as_json(row, shared) for row in page]}, headers
 
 
 @blueprint.post("/jobs/<uuid:job_id>/cancel")
@@ -96,17 +104,23 @@ def forget(job_id: UUID) -> Response:
     return Response(status=204)
 
 
+def _found(job_id: UUID) -> dict[str, Any]:
+    with borrowed(services().pool) as connection:
+        [row] = visible(connection, [jobs.get(connection, job_id, caller().scope_of_jobs)])
+    return row
+
+
 def _changed(job_id: UUID, change: Callable[[Connection, UUID, Scope], UUID | None]) -> ResponseReturnValue:
     """Shows the job that `change` names, else the one that it was about."""
     parameters.read(_NO_OPTIONS, parameters.query())
     scope = caller().scope_of_jobs
     with borrowed(services().pool) as connection:
-        [row] = _visible(connection, [jobs.get(connection, change(connection, job_id, scope) or job_id, scope)])
-    shown = _as_json(row)
+        [row] = visible(connection, [jobs.get(connection, change(connection, job_id, scope) or job_id, scope)])
+    shown = as_json(row)
     return shown, 202, {"Location": shown["links"]["self"]}
 
 
-def _visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows without what the holder of a token may not know: jobs that were not made with it."""
     if not caller().is_token:
         return rows
@@ -114,7 +128,7 @@ def _visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[st
     return [{**row, "duplicate_of": row["duplicate_of"] if row["duplicate_of"] in own else None} for row in rows]
 
 
-def _as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[str, Any]:
+def as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[str, Any]:
     """What a client sees of a job; `of_any` are `_links`, for whoever shows many."""
     shown = {camel_case(name): _plain(value) for name, value in row.items()}
     own = {name: link.replace(_ANY, str(row["job_id"])) for name, link in (of_any or _links()).items()}
@@ -123,7 +137,8 @@ def _as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[
 
 def _links() -> dict[str, str]:
     """Where else there is something of the job _ANY: filling in another id is faster than building each link."""
-    return {"self": links.to("jobs.show", job_id=_ANY), "rejects": links.to("rejects.show", job_id=_ANY)}
+    views = {"self": "jobs.show", "rejects": "rejects.show", "events": "events.show"}
+    return {name: links.to(view, job_id=_ANY) for name, view in views.items()}
 
 
 def _plain(value: object) -> object:
