@@ -82,7 +82,7 @@ LIBRARIES = {
     "prometheus_flask_exporter": {"web"},
     "prometheus_client": {"web", "metrics", "gunicorn_conf"},
     "requests": {"storage.supabase", "client"},
-    "urllib3": {"storage.supabase"},
+    "urllib3": {"storage.supabase", "client.service"},
     "psycopg": {"db", "queue", "imports.load", "exports.formats", "local.psql", "worker"},
     "ijson": {"formats.json"},
     "msgspec": {"formats.json"},

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from dataflow.config import Config
 from dataflow.imports.option_kinds import Flag
@@ -25,7 +26,11 @@ _EXPORT_OPTIONS: Final = {
     "fields": "the columns, with commas between them (default: name,email,source,imported_at)",
     "limit": "only so many, the newest",
 }
-FORMATS: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".vcf": "vcard"}
+_ONLY_AS_JOB: Final = "xlsx"
+_FORMATS: Final = {
+    **{".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".vcf": "vcard"},
+    ".xlsx": _ONLY_AS_JOB,
+}
 
 
 def add_to(command: Command) -> None:
@@ -74,18 +79,22 @@ def _add_export(export: ArgumentParser) -> None:
     text = "where to; - is standard output (default: the name that the service gives, in this folder)"
     export.add_argument("file", nargs="?", type=Path, metavar="FILE", help=text)
     _add_service(export)
-    text = "csv, ndjson, json or vcard (default: by the name of FILE, else csv)"
+    text = "csv, ndjson, json, vcard, or, as a job, xlsx (default: by the name of FILE, else csv)"
     export.add_argument("--format", metavar="FORMAT", help=text)
     for name, help_text in _EXPORT_OPTIONS.items():
         word = kebab_case(name)
         export.add_argument(f"--{word}", dest=name, metavar=word.upper(), help=help_text)
+    text = "have the service write a file first, and fetch that: a download that breaks off goes on where it was"
+    export.add_argument("--job", action="store_true", help=text)
+    text = "fetch the file of such a job, or what is missing of it"
+    export.add_argument("--resume", type=UUID, metavar="JOBID", help=text)
     text = "cells of CSV that a spreadsheet would run as formulas stay as they are"
     export.add_argument("--raw", action="store_const", const="true", help=text)
 
 
 def _add_jobs(jobs: ArgumentParser) -> None:
     _add_service(jobs)
-    for name in ("state", "source"):
+    for name in ("kind", "state", "source"):
         jobs.add_argument(f"--{name}", metavar=name.upper(), help=f"only jobs of this {name}")
     jobs.add_argument("--limit", type=_count, default="20", help="how many (default: 20)")
     jobs.add_argument("--watch", action="store_true", help="go on showing them, until Ctrl-C")
@@ -105,20 +114,26 @@ def _import(arguments: Namespace) -> int:
 
 
 def _export(arguments: Namespace) -> int:
+    from dataflow.client.export_jobs import export_by_job, resume_export
     from dataflow.client.exports import export_file
 
     # What is begun is removed then as it is after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     wanted = _given(arguments, _EXPORT_OPTIONS) | _given(arguments, ["format", "raw"])
     if arguments.file is not None:
-        wanted = {"format": FORMATS.get(arguments.file.suffix.lower(), "csv")} | wanted
-    return export_file(_url(arguments), arguments.file, wanted, _key(arguments))
+        wanted = {"format": _FORMATS.get(arguments.file.suffix.lower(), "csv")} | wanted
+    url, key, path = _url(arguments), _key(arguments), arguments.file
+    if arguments.resume is not None:
+        return resume_export(url, path, str(arguments.resume), key)
+    if arguments.job or wanted.get("format") == _ONLY_AS_JOB:
+        return export_by_job(url, path, wanted, key)
+    return export_file(url, path, wanted, key)
 
 
 def _jobs(arguments: Namespace) -> int:
     from dataflow.client.jobs import show_jobs
 
-    wanted = _given(arguments, ["state", "source", "limit"])
+    wanted = _given(arguments, ["kind", "state", "source", "limit"])
     return show_jobs(_url(arguments), wanted, _key(arguments), arguments.watch)
 
 

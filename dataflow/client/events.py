@@ -94,7 +94,7 @@ def events(response: requests.Response, parser: EventParser, seconds: float) -> 
 
 def _read(response: requests.Response, found: SimpleQueue[bytes | BrokenOff | None]) -> None:
     try:
-        for piece in pieces(response, None):
+        for piece in pieces(response):
             found.put(piece)
         found.put(None)
     except BrokenOff as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from dataflow.client.new_file import STANDARD_OUTPUT, new_file, offered_name, standard_output
+from dataflow.client.new_file import STANDARD_OUTPUT, free_name, new_file, offered_name, standard_output
 from dataflow.client.progress import Progress
 from dataflow.client.service import BrokenOff, Service, pieces
 from dataflow.errors import RequestError
@@ -26,12 +26,12 @@ def export_file(url: str, path: Path | None, wanted: Mapping[str, str], key: str
         # What goes no further than this machine is not worth compressing.
         headers = {"Accept-Encoding": "identity"} if service.is_this_machine else {}
         with service.opened("GET", "/exports", ROWS_TIMEOUT_SECONDS, params=wanted, headers=headers) as response:
-            path = path or offered_name(response.headers.get("Content-Disposition", ""))
+            path = path or free_name(offered_name(response.headers.get("Content-Disposition", "")))
             try:
                 report(path, *_write(response, path))
             except BrokenOff as error:
                 raise RequestError(f"{error.message} {_untouched(path)}") from error
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, SystemExit):
                 print(f"dataflow: interrupted. {_untouched(path)}", file=sys.stderr)
                 raise
     return 0
@@ -49,16 +49,20 @@ def _write(response: requests.Response, path: Path) -> tuple[int, float]:
         for piece in pieces(response):
             file.write(piece)
             size_bytes += len(piece)
-            progress.redraw("exporting", megabytes(size_bytes))
+            progress.redraw("exporting", size(size_bytes))
     return size_bytes, time.monotonic() - began
 
 
-def megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB"
+def size(size_bytes: int) -> str:
+    for least, unit in ((1_000_000, "MB"), (1000, "KB")):
+        if size_bytes >= least:
+            return f"{size_bytes / least:,.1f} {unit}"
+    return f"{size_bytes} bytes"
 
 
-def report(path: Path, size_bytes: int, seconds: float) -> None:
+def report(path: Path, size_bytes: int, seconds: float, contacts: int | None = None) -> None:
     """Say what was written; not among the contacts."""
     is_output = path == STANDARD_OUTPUT
-    text = f"{megabytes(size_bytes)} in {seconds:.2f} s"
+    counted = "" if contacts is None else f"{contacts:,} contacts, "
+    text = f"{counted}{size(size_bytes)} in {seconds:.2f} s"
     print(text if is_output else f"{path}: {text}", file=sys.stderr if is_output else sys.stdout)

@@ -57,14 +57,19 @@ def keep(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def offered_name(disposition: str) -> Path:
-    """The name that Content-Disposition offers, as a file of this folder that is not there yet.
-
-    :raises RequestError: when there is none, or it is taken.
-    """
+def offered_name(disposition: str) -> str:
+    """The file name in a Content-Disposition, empty when there is none."""
     header = Message()
     header["Content-Disposition"] = disposition
-    name = Path((header.get_filename() or "").replace("\\", "/")).name
+    return header.get_filename() or ""
+
+
+def free_name(offered: str) -> Path:
+    """The name that the service gives, as a file of this folder that is not there yet.
+
+    :raises RequestError: when it gives none that is fit for one, or it is taken.
+    """
+    name = Path(offered.replace("\\", "/")).name
     if not name or not name.isprintable() or name.startswith("."):
         raise RequestError("The service names no file: say where the export goes.")
     if Path(name).exists():

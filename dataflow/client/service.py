@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import IncompleteRead
 from types import TracebackType
 from typing import Any, Final, Self
 
 import requests
+import urllib3
 
 from dataflow.errors import RequestError
 
@@ -21,11 +23,13 @@ class Unanswered(RequestError):
 
 
 class Refused(RequestError):
-    """The service answers that it does not do it. `answer_status` is its status."""
+    """Whoever answers does not do it. `answer_status` is the status of the answer."""
 
     def __init__(self, message: str, response: requests.Response) -> None:
         super().__init__(message)
         self.answer_status = response.status_code
+        retry_after = response.headers.get("Retry-After", "")
+        self.retry_after_seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
 
 
 class BrokenOff(RequestError):
@@ -56,8 +60,7 @@ class Service:
         """The answer, an object that has this member.
 
         :raises Unanswered: when there is none within so many seconds.
-        :raises Refused: when it is a refusal.
-        :raises RequestError: when it is somebody else's answer.
+        :raises Refused: when it is a refusal, or somebody else's answer.
         """
         response = self._request(method, path, seconds, **arguments)
         try:
@@ -73,8 +76,7 @@ class Service:
         """The answer whose body is still to come: see `pieces`. Silence is how long nothing may come.
 
         :raises Unanswered: when there is none.
-        :raises Refused: when it is a refusal.
-        :raises RequestError: when it is somebody else's answer.
+        :raises Refused: when it is a refusal, or somebody else's answer.
         """
         with self._request(method, path, (CONNECT_SECONDS, silence_seconds), stream=True, **arguments) as response:
             if response.status_code not in (200, 206):
@@ -91,31 +93,34 @@ class Service:
             raise Unanswered(f"No answer from {url}: {_reason(error)}. Is the service running there?") from error
 
 
-def pieces(response: requests.Response, piece_bytes: int | None = PIECE_BYTES) -> Iterator[bytes]:
-    """The body as it comes, in pieces of at most so many bytes, or as the service has cut it.
+def pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body as it comes, each byte as soon as it is there: requests would lose the last ones when it breaks off.
 
     :raises BrokenOff: when it does not come to its end.
     """
     try:
-        yield from response.iter_content(piece_bytes)
-    except requests.RequestException as error:
+        while piece := response.raw.read1(PIECE_BYTES, decode_content=True):
+            yield piece
+    except urllib3.exceptions.HTTPError as error:
         raise BrokenOff(f"The answer broke off: {_reason(error)}.") from error
 
 
 def _reason(error: BaseException) -> str:
     """What the system said, below all that libraries have put around it."""
-    while error.__context__:
+    while error.__context__ and not isinstance(error, IncompleteRead):
         error = error.__context__
+    if isinstance(error, IncompleteRead):
+        return "the connection was closed"
     return str(getattr(error, "strerror", None) or error)
 
 
-def _stranger(response: requests.Response) -> RequestError:
+def _stranger(response: requests.Response) -> Refused:
     url = response.url.partition("?")[0]
     found = f"{response.status_code} {response.reason}"
-    return RequestError(f"{url} answered {found}, but not as this service does: check the URL.")
+    return Refused(f"{url} answered {found}, but not as this service does: check the URL.", response)
 
 
-def _refusal(response: requests.Response) -> RequestError:
+def _refusal(response: requests.Response) -> Refused:
     try:
         answer = response.json()
         return Refused(with_issues(answer["error"], answer.get("issues", ())), response)
