@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from dataflow.db import Connection, query
+from dataflow.errors import RequestError
 from dataflow.exports.selection import Selection
 from dataflow.formats import formulas
 
@@ -66,8 +67,20 @@ FORMATS: Final = {
 }
 
 
-def format_of(name: str, is_raw: bool = False) -> Format:
-    return _RAW_CSV if is_raw else FORMATS[name]
+def format_of(name: str, is_raw: bool = False, has_fields: bool = False) -> Format:
+    """:raises RequestError: when a format cannot be `raw`, or nobody can say its fields."""
+    form = _RAW_CSV if is_raw else FORMATS[name]
+    if is_raw and name != "csv":
+        raise RequestError(f"raw: only the cells of CSV are guarded; {name} is as it is.")
+    if has_fields and not form.has_fields:
+        raise RequestError("fields: a vCard has what cards have, id, name, e-mail, source and time of import.")
+    return form
+
+
+def file_name(source: str | None, extension: str) -> str:
+    """One that every file system takes; it may have letters that are not ASCII."""
+    plain = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in source or "")[:100]
+    return f"contacts-{plain}.{extension}" if plain else f"contacts.{extension}"
 
 
 def _composed(statement: str, /, **parts: sql.Composable) -> sql.Composed:

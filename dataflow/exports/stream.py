@@ -1,8 +1,8 @@
 """One export on a connection of its own: one COPY, so one snapshot, piped through in bounded memory."""
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
 from typing import Final
 
 from dataflow import db
@@ -39,16 +39,11 @@ class Export:
             stack.enter_context(connection.transaction())
             _prepare(connection)
             copy = CopyOut(connection, self._check)
-            try:
-                copy.begin(form.copy(connection, fields, selection), ANSWER_SECONDS)
-                for piece in form.pieces(fields, copy.blocks(BLOCK_BYTES)):
+            statement = form.copy(connection, fields, selection)
+            with closing(copied(connection, copy, statement, form, fields)) as pieces:
+                for piece in pieces:
                     yield piece
                     self._check()
-            except BaseException:
-                copy.cancel()
-                # Nothing is to be rolled back, and behind rows that nobody has read it would be waited for.
-                connection.close()
-                raise
 
     def _check(self) -> None:
         if time.monotonic() >= self._ends_at:
@@ -56,6 +51,20 @@ class Export:
                 f"The export took longer than {self._max_seconds:g} s (EXPORT_SECONDS).", code="export_cut"
             )
         self._check_client()
+
+
+def copied(
+    connection: Connection, copy: CopyOut, statement: bytes, form: Format, fields: Sequence[str]
+) -> Generator[bytes, None, None]:
+    """The file, in the transaction that is open; whatever ends this early ends the connection, too."""
+    try:
+        copy.begin(statement, ANSWER_SECONDS)
+        yield from form.pieces(fields, copy.blocks(BLOCK_BYTES))
+    except BaseException:
+        copy.cancel()
+        # Nothing is to be rolled back, and behind rows that nobody has read it would be waited for.
+        connection.close()
+        raise
 
 
 def _prepare(connection: Connection) -> None:
