@@ -47,7 +47,7 @@ def _fetched(service: Service, job_id: str, path: Path | None) -> int:
         job = finished(service, job_id, progress)
         progress.close()
         if job["state"] != "succeeded":
-            raise RequestError(f"Export {job_id} has {job['state']}: {job['error'] or 'no file was made.'}")
+            raise RequestError(f"Export {job_id} {job['state']}: {job['error'] or 'there is no file.'}")
         path = path or free_name(job["fileName"])
         size_bytes = _download(service, job, path, progress)
     report(path, size_bytes, time.monotonic() - began, job["rowsExported"])

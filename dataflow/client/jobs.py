@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dataflow.client.jobs_table import Job, table, utc_now
+from dataflow.client.jobs_table import Job, cut, table, utc_now
 from dataflow.client.new_file import STANDARD_OUTPUT, told
 from dataflow.client.service import Refused, Service
 from dataflow.errors import RequestError
@@ -63,7 +63,7 @@ def _table_on_screen(jobs: list[Job], trouble: str) -> None:
     """In the place of the one before."""
     columns, lines = shutil.get_terminal_size()
     shown = table(jobs[: max(lines - _OTHER_LINES, 1)], utc_now(), columns)
-    print(_CLEAR + "\n".join([*shown, *trouble.splitlines()[:1]]), flush=True)
+    print(_CLEAR + "\n".join([*shown, cut(trouble.partition("\n")[0], columns)]), flush=True)
 
 
 class _ChangedLines:

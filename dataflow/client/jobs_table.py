@@ -22,7 +22,7 @@ def table(jobs: Sequence[Job], now: datetime, width: int | None = None) -> list[
         aligned = [
             _aligned(cell, size, name in _TO_THE_RIGHT) for cell, size, name in zip(row, widths, HEAD, strict=True)
         ]
-        lines.append(_cut(_GAP.join(aligned).rstrip(), width))
+        lines.append(cut(_GAP.join(aligned).rstrip(), width))
     return lines
 
 
@@ -30,7 +30,7 @@ def _cells(job: Job, now: datetime) -> tuple[str, ...]:
     seconds = _seconds(job, now)
     rate = f"{_rows(job) / seconds:,.0f}" if seconds and _rows(job) else ""
     error = _readable((job["error"] or "").partition("\n")[0])
-    source = _cut(_readable(job["source"] or ""), _LONGEST_SOURCE)
+    source = cut(_readable(job["source"] or ""), _LONGEST_SOURCE)
     age = span(now - datetime.fromisoformat(job["createdAt"]))
     return job["jobId"], job["kind"], job["state"], source, f"{_rows(job):,}", _percent(job), rate, age, error
 
@@ -85,7 +85,8 @@ def _aligned(text: str, width: int, is_to_the_right: bool) -> str:
     return space + text if is_to_the_right else text + space
 
 
-def _cut(text: str, width: int | None) -> str:
+def cut(text: str, width: int | None) -> str:
+    """As much of it as there is room for."""
     if width is None or _width(text) <= width:
         return text
     while _width(text) >= width:

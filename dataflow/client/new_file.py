@@ -1,6 +1,7 @@
 """A file that gets its name when it is whole; until then it has another one beside it."""
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import unquote
 
 from dataflow.errors import RequestError
 
@@ -58,7 +60,9 @@ def keep(file: BinaryIO) -> None:
 
 
 def offered_name(disposition: str) -> str:
-    """The file name in a Content-Disposition, empty when there is none."""
+    """The file name in a Content-Disposition, the better one of two (RFC 6266); empty when there is none."""
+    if better := re.search(r"filename\*=UTF-8''([^;\s]+)", disposition, re.IGNORECASE):
+        return unquote(better[1])
     header = Message()
     header["Content-Disposition"] = disposition
     return header.get_filename() or ""

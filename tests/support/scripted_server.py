@@ -19,7 +19,7 @@ class Answer:
 
 
 class ScriptedServer(http.server.ThreadingHTTPServer):
-    """The last answer of a path is given again and again; the headers of each request are in `asked`."""
+    """The last answer of a path is given again and again; the path and headers of each request are in `asked`."""
 
     daemon_threads = True
 
@@ -27,6 +27,8 @@ class ScriptedServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = answers
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.queries: list[str] = []
+        self.bodies: list[bytes] = []
         self.let_go = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -52,13 +54,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
+        self.server.queries.append(query)
         self.server.asked.append((path, dict(self.headers)))
         answers = self.server.answers.get(path, [Answer(404)])
         self._send(answers.pop(0) if len(answers) > 1 else answers[0])
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.do_GET()
 
     def _send(self, answer: Answer) -> None:
