@@ -14,7 +14,7 @@ from dataflow.client.following import finished
 from dataflow.client.new_file import STANDARD_OUTPUT, free_name, keep, standard_output, told
 from dataflow.client.patience import Patience, may_pass
 from dataflow.client.progress import Progress
-from dataflow.client.service import Service
+from dataflow.client.service import Refused, Service
 from dataflow.errors import RequestError
 
 ASK_SECONDS = 30.0
@@ -47,11 +47,20 @@ def _fetched(service: Service, job_id: str, path: Path | None) -> int:
         job = finished(service, job_id, progress)
         progress.close()
         if job["state"] != "succeeded":
-            raise RequestError(f"Export {job_id} {job['state']}: {job['error'] or 'there is no file.'}")
+            raise _NoFile(f"Export {job_id} {job['state']}: {job['error'] or 'there is no file.'}")
         path = path or free_name(job["fileName"])
         size_bytes = _download(service, job, path, progress)
     report(path, size_bytes, time.monotonic() - began, job["rowsExported"])
     return 0
+
+
+class _NoFile(RequestError):
+    """There will be none."""
+
+
+def _is_final(error: RequestError) -> bool:
+    """Whether what the job has made cannot be had any more."""
+    return isinstance(error, Damaged | _NoFile) or (isinstance(error, Refused) and not may_pass(error))
 
 
 @contextmanager
@@ -62,7 +71,9 @@ def _how_to_go_on(service: Service, job_id: str, path: Path | None) -> Iterator[
     try:
         yield
     except RequestError as error:
-        raise RequestError(f"{error.message}\n  {how}" if may_pass(error) else error.message) from error
+        if _is_final(error):
+            raise
+        raise RequestError(f"{error.message}\n  {how}") from error
     except (KeyboardInterrupt, SystemExit):
         print(f"dataflow: interrupted; the service still has the export. {how}", file=sys.stderr)
         raise
@@ -90,6 +101,6 @@ def _continued_file(path: Path, job_id: str) -> Iterator[BinaryIO]:
                 keep(file)
             part.replace(path)
         except RequestError as error:
-            if isinstance(error, Damaged) or not may_pass(error):
+            if _is_final(error):
                 part.unlink(missing_ok=True)
             raise

@@ -53,6 +53,10 @@ def test_the_file_of_a_job_is_what_the_stream_is(
     assert re.fullmatch(r"contacts-crm\.csv: 10,000 contacts, [\d.]+ KB in [\d.]+ s\n", done.stdout)
     assert re.search(rf"^succeeded \[#{{30}}\] 100% {ROWS:,} rows$", done.stderr, re.MULTILINE)
     assert list(tmp_path.iterdir()) == [path]
+    again = command("export", "--job", "--source", "crm")
+    assert again.stderr.splitlines()[-2].startswith("dataflow: contacts-crm.csv: there is such a file already;")
+    assert command(*how_to_go_on(again.stderr), "another.csv").returncode == 0
+    assert (tmp_path / "another.csv").read_bytes() == path.read_bytes()
     piped = command("export", "--job", "-", "--format", "ndjson", "--limit", "1", "--fields", "name")
     assert re.fullmatch(r'\{"name":"Person \d+"\}\n', piped.stdout)
 
