@@ -74,8 +74,10 @@ NAMED_BY_OTHERS = {
 
 #: Who may import an outside library, at all.
 LIBRARIES = {
+    "apispec": {"web.openapi"},
     "flask": {"web"},
     "flask_cors": {"web.origins"},
+    "flask_swagger_ui": {"web.routes.ui"},
     "gunicorn": {"web.server"},
     "werkzeug": {"web"},
     "prometheus_flask_exporter": {"web"},

@@ -106,6 +106,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/metrics"): Route(statuses(200, 200, 200, 403, 403, 403)),
     ("GET", "/exports"): Route(statuses(200, 200, 403, 403, 403, 403), query="?source=crm"),
     ("GET", "/health"): Route(dict.fromkeys(HOLDERS, 200)),
+    ("GET", "/openapi.json"): Route(dict.fromkeys(HOLDERS, 200)),
 }
 #: Those that are there once only.
 UNVERSIONED = {"/metrics", "/health"}
