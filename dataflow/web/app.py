@@ -36,7 +36,19 @@ def create_app(config: Config | None = None) -> Flask:
     :raises ConfigError: when the environment does not describe a service.
     """
     from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
-    from dataflow.web.routes import contacts, exports, health, imports, jobs, metrics, openapi, rejects, tokens, uploads
+    from dataflow.web.routes import (
+        contacts,
+        exports,
+        health,
+        imports,
+        jobs,
+        metrics,
+        openapi,
+        rejects,
+        tokens,
+        ui,
+        uploads,
+    )
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -48,7 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports, uploads, jobs, rejects, contacts, exports, tokens, openapi):
+    for resource in (imports, uploads, jobs, rejects, contacts, exports, tokens, openapi, ui):
         links.register(app, resource.blueprint)
     health.register(app)
     if config.enable_metrics:

@@ -62,9 +62,10 @@ class Operation:
     def _id(self) -> str:
         """The view, as there is one for each; but for what Flask would do by itself."""
         place = self._place
-        if place.method not in ("HEAD", "OPTIONS"):
-            return place.view
-        return f"{place.view}.{'one.' if place.variables else ''}{place.method.lower()}"
+        words = place.view.split(".")
+        if place.method in ("HEAD", "OPTIONS"):
+            words += [*(["one"] if place.variables else []), place.method.lower()]
+        return "-".join(words)
 
     def _parameters(self) -> Iterable[dict[str, Any]]:
         for name, kind in self._place.variables.items():
