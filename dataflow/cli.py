@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("name", nargs="?", default="default", type=_key_name, metavar="NAME", help="(default: default)")
     jobs = command("jobs", _jobs, "the newest jobs, as a table")
     jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
+    document = command("openapi", _openapi, "print the OpenAPI document of the service")
+    document.add_argument("--postman", action="store_true", help="as a Postman collection")
     command("psql", _psql, "open psql on the configured database; arguments are passed on")
     command("demo", _demo, "import 5,003 sample contacts with everything embedded")
     return parser
@@ -210,6 +212,12 @@ def _jobs(arguments: argparse.Namespace) -> int:
     statement = str(db.SQL / "queries" / "jobs/newest.sql")
     arguments.rest = ["--set", "ON_ERROR_STOP=1", "--set", f"limit={arguments.limit}", "--file", statement]
     return _psql(arguments)
+
+
+def _openapi(arguments: argparse.Namespace) -> int:
+    from dataflow.web.openapi import command
+
+    return command.run(arguments.postman)
 
 
 def _psql(arguments: argparse.Namespace) -> int:

@@ -59,9 +59,11 @@ class Described:
 
     def find(self, method: str, path: str) -> Mapping[str, Any] | None:
         """The operation that a request is about; HEAD is GET where nothing else is said."""
-        plain = path.partition("?")[0].removeprefix("/v1")
+        whole = path.partition("?")[0]
+        plain = whole.removeprefix("/v1")
         for pattern, _, item in self._templates:
-            if pattern.fullmatch(plain):
+            # Those with a server of their own are there once only.
+            if pattern.fullmatch(whole if "servers" in item else plain):
                 found = item.get(method.lower()) or (item.get("get") if method == "HEAD" else None)
                 if found:
                     return found  # type: ignore[no-any-return]

@@ -107,6 +107,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/exports"): Route(statuses(200, 200, 403, 403, 403, 403), query="?source=crm"),
     ("GET", "/health"): Route(dict.fromkeys(HOLDERS, 200)),
     ("GET", "/openapi.json"): Route(dict.fromkeys(HOLDERS, 200)),
+    ("GET", "/postman.json"): Route(dict.fromkeys(HOLDERS, 200)),
     ("GET", "/ui"): Route(dict.fromkeys(HOLDERS, 200)),
     ("GET", "/ui/{name}"): Route(dict.fromkeys(HOLDERS, 200)),
 }

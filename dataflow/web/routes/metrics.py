@@ -43,6 +43,7 @@ def register(app: Flask, own: CollectorRegistry) -> None:
         "What Prometheus scrapes",
         {200: Answer("Counters and gauges.", {"text/plain": ({"type": "string"}, examples.METRICS)})},
         text="In the format of OpenMetrics where `Accept` asks for it. METRICS_KEY may be the only key for it.",
+        errors=["not_found"],
         uses_database=False,
     )
     def show() -> Response:

@@ -1,11 +1,11 @@
-"""GET /openapi.json: the service described, for programs."""
+"""GET /openapi.json, /postman.json: the service described, for programs."""
 
 from typing import Any, Final
 
 from flask import Blueprint, current_app, request
 
 from dataflow.web import links
-from dataflow.web.openapi import document
+from dataflow.web.openapi import document, postman
 from dataflow.web.openapi.description import JSON, Answer, described
 
 blueprint = Blueprint("openapi", __name__)
@@ -22,6 +22,17 @@ _KEPT: Final = "dataflow.openapi"
 )
 def show() -> dict[str, Any]:
     return served()
+
+
+@blueprint.get("/postman.json")
+@described(
+    "The same as a Postman collection",
+    {200: Answer("Postman v2.1.", {JSON: ({"type": "object"}, None)})},
+    is_open=True,
+    uses_database=False,
+)
+def collect() -> dict[str, Any]:
+    return postman.collection(served(), f"{request.scheme}://{request.host}{request.script_root}")
 
 
 def served() -> dict[str, Any]:
