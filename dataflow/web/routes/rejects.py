@@ -61,6 +61,7 @@ _QUERY = RejectsQuery()
                 "application/json": (RejectsPageSchema, examples.REJECTS),
                 "text/csv": ({"type": "string"}, examples.REJECTS_TABLE),
                 "application/x-ndjson": ({"type": "string"}, examples.REJECTS_LINES),
+                "application/ndjson": ({"type": "string"}, None),
             },
             [headers.LINK, replace(headers.DISPOSITION, is_required=False)],
         )

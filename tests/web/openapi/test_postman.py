@@ -28,9 +28,7 @@ def test_it_has_each_operation_and_each_body_that_has_an_example() -> None:
     made = postman.collection(found.document, "http://localhost:3000")
     requests = [item["request"] for folder in made["item"] for item in folder["item"]]
     counts = {
-        (method, path): max(
-            1, sum("examples" in each for each in said.get("requestBody", {}).get("content", {}).values())
-        )
+        (method, path): max(1, str(said.get("requestBody", {})).count("'success'"))
         for method, path, said in found.operations()
     }
     shown = [(each["method"], "/" + "/".join(each["url"]["path"])) for each in requests]
