@@ -38,6 +38,7 @@ def create_app(config: Config | None = None) -> Flask:
     from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
     from dataflow.web.routes import (
         contacts,
+        export_jobs,
         exports,
         health,
         imports,
@@ -60,7 +61,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports, uploads, jobs, rejects, contacts, exports, tokens, openapi, ui):
+    for resource in (imports, uploads, jobs, rejects, contacts, exports, export_jobs, tokens, openapi, ui):
         links.register(app, resource.blueprint)
     health.register(app)
     if config.enable_metrics:

@@ -30,6 +30,7 @@ blueprint = Blueprint("jobs", __name__)
 
 class JobQuery(Schema):
     state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
+    kind = typed.String(load_default=None, validate=validate.OneOf(jobs.KINDS, error="Expected one of {choices}"))
     source = typed.String(load_default=None, validate=check_storable)
     limit = Number(1000, lowest=1, load_default=50)
     cursor = typed.UUID(load_default=None)
@@ -53,7 +54,7 @@ _QUERY, _NO_OPTIONS, _JOB = JobQuery(), Schema(), JobSchema()
 def show(job_id: UUID) -> dict[str, Any]:
     with borrowed(services().pool) as connection:
         [row] = _visible(connection, [jobs.get(connection, job_id, caller().scope_of_jobs)])
-    return _as_json(row)
+    return as_json(row)
 
 
 @blueprint.get("/jobs")
@@ -71,7 +72,7 @@ def index() -> ResponseReturnValue:
         rows = _visible(connection, found)
     page, further = links.paged(rows, wanted["limit"], itemgetter("job_id"))
     shared = _links()
-    return {"jobs": [_as_json(row, shared) for row in page]}, further
+    return {"jobs": [as_json(row, shared) for row in page]}, further
 
 
 @blueprint.post("/jobs/<uuid:job_id>/cancel")
@@ -138,7 +139,7 @@ def _changed(job_id: UUID, change: Callable[[Connection, UUID, Scope], UUID | No
     scope = caller().scope_of_jobs
     with borrowed(services().pool) as connection:
         [row] = _visible(connection, [jobs.get(connection, change(connection, job_id, scope) or job_id, scope)])
-    shown = _as_json(row)
+    shown = as_json(row)
     return shown, 202, {"Location": shown["links"]["self"]}
 
 
@@ -150,10 +151,11 @@ def _visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[st
     return [{**row, "duplicate_of": row["duplicate_of"] if row["duplicate_of"] in own else None} for row in rows]
 
 
-def _as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[str, Any]:
+def as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[str, Any]:
     """What a client sees of a job; `of_any` are `_links`, for whoever shows many."""
     own = {name: link.replace(_ANY, str(row["job_id"])) for name, link in (of_any or _links()).items()}
-    return _JOB.of({**row, "links": own})
+    made = {"file": links.to("export_jobs.fetch", job_id=row["job_id"])} if row["kind"] == "export" else {}
+    return _JOB.of({**row, "links": {**own, **made}})
 
 
 def _links() -> dict[str, str]:
