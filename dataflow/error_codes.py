@@ -34,6 +34,7 @@ CODES: Final = {
     "unsupported_media_type": Code(415, "Content-Type or Content-Encoding names nothing that can be imported."),
     "too_many_uploads": Code(503, "The process has no room for another body or rejects file.", retryable=True),
     "too_many_exports": Code(503, "The process sends as many exports as it may.", retryable=True),
+    "too_many_event_streams": Code(503, "The process has as many event streams as it may.", retryable=True),
     "export_cut": Code(503, "An export took too long, or had to end with its process.", retryable=True),
     "export_not_made": Code(409, "The export has failed or was cancelled, so that it has no file."),
     "export_expired": Code(410, "The file of the export is not kept any more: export again."),

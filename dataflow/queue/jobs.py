@@ -5,6 +5,7 @@ AND state = 'running'. Contacts and `succeeded` commit together, so that an over
 Triggers keep a row legal whoever writes it. Every function but `beat` runs in the transaction that is open.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
@@ -169,10 +170,16 @@ def retry(connection: Connection, job_id: UUID, scope: Scope) -> None:
 def get(connection: Connection, job_id: UUID, scope: Scope) -> dict[str, Any]:
     """:raises JobError: job_not_found when there is none."""
     scope.check(connection, job_id)
-    row = connection.execute(query("jobs/get"), {"id": job_id}).fetchone()
+    row = get_all(connection, [job_id]).get(job_id)
     if row is None:
         raise JobError(f"There is no job {job_id}.", code="job_not_found")
     return row
+
+
+def get_all(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Those of the jobs that there are, whoever may see them."""
+    rows = connection.execute(query("jobs/get"), {"ids": [*job_ids]}).fetchall()
+    return {row["job_id"]: row for row in rows}
 
 
 def page(connection: Connection, scope: Scope, wanted: dict[str, Any]) -> list[dict[str, Any]]:

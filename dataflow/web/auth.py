@@ -20,7 +20,7 @@ METRICS_PATH: Final = "/metrics"
 #: The views that the holder of a token may use, beside all of `uploads`: a new one is not for tokens until it is here.
 TOKEN_VIEWS: Final = {
     *("imports.receive", "imports.look_at", "rejects.show"),
-    *("jobs.index", "jobs.show", "jobs.cancel", "jobs.revert"),
+    *("jobs.index", "jobs.show", "jobs.cancel", "jobs.revert", "events.show"),
 }
 
 

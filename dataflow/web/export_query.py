@@ -47,4 +47,4 @@ class ExportOrder(Schema):
 class ExportQuery(ExportOrder):
     """Of an export that goes out at once."""
 
-    format = typed.String(load_default="csv", validate=_check_streamed)
+    format = typed.String(load_default="csv", validate=_check_streamed, metadata={"enum": [*FORMATS]})

@@ -98,6 +98,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/jobs"): Route(ABOUT_SOURCE, query="?source=crm"),
     ("GET", "/jobs/{id}"): Route(ABOUT_JOB),
     ("GET", "/jobs/{id}/rejects"): Route(ABOUT_JOB, job_state="succeeded"),
+    # That of a job which has not ended would have no end either.
+    ("GET", "/jobs/{id}/events"): Route(ABOUT_JOB, job_state="succeeded"),
     ("POST", "/jobs/{id}/cancel"): Route(CHANGED),
     ("POST", "/jobs/{id}/revert"): Route(CHANGED, job_state="succeeded"),
     ("POST", "/jobs/{id}/retry"): Route(statuses(202, 202, 404, 403, 403, 403), job_state="failed"),

@@ -12,14 +12,17 @@ _ROWS = {"minimum": 0}
 
 class JobLinksSchema(Shown):
     self = always(typed.String)
-    rejects = always(typed.String)
+    rejects = maybe(typed.String)
+    events = always(typed.String)
+    job = maybe(typed.String, text="of an export")
+    file = maybe(typed.String, text="of an export")
 
 
 class JobSchema(Shown):
     """What the columns of the jobs table show of themselves, by sql/queries/jobs/get.sql and list.sql."""
 
     job_id = always(typed.UUID, "jobId")
-    kind = always(typed.String, text="import, or revert: what undoes one")
+    kind = always(typed.String, text="import, revert (what undoes one) or export")
     of_job = always(typed.UUID, "ofJob", "the import that a revert undoes", is_nullable=True)
     state = always(typed.String, validate=validate.OneOf(jobs.STATES))
     partial = always(typed.Boolean, text="it has succeeded, and rows of it were refused")
@@ -31,8 +34,10 @@ class JobSchema(Shown):
     rows_rejected = always(typed.Integer, "rowsRejected", metadata=_ROWS)
     rows_not_imported = always(typed.Integer, "rowsNotImported", "valid ones of a dry run", metadata=_ROWS)
     rows_read = always(typed.Integer, "rowsRead", "at the end the sum of these", metadata=_ROWS)
+    rows_exported = always(typed.Integer, "rowsExported", metadata=_ROWS)
     bytes_done = always(typed.Integer, "bytesDone", metadata=_ROWS)
     bytes_total = always(typed.Integer, "bytesTotal", is_nullable=True, metadata=_ROWS)
+    content_sha256 = always(typed.String, "contentSha256", "of the file of an export", is_nullable=True)
     error = always(typed.String, text="an ErrorCode, a colon and a sentence", is_nullable=True)
     attempt = always(typed.Integer)
     failures = always(typed.Integer)
@@ -60,6 +65,7 @@ class JobSchema(Shown):
     first_contact_id = always(typed.UUID, "firstContactId", "its contacts are these ids, and between", is_nullable=True)
     last_contact_id = always(typed.UUID, "lastContactId", is_nullable=True)
     object_deleted_at = always(Time, "objectDeletedAt", "since when its file is not kept any more", is_nullable=True)
+    expires_at = always(Time, "expiresAt", "when the file of an export goes", is_nullable=True)
     reverted_at = always(Time, "revertedAt", is_nullable=True)
     reverted_rows = always(typed.Integer, "revertedRows", is_nullable=True)
     duplicate_of = always(typed.UUID, "duplicateOf", "the latest job with the same file and source", is_nullable=True)

@@ -9,8 +9,8 @@ from marshmallow import fields as typed
 
 from dataflow.web import links
 
-#: Kinds of fields that write a value as it is.
-_AS_IT_IS: Final = (typed.String, typed.Integer, typed.Boolean, typed.Dict, typed.Raw)
+#: Kinds of fields that write a value as it is; what is nested is JSON already.
+_AS_IT_IS: Final = (typed.String, typed.Integer, typed.Boolean, typed.Dict, typed.Raw, typed.Nested)
 
 
 class Time(typed.DateTime):
@@ -46,9 +46,8 @@ class Shown(Schema):
 
 def _way(field: typed.Field[Any]) -> Callable[..., Any] | None:
     """How a field writes a value; None for as it is."""
-    if isinstance(field, typed.UUID) or not isinstance(field, _AS_IT_IS):
-        return field._serialize
-    return None
+    written = field.inner if isinstance(field, typed.List) else field
+    return None if isinstance(written, _AS_IT_IS) and not isinstance(written, typed.UUID) else field._serialize
 
 
 def always(kind: type[typed.Field[Any]], name: str | None = None, text: str = "", **more: Any) -> Any:

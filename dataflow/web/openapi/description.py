@@ -90,6 +90,11 @@ def find(view: Callable[..., Any], method: str) -> Description | None:
     return said.get(method) or said.get("")
 
 
+def typed_answer(text: str, content: Mapping[str, tuple[Any, Any]], headers: Sequence[Header] = ()) -> Answer:
+    """With a body of one of several media types."""
+    return Answer(text, content, headers)
+
+
 def bare_answer(text: str, headers: Sequence[Header] = ()) -> Answer:
     """Without a body."""
     return Answer(text, headers=headers)

@@ -1,5 +1,6 @@
 """Examples: a request that anybody may send, and what it gets."""
 
+import json
 from typing import Any, Final
 
 from dataflow.web.openapi.texts import ANY_ID
@@ -30,9 +31,11 @@ JOB: Final[dict[str, Any]] = {
     "rowsSkipped": 0,
     "rowsRejected": 1,
     "rowsNotImported": 0,
+    "rowsExported": 0,
     "rowsRead": 3,
     "bytesDone": 72,
     "bytesTotal": 72,
+    "contentSha256": None,
     "error": None,
     "attempt": 1,
     "failures": 0,
@@ -52,17 +55,41 @@ JOB: Final[dict[str, Any]] = {
     "firstContactId": _CONTACT_ID,
     "lastContactId": "01a1f9f7-6e07-7a83-9d1c-2f6b9d3e5fa1",
     "objectDeletedAt": "2026-11-30T09:00:00.200Z",
+    "expiresAt": None,
     "revertedAt": None,
     "revertedRows": None,
     "duplicateOf": None,
     "requestId": "c2a1f0a3b1ab4d0f8f43d1f2a7d4b9e0",
     "createdBy": "crm",
-    "links": {"self": f"/jobs/{ANY_ID}", "rejects": f"/jobs/{ANY_ID}/rejects"},
+    "links": {"self": f"/jobs/{ANY_ID}", "rejects": f"/jobs/{ANY_ID}/rejects", "events": f"/jobs/{ANY_ID}/events"},
 }
 JOBS: Final = {"jobs": [{name: value for name, value in JOB.items() if name != "issues"}]}
 CANCELLED: Final = {**JOB, "state": "cancelled", "partial": False, "rowsImported": 0, "rowsRead": 0, "rowsRejected": 0}
 QUEUED: Final = {**CANCELLED, "state": "queued", "finishedAt": None, "startedAt": None, "objectDeletedAt": None}
 REVERT: Final = {**QUEUED, "kind": "revert", "ofJob": ANY_ID, "jobId": _CONTACT_ID}
+EXPORT: Final = {
+    **JOB,
+    "kind": "export",
+    "partial": False,
+    "fileName": f"contacts-{SOURCE}.csv",
+    **dict.fromkeys(("rowsImported", "rowsRejected", "rowsRead"), 0),
+    "rowsExported": 2,
+    "contentSha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "expiresAt": "2026-12-07T09:00:00.180Z",
+    "options": {"format": "csv", "source": SOURCE},
+    "detected": {},
+    "issues": [],
+    "firstContactId": None,
+    "lastContactId": None,
+    "objectDeletedAt": None,
+    "links": {
+        "self": f"/exports/{ANY_ID}",
+        "job": f"/jobs/{ANY_ID}",
+        "file": f"/exports/{ANY_ID}/file",
+        "events": f"/jobs/{ANY_ID}/events",
+    },
+}
+EVENTS: Final = f"retry: 1000\n\nid: 1\nevent: done\ndata: {json.dumps(JOB)}\n\n"
 REJECTS: Final = {
     "rejects": [
         {

@@ -28,6 +28,30 @@ FILE_NAME: Final = Header(
 )
 ACCEPT_ENCODING: Final = Header("Accept-Encoding", "gzip has the answer compressed.")
 CACHE_CONTROL: Final = Header("Cache-Control", "no-store", is_required=True)
+PREFER: Final = Header(
+    "Prefer",
+    "wait=N has the answer wait until the job has ended, N seconds at most (RFC 7240), and 25.",
+    example="wait=1",
+)
+PREFERENCE_APPLIED: Final = Header("Preference-Applied", "That it has waited, and for how long at most.")
+LAST_EVENT_ID: Final = Header("Last-Event-ID", "The id of the last event that has come, as browsers send it.")
+
+# Of a file that is fetched, perhaps in parts (RFC 9110).
+FETCHING: Final = (
+    Header("Range", "The part that is wanted: bytes=1000-"),
+    Header("If-Range", "Only if the file is still the one with this ETag; else all of it."),
+    Header("If-None-Match", "Only if the file is not the one with this ETag."),
+    Header("If-Modified-Since", "The same by time, without If-None-Match."),
+)
+UNCHANGED: Final = (
+    Header("ETag", "Names the content.", is_required=True),
+    Header("Repr-Digest", "Of the whole file (RFC 9530).", is_required=True),
+    Header("Last-Modified", "When it was made.", is_required=True),
+    Header("Accept-Ranges", "bytes", is_required=True),
+    Header("Cache-Control", "private, no-cache", is_required=True),
+)
+FETCHED: Final = (*UNCHANGED, DISPOSITION)
+CONTENT_RANGE: Final = Header("Content-Range", "Which part it is, and of how many bytes.", is_required=True)
 
 # Of tus 1.0.0: https://tus.io/protocols/resumable-upload
 TUS_RESUMABLE: Final = Header(

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema, validate
 from marshmallow import fields as typed
@@ -18,9 +18,10 @@ from dataflow.imports import revert as imports_revert
 from dataflow.imports.option_kinds import Number
 from dataflow.queue import jobs, retention
 from dataflow.queue.scope import Scope
-from dataflow.web import links, parameters
+from dataflow.web import links, parameters, preferences
 from dataflow.web.answers.jobs import JobSchema, JobsPageSchema
 from dataflow.web.caller import caller
+from dataflow.web.event_stream import EventStream
 from dataflow.web.openapi import errors, examples, headers
 from dataflow.web.openapi.description import SUCCESS, Answer, described, json_answer
 from dataflow.web.services import services
@@ -48,13 +49,21 @@ _QUERY, _NO_OPTIONS, _JOB = JobQuery(), Schema(), JobSchema()
 @blueprint.get("/jobs/<uuid:job_id>")
 @described(
     "One job, with the issues of its refused rows",
-    {200: json_answer("The job.", JobSchema, examples.JOB)},
+    {200: json_answer("The job.", JobSchema, examples.JOB, [headers.PREFERENCE_APPLIED])},
+    headers=[headers.PREFER],
     errors=["job_not_found"],
 )
-def show(job_id: UUID) -> dict[str, Any]:
-    with borrowed(services().pool) as connection:
-        [row] = _visible(connection, [jobs.get(connection, job_id, caller().scope_of_jobs)])
-    return as_json(row)
+def show(job_id: UUID) -> ResponseReturnValue:
+    row = _found(job_id)
+    seconds, further = preferences.wait_seconds(request.headers.get("Prefer", "")), {"Vary": "Prefer"}
+    if seconds and not row["finished_at"]:
+        stream = EventStream(services().event_feed, request.environ.get("gunicorn.socket"), job_id)
+        # Where there is no thread for it, the client hears that nobody has waited.
+        if stream.may_wait:
+            stream.wait(seconds)
+            row = _found(job_id)
+            further["Preference-Applied"] = f"wait={seconds}"
+    return as_json(row), further
 
 
 @blueprint.get("/jobs")
@@ -69,7 +78,7 @@ def index() -> ResponseReturnValue:
     caller().check_options({"source": wanted["source"]})
     with borrowed(services().pool) as connection:
         found = jobs.page(connection, caller().scope_of_jobs, {**wanted, "limit": wanted["limit"] + 1})
-        rows = _visible(connection, found)
+        rows = visible(connection, found)
     page, further = links.paged(rows, wanted["limit"], itemgetter("job_id"))
     shared = _links()
     return {"jobs": [as_json(row, shared) for row in page]}, further
@@ -133,17 +142,23 @@ def forget(job_id: UUID) -> Response:
     return Response(status=204)
 
 
+def _found(job_id: UUID) -> dict[str, Any]:
+    with borrowed(services().pool) as connection:
+        [row] = visible(connection, [jobs.get(connection, job_id, caller().scope_of_jobs)])
+    return row
+
+
 def _changed(job_id: UUID, change: Callable[[Connection, UUID, Scope], UUID | None]) -> ResponseReturnValue:
     """Shows the job that `change` names, else the one that it was about."""
     parameters.read(_NO_OPTIONS, parameters.query())
     scope = caller().scope_of_jobs
     with borrowed(services().pool) as connection:
-        [row] = _visible(connection, [jobs.get(connection, change(connection, job_id, scope) or job_id, scope)])
+        [row] = visible(connection, [jobs.get(connection, change(connection, job_id, scope) or job_id, scope)])
     shown = as_json(row)
     return shown, 202, {"Location": shown["links"]["self"]}
 
 
-def _visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def visible(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows without what the holder of a token may not know: jobs that were not made with it."""
     if not caller().is_token:
         return rows
@@ -160,4 +175,5 @@ def as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[s
 
 def _links() -> dict[str, str]:
     """Where else there is something of the job _ANY: filling in another id is faster than building each link."""
-    return {"self": links.to("jobs.show", job_id=_ANY), "rejects": links.to("rejects.show", job_id=_ANY)}
+    views = {"self": "jobs.show", "rejects": "rejects.show", "events": "events.show"}
+    return {name: links.to(view, job_id=_ANY) for name, view in views.items()}

@@ -85,9 +85,11 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         config: Config = services.config
         self._max_uploads, self._stall_seconds = config.max_uploads, config.upload_stall_seconds
         self._grace_seconds, self._cut_transfers = config.shutdown_grace_seconds, services.transfers.cut
+        self._end_streams = services.event_feed.stop
         self._threads = ThreadPools(
             self.tpool,
             self.cfg.threads,
+            config.max_event_streams,
             services.transfers,
             self.handle,
             lambda conn, future: self.method_queue.defer(self.finish_request, conn, future),
@@ -211,10 +213,11 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._connections.end_phases(*Phase)
 
     def _cap_keepalive(self, _deadline: float) -> None:
-        """Called at SIGTERM, and when the master is gone: idle connections are closed at once, bodies are cut when the
-        grace period is over, and nobody is kept waiting at our end of the listening sockets.
+        """Called at SIGTERM, and when the master is gone: idle connections are closed and streams ended at once, bodies
+        are cut when the grace period is over, and nobody is kept waiting at our end of the listening sockets.
         """
         self._cut_at = time.monotonic() + self._grace_seconds
+        self._end_streams()
         self._connections.end_phases(Phase.HEAD, Phase.SILENT, Phase.KEPT)
         for listener in self.sockets:
             listener.close()

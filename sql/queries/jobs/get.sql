@@ -1,4 +1,5 @@
--- What a client may know of one job; who works on it, and how, stays in psql.
+-- What a client may know of some jobs; who works on them, and how, stays in psql. One statement for all that are
+-- waited for.
 SELECT j.id AS job_id, j.kind, j.of_job, j.state, j.state = 'succeeded' AND j.rows_rejected > 0 AS partial, j.source,
        j.file_name,
        CASE WHEN c.command = 'COPY FROM' THEN greatest(j.rows_imported, c.tuples_processed)
@@ -15,4 +16,4 @@ SELECT j.id AS job_id, j.kind, j.of_job, j.state, j.state = 'succeeded' AND j.ro
 FROM jobs j
 LEFT JOIN pg_stat_progress_copy c
     ON j.state = 'running' AND c.pid = j.backend_pid AND (c.relid = 'contacts'::regclass OR c.command = 'COPY TO')
-WHERE j.id = %(id)s
+WHERE j.id = ANY (%(ids)s)

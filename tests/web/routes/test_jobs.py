@@ -100,6 +100,7 @@ def test_links_and_pages_keep_the_callers_prefix(prefix: str, web: Web) -> None:
     assert web.get(f"{prefix}/jobs/{newer}").json()["links"] == {
         "self": f"{prefix}/jobs/{newer}",
         "rejects": f"{prefix}/jobs/{newer}/rejects",
+        "events": f"{prefix}/jobs/{newer}/events",
     }
     first = web.get(f"{prefix}/jobs?limit=1")
     assert [job["links"]["self"] for job in first.json()["jobs"]] == [f"{prefix}/jobs/{newer}"]

@@ -180,6 +180,8 @@ def test_a_byte_at_a_time_costs_no_more_than_the_bytes() -> None:
         ("POST /prefix/import", Kind.TRANSFER),
         ("GET /jobs/01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51/rejects?format=csv", Kind.TRANSFER),
         ("HEAD /v1/jobs/1/rejects", Kind.TRANSFER),
+        ("GET /jobs/01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51/events?token=x", Kind.STREAM),
+        ("HEAD /v1/jobs/1/events", Kind.ORDINARY),
         ("GET /health", Kind.PROBE),
         ("GET /v1/jobs?limit=5", Kind.LIST),
         ("GET /contacts?source=crm", Kind.LIST),
