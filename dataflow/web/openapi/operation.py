@@ -44,10 +44,10 @@ class Operation:
         self._has_keys = has_keys
 
     def as_json(self) -> dict[str, Any]:
-        said, name = self._said, self._place.view
+        said, group = self._said, self._place.view.partition(".")[0]
         found: dict[str, Any] = {
             "operationId": self._id(),
-            "tags": [name.partition(".")[0]],
+            "tags": [texts.TAG_OF.get(group, group)],
             "summary": said.summary,
             "parameters": [self._with_examples(each) for each in self._parameters()],
             "responses": self._responses(),

@@ -19,6 +19,9 @@ if (pm.response.code < 300 && id) pm.collectionVariables.set(name.replace(/s$/, 
 pm.test("the status is a described one", () => pm.expect({statuses}).to.include(pm.response.code));"""
 
 
+_ORDER: Final = ("POST", "OPTIONS", "HEAD", "GET", "PATCH", "DELETE")
+
+
 def collection(document: Mapping[str, Any], base_url: str) -> dict[str, Any]:
     """
     :param base_url: where the service is; a variable, which whoever uses the collection may change.
@@ -43,16 +46,13 @@ def collection(document: Mapping[str, Any], base_url: str) -> dict[str, Any]:
 
 
 def _in_order(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What makes something before what needs it, what ends it last."""
-    order = ["POST", "OPTIONS", "HEAD", "GET", "PATCH", "DELETE"]
-    return sorted(
-        requests,
-        key=lambda each: (
-            each["request"]["method"] == "DELETE",
-            len(each["request"]["url"]["variable"]),
-            order.index(each["request"]["method"]),
-        ),
-    )
+    """What makes something before what needs it; what ends it last, but before what would wait for its end."""
+    return sorted(requests, key=_place)
+
+
+def _place(item: dict[str, Any]) -> tuple[bool, int, int, bool]:
+    method, url = item["request"]["method"], item["request"]["url"]
+    return method == "DELETE", len(url["variable"]), _ORDER.index(method), url["path"][-1] == "cancel"
 
 
 def _requests(method: str, path: str, said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -17,16 +17,19 @@ A file is POSTed to `/import`, or sent by tus to `/uploads`, and becomes a job; 
 TAGS: Final = [
     {"name": "imports", "description": "Files become jobs."},
     {"name": "uploads", "description": "The same in several requests, by tus 1.0.0."},
-    {"name": "jobs", "description": "What became of them; stopping, repeating, undoing and forgetting."},
-    {"name": "rejects", "description": "Refused rows."},
+    {
+        "name": "jobs",
+        "description": "What became of them, and refused rows; stopping, repeating, undoing and forgetting.",
+    },
     {"name": "contacts", "description": "What is in the table, and erasing one person."},
     {"name": "exports", "description": "Contacts go out."},
     {"name": "tokens", "description": "For browsers."},
     {"name": "health", "description": "Whether the service works."},
     {"name": "metrics", "description": "For Prometheus."},
     {"name": "openapi", "description": "This description."},
-    {"name": "ui", "description": "The same for people."},
 ]
+#: Views of other blueprints that belong to one of these.
+TAG_OF: Final = {"events": "jobs", "rejects": "jobs", "export_jobs": "exports", "ui": "openapi"}
 SECURITY: Final[dict[str, dict[str, Any]]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key of API_KEYS, or a token."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},

@@ -7,7 +7,8 @@ from dataflow.web.answers.imports import UploadSchema
 from dataflow.web.openapi import errors, examples, headers
 from dataflow.web.openapi.description import SUCCESS, Body, bare_answer, described, json_answer
 
-_PIECE = {headers.OFFSET_STREAM: ({"type": "string", "format": "binary"}, {SUCCESS: examples.TABLE})}
+_BYTES = {"type": "string", "format": "binary"}
+_PIECE = {headers.OFFSET_STREAM: (_BYTES, {SUCCESS: examples.TABLE})}
 _ERRORS = ["upload_not_found", "upload_gone", "upload_locked", "tus_version", *errors.OF_BODIES, *errors.OF_THE_STORAGE]
 _BYTES_ERRORS = ["checksum_mismatch", "upload_lost", "object_too_large", "upload_cancelled", *errors.OF_CONTENTS]
 _OVERRIDE = "Where only POST comes through: POST with X-HTTP-Method-Override."
@@ -29,7 +30,7 @@ creates = described(
         *(headers.TUS_RESUMABLE, headers.UPLOAD_LENGTH, headers.UPLOAD_DEFER_LENGTH, headers.UPLOAD_METADATA),
         *(headers.UPLOAD_CHECKSUM, headers.IDEMPOTENCY_KEY),
     ],
-    body=Body(_PIECE, "The beginning, if there is one.", is_required=False),
+    body=Body({headers.OFFSET_STREAM: (_BYTES, {})}, "The beginning, if there is one.", is_required=False),
     errors=[*_ERRORS, *_BYTES_ERRORS, *errors.OF_KEYS],
     examples={SUCCESS: {"Tus-Resumable": "1.0.0", "Upload-Length": "5000", "source": examples.SOURCE}},
 )

@@ -83,6 +83,13 @@ def test_each_operation_has_an_example_and_each_example_is_what_its_schema_says(
 
 
 @pytest.mark.unit
+def test_each_operation_is_in_a_group_that_is_described_and_has_a_name_of_its_own() -> None:
+    operations = [said for _, _, said in described().operations()]
+    assert {said["tags"][0] for said in operations} == {tag["name"] for tag in described().document["tags"]}
+    assert len({said["operationId"] for said in operations}) == len(operations)
+
+
+@pytest.mark.unit
 def test_a_route_that_says_nothing_of_itself_is_noticed() -> None:
     app = create_app(Config.from_env({}))
     app.add_url_rule("/silent", view_func=lambda: "", endpoint="silent")

@@ -17,7 +17,8 @@ WEB_VARIABLES = {"TOKEN_SECRET": "hunter2" * 5}
 FILES = {postman.FILE: b"name,email\nAnn,ann@example.com\n"}
 #: What is not possible when all else has been done just before, without a worker.
 REFUSED = {
-    "Queue a failed or cancelled job again": 202,
+    "Queue a failed or cancelled job again": 409,
+    "The file of an export, or a part of it": 409,
     "Undo an import: delete the contacts that it has created": 409,
 }
 
