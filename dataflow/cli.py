@@ -66,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     client_commands.add_to(command)
     key = command("key", _key, "a new entry for API_KEYS: its name and a random key")
     key.add_argument("name", nargs="?", default="default", type=_key_name, metavar="NAME", help="(default: default)")
+    document = command("openapi", _openapi, "print the OpenAPI document of the service")
+    document.add_argument("--postman", action="store_true", help="as a Postman collection")
     command("psql", _psql, "open psql on the configured database; arguments are passed on")
     command("demo", _demo, "import 5,003 sample contacts with everything embedded")
     return parser
@@ -151,6 +153,12 @@ def _key(arguments: argparse.Namespace) -> int:
 
     print(f"{arguments.name}:{secrets.token_urlsafe(32)}")
     return 0
+
+
+def _openapi(arguments: argparse.Namespace) -> int:
+    from dataflow.web.openapi import command
+
+    return command.run(arguments.postman)
 
 
 def _psql(arguments: argparse.Namespace) -> int:

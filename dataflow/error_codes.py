@@ -69,7 +69,7 @@ CODES: Final = {
     "object_too_large": Code(413, "The storage does not take objects of this size."),
     "upload_lost": Code(503, "The storage has lost bytes that only the client still has.", retryable=True),
     "digest_mismatch": Code(503, "The bytes read back are not the bytes that were received.", retryable=True),
-    "spool_unavailable": Code(503, "The worker's disk cannot keep refused rows until the job ends.", retryable=True),
+    "spool_unavailable": Code(503, "The worker's disk cannot keep what a job needs until it ends.", retryable=True),
     # Of the database.
     "database_error": Code(503, "The database refused a statement."),
     "database_unavailable": Code(503, "The database is away, or gave up for a passing reason.", retryable=True),

@@ -10,11 +10,14 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
+from psycopg.types.json import Jsonb
+
 from dataflow import db
 from dataflow.config import Config
 from dataflow.db import Connection, query
 from dataflow.db.copy_out import CopyOut
-from dataflow.errors import DataFlowError, LeaseLost, RequestError, StorageError
+from dataflow.errors import DataFlowError, Issue, LeaseLost, RequestError, StorageError
+from dataflow.exports.formats import Making
 from dataflow.exports.order import Order
 from dataflow.exports.stream import copied
 from dataflow.queue import jobs, unfinished_objects
@@ -28,6 +31,7 @@ from dataflow.storage.stop import Stop
 logger = logging.getLogger(__name__)
 
 COMPLETION_SECONDS = 2.0
+MAX_ISSUES = 100
 DAY_SECONDS = 86_400.0
 #: A file that nobody could fetch would be of no use, whatever is kept otherwise.
 LEAST_KEPT_SECONDS = 3600.0
@@ -106,13 +110,19 @@ class ExportHandler(Handler):
     def _pieces(self, connection: Connection, order: Order) -> Generator[bytes, None, None]:
         """The file, in a transaction of its own that is over when it is."""
         copy = CopyOut(connection, self._check)
+
+        def check() -> None:
+            self.progress.rows_exported = copy.row_count
+            self._check()
+
+        making = Making(order.fields, check, self._note)
         try:
             with connection.transaction():
                 connection.execute(query("session/configure_import"))
                 statement = order.form.copy(connection, order.fields, order.selection)
-                with closing(copied(connection, copy, statement, order.form, order.fields)) as pieces:
+                with closing(copied(connection, copy, statement, order.form, making)) as pieces:
                     for piece in pieces:
-                        self.progress.rows_exported = copy.row_count
+                        check()
                         self._digest.update(piece)
                         self._size_bytes += len(piece)
                         yield piece
@@ -142,6 +152,10 @@ class ExportHandler(Handler):
             raise
         return stored
 
+    def _note(self, issue: Issue) -> None:
+        if len(self.progress.issues) < MAX_ISSUES:
+            self.progress.issues.append(issue)
+
     def _check(self) -> None:
         self.attempt.check()
         if time.monotonic() >= self._ends_at:
@@ -160,6 +174,7 @@ class ExportHandler(Handler):
             "object_etag": stored.etag,
             "content_sha256": self._digest.hexdigest(),
             "kept_seconds": kept_seconds(self._config),
+            "issues": Jsonb([issue.as_json() for issue in self.progress.issues]),
         }
         try:
             with connection.transaction():

@@ -1,7 +1,7 @@
 """One export on a connection of its own: one COPY, so one snapshot, piped through in bounded memory."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 from typing import Final
 
@@ -10,7 +10,7 @@ from dataflow.db import Connection, query
 from dataflow.db.copy_out import CopyOut
 from dataflow.db.pool import REQUEST_LOCK_SECONDS, REQUEST_SECONDS
 from dataflow.errors import RequestError
-from dataflow.exports.formats import Format
+from dataflow.exports.formats import Format, Making
 from dataflow.exports.selection import Selection
 
 ROLE: Final = "dataflow/export"
@@ -40,7 +40,7 @@ class Export:
             _prepare(connection)
             copy = CopyOut(connection, self._check)
             statement = form.copy(connection, fields, selection)
-            with closing(copied(connection, copy, statement, form, fields)) as pieces:
+            with closing(copied(connection, copy, statement, form, Making(fields))) as pieces:
                 for piece in pieces:
                     yield piece
                     self._check()
@@ -54,12 +54,12 @@ class Export:
 
 
 def copied(
-    connection: Connection, copy: CopyOut, statement: bytes, form: Format, fields: Sequence[str]
+    connection: Connection, copy: CopyOut, statement: bytes, form: Format, making: Making
 ) -> Generator[bytes, None, None]:
     """The file, in the transaction that is open; whatever ends this early ends the connection, too."""
     try:
         copy.begin(statement, ANSWER_SECONDS)
-        yield from form.pieces(fields, copy.blocks(BLOCK_BYTES))
+        yield from form.pieces(copy.blocks(BLOCK_BYTES), making)
     except BaseException:
         copy.cancel()
         # Nothing is to be rolled back, and behind rows that nobody has read it would be waited for.

@@ -46,8 +46,10 @@ def create_app(config: Config | None = None) -> Flask:
         imports,
         jobs,
         metrics,
+        openapi,
         rejects,
         tokens,
+        ui,
         uploads,
     )
 
@@ -61,7 +63,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports, uploads, jobs, events, rejects, contacts, exports, export_jobs, tokens):
+    for resource in (imports, uploads, jobs, events, rejects, contacts, exports, export_jobs, tokens, openapi, ui):
         links.register(app, resource.blueprint)
     health.register(app)
     if config.enable_metrics:

@@ -7,7 +7,7 @@ from marshmallow import fields as typed
 
 from dataflow.contacts.filters import Address, Moment
 from dataflow.contacts.schema import check_storable
-from dataflow.exports.formats import FORMATS
+from dataflow.exports.formats import FORMATS, JOB_FORMATS
 from dataflow.exports.selection import FIELDS
 from dataflow.imports.option_kinds import Flag, Number
 
@@ -22,10 +22,18 @@ class FieldNames(typed.String):
         return names
 
 
+def _check_streamed(name: str) -> None:
+    if name not in FORMATS and name in JOB_FORMATS:
+        raise ValidationError(f"Made as a job: ask for {name} by POST /exports")
+    validate.OneOf([*FORMATS], error="Expected one of {choices}")(name)
+
+
 class ExportOrder(Schema):
     """Of an export job."""
 
-    format = typed.String(load_default="csv", validate=validate.OneOf([*FORMATS], error="Expected one of {choices}"))
+    format = typed.String(
+        load_default="csv", validate=validate.OneOf([*JOB_FORMATS], error="Expected one of {choices}")
+    )
     source = typed.String(validate=check_storable)
     email = Address()
     job_id = typed.UUID(data_key="jobId")
@@ -38,3 +46,5 @@ class ExportOrder(Schema):
 
 class ExportQuery(ExportOrder):
     """Of an export that goes out at once."""
+
+    format = typed.String(load_default="csv", validate=_check_streamed, metadata={"enum": [*FORMATS]})

@@ -12,6 +12,8 @@ from dataflow.queue import jobs
 from dataflow.web import parameters, server_sent_events
 from dataflow.web.caller import caller
 from dataflow.web.event_stream import EventStream
+from dataflow.web.openapi import examples, headers
+from dataflow.web.openapi.description import Answer, bare_answer, described
 from dataflow.web.routes.jobs import as_json, visible
 from dataflow.web.services import services
 
@@ -21,6 +23,19 @@ _NO_OPTIONS = Schema()
 
 
 @blueprint.get("/jobs/<uuid:job_id>/events")
+@described(
+    "What becomes of a job, told while it happens (server-sent events)",
+    {
+        200: Answer(
+            "`progress` and at the end `done`, each with the job as `GET /jobs/{jobId}` shows it.",
+            {server_sent_events.MEDIA_TYPE: ({"type": "string"}, examples.EVENTS)},
+            [headers.CACHE_CONTROL],
+        ),
+        204: bare_answer("It has ended, and the client knows.", [headers.CACHE_CONTROL]),
+    },
+    headers=[headers.LAST_EVENT_ID],
+    errors=["job_not_found", "too_many_event_streams"],
+)
 def show(job_id: UUID) -> Response:
     """A token that expires meanwhile does not end it, as it ends no upload that has begun."""
     parameters.read(_NO_OPTIONS, parameters.query())

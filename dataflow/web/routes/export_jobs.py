@@ -11,11 +11,16 @@ from dataflow import logs
 from dataflow.db import borrowed
 from dataflow.errors import FileUnfinished, JobError
 from dataflow.exports import order
+from dataflow.exports.formats import JOB_FORMATS
 from dataflow.queue import jobs, retention
 from dataflow.queue.idempotency import Answer
 from dataflow.web import file_answer, idempotency, json_body, links, parameters
+from dataflow.web.answers.imports import AcceptedSchema
+from dataflow.web.answers.jobs import JobSchema
 from dataflow.web.caller import caller
 from dataflow.web.export_query import ExportOrder
+from dataflow.web.openapi import errors, examples, headers
+from dataflow.web.openapi.description import JSON, SUCCESS, Body, bare_answer, described, json_answer, typed_answer
 from dataflow.web.routes.jobs import as_json
 from dataflow.web.services import services
 
@@ -25,7 +30,20 @@ _ORDER, _NO_OPTIONS = ExportOrder(), Schema()
 _EXAMPLE: Final = '{"format": "csv", "source": "shop"}'
 
 
+_BYTES: Final = {"type": "string", "format": "binary"}
+_FILE: Final = {form.media_type.partition(";")[0]: (_BYTES, None) for form in JOB_FORMATS.values()}
+
+
 @blueprint.post("/exports")
+@described(
+    "Export contacts into a file that is kept for a while",
+    {202: json_answer("The job is queued.", AcceptedSchema, examples.ACCEPTED, [headers.LOCATION])},
+    text="What the query has counts, else the body.",
+    query=ExportOrder,
+    headers=[headers.IDEMPOTENCY_KEY],
+    body=Body({JSON: (ExportOrder, {SUCCESS: {"format": "csv", "source": examples.SOURCE}})}, is_required=False),
+    errors=["job_not_found", "job_unfinished", "request_entity_too_large", *errors.OF_BODIES, *errors.OF_KEYS],
+)
 def create() -> ResponseReturnValue:
     """Queue an export of what the query, or else the body asks for."""
     query = parameters.query()
@@ -51,6 +69,11 @@ def _answer(job_id: UUID, _is_queued: bool) -> Answer:
 
 
 @blueprint.get("/exports/<uuid:job_id>")
+@described(
+    "The job of an export",
+    {200: json_answer("The job.", JobSchema, examples.EXPORT)},
+    errors=["job_not_found"],
+)
 def show(job_id: UUID) -> dict[str, Any]:
     parameters.read(_NO_OPTIONS, parameters.query())
     job, of_job = _found(job_id), links.to("jobs.show", job_id=job_id)
@@ -64,6 +87,20 @@ def show(job_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.get("/exports/<uuid:job_id>/file")
+@described(
+    "The file of an export, or a part of it",
+    {
+        200: typed_answer("All of it.", _FILE, headers.FETCHED),
+        206: typed_answer("The part.", _FILE, [*headers.FETCHED, headers.CONTENT_RANGE]),
+        304: bare_answer("It is the one that is known.", headers.UNCHANGED),
+        416: bare_answer("There is no such part.", [headers.CONTENT_RANGE]),
+    },
+    headers=headers.FETCHING,
+    errors=[
+        *("job_not_found", "job_unfinished", "export_not_made", "export_expired", "too_many_exports", "export_cut"),
+        *("too_many_uploads", *errors.OF_THE_STORAGE),
+    ],
+)
 def fetch(job_id: UUID) -> Response:
     """The file, or a part of it, as long as it is kept."""
     parameters.read(_NO_OPTIONS, parameters.query())

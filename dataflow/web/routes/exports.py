@@ -14,15 +14,38 @@ from dataflow.web import parameters
 from dataflow.web.caller import caller
 from dataflow.web.export_body import ExportBody, broken_off, disposition
 from dataflow.web.export_query import ExportQuery
+from dataflow.web.openapi import examples, headers
+from dataflow.web.openapi.description import SUCCESS, Answer, described
 from dataflow.web.services import services
 
 blueprint = Blueprint("exports", __name__)
 
 
 _QUERY: Final = ExportQuery()
+_FILE: Final = Answer(
+    "The file, in chunks; half of one has no last chunk.",
+    {
+        "text/csv": ({"type": "string"}, examples.EXPORTED_TABLE),
+        "application/x-ndjson": ({"type": "string"}, examples.EXPORTED_LINES),
+        "application/json": ({"type": "array", "items": {"type": "object"}}, examples.EXPORTED),
+        "text/vcard": ({"type": "string"}, examples.CARDS),
+    },
+    [headers.DISPOSITION],
+)
 
 
 @blueprint.get("/exports")
+@described(
+    "Contacts as a file, all of them or those that are asked for",
+    {200: _FILE},
+    query=ExportQuery,
+    headers=[headers.ACCEPT_ENCODING],
+    errors=["job_not_found", "job_unfinished", "too_many_exports", "too_many_uploads", "export_cut"],
+    examples={
+        SUCCESS: {"format": "csv", "source": examples.SOURCE, "fields": "name,email", "limit": 1000},
+        "invalid_request": {"fields": "phone"},
+    },
+)
 def stream() -> Response:
     wanted = parameters.read(_QUERY, parameters.query())
     caller().check_options({"source": wanted.get("source")})
