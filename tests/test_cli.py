@@ -33,7 +33,7 @@ from tests.support.waiting import eventually
 
 Command = Callable[..., Outcome]
 
-COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "export", "jobs", "key", "psql", "demo")
+COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "export", "jobs", "key", "openapi", "psql", "demo")
 GOOD = "name,email\nZoë,zoe@example.com\nJosé,jose@example.com\n"
 ONE_BAD = GOOD + "Nobody,nobody\n"
 
