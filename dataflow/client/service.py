@@ -19,15 +19,19 @@ _THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/
 
 
 class Unanswered(RequestError):
-    """Nobody answers, or not in time."""
+    """Nobody answers, or not in time. `is_in_time` is whether the connection could not be made, or broke."""
+
+    def __init__(self, message: str, *, is_in_time: bool) -> None:
+        super().__init__(message)
+        self.is_in_time = is_in_time
 
 
 class Refused(RequestError):
-    """Whoever answers does not do it. `answer_status` is the status of the answer."""
+    """Whoever answers does not do it. The status is that of the answer, the code as well, if it has one."""
 
-    def __init__(self, message: str, response: requests.Response) -> None:
+    def __init__(self, message: str, response: requests.Response, answer_code: str = "") -> None:
         super().__init__(message)
-        self.answer_status = response.status_code
+        self.answer_status, self.answer_code = response.status_code, answer_code
         retry_after = response.headers.get("Retry-After", "")
         self.retry_after_seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
 
@@ -90,7 +94,8 @@ class Service:
         try:
             return self._session.request(method, url, timeout=seconds, allow_redirects=False, **arguments)
         except requests.RequestException as error:
-            raise Unanswered(f"No answer from {url}: {_reason(error)}. Is the service running there?") from error
+            message = f"No answer from {url}: {_reason(error)}. Is the service running there?"
+            raise Unanswered(message, is_in_time=not _is_late(error)) from error
 
 
 def pieces(response: requests.Response) -> Iterator[bytes]:
@@ -103,6 +108,12 @@ def pieces(response: requests.Response) -> Iterator[bytes]:
             yield piece
     except urllib3.exceptions.HTTPError as error:
         raise BrokenOff(f"The answer broke off: {_reason(error)}.") from error
+
+
+def _is_late(error: BaseException) -> bool:
+    while not isinstance(error, TimeoutError | requests.Timeout) and error.__context__:
+        error = error.__context__
+    return isinstance(error, TimeoutError | requests.Timeout)
 
 
 def _reason(error: BaseException) -> str:
@@ -123,7 +134,8 @@ def _stranger(response: requests.Response) -> Refused:
 def _refusal(response: requests.Response) -> Refused:
     try:
         answer = response.json()
-        return Refused(with_issues(answer["error"], answer.get("issues", ())), response)
+        message = with_issues(answer["error"], answer.get("issues", ()))
+        return Refused(message, response, str(answer.get("code", "")))
     except (ValueError, KeyError, TypeError, requests.RequestException):
         return _stranger(response)
 
