@@ -31,8 +31,8 @@ CREATE TRIGGER drill_hold BEFORE INSERT ON contacts
     FOR EACH ROW WHEN (new.name = 'Hold') EXECUTE FUNCTION drill_hold()
 """
 #: COPY and COMMIT of a file with a marked row, the DELETE of that row, and its reading by an export; a heartbeat during
-#: such a COPY; and the statement that settles a success, before it looks at the job: no other that changes jobs comes in
-#: a transaction that has written something before.
+#: such a COPY; and the statement that settles a success, before it looks at the job: no other that changes jobs comes
+#: in a transaction that has written something before.
 _PLACES: dict[Place, str] = {
     "copy": _COPY,
     "beat": f"""{_COPY};

@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import io
+import os
+import socket
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,9 +17,12 @@ import requests
 from dataflow import db
 from dataflow.config import Config
 from dataflow.storage.base import Storage
+from dataflow.storage.local import LocalStorage
 from dataflow.worker.sweeper import Sweep
+from tests.doubles.storage.process import StorageDouble
 from tests.support.imported import row_of
-from tests.support.processes import Web
+from tests.support.processes import Web, WorkerProcess
+from tests.support.waiting import eventually
 
 RUNS_OVER = ("local", "supabase")
 WEB_VARIABLES = {
@@ -409,7 +414,6 @@ def test_an_export_of_one_person_that_is_forgotten_is_not_one_of_everybody_when_
     web.request("DELETE", f"/jobs/{job_id}", headers=ALL)
     web.post(f"/jobs/{job_id}/retry", headers=ALL)
     work_off()
-    connection.execute("UPDATE jobs SET file_name = 'contacts.csv'")
     assert names(fetched(web, job_id).content) == []
 
 
@@ -452,3 +456,67 @@ def test_an_object_that_has_vanished_is_told_before_the_answer_begins(
     storage.delete(str(row_of(connection, job_id)["object_key"]))
     answer = fetched(web, job_id)
     assert (answer.status_code, answer.json()["code"]) == (503, "object_missing")
+
+
+@pytest.mark.one_storage
+def test_while_it_is_made_its_rows_are_seen_and_cancelling_it_leaves_nothing(
+    web: Web,
+    connection: db.Connection,
+    start_worker: Callable[..., WorkerProcess],
+    stored_files: Callable[[], list[Path]],
+) -> None:
+    """The server gives out the first rows, and then no more."""
+    fill(connection, 2000)
+    connection.execute("ALTER TABLE contacts RENAME TO contacts_there")
+    connection.execute(
+        "CREATE VIEW contacts AS SELECT id, CASE WHEN name = 'Person 1500' THEN name || pg_sleep(600) ELSE name END "
+        "AS name, email, source, imported_at FROM contacts_there"
+    )
+    worker = start_worker()
+    job_id = ordered(web, "?format=ndjson")
+    eventually(lambda: 0 < shown(web, job_id)["rowsExported"] < 1500)
+    assert (shown(web, job_id)["state"], shown(web, job_id)["bytesTotal"]) == ("running", None)
+    [seen] = connection.execute("SELECT rows, percent, health FROM job_status").fetchall()
+    assert (seen["rows"] > 0, seen["percent"], seen["health"]) == (True, None, "ok")
+    assert web.post(f"/jobs/{job_id}/cancel", headers=ALL).status_code == 202
+    eventually(lambda: '"message": "export given up"' in worker.log())
+    eventually(lambda: not stored_files())
+    job = shown(web, job_id)
+    assert (job["state"], job["rowsExported"], job["bytesTotal"]) == ("cancelled", 0, None)
+
+
+def test_a_storage_that_fails_midway_ends_the_answer_before_its_length(
+    web: Web, connection: db.Connection, work_off: Callable[[], int], storage: Storage, request: pytest.FixtureRequest
+) -> None:
+    fill(connection, 20_000)
+    job_id = made(web, work_off)
+    key = str(row_of(connection, job_id)["object_key"])
+    size = shown(web, job_id)["bytesTotal"]
+    if isinstance(storage, LocalStorage):
+        os.truncate(storage._directory / key, size // 2)
+    else:
+        double: StorageDouble = request.getfixturevalue("fresh_double")
+        double.fault("cut", "GET", "/object/authenticated/", after_bytes=size // 2)
+        double.fault("answer", "GET", "/object/authenticated/", status=404, body={"error": "not_found"})
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        fetched(web, job_id)
+    assert '"message": "export broke off"' in web.log()
+
+
+@pytest.mark.one_storage
+def test_a_client_that_takes_nothing_loses_its_place(
+    start_web: Callable[..., Web], connection: db.Connection, work_off: Callable[[], int]
+) -> None:
+    """It is cut after EXPORT_STALL_SECONDS; until then there is no other place, of one."""
+    connection.execute(
+        "INSERT INTO contacts (name, email, source) SELECT repeat('x', 250), 'p' || n || '@example.com', 'crm' "
+        "FROM generate_series(1, 60000) n"
+    )
+    web = start_web(MAX_EXPORTS=1, EXPORT_STALL_SECONDS=3)
+    job_id = made(web, work_off)
+    with socket.create_connection(("127.0.0.1", web.port)) as line:
+        line.sendall(f"GET /exports/{job_id}/file HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        eventually(lambda: len(line.recv(1, socket.MSG_PEEK)) == 1)
+        refused = fetched(web, job_id)
+        assert (refused.status_code, refused.json()["code"]) == (503, "too_many_exports")
+        eventually(lambda: web.request("GET", f"/exports/{job_id}/file", headers={"Range": "bytes=0-1"}).ok)
