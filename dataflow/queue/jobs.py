@@ -21,6 +21,7 @@ from dataflow.text import storable_json
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
+KINDS = ("import", "export", "revert")
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0  #: the wait after the first failure is doubled up to the last
 UNCHARGED_SECONDS = 1800.0  #: for so long a job that finds no connection is not charged
 CONNECTIONS_RETRY_MAX_SECONDS = 60.0  #: and waits at most about so long for the next attempt
@@ -29,7 +30,7 @@ CONNECTIONS_RETRY_MAX_SECONDS = 60.0  #: and waits at most about so long for the
 @dataclass(frozen=True, slots=True)
 class Job:
     id: UUID
-    kind: str  #: `import` or `revert`; what follows of files and formats is an import's only
+    kind: str  #: what follows of files is an import's only
     attempt: int  #: the fencing token of this claim
     failures: int  #: charged attempts; with `max_failures` of them the job fails
     max_failures: int
@@ -182,12 +183,12 @@ def get_all(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, dic
 
 
 def page(connection: Connection, scope: Scope, wanted: dict[str, Any]) -> list[dict[str, Any]]:
-    """At most `limit` jobs behind `cursor`, the newest first; of a `state` and a `source` unless these are None."""
+    """At most `limit` jobs behind `cursor`, the newest first; of a `state`, `source` and `kind` if not None."""
     values = {**wanted, "ids": None}
     if not scope.is_all:
         own = scope.of(wanted["source"]).as_values()
         found = connection.execute(query("jobs/list_in_scope"), {**wanted, **own}).fetchall()
-        values |= {"state": None, "source": None, "cursor": None, "ids": [row["id"] for row in found]}
+        values |= {"state": None, "source": None, "kind": None, "cursor": None, "ids": [row["id"] for row in found]}
     return connection.execute(query("jobs/list"), values).fetchall()
 
 

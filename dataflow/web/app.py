@@ -37,7 +37,19 @@ def create_app(config: Config | None = None) -> Flask:
     :raises ConfigError: when the environment does not describe a service.
     """
     from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
-    from dataflow.web.routes import contacts, events, exports, health, imports, jobs, metrics, rejects, tokens, uploads
+    from dataflow.web.routes import (
+        contacts,
+        events,
+        export_jobs,
+        exports,
+        health,
+        imports,
+        jobs,
+        metrics,
+        rejects,
+        tokens,
+        uploads,
+    )
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -49,7 +61,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports, uploads, jobs, events, rejects, contacts, exports, tokens):
+    for resource in (imports, uploads, jobs, events, rejects, contacts, exports, export_jobs, tokens):
         links.register(app, resource.blueprint)
     health.register(app)
     if config.enable_metrics:

@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
         "rows_read": 1,
         "rows_imported": 1,
         "rows_rejected": 0,
+        "rows_exported": 0,
         "bytes_done": 1,
         "rows": 1,
         "is_done": False,
@@ -145,12 +146,22 @@ def test_every_filter_of_the_list_walks_an_index_of_its_own(
 ) -> None:
     [row] = old_database.execute("SELECT id FROM jobs ORDER BY id DESC OFFSET 12000 LIMIT 1").fetchall()
     for cursor in (None, row["id"]):
-        values = {"limit": 51, "state": state, "source": source, "cursor": cursor, "ids": None}
+        values = {"limit": 51, "state": state, "source": source, "kind": None, "cursor": cursor, "ids": None}
         plan = plan_of(old_database, db.query("jobs/list"), values)
         assert "Seq Scan on jobs " not in plan, plan
         if state or source:
             # In the order of the primary key it would have to pass by all the others.
             assert "jobs_pkey" not in plan, plan
+
+
+@pytest.mark.parametrize(("state", "source"), [(None, None), ("succeeded", None), (None, "source-7")])
+@pytest.mark.parametrize("kind", ["export", "revert"])
+def test_the_kinds_of_which_there_are_few_are_listed_by_their_own_index(
+    old_database: db.Connection, kind: str, state: str | None, source: str | None
+) -> None:
+    values = {"limit": 51, "state": state, "source": source, "kind": kind, "cursor": uuid7(), "ids": None}
+    plan = plan_of(old_database, db.query("jobs/list"), values)
+    assert "jobs_of_kind" in plan, plan
 
 
 SCOPES: dict[str, Scope] = {
@@ -167,7 +178,7 @@ def test_the_list_of_a_scope_walks_to_the_newest_of_each_source_and_reads_nobody
 ) -> None:
     [row] = old_database.execute("SELECT id FROM jobs ORDER BY id DESC OFFSET 12000 LIMIT 1").fetchall()
     for cursor in (None, row["id"]):
-        values = {"limit": 51, "state": state, "cursor": cursor, **SCOPES[scope].as_values()}
+        values = {"limit": 51, "state": state, "kind": None, "cursor": cursor, **SCOPES[scope].as_values()}
         plan = plan_of(old_database, db.query("jobs/list_in_scope"), values)
         assert "Seq Scan on jobs" not in plan, plan
         assert "jobs_pkey" not in plan, plan
@@ -179,7 +190,14 @@ def test_the_list_of_a_scope_walks_to_the_newest_of_each_source_and_reads_nobody
 
 def test_the_jobs_of_a_page_are_fetched_by_their_ids(old_database: db.Connection) -> None:
     rows = old_database.execute("SELECT id FROM jobs ORDER BY id DESC LIMIT 51").fetchall()
-    values = {"limit": 51, "state": None, "source": None, "cursor": None, "ids": [row["id"] for row in rows]}
+    values = {
+        "limit": 51,
+        "state": None,
+        "source": None,
+        "kind": None,
+        "cursor": None,
+        "ids": [row["id"] for row in rows],
+    }
     plan = plan_of(old_database, db.query("jobs/list"), values)
     assert "jobs_pkey" in plan, plan
     assert "Index Cond: (id = ANY" in plan, plan

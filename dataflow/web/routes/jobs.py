@@ -30,6 +30,7 @@ blueprint = Blueprint("jobs", __name__)
 
 class JobQuery(Schema):
     state = typed.String(load_default=None, validate=validate.OneOf(jobs.STATES, error="Expected one of {choices}"))
+    kind = typed.String(load_default=None, validate=validate.OneOf(jobs.KINDS, error="Expected one of {choices}"))
     source = typed.String(load_default=None, validate=check_storable)
     limit = Number(1000, lowest=1, load_default=50)
     cursor = typed.UUID(load_default=None)
@@ -132,7 +133,8 @@ def as_json(row: dict[str, Any], of_any: dict[str, str] | None = None) -> dict[s
     """What a client sees of a job; `of_any` are `_links`, for whoever shows many."""
     shown = {camel_case(name): _plain(value) for name, value in row.items()}
     own = {name: link.replace(_ANY, str(row["job_id"])) for name, link in (of_any or _links()).items()}
-    return {**shown, "links": own}
+    made = {"file": links.to("export_jobs.fetch", job_id=row["job_id"])} if row["kind"] == "export" else {}
+    return {**shown, "links": {**own, **made}}
 
 
 def _links() -> dict[str, str]:

@@ -4,24 +4,23 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from flask import Blueprint, request
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema
 from marshmallow import fields as typed
-from werkzeug.exceptions import NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import NotFound
 
 from dataflow.contacts.schema import check_source_text
 from dataflow.errors import RequestError
 from dataflow.imports.option_kinds import Number
 from dataflow.imports.options import OptionsSchema
-from dataflow.web import links, parameters
+from dataflow.web import json_body, links, parameters
 from dataflow.web.caller import caller
-from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
 
 blueprint = Blueprint("tokens", __name__)
 
-MAX_BODY_BYTES: Final = 64 * 1024
+_EXAMPLE: Final = '{"source": "shop", "expiresSeconds": 3600}'
 #: A line of an address takes twice that.
 MAX_TOKEN_CHARACTERS: Final = 4096
 
@@ -43,7 +42,7 @@ def create() -> ResponseReturnValue:
     tokens = services().tokens
     if not tokens.are_possible:
         raise NotFound("There are no tokens without API_KEYS or a TOKEN_SECRET.")
-    wanted = parameters.read(_TOKEN, _body())
+    wanted = parameters.read(_TOKEN, json_body.read(_EXAMPLE))
     caller().check_options({"source": wanted["source"]})
     options = parameters.read(_OPTIONS, _as_text(wanted["options"]))
     expires_at = datetime.now(UTC) + timedelta(seconds=wanted["expiresSeconds"])
@@ -55,35 +54,6 @@ def create() -> ResponseReturnValue:
         )
     answer = {"token": token, "expiresAt": links.as_time(expires_at), "source": wanted["source"]}
     return answer, 201, {"Cache-Control": "no-store"}
-
-
-def _body() -> dict[str, Any]:
-    """:raises RequestEntityTooLarge, RequestError: when it is too long, or no object of JSON."""
-    try:
-        found = json.loads(_content())
-    except (ValueError, RecursionError) as error:
-        raise RequestError('The body is not JSON like {"source": "shop", "expiresSeconds": 3600}.') from error
-    if not isinstance(found, dict):
-        raise RequestError('The body is not an object like {"source": "shop", "expiresSeconds": 3600}.')
-    return found
-
-
-def _content() -> bytes:
-    content = bytearray()
-    body = RawBody(request, services().transfers, services().config.upload_stall_seconds)
-    try:
-        _check_size(request.content_length or 0)
-        for piece in body.pieces():
-            content += piece
-            _check_size(len(content))
-    finally:
-        body.close()
-    return bytes(content)
-
-
-def _check_size(size_bytes: int) -> None:
-    if size_bytes > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge(f"The body may have {MAX_BODY_BYTES} bytes.")
 
 
 def _as_text(options: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ ROUTES: Final = (
     (Kind.TRANSFER, "POST|PATCH|HEAD|DELETE", r"/uploads/[^/]+"),
     (Kind.TRANSFER, "GET|HEAD", r"/jobs/[^/]+/rejects"),
     (Kind.TRANSFER, "GET|HEAD", r"/exports"),
+    (Kind.TRANSFER, "POST", r"/exports"),
+    (Kind.TRANSFER, "GET|HEAD", r"/exports/[^/]+/file"),
     (Kind.TRANSFER, "POST", r"/tokens"),
     (Kind.STREAM, "GET", r"/jobs/[^/]+/events"),
     (Kind.LIST, "GET|HEAD", r"/jobs"),

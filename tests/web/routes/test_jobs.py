@@ -20,10 +20,10 @@ CONTACTS = [{"name": "Ann", "email": "ann@example.com"}]
 SUMMARY = [
     *("jobId", "kind", "ofJob", "state", "partial", "source", "fileName"),
     *("rowsImported", "rowsUpdated", "rowsSkipped", "rowsRejected", "rowsNotImported", "rowsRead"),
-    *("bytesDone", "bytesTotal", "error"),
+    *("rowsExported", "bytesDone", "bytesTotal", "contentSha256", "error"),
     *("attempt", "failures", "maxFailures", "runAt", "createdAt", "startedAt", "finishedAt"),
     *("contentType", "format", "options", "detected", "ignoredColumns", "issues", "firstContactId", "lastContactId"),
-    *("objectDeletedAt", "revertedAt", "revertedRows", "duplicateOf", "requestId", "createdBy", "links"),
+    *("objectDeletedAt", "expiresAt", "revertedAt", "revertedRows", "duplicateOf", "requestId", "createdBy", "links"),
 ]
 
 
