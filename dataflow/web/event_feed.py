@@ -99,7 +99,7 @@ class EventFeed:
 
     def _run(self) -> None:
         is_away = False
-        while self._is_wanted():
+        while self._must_go_on():
             try:
                 with self._connect() as connection:
                     is_away = False
@@ -114,28 +114,26 @@ class EventFeed:
                 logger.exception("event feed broke")
                 self._stopping.wait(PAUSE_SECONDS)
 
-    def _is_wanted(self) -> bool:
-        """Whether this thread has to go on; else the next who waits starts another."""
+    def _must_go_on(self) -> bool:
+        """Whether this thread has to; else the next who waits starts another."""
         with self._lock:
-            is_wanted = bool(self._watches) or time.monotonic() - self._left_at < LINGER_SECONDS
-            if self._stopping.is_set() or not is_wanted:
-                self._thread = None
-                return False
-            return True
+            if self._is_wanted():
+                return True
+            self._thread = None
+            return False
+
+    def _is_wanted(self) -> bool:
+        has_users = bool(self._watches) or time.monotonic() - self._left_at < LINGER_SECONDS
+        return has_users and not self._stopping.is_set()
 
     def _serve(self, connection: Connection) -> None:
         if not connection.is_pooled:
             with db.translated(), db.deadline(connection, STATEMENT_SECONDS):
                 notify.listen(connection, notify.ENDED_CHANNEL)
-        while self._must_serve():
+        while self._is_wanted():
             read_at = time.monotonic()
             self._read(connection)
             self._wait(connection, read_at)
-
-    def _must_serve(self) -> bool:
-        with self._lock:
-            is_idle = not self._watches and time.monotonic() - self._left_at >= LINGER_SECONDS
-        return not (is_idle or self._stopping.is_set())
 
     def _read(self, connection: Connection) -> None:
         with self._lock:

@@ -41,19 +41,17 @@ class EventStream:
                     return
 
     def pieces(self, first: Row, seen: str | None, show: Callable[[Row], Row]) -> Iterator[bytes]:
-        """What the client is sent: `first`, unless it has `seen` that, and what the job becomes until it ends.
+        """What the client is sent: `first`, unless it has `seen` that, and what the job becomes until it has ended.
 
-        It ends without `done` when the client has left, the job is deleted or the process ends.
+        There is no `done` when the client has left, the job is deleted or the process ends.
         """
         yield server_sent_events.BEGIN
-        row: Row | None = first
-        sent_at = time.monotonic()
+        row, sent_at = first, time.monotonic()
         with self._feed.watch(self._job_id, self._hang_up) as watch:
-            while not self._has_left():
+            while not (watch.is_over or self._has_left()):
                 piece = b""
-                if row is not None and (event_id := server_sent_events.id_of(row)) != seen:
-                    seen = event_id
-                    piece = server_sent_events.event("done" if row["finished_at"] else "progress", seen, show(row))
+                if (event_id := server_sent_events.id_of(row)) != seen:
+                    seen, piece = event_id, server_sent_events.event(row, show(row))
                 elif time.monotonic() - sent_at >= COMMENT_SECONDS:
                     piece = server_sent_events.COMMENT
                 if piece:
@@ -61,9 +59,9 @@ class EventStream:
                     yield piece
                     watch.is_sending = False
                     sent_at = time.monotonic()
-                if watch.is_over or (row is not None and row["finished_at"]):
+                if row["finished_at"]:
                     return
-                row = watch.next(LOOK_UP_SECONDS)
+                row = watch.next(LOOK_UP_SECONDS) or row
 
     def _has_left(self) -> bool:
         return self._line is not None and has_left(self._line)

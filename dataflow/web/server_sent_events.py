@@ -13,9 +13,11 @@ BEGIN: Final = f"retry: {RETRY_MILLISECONDS}\n\n".encode()
 COMMENT: Final = b":\n\n"
 
 
-def event(name: str, event_id: str, shown: dict[str, Any]) -> bytes:
+def event(row: dict[str, Any], shown: dict[str, Any]) -> bytes:
+    """That a job is as `row` has it, which the client sees as `shown`."""
+    name = "progress" if row["finished_at"] is None else "done"
     # Escapes leave one line, and no sign that a reader of lines could take for the end of one.
-    return f"id: {event_id}\nevent: {name}\ndata: {json.dumps(shown)}\n\n".encode()
+    return f"id: {id_of(row)}\nevent: {name}\ndata: {json.dumps(shown)}\n\n".encode()
 
 
 def id_of(row: dict[str, Any]) -> str:

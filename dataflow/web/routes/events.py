@@ -42,20 +42,26 @@ def show(job_id: UUID) -> Response:
     parameters.read(_NO_OPTIONS, parameters.query())
     with borrowed(services().pool) as connection:
         row = jobs.get(connection, job_id, caller().scope_of_jobs)
-    seen = request.headers.get("Last-Event-ID")
-    if row["finished_at"] and seen == server_sent_events.id_of(row):
+    if row["finished_at"] is None:
+        return _described(_followed(row))
+    if request.headers.get("Last-Event-ID") == server_sent_events.id_of(row):
         # Else a browser would come back for ever.
-        return _described(Response(status=204))
-    stream = EventStream(services().event_feed, request.environ.get("gunicorn.socket"), job_id)
+        return Response(status=204)
+    return _described(Response(server_sent_events.BEGIN + server_sent_events.event(row, _shown(row))))
+
+
+def _followed(row: dict[str, Any]) -> Response:
+    """:raises RequestError: too_many_event_streams."""
     if request.method == "HEAD":
-        return _described(Response())
-    if not row["finished_at"] and not stream.may_wait:
+        return Response(iter(()))  # as long as nobody knows
+    stream = EventStream(services().event_feed, request.environ.get("gunicorn.socket"), row["job_id"])
+    if not stream.may_wait:
         raise RequestError(
             f"This process has {services().config.max_event_streams} event streams already (MAX_EVENT_STREAMS). "
             "Try again soon, or ask for the job itself.",
             code="too_many_event_streams",
         )
-    return _described(Response(stream_with_context(stream.pieces(row, seen, _shown))))
+    return Response(stream_with_context(stream.pieces(row, request.headers.get("Last-Event-ID"), _shown)))
 
 
 def _described(response: Response) -> Response:
