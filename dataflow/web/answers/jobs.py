@@ -74,6 +74,15 @@ class JobSchema(Shown):
     links = always(typed.Nested, nested=JobLinksSchema)
 
 
+class EventSchema(Shown):
+    """One of a stream of server-sent events."""
+
+    id = maybe(typed.String)
+    event = maybe(typed.String, validate=validate.OneOf(["progress", "done"]))
+    data = maybe(typed.String, text="the job", metadata={"contentMediaType": "application/json"})
+    retry = maybe(typed.Integer, text="milliseconds")
+
+
 class JobsPageSchema(Shown):
     jobs = always(typed.List, cls_or_instance=typed.Nested(JobSchema))
 

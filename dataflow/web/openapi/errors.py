@@ -8,9 +8,13 @@ from typing import Any, Final
 from dataflow.error_codes import CODES, Code
 from dataflow.web.openapi.description import JSON
 
-#: What werkzeug answers by itself.
+#: What werkzeug and gunicorn answer by themselves.
 OF_HTTP: Final = {
     "bad_request": Code(400, "The request is not HTTP as it has to be."),
+    "uri_too_long": Code(414, "The first line of the request has more than 8190 bytes."),
+    "request_header_fields_too_large": Code(431, "A header has more than 8190 bytes, or there are more than 100."),
+    "expectation_failed": Code(417, "Expect asks for what there is not."),
+    "not_implemented": Code(501, "Transfer-Encoding names none that is known."),
     "not_found": Code(404, "There is nothing under this path."),
     "method_not_allowed": Code(405, "The path is there, and not for this method: see Allow."),
     "request_entity_too_large": Code(413, "The body is larger than this route takes."),
@@ -18,7 +22,12 @@ OF_HTTP: Final = {
 ALL_CODES: Final[Mapping[str, Code]] = {**OF_HTTP, **CODES}
 
 #: Of all routes: whatever is asked for, and in whatever state the service is.
-SHARED: Final = ("invalid_request", "foreign_host", "foreign_origin", "rate_limited", "internal_error")
+SHARED: Final = (
+    *("invalid_request", "foreign_host", "foreign_origin", "rate_limited", "internal_error"),
+    *("bad_request", "uri_too_long", "request_header_fields_too_large", "expectation_failed", "not_implemented"),
+)
+#: Where no route was reached, so that the answer has none of their headers.
+OF_THE_SERVER: Final = (400, 414, 417, 431, 501)
 OF_CALLERS: Final = ("unauthorized", "token_expired", "forbidden")
 OF_THE_DATABASE: Final = (
     *("database_error", "database_unavailable", "too_many_connections", "database_outdated", "statement_cancelled"),
@@ -69,7 +78,8 @@ def response(status: int, codes: Iterable[str], headers: Mapping[str, Any], has_
         "properties": {"code": {"enum": named}, "status": {"const": status}},
     }
     examples = {code: {"value": example(code)} for code in named}
-    found = {"description": "\n".join(lines), "headers": {**headers, **_HEADERS.get(status, {})}}
+    shared = {} if status in OF_THE_SERVER else headers
+    found = {"description": "\n".join(lines), "headers": {**shared, **_HEADERS.get(status, {})}}
     return {**found, "content": {JSON: {"schema": schema, "examples": examples}}} if has_body else found
 
 

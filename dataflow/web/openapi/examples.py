@@ -89,7 +89,7 @@ EXPORT: Final = {
         "events": f"/jobs/{ANY_ID}/events",
     },
 }
-EVENTS: Final = f"retry: 1000\n\nid: 1\nevent: done\ndata: {json.dumps(JOB)}\n\n"
+EVENT: Final = {"id": "1795996033779048", "event": "done", "data": json.dumps(JOB)}
 REJECTS: Final = {
     "rejects": [
         {

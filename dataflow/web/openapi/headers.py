@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from dataflow.storage.tus_headers import CONTENT_TYPE, VERSION
+from dataflow.web import idempotency
 from dataflow.web.openapi.description import Header
 
 _BYTES: Final[dict[str, Any]] = {"type": "string", "pattern": "^[0-9]{1,15}$"}
@@ -15,7 +16,7 @@ IDEMPOTENCY_KEY: Final = Header(
     "Idempotency-Key",
     "Makes it safe to send the request again: within 24 hours the same gets the first answer, and imports nothing. "
     "1 to 255 printable ASCII characters, in double quotes or not.",
-    {"type": "string", "pattern": '^"[ !#-\\[\\]-~]{1,255}"$'},
+    {"type": "string", "pattern": idempotency.PATTERN},
     example='"8e03978e-40d5-43e8-bc93-6894a57f9324"',
 )
 CONTENT_ENCODING: Final = Header(
@@ -46,11 +47,10 @@ FETCHING: Final = (
 UNCHANGED: Final = (
     Header("ETag", "Names the content.", is_required=True),
     Header("Repr-Digest", "Of the whole file (RFC 9530).", is_required=True),
-    Header("Last-Modified", "When it was made.", is_required=True),
     Header("Accept-Ranges", "bytes", is_required=True),
     Header("Cache-Control", "private, no-cache", is_required=True),
 )
-FETCHED: Final = (*UNCHANGED, DISPOSITION)
+FETCHED: Final = (*UNCHANGED, DISPOSITION, Header("Last-Modified", "When it was made.", is_required=True))
 CONTENT_RANGE: Final = Header("Content-Range", "Which part it is, and of how many bytes.", is_required=True)
 
 # Of tus 1.0.0: https://tus.io/protocols/resumable-upload
@@ -62,7 +62,7 @@ UPLOAD_DEFER_LENGTH: Final = Header("Upload-Defer-Length", "The length is told l
 UPLOAD_METADATA: Final = Header(
     "Upload-Metadata",
     "filename, filetype, source and other options, each with a blank and its value in Base64, and commas between.",
-    {"type": "string", "maxLength": 8192},
+    {"type": "string", "maxLength": 8000},
 )
 UPLOAD_CHECKSUM: Final = Header("Upload-Checksum", "Of the body: sha1 or sha256, a blank and the digest in Base64.")
 UPLOAD_OFFSET: Final = Header("Upload-Offset", "Bytes that are there.", _BYTES, is_required=True)

@@ -10,6 +10,7 @@ from dataflow.db import borrowed
 from dataflow.errors import DatabaseError, RequestError
 from dataflow.queue import jobs
 from dataflow.web import parameters, server_sent_events
+from dataflow.web.answers.jobs import EventSchema
 from dataflow.web.caller import caller
 from dataflow.web.event_stream import EventStream
 from dataflow.web.openapi import examples, headers
@@ -28,7 +29,7 @@ _NO_OPTIONS = Schema()
     {
         200: Answer(
             "`progress` and at the end `done`, each with the job as `GET /jobs/{jobId}` shows it.",
-            {server_sent_events.MEDIA_TYPE: ({"type": "string"}, examples.EVENTS)},
+            {server_sent_events.MEDIA_TYPE: (EventSchema, examples.EVENT)},
             [headers.CACHE_CONTROL],
         ),
         204: bare_answer("It has ended, and the client knows.", [headers.CACHE_CONTROL]),

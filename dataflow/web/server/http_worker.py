@@ -3,10 +3,10 @@
 Of gunicorn 27 it relies on `ThreadWorker` as a whole: on `run` calling `set_accept_enabled`, `murder_keepalived`,
 `murder_pending`, `wait_for_and_dispatch_events` and `_cap_keepalive`, and watching `nr_conns` and `worker_connections`;
 on `handle` calling `conn.sock.setblocking`, `conn.init`, `next(conn.parser)`, `handle_request` and `_keepalive_after`;
-on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`, `parser`, `init`, `initialized`, `close`), the parser's
-`mesg` and `unreader` (`buf`, `unread`, `take_buffered`), a message's `force_close` and `should_close`, which the head
-of an answer follows, and the `reader` of its body (`length` of one kind, `parser` and `limit_trailer_section` of the
-other). A test asks for all of it.
+on `handle_error` telling the client by `util.write_error`; on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`,
+`parser`, `init`, `initialized`, `close`), the parser's `mesg` and `unreader` (`buf`, `unread`, `take_buffered`), a
+message's `force_close` and `should_close`, which the head of an answer follows, and the `reader` of its body (`length`
+of one kind, `parser` and `limit_trailer_section` of the other). A test asks for all of it.
 """
 
 import errno
@@ -27,6 +27,7 @@ from dataflow.web.server.answer_socket import AnswerSocket
 from dataflow.web.server.connection import Connection, Phase
 from dataflow.web.server.connections import LINGER_SECONDS, Connections
 from dataflow.web.server.file_limit import most_connections, raise_file_limit
+from dataflow.web.server.refusal import JsonRefusal
 from dataflow.web.server.shared_places import SharedPlaces, free_number
 from dataflow.web.server.thread_pools import ThreadPools, ordinary_pool
 
@@ -172,6 +173,9 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
         req.should_close = should_close_now  # asked when the head of the answer is made
         return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        super().handle_error(req, JsonRefusal(client, exc), addr, exc)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """As gunicorn, but nothing is waited for to find out whether the connection can be used again."""

@@ -33,7 +33,7 @@ def test_the_insides_of_gunicorn_that_are_relied_on_are_there() -> None:
     assert overridden >= {
         *("check_config", "init_process", "get_thread_pool", "load_wsgi", "notify", "set_accept_enabled", "accept"),
         *("enqueue_req", "handle_request", "_keepalive_after", "finish_request", "wait_for_and_dispatch_events"),
-        *("murder_pending", "murder_keepalived", "_cap_keepalive"),
+        *("murder_pending", "murder_keepalived", "_cap_keepalive", "handle_error"),
     }
     for name in overridden - {"check_config"}:
         ours, theirs = (inspect.signature(getattr(kind, name)).parameters for kind in (HttpWorker, ThreadWorker))
