@@ -83,7 +83,7 @@ class _ChangedLines:
             if self._shown.get(job["jobId"]) != facts:
                 self._shown[job["jobId"]] = facts
                 print(line)
-        if trouble not in ("", self._trouble):
+        if trouble and not self._trouble:
             print(trouble)
         self._trouble = trouble
         sys.stdout.flush()
