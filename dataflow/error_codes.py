@@ -34,7 +34,10 @@ CODES: Final = {
     "unsupported_media_type": Code(415, "Content-Type or Content-Encoding names nothing that can be imported."),
     "too_many_uploads": Code(503, "The process has no room for another body or rejects file.", retryable=True),
     "too_many_exports": Code(503, "The process sends as many exports as it may.", retryable=True),
+    "too_many_event_streams": Code(503, "The process has as many event streams as it may.", retryable=True),
     "export_cut": Code(503, "An export took too long, or had to end with its process.", retryable=True),
+    "export_not_made": Code(409, "The export has failed or was cancelled, so that it has no file."),
+    "export_expired": Code(410, "The file of the export is not kept any more: export again."),
     "upload_cut": Code(503, "The process is stopping, and SHUTDOWN_GRACE_SECONDS are over.", retryable=True),
     # Of uploads in several requests (tus).
     "tus_version": Code(412, "Tus-Resumable is missing, or names a version other than 1.0.0."),
@@ -66,7 +69,7 @@ CODES: Final = {
     "object_too_large": Code(413, "The storage does not take objects of this size."),
     "upload_lost": Code(503, "The storage has lost bytes that only the client still has.", retryable=True),
     "digest_mismatch": Code(503, "The bytes read back are not the bytes that were received.", retryable=True),
-    "spool_unavailable": Code(503, "The worker's disk cannot keep refused rows until the job ends.", retryable=True),
+    "spool_unavailable": Code(503, "The worker's disk cannot keep what a job needs until it ends.", retryable=True),
     # Of the database.
     "database_error": Code(503, "The database refused a statement."),
     "database_unavailable": Code(503, "The database is away, or gave up for a passing reason.", retryable=True),

@@ -14,7 +14,7 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
     |-- DatabaseError     DatabaseUnavailable (TooManyConnections), StatementCancelled
-    `-- JobError          UploadTaken, LeaseLost, WorkerStopping
+    `-- JobError          UploadTaken, LeaseLost, WorkerStopping, FileUnfinished
 """
 
 from collections.abc import Sequence
@@ -199,3 +199,10 @@ class LeaseLost(JobError):
 
 class WorkerStopping(JobError):
     code = "worker_stopping"
+
+
+class FileUnfinished(JobError):
+    """The answer says when to ask again, although the same request is no mistake that waiting repairs elsewhere."""
+
+    code = "job_unfinished"
+    retry_after_seconds = 2

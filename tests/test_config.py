@@ -106,7 +106,7 @@ def test_settings_cannot_be_changed():
         ("UPLOAD_MIN_BYTES_SECOND", ["-1", "1048577"]),
         ("MAX_UPLOADS", ["0", "-1"]),
         ("WEB_CONCURRENCY", ["0", "65"]),
-        ("WEB_THREADS", ["1", "513"]),
+        ("WEB_THREADS", ["2", "513"]),
         ("MAX_CONNECTIONS", ["15", "65537"]),
         ("HEAD_SECONDS", ["0", "3601"]),
         ("WORKER_CONCURRENCY", ["0", "101"]),
@@ -519,11 +519,18 @@ def test_what_is_no_address_proxy_or_origin_is_refused(name: str, value: str):
     assert problem.startswith(f"{name}: must be ")
 
 
-@pytest.mark.parametrize(("web_threads", "most"), [(2, 1), (8, 6), (64, 48), (512, 496)])
-def test_there_are_no_more_uploads_than_threads_for_them(web_threads: int, most: int):
+@pytest.mark.parametrize(("web_threads", "most"), [(3, 2), (8, 6), (64, 48), (512, 496)])
+@pytest.mark.parametrize("max_exports", [1, 2, 40])
+def test_there_are_threads_for_all_uploads_and_exports(web_threads: int, most: int, max_exports: int):
     def given(max_uploads: int) -> dict[str, str]:
-        return {"WEB_THREADS": str(web_threads), "MAX_UPLOADS": str(max_uploads)}
+        named = {"WEB_THREADS": web_threads, "MAX_UPLOADS": max_uploads, "MAX_EXPORTS": max_exports}
+        return {name: str(value) for name, value in named.items()}
 
-    assert Config.from_env(given(most)).max_uploads == most
-    [problem] = problems(**given(most + 1))
-    assert problem.startswith(f"MAX_UPLOADS: each needs a thread, and of {web_threads} WEB_THREADS {most} are for them")
+    max_uploads = most - max_exports
+    if max_uploads >= 1:
+        assert Config.from_env(given(max_uploads)).max_uploads == max_uploads
+    too_many = max(max_uploads, 0) + 1
+    [problem] = problems(**given(too_many))
+    assert problem.startswith(f"MAX_UPLOADS and MAX_EXPORTS: each needs a thread, {too_many + max_exports} in all")
+    assert f"of {web_threads} WEB_THREADS {most} are for them" in problem
+    assert "MAX_EVENT_STREAMS" in problem

@@ -24,7 +24,9 @@ PINNED = re.compile(r"([a-z0-9][a-z0-9._-]*)==(\d[\w.]*)")
 
 
 def names_in(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.suffix in (".py", ".sql", ".tsv")}
+    return {
+        path.relative_to(folder) for path in folder.rglob("*") if path.suffix in (".py", ".sql", ".tsv", ".js", ".html")
+    }
 
 
 def test_a_build_takes_nothing_that_an_earlier_one_has_left_behind(tmp_path: Path) -> None:

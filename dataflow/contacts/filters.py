@@ -43,7 +43,8 @@ class Moment(typed.DateTime):
         try:
             if found := _MOMENT.fullmatch(text):
                 moment = datetime.fromisoformat(text)
-                return moment if found["time"] else moment.replace(tzinfo=UTC)
-        except ValueError as error:
+                # In UTC: Postgres takes no offset of 16 hours and more.
+                return moment.astimezone(UTC) if found["time"] else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError) as error:
             raise ValidationError(_EXPECTED_MOMENT) from error
         raise ValidationError(_EXPECTED_MOMENT)

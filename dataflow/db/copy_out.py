@@ -34,6 +34,7 @@ class CopyOut:
         self._poll.register(self._server.socket, select.POLLIN)
         self._has_answered = False
         self._first: tuple[int, bytes | memoryview] = (0, b"")  #: what libpq has said first of the rows
+        self.row_count = 0  #: given out by `blocks`
 
     def begin(self, statement: bytes, answer_seconds: float) -> None:
         """Send the statement, and wait `answer_seconds` at most for what the server says to it.
@@ -72,6 +73,7 @@ class CopyOut:
                 rows.append(row)
                 size += count
             if size and (count or not self._can_read(_FILL_SECONDS)):
+                self.row_count += len(rows) - (not rows[0])
                 yield b"".join(rows)
                 rows, size = [], 0
             if count == 0:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final
 
 from dataflow import db
@@ -10,7 +10,7 @@ from dataflow.db import Connection, query
 from dataflow.db.copy_out import CopyOut
 from dataflow.db.pool import REQUEST_LOCK_SECONDS, REQUEST_SECONDS
 from dataflow.errors import RequestError
-from dataflow.exports.formats import Format
+from dataflow.exports.formats import Format, Making
 from dataflow.exports.selection import Selection
 from dataflow.exports.throttle import Throttle
 
@@ -41,17 +41,12 @@ class Export:
             stack.enter_context(connection.transaction())
             _prepare(connection)
             copy = CopyOut(connection, self._check)
-            try:
-                copy.begin(form.copy(connection, fields, selection), ANSWER_SECONDS)
-                for piece in form.pieces(fields, copy.blocks(BLOCK_BYTES)):
+            statement = form.copy(connection, fields, selection)
+            with closing(copied(connection, copy, statement, form, Making(fields))) as pieces:
+                for piece in pieces:
                     yield piece
                     self._check()
                     self._throttle.pause()
-            except BaseException:
-                copy.cancel()
-                # Nothing is to be rolled back, and behind rows that nobody has read it would be waited for.
-                connection.close()
-                raise
 
     def _check(self) -> None:
         if time.monotonic() >= self._ends_at:
@@ -59,6 +54,20 @@ class Export:
                 f"The export took longer than {self._max_seconds:g} s (EXPORT_SECONDS).", code="export_cut"
             )
         self._check_client()
+
+
+def copied(
+    connection: Connection, copy: CopyOut, statement: bytes, form: Format, making: Making
+) -> Generator[bytes, None, None]:
+    """The file, in the transaction that is open; whatever ends this early ends the connection, too."""
+    try:
+        copy.begin(statement, ANSWER_SECONDS)
+        yield from form.pieces(copy.blocks(BLOCK_BYTES), making)
+    except BaseException:
+        copy.cancel()
+        # Nothing is to be rolled back, and behind rows that nobody has read it would be waited for.
+        connection.close()
+        raise
 
 
 def _prepare(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +22,7 @@ class Closable(Protocol):
 class Attempt:
     job: Job
     connection: Connection | None = None  #: what its thread may wait in; None once that must not be cut
+    beside: Callable[[], Sequence["Attempt"]] = tuple  #: all that its worker does just now
     progress: Progress = field(default_factory=Progress)  #: that of its handler, once there is one
     stopped: DataFlowError | None = None
     is_cut: bool = False  #: the connection is of no more use, though it may not know yet

@@ -30,6 +30,7 @@ def explain(held: int) -> str:
 def adopt(connection: Connection) -> int:
     """Make what is held this database's own; returns how many jobs."""
     released = _change_all(connection, "jobs/release_held", {})
+    connection.execute(query("unfinished_objects/adopt"))
     connection.execute(query("session/notify"), {"channel": CHANNEL, "payload": ""})
     return released
 
@@ -41,7 +42,9 @@ def adopt_as_copy(connection: Connection) -> int:
         "send it again.",
         code="database_copied",
     )
-    return _change_all(connection, "jobs/give_up_held", {"error": f"{error.code}: {error.message}"})
+    given_up = _change_all(connection, "jobs/give_up_held", {"error": f"{error.code}: {error.message}"})
+    connection.execute(query("unfinished_objects/leave"))
+    return given_up
 
 
 def _change_all(connection: Connection, name: str, values: dict[str, object]) -> int:

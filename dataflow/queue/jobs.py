@@ -5,6 +5,7 @@ AND state = 'running'. Contacts and `succeeded` commit together, so that an over
 Triggers keep a row legal whoever writes it. Every function but `beat` runs in the transaction that is open.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from dataflow.text import storable_json
 
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 STATES = ("uploading", "queued", "running", *FINAL_STATES)
+KINDS = ("import", "export", "revert")
 RETRY_BASE_SECONDS, RETRY_MAX_SECONDS = 5.0, 600.0  #: the wait after the first failure is doubled up to the last
 UNCHARGED_SECONDS = 1800.0  #: for so long a job that finds no connection is not charged
 CONNECTIONS_RETRY_MAX_SECONDS = 60.0  #: and waits at most about so long for the next attempt
@@ -28,7 +30,7 @@ CONNECTIONS_RETRY_MAX_SECONDS = 60.0  #: and waits at most about so long for the
 @dataclass(frozen=True, slots=True)
 class Job:
     id: UUID
-    kind: str  #: `import` or `revert`; what follows of files and formats is an import's only
+    kind: str  #: what follows of files is an import's only
     attempt: int  #: the fencing token of this claim
     failures: int  #: charged attempts; with `max_failures` of them the job fails
     max_failures: int
@@ -168,19 +170,25 @@ def retry(connection: Connection, job_id: UUID, scope: Scope) -> None:
 def get(connection: Connection, job_id: UUID, scope: Scope) -> dict[str, Any]:
     """:raises JobError: job_not_found when there is none."""
     scope.check(connection, job_id)
-    row = connection.execute(query("jobs/get"), {"id": job_id}).fetchone()
+    row = get_all(connection, [job_id]).get(job_id)
     if row is None:
         raise JobError(f"There is no job {job_id}.", code="job_not_found")
     return row
 
 
+def get_all(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Those of the jobs that there are, whoever may see them."""
+    rows = connection.execute(query("jobs/get"), {"ids": [*job_ids]}).fetchall()
+    return {row["job_id"]: row for row in rows}
+
+
 def page(connection: Connection, scope: Scope, wanted: dict[str, Any]) -> list[dict[str, Any]]:
-    """At most `limit` jobs behind `cursor`, the newest first; of a `state` and a `source` unless these are None."""
+    """At most `limit` jobs behind `cursor`, the newest first; of a `state`, `source` and `kind` if not None."""
     values = {**wanted, "ids": None}
     if not scope.is_all:
         own = scope.of(wanted["source"]).as_values()
         found = connection.execute(query("jobs/list_in_scope"), {**wanted, **own}).fetchall()
-        values |= {"state": None, "source": None, "cursor": None, "ids": [row["id"] for row in found]}
+        values |= {"state": None, "source": None, "kind": None, "cursor": None, "ids": [row["id"] for row in found]}
     return connection.execute(query("jobs/list"), values).fetchall()
 
 

@@ -1,4 +1,4 @@
-"""How workers learn that a job may be due: a trigger notifies CHANNEL whenever one becomes queued."""
+"""How workers learn that a job may be due, and others that one has ended: triggers notify channels of their own."""
 
 import time
 from secrets import token_hex
@@ -8,11 +8,12 @@ from psycopg import sql
 
 from dataflow.db import Connection, query
 
-CHANNEL: LiteralString = "dataflow_jobs"
+CHANNEL: LiteralString = "dataflow_jobs"  #: whenever a job becomes queued
+ENDED_CHANNEL: LiteralString = "dataflow_ended"  #: with its id, whenever one reaches a final state
 
 
-def listen(connection: Connection) -> None:
-    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+def listen(connection: Connection, channel: LiteralString = CHANNEL) -> None:
+    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
 
 def hears(listener: Connection, sender: Connection, seconds: float) -> bool:

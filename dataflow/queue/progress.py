@@ -17,7 +17,8 @@ class Progress:
     rows_skipped: int = 0
     rows_rejected: int = 0
     rows_not_imported: int = 0  #: valid, and of a dry run
-    bytes_done: int = 0  #: bytes of the object read
+    rows_exported: int = 0  #: written so far, of an export
+    bytes_done: int = 0  #: bytes of the object read, or stored
     issues: list[Issue] = field(default_factory=list)
     content_sha256: str | None = None  #: of the object, if it was not known before
     first_contact_id: UUID | None = None
@@ -25,7 +26,7 @@ class Progress:
 
     @property
     def position(self) -> tuple[int, ...]:
-        return (self.bytes_done, self.rows_read, self.rows_imported, self.rows_rejected)
+        return (self.bytes_done, self.rows_read, self.rows_imported, self.rows_rejected, self.rows_exported)
 
     def detected(self) -> dict[str, Any]:
         return {}

@@ -45,6 +45,12 @@ def leftovers(
     return [Leftover(**row) for row in connection.execute(query("jobs/leftovers"), {**values, **place}).fetchall()]
 
 
+def made_file(connection: Connection, job_id: UUID) -> str | None:
+    """The key of what a job has made; None when it is not kept any more."""
+    key: str | None = value(connection, "jobs/made_file", id=job_id)
+    return key
+
+
 def give_up_file(connection: Connection, leftover: Leftover) -> File | None:
     """The file to remove once this is committed; None when the job needs it again."""
     values = {"id": leftover.id, "finished_at": leftover.finished_at}

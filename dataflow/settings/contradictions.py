@@ -31,9 +31,11 @@ def contradictions(values: Mapping[str, Any], wrong: Container[str]) -> list[str
         problems.append(f"UPLOAD_CHUNK_SIZE: at least {MIN_SUPABASE_CHUNK_BYTES} with Supabase Storage.")
     if values["metrics_key"] and digest_of(values["metrics_key"]) in {key.digest for key in parse(values["api_keys"])}:
         problems.append("METRICS_KEY: opens /metrics and nothing else, so it cannot be one of API_KEYS.")
-    if values["max_uploads"] > (threads := transfer_threads(values["web_threads"])):
+    needed_threads = values["max_uploads"] + values["max_exports"]
+    if needed_threads > (threads := transfer_threads(values["web_threads"])):
         problems.append(
-            f"MAX_UPLOADS: each needs a thread, and of {values['web_threads']} WEB_THREADS {threads} are for them."
+            f"MAX_UPLOADS and MAX_EXPORTS: each needs a thread, {needed_threads} in all, and of "
+            f"{values['web_threads']} WEB_THREADS {threads} are for them. Those of MAX_EVENT_STREAMS come on top."
         )
     return problems
 

@@ -158,13 +158,19 @@ class LocalStorage:
         self.delete(key)
 
     @contextlib.contextmanager
-    def open(self, key: str) -> Iterator[LocalReader]:
+    def open(
+        self,
+        key: str,
+        offset: int = 0,
+        patience_seconds: float | None = None,  # noqa: ARG002 - see `put`
+    ) -> Iterator[LocalReader]:
         with _wrapped("read"):
             try:
                 file = (self._directory / key).open("rb", buffering=0)
             except FileNotFoundError as error:
                 raise ObjectMissing(f"The object {key} is not in the local storage any more.") from error
         with contextlib.closing(LocalReader(file)) as reader:
+            file.seek(offset)
             yield reader
 
     def delete(self, key: str) -> None:

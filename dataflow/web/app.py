@@ -20,6 +20,7 @@ from dataflow.imports.resumable import ResumableUploads
 from dataflow.metrics import StorageMetrics
 from dataflow.settings.api_keys import parse
 from dataflow.storage.registry import open_storage
+from dataflow.web.event_feed import EventFeed
 from dataflow.web.server.transfers import Transfers
 from dataflow.web.services import Services
 from dataflow.web.tokens import Tokens
@@ -36,7 +37,21 @@ def create_app(config: Config | None = None) -> Flask:
     :raises ConfigError: when the environment does not describe a service.
     """
     from dataflow.web import auth, errors, links, method_override, origins, proxies, rates
-    from dataflow.web.routes import contacts, exports, health, imports, jobs, metrics, rejects, tokens, uploads
+    from dataflow.web.routes import (
+        contacts,
+        events,
+        export_jobs,
+        exports,
+        health,
+        imports,
+        jobs,
+        metrics,
+        openapi,
+        rejects,
+        tokens,
+        ui,
+        uploads,
+    )
 
     config = config or Config.from_env()
     app = Flask("dataflow.web", static_folder=None)
@@ -48,7 +63,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(_put_off)
     app.after_request(_give_request_id)
     errors.register(app)
-    for resource in (imports, uploads, jobs, rejects, contacts, exports, tokens):
+    for resource in (imports, uploads, jobs, events, rejects, contacts, exports, export_jobs, tokens, openapi, ui):
         links.register(app, resource.blueprint)
     health.register(app)
     if config.enable_metrics:
@@ -85,6 +100,7 @@ def _services(config: Config, counts: CollectorRegistry) -> Services:
         ),
         Tokens(parse(config.api_keys), config.token_secret),
         IdempotencyKeys(pool),
+        EventFeed(partial(db.connect, config.database_url, "dataflow/web/events")),
     )
 
 

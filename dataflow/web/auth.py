@@ -20,7 +20,7 @@ METRICS_PATH: Final = "/metrics"
 #: The views that the holder of a token may use, beside all of `uploads`: a new one is not for tokens until it is here.
 TOKEN_VIEWS: Final = {
     *("imports.receive", "imports.look_at", "rejects.show"),
-    *("jobs.index", "jobs.show", "jobs.cancel", "jobs.revert"),
+    *("jobs.index", "jobs.show", "jobs.cancel", "jobs.revert", "events.show"),
 }
 
 
@@ -82,8 +82,12 @@ class _Gate:
         return found[0] if found else None
 
 
+def is_for_tokens(view: str) -> bool:
+    """Whether holders of tokens may use a view, such as jobs.show."""
+    return view in TOKEN_VIEWS or view.startswith("uploads.")
+
+
 def _check_view(found: Caller) -> None:
     """:raises Forbidden: when the request is not for holders of a token, and one has sent it."""
-    view = (request.endpoint or "").partition(":")[2]
-    if found.is_token and view not in TOKEN_VIEWS and not view.startswith("uploads."):
+    if found.is_token and not is_for_tokens((request.endpoint or "").partition(":")[2]):
         raise Forbidden("A token is for its own imports: to send them, and to see, cancel and revert their jobs.")

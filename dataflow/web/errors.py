@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from dataflow.db.failures import connection_failure
-from dataflow.errors import DataFlowError, TooManyUploads, Unauthorized, UnsupportedEncoding
+from dataflow.errors import DataFlowError, FileUnfinished, TooManyUploads, Unauthorized, UnsupportedEncoding
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ def _answer(error: DataFlowError) -> ResponseReturnValue:
         headers["WWW-Authenticate"] = error.challenge
     if error.status in (408, 409, 423, 503) and error.retryable:
         headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
+    if isinstance(error, FileUnfinished):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     return body, error.status, headers
 
 

@@ -17,6 +17,8 @@ MAX_CHARACTERS: Final = 255
 #: A String of RFC 8941, and what clients send instead: printable ASCII without what a String or a list is made of.
 _STRING: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE: Final = re.compile(r"[!#-+\--:<-\[\]-~]+")
+#: Of the header, for its description.
+PATTERN: Final = f"^({_STRING.pattern}|{_BARE.pattern})$"
 
 
 @contextmanager

@@ -24,6 +24,10 @@ def to(view: str, **values: Any) -> str:
     return url_for(f"{(request.blueprint or '').partition(':')[0]}:{view}", **values)
 
 
+def is_below_v1() -> bool:
+    return bool(_PREFIXES[(request.blueprint or "api").partition(":")[0]])
+
+
 def paged(
     rows: Sequence[Row], limit: int, cursor: Callable[[Row], object], **instead: object
 ) -> tuple[Sequence[Row], dict[str, str]]:

@@ -10,6 +10,7 @@ from dataflow.imports.idempotency import IdempotencyKeys
 from dataflow.imports.receive import Receiver
 from dataflow.imports.resumable import ResumableUploads
 from dataflow.storage.base import Storage
+from dataflow.web.event_feed import EventFeed
 from dataflow.web.server.transfers import Transfers
 from dataflow.web.tokens import Tokens
 
@@ -24,6 +25,7 @@ class Services:
     transfers: Transfers
     tokens: Tokens
     idempotency_keys: IdempotencyKeys
+    event_feed: EventFeed
 
 
 def services() -> Services:

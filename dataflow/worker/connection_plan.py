@@ -17,12 +17,12 @@ class ConnectionPlan:
     """The most that each of our processes has open at a time."""
 
     web_processes: int
-    each_web: int  #: those of its pool, one more while they hang, one while metrics are read, one for each export
+    each_web: int  #: of its pool, one more while they hang, one for metrics, one for streams, one for each export
     worker: int
 
     @classmethod
     def of(cls, config: Config) -> "ConnectionPlan":
-        each_web = db.POOL_CONNECTIONS + 1 + config.enable_metrics + config.max_exports
+        each_web = db.POOL_CONNECTIONS + 1 + config.enable_metrics + 1 + config.max_exports
         return cls(config.web_concurrency, each_web, config.worker_concurrency + OWN_CONNECTIONS)
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.errors import JobError
+from dataflow.exports.file_job import ExportHandler
 from dataflow.imports.load import ImportHandler
 from dataflow.imports.revert import RevertHandler
 from dataflow.queue.attempt import Attempt
@@ -25,6 +26,7 @@ class UnknownKindHandler(Handler):
 
 HANDLERS: dict[str, Callable[[Attempt, Storage, Config], Handler]] = {
     "import": ImportHandler,
+    "export": ExportHandler,
     "revert": RevertHandler,
 }
 

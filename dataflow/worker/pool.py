@@ -161,7 +161,7 @@ class AttemptPool:
         if job is None:
             self._connections.give_back(connection)
             return False
-        self._start(Attempt(job, connection), connection)
+        self._start(Attempt(job, connection, self.running), connection)
         return True
 
     def stop(self, reason: DataFlowError) -> None:

@@ -15,8 +15,9 @@ from dataflow.config import Config
 from dataflow.db import Connection
 from dataflow.db.kept_connection import KeptConnection
 from dataflow.errors import DatabaseUnavailable, DataFlowError, StorageError, TooManyConnections
-from dataflow.queue import idempotency, job_counts, live_workers, retention
+from dataflow.queue import idempotency, job_counts, live_workers, retention, unfinished_objects
 from dataflow.queue.retention import Leftover
+from dataflow.queue.unfinished_objects import UnfinishedObject
 from dataflow.storage.base import Storage
 from dataflow.worker.outage import Outage
 
@@ -80,6 +81,7 @@ class Sweep:
                 if self._stopping.is_set():
                     return
                 self._remove(connection, leftover)
+            self._remove_unfinished(connection)
             self._delete(connection, idempotency.delete_old, "idempotency keys")
             if days := self._config.job_retention_days:
                 self._delete(connection, partial(retention.delete_old_rejects, days=days), "rejects")
@@ -112,15 +114,44 @@ class Sweep:
         if file is None:
             return
         log = {"job_id": str(leftover.id)}
-        try:
-            self._storage.discard(file.object_key, file.upload_url)
-        except StorageError as error:
-            # It may be the only file that the storage refuses.
-            logger.warning("file not removed", extra={**log, "code": error.code, "error": error.message})
+        if not self._discard(file.object_key, file.upload_url, log):
             return
         with db.limited(connection, STATEMENT_SECONDS):
             retention.mark_object_deleted(connection, leftover.id)
         logger.info("file removed", extra=log)
+
+    def _remove_unfinished(self, connection: Connection) -> None:
+        with db.limited(connection, STATEMENT_SECONDS):
+            unfinished_objects.mark_ended(connection)
+        for found in self._ended(connection):
+            if self._stopping.is_set():
+                return
+            log = {"object": found.object_key}
+            if not self._discard(found.object_key, found.upload_url, log):
+                continue
+            with db.limited(connection, STATEMENT_SECONDS):
+                is_over = unfinished_objects.forget(connection, found, self._silent_seconds)
+            if is_over:
+                logger.info("unfinished object removed", extra=log)
+
+    def _ended(self, connection: Connection) -> Iterator[UnfinishedObject]:
+        last: UnfinishedObject | None = None
+        while True:
+            with db.limited(connection, STATEMENT_SECONDS):
+                page = unfinished_objects.ended(connection, last)
+            yield from page
+            if not page:
+                return
+            last = page[-1]
+
+    def _discard(self, object_key: str, upload_url: str | None, log: dict[str, str]) -> bool:
+        try:
+            self._storage.discard(object_key, upload_url)
+        except StorageError as error:
+            # It may be the only file that the storage refuses.
+            logger.warning("file not removed", extra={**log, "code": error.code, "error": error.message})
+            return False
+        return True
 
     def _delete(self, connection: Connection, delete: Callable[[Connection], int], what: str) -> None:
         while not self._stopping.is_set():

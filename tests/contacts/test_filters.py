@@ -58,6 +58,7 @@ def test_a_plus_that_became_a_blank_is_explained() -> None:
         ("2026-11-30T09:00:00.125Z", datetime(2026, 11, 30, 9, 0, 0, 125_000, tzinfo=UTC)),
         ("2026-11-30T09:00:00-03:30", datetime(2026, 11, 30, 9, tzinfo=timezone(-timedelta(hours=3, minutes=30)))),
         ("2026-11-30T00:30:00+01:00", datetime(2026, 11, 29, 23, 30, tzinfo=UTC)),
+        ("0199-02-09T20:23:00+23:15", datetime(199, 2, 8, 21, 8, tzinfo=UTC)),
     ],
 )
 def test_a_moment_is_a_time_of_rfc_3339_or_the_beginning_of_a_day_in_utc(text: str, expected: datetime) -> None:
@@ -70,6 +71,7 @@ def test_a_moment_is_a_time_of_rfc_3339_or_the_beginning_of_a_day_in_utc(text: s
         *("", "now", "2026", "2026-11", "20261130", "2026-W49-1", "2026-13-01", "2026-02-30", "0000-01-01"),
         *("2026-11-30T09:00:00", "2026-11-30 09:00:00Z", "2026-11-30T09:00Z", "2026-11-30T24:00:00Z"),
         *("2026-11-30T09:00:00 01:00", "2026-11-30T09:00:00+25:00", "infinity", "२०२६-११-३०"),
+        *("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"),
     ],
 )
 def test_any_other_text_is_refused_with_an_example(text: str) -> None:

@@ -220,11 +220,11 @@ def test_the_plan_is_compared_with_the_smallest_limit_and_names_it(
     server_limit = "max_connections of the server"
     assert allowed(database) == (found["all_of_them"], server_limit, "INFO")
     assert allowed(limited) == (found["all_of_them"] - found["reserved"], server_limit, "INFO")
-    role.limit(40)
-    assert allowed(limited) == (40, "CONNECTION LIMIT of the role", "INFO")
-    on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT 39", name)
+    role.limit(42)
+    assert allowed(limited) == (42, "CONNECTION LIMIT of the role", "INFO")
+    on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT 41", name)
     try:
-        assert allowed(limited) == (39, "CONNECTION LIMIT of the database", "WARNING")
+        assert allowed(limited) == (41, "CONNECTION LIMIT of the database", "WARNING")
         assert allowed(database)[1] == server_limit, "a superuser is not bound by it"
     finally:
         on_server(server, "ALTER DATABASE {name} CONNECTION LIMIT -1", name)
@@ -245,8 +245,8 @@ def test_connections_that_are_reserved_count_for_those_who_may_use_them(
 
 def test_the_plan_says_what_each_process_takes(make_config: Callable[..., Config]) -> None:
     plan = ConnectionPlan.of(make_config(WEB_CONCURRENCY=3, WORKER_CONCURRENCY=4))
-    assert (plan.web_processes, plan.each_web, plan.worker, plan.total) == (3, 12, 10, 46)
-    assert ConnectionPlan.of(make_config(ENABLE_METRICS="false", MAX_EXPORTS=5)).each_web == 14
+    assert (plan.web_processes, plan.each_web, plan.worker, plan.total) == (3, 13, 10, 49)
+    assert ConnectionPlan.of(make_config(ENABLE_METRICS="false", MAX_EXPORTS=5)).each_web == 15
 
 
 # Concurrency, and connections that stay.

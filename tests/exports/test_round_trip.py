@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dataflow import db
 from dataflow.contacts.validation import judge
-from dataflow.exports.formats import FORMATS, format_of
+from dataflow.exports.formats import JOB_FORMATS, format_of
 from dataflow.exports.selection import DEFAULT_FIELDS, Selection
 from dataflow.exports.stream import Export
 from dataflow.exports.throttle import Throttle
@@ -18,7 +18,24 @@ from dataflow.formats.reading import Findings, Reading
 from dataflow.formats.registry import read_blocks, recognise
 from tests.support.properties import MIB, storable
 
-OPENINGS = [*formulas.OPENINGS, "'", "'=", "'+", '"', " ", "`", "BEGIN:VCARD", "end : vcard", "=C3=A9", "\\n", "NULL"]
+OPENINGS = [
+    *formulas.OPENINGS,
+    "'",
+    "'=",
+    "'+",
+    '"',
+    " ",
+    "`",
+    "BEGIN:VCARD",
+    "end : vcard",
+    "=C3=A9",
+    "\\n",
+    "NULL",
+    "_x000D_",
+    "_x005F_x0041_",
+    "\\N",
+    "<r>",
+]
 texts = st.builds(str.__add__, st.sampled_from(["", *OPENINGS]), st.text(storable, min_size=1, max_size=12))
 addresses = st.sampled_from(
     [
@@ -56,7 +73,7 @@ def exported(url: str, name: str, fields: tuple[str, ...] = DEFAULT_FIELDS, is_r
 
 
 def imported(name: str, content: bytes) -> Iterator[Contact]:
-    media_type = FORMATS[name].media_type.partition(";")[0]
+    media_type = JOB_FORMATS[name].media_type.partition(";")[0]
     assert recognise(content, media_type, None).name == name
     for block in read_blocks(name, cut(content), Reading(MIB), Findings()):
         yield from judged(block)
@@ -65,13 +82,18 @@ def imported(name: str, content: bytes) -> Iterator[Contact]:
 contacts_of_ours = st.lists(st.tuples(texts, addresses).filter(is_stored_as_it_is), min_size=1, max_size=8)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", JOB_FORMATS)
 @given(contacts=contacts_of_ours, source=texts, data=st.data())
 @example(contacts=[('"Ann"', "'a@example.com"), ('"Bob"', "'b@example.com")], source="'=x", data=None)
 @example(contacts=[("'=1", "ann@example.com"), ("=1", "+ann@example.com")], source="@x", data=None)
 @example(contacts=[("A\nb,b@example.com,x,2026-01-01,", "ann@example.com")], source="x", data=None)
 @example(contacts=[("\x1b$B;3ED", "ann@example.com")], source="x", data=None)
 @example(contacts=[("NULL", "ann@example.com"), ("(NULL)", "bob@example.com")], source="x", data=None)
+@example(contacts=[("<r><t>a</t></r>", "ann@example.com"), ("<r>a</t></r>", "bob@example.com")], source="x", data=None)
+@example(
+    contacts=[("a\rb\r\nc\ufffe\uffff_xFFFE_", "ann@example.com"), ("007", "7@example.com")], source="x", data=None
+)
+@example(contacts=[("_x0041\r_x005F_x0041_x0042_", "ann@example.com")], source="x", data=None)
 @settings(
     max_examples=40,
     deadline=None,
@@ -93,7 +115,7 @@ def test_what_is_exported_and_imported_is_the_same(
             "INSERT INTO contacts (name, email, source) VALUES (%s, %s, %s)", [(*each, source) for each in contacts]
         )
     fields = DEFAULT_FIELDS
-    if data and FORMATS[name].has_fields:
+    if data and JOB_FORMATS[name].has_fields:
         fields = tuple(
             data.draw(st.permutations(["name", "email", *data.draw(st.sets(st.sampled_from(["id", "source"])))]))
         )

@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
         "rows_read": 1,
         "rows_imported": 1,
         "rows_rejected": 0,
+        "rows_exported": 0,
         "bytes_done": 1,
         "rows": 1,
         "is_done": False,
@@ -55,6 +56,7 @@ STATEMENTS = (
     *("jobs/mark_object_deleted", "jobs/next_due", "jobs/overdue", "jobs/reclaim", "jobs/retry", "jobs/sent_by"),
     *("rejects/count", "rejects/list"),
 )
+OF_CONTACTS = {"contact_sources": ["source-7"], "contact_times": [datetime.now(UTC)], "email": "ann@example.com"}
 VIEWS = (
     "SELECT * FROM job_status LIMIT 4",
     "SELECT * FROM job_status WHERE id = '01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51'",
@@ -120,11 +122,17 @@ def test_erasing_a_person_reads_jobs_and_refused_rows_by_portions(old_database: 
         [middle["id"]],
     )
     old_database.execute("ANALYZE rejects")
-    erased = {"spellings": ["ann@example.com"], "contact_ids": [uuid7()], "others_than": [uuid7()]}
+    erased = {"spellings": ["ann@example.com"], "contact_ids": [uuid7()], **OF_CONTACTS, "others_than": [uuid7()]}
     place = {"after": middle["id"], "after_job": middle["id"], "after_record": 10_000, "limit": 500}
     for sources in (None, ["source-7"]):
         values = {**VALUES, **erased, **place, "sources": sources}
-        for name in ("find_texts", "kept_files", "count_kept_files", "with_files_of_contacts"):
+        for name in (
+            "find_texts",
+            "kept_files",
+            "count_kept_files",
+            "with_files_of_contacts",
+            "with_exports_of_contacts",
+        ):
             plan = plan_of(old_database, db.query(f"jobs/{name}"), values)
             assert "Seq Scan on jobs " not in plan, plan
         plan = plan_of(old_database, db.query("rejects/find_address"), values)
@@ -145,12 +153,22 @@ def test_every_filter_of_the_list_walks_an_index_of_its_own(
 ) -> None:
     [row] = old_database.execute("SELECT id FROM jobs ORDER BY id DESC OFFSET 12000 LIMIT 1").fetchall()
     for cursor in (None, row["id"]):
-        values = {"limit": 51, "state": state, "source": source, "cursor": cursor, "ids": None}
+        values = {"limit": 51, "state": state, "source": source, "kind": None, "cursor": cursor, "ids": None}
         plan = plan_of(old_database, db.query("jobs/list"), values)
         assert "Seq Scan on jobs " not in plan, plan
         if state or source:
             # In the order of the primary key it would have to pass by all the others.
             assert "jobs_pkey" not in plan, plan
+
+
+@pytest.mark.parametrize(("state", "source"), [(None, None), ("succeeded", None), (None, "source-7")])
+@pytest.mark.parametrize("kind", ["export", "revert"])
+def test_the_kinds_of_which_there_are_few_are_listed_by_their_own_index(
+    old_database: db.Connection, kind: str, state: str | None, source: str | None
+) -> None:
+    values = {"limit": 51, "state": state, "source": source, "kind": kind, "cursor": uuid7(), "ids": None}
+    plan = plan_of(old_database, db.query("jobs/list"), values)
+    assert "jobs_of_kind" in plan, plan
 
 
 SCOPES: dict[str, Scope] = {
@@ -167,7 +185,7 @@ def test_the_list_of_a_scope_walks_to_the_newest_of_each_source_and_reads_nobody
 ) -> None:
     [row] = old_database.execute("SELECT id FROM jobs ORDER BY id DESC OFFSET 12000 LIMIT 1").fetchall()
     for cursor in (None, row["id"]):
-        values = {"limit": 51, "state": state, "cursor": cursor, **SCOPES[scope].as_values()}
+        values = {"limit": 51, "state": state, "kind": None, "cursor": cursor, **SCOPES[scope].as_values()}
         plan = plan_of(old_database, db.query("jobs/list_in_scope"), values)
         assert "Seq Scan on jobs" not in plan, plan
         assert "jobs_pkey" not in plan, plan
@@ -179,7 +197,14 @@ def test_the_list_of_a_scope_walks_to_the_newest_of_each_source_and_reads_nobody
 
 def test_the_jobs_of_a_page_are_fetched_by_their_ids(old_database: db.Connection) -> None:
     rows = old_database.execute("SELECT id FROM jobs ORDER BY id DESC LIMIT 51").fetchall()
-    values = {"limit": 51, "state": None, "source": None, "cursor": None, "ids": [row["id"] for row in rows]}
+    values = {
+        "limit": 51,
+        "state": None,
+        "source": None,
+        "kind": None,
+        "cursor": None,
+        "ids": [row["id"] for row in rows],
+    }
     plan = plan_of(old_database, db.query("jobs/list"), values)
     assert "jobs_pkey" in plan, plan
     assert "Index Cond: (id = ANY" in plan, plan

@@ -17,6 +17,7 @@ from flask import request as asked
 from dataflow.config import Config
 from dataflow.web.app import create_app
 from dataflow.web.caller import Caller
+from tests.support.openapi import described
 from tests.support.service import Service
 
 
@@ -64,6 +65,7 @@ class FlaskWeb(Service):
         response.encoding = requests.utils.get_encoding_from_headers(response.headers)
         response.raw = io.BytesIO(answer.get_data())
         answer.close()
+        described().check_answer(method, path, response, arguments)
         return response
 
 

@@ -15,6 +15,7 @@ import psutil
 import requests
 from requests.adapters import HTTPAdapter
 
+from tests.support.openapi import described
 from tests.support.service import Service
 from tests.support.waiting import eventually
 
@@ -134,7 +135,9 @@ class Web(ChildProcess, Service):
     def request(self, method: str, path: str, timeout: float = 60, **arguments: Any) -> requests.Response:
         """The answer to a request on a connection of its own."""
         with self.session() as session:
-            return session.request(method, f"{self.url}{path}", timeout=timeout, **arguments)
+            answer = session.request(method, f"{self.url}{path}", timeout=timeout, **arguments)
+        described().check_answer(method, path, answer, arguments)
+        return answer
 
     def session(self) -> requests.Session:
         """A client that keeps its connection until it is closed."""

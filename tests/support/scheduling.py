@@ -25,6 +25,7 @@ LONG = (
     "tests/drills/test_drills.py",
     "tests/web/server/test_clients.py",
     "tests/web/test_leaks.py",
+    "tests/web/openapi/test_schemathesis.py",
     "tests/imports/test_completion.py",
     "tests/web/server/test_connections.py",
     "tests/test_end_to_end.py",

@@ -53,13 +53,14 @@ def statuses(everything: int, own: int, other: int, token: int, sibling: int, fo
     }
 
 
-def make_job(connection: db.Connection, state: str) -> UUID:
+def make_job(connection: db.Connection, state: str, kind: str = "import") -> UUID:
     """One of the source crm, which TOKEN has made; one that is uploading by tus."""
     job_id, is_over = uuid7(), state in ("succeeded", "failed", "cancelled")
     connection.execute(
-        "INSERT INTO jobs (id, state, source, object_key, bytes_total, digests, created_by, finished_at, expires_at) "
-        "VALUES (%s, %s, 'crm', 'k.csv', %s, '[[10, \"\"]]', %s, CASE WHEN %s THEN now() END, 'tomorrow')",
-        [job_id, state, None if state == "uploading" else 10, created_by(TOKEN), is_over],
+        "INSERT INTO jobs "
+        "(id, kind, state, source, object_key, bytes_total, digests, created_by, finished_at, expires_at) "
+        "VALUES (%s, %s, %s, 'crm', 'k.csv', %s, '[[10, \"\"]]', %s, CASE WHEN %s THEN now() END, 'tomorrow')",
+        [job_id, kind, state, None if state == "uploading" else 10, created_by(TOKEN), is_over],
     )
     return job_id
 
@@ -72,6 +73,7 @@ class Route:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     query: str = ""
     job_state: str = "queued"  #: of the job that `{id}` is, made anew for each request
+    job_kind: str = "import"
 
 
 ABOUT_SOURCE = statuses(200, 200, 403, 200, 200, 403)
@@ -96,6 +98,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/jobs"): Route(ABOUT_SOURCE, query="?source=crm"),
     ("GET", "/jobs/{id}"): Route(ABOUT_JOB),
     ("GET", "/jobs/{id}/rejects"): Route(ABOUT_JOB, job_state="succeeded"),
+    # That of a job which has not ended would have no end either.
+    ("GET", "/jobs/{id}/events"): Route(ABOUT_JOB, job_state="succeeded"),
     ("POST", "/jobs/{id}/cancel"): Route(CHANGED),
     ("POST", "/jobs/{id}/revert"): Route(CHANGED, job_state="succeeded"),
     ("POST", "/jobs/{id}/retry"): Route(statuses(202, 202, 404, 403, 403, 403), job_state="failed"),
@@ -105,7 +109,17 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/tokens"): Route(statuses(201, 201, 403, 403, 403, 403), {"json": {"source": "crm"}}),
     ("GET", "/metrics"): Route(statuses(200, 200, 200, 403, 403, 403)),
     ("GET", "/exports"): Route(statuses(200, 200, 403, 403, 403, 403), query="?source=crm"),
+    ("POST", "/exports"): Route(statuses(202, 202, 403, 403, 403, 403), query="?source=crm"),
+    ("GET", "/exports/{id}"): Route(statuses(200, 200, 404, 403, 403, 403), job_kind="export"),
+    # It is not kept any more, of which only those hear who may know of the export.
+    ("GET", "/exports/{id}/file"): Route(
+        statuses(410, 410, 404, 403, 403, 403), job_state="succeeded", job_kind="export"
+    ),
     ("GET", "/health"): Route(dict.fromkeys(HOLDERS, 200)),
+    ("GET", "/openapi.json"): Route(dict.fromkeys(HOLDERS, 200)),
+    ("GET", "/postman.json"): Route(dict.fromkeys(HOLDERS, 200)),
+    ("GET", "/ui"): Route(dict.fromkeys(HOLDERS, 200)),
+    ("GET", "/ui/{name}"): Route(dict.fromkeys(HOLDERS, 200)),
 }
 #: Those that are there once only.
 UNVERSIONED = {"/metrics", "/health"}
@@ -113,7 +127,7 @@ UNVERSIONED = {"/metrics", "/health"}
 
 def routes_of_the_service() -> Iterator[tuple[str, str]]:
     for rule in create_app(Config.from_env(CLOSED)).url_map.iter_rules():
-        path = rule.rule.replace("<uuid:job_id>", "{id}").replace("<uuid:upload_id>", "{id}")
+        path = rule.rule.replace("<uuid:job_id>", "{id}").replace("<name>", "{name}")
         yield from ((method, path) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"})
 
 
@@ -134,10 +148,12 @@ def test_each_route_is_for_whom_the_table_says(
 ) -> None:
     route, found = ROUTES[method, path], {}
     for name, text in HOLDERS.items():
-        job_id = make_job(connection, route.job_state)
+        job_id = make_job(connection, route.job_state, route.job_kind)
         headers = {**route.arguments.get("headers", {}), **(bearer(text) if text else {})}
         answer = web.request(
-            method, prefix + path.format(id=job_id) + route.query, **{**route.arguments, "headers": headers}
+            method,
+            prefix + path.format(id=job_id, name="start.js") + route.query,
+            **{**route.arguments, "headers": headers},
         )
         found[name] = answer.status_code
         if answer.status_code in (401, 403, 404):

@@ -93,8 +93,12 @@ def export(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ExportHandler]]:
 
 
 def test_a_job_of_a_kind_that_nobody_knows_fails_and_says_so_and_is_not_tried_again(
-    connection: db.Connection, work_off: Callable[[], int], caplog: pytest.LogCaptureFixture
+    connection: db.Connection,
+    work_off: Callable[[], int],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delitem(HANDLERS, "export")
     job_id = queued(connection)
     with caplog.at_level(logging.INFO):
         assert work_off() == 1

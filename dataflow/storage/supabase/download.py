@@ -24,11 +24,13 @@ PATIENCE_SECONDS = 300.0  #: from a break until bytes come again
 class SupabaseReader:
     """An open object, which holds a connection only while its pieces are read."""
 
-    def __init__(self, api: Api, schedule: Schedule, key: str) -> None:
+    def __init__(self, api: Api, schedule: Schedule, key: str, offset: int, patience_seconds: float | None) -> None:
         self._api = api
         self._schedule = schedule
         self._key = key
-        self._offset = 0
+        self._patience_seconds = patience_seconds
+        self._offset = offset
+        self._has_begun = False  #: the server has answered with the object, or a part of it
         self._size_bytes: int | None = None  #: known from the first answer on
         self._first_etag: str | None = None  #: of the download whose bytes have been given out
         self._response: requests.Response | None = None
@@ -56,7 +58,7 @@ class SupabaseReader:
             self._response.close()
 
     def _patience(self) -> Retries:
-        return Retries(self._schedule, PATIENCE_SECONDS, self._stop.wait)
+        return Retries(self._schedule, self._patience_seconds or PATIENCE_SECONDS, self._stop.wait)
 
     def _rest(self, piece_bytes: int) -> Iterator[bytes]:
         headers = {"Range": f"bytes={self._offset}-"} if self._offset else {}
@@ -101,6 +103,7 @@ class SupabaseReader:
             raise answer.error(self._api.bucket)
         self._outcome = "ok"
         etag = response.headers.get("ETag")
+        is_first, self._has_begun = not self._has_begun, True
         if self._offset == 0:
             length = response.headers.get("Content-Length", "")
             if not length.isdecimal() and "Transfer-Encoding" not in response.headers:
@@ -109,7 +112,9 @@ class SupabaseReader:
             self._size_bytes = int(length) if length.isdecimal() else None
             self._first_etag = etag
             return
-        first = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        first = re.match(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        if is_first and first:
+            self._first_etag, self._size_bytes = etag, int(first[2])
         if etag != self._first_etag or not first or int(first[1]) != self._offset:
             raise StorageError(
                 f"The object {self._key} changed while it was read, after {self._offset} bytes.", code="digest_mismatch"

@@ -12,6 +12,9 @@ from dataflow.db import migrations
 from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.queue import database_identity, live_workers
 from dataflow.web import links
+from dataflow.web.answers.others import HealthSchema
+from dataflow.web.openapi import examples
+from dataflow.web.openapi.description import described, json_answer
 from dataflow.web.probe import Probe, Question
 from dataflow.web.services import Services
 
@@ -36,7 +39,20 @@ def register(app: Flask) -> None:
             return live_workers.count(connection), database_identity.count_held(connection)
 
     probes = Probe(count), Probe(shared.storage.check)
-    app.add_url_rule("/health", view_func=lambda: _show(*probes), endpoint="health")
+
+    @described(
+        "Whether database, storage and worker do their part",
+        {
+            200: json_answer("They do; or `degraded`: no worker is running.", HealthSchema, examples.HEALTH),
+            503: json_answer("`unhealthy`: nothing can be imported.", HealthSchema, examples.UNHEALTHY),
+        },
+        is_open=True,
+        uses_database=False,
+    )
+    def show() -> ResponseReturnValue:
+        return _show(*probes)
+
+    app.add_url_rule("/health", view_func=show, endpoint="health")
 
 
 def _show(count: Probe[tuple[int, int]], check_storage: Probe[None]) -> ResponseReturnValue:

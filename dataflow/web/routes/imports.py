@@ -19,8 +19,11 @@ from dataflow.imports.options import OptionsSchema
 from dataflow.imports.upload import Upload
 from dataflow.queue.idempotency import Answer
 from dataflow.web import idempotency, limits, links, parameters
+from dataflow.web.answers.imports import AcceptedSchema, PreviewSchema
 from dataflow.web.caller import caller
 from dataflow.web.form import FormFile, base_name
+from dataflow.web.openapi import bodies, errors, examples, headers
+from dataflow.web.openapi.description import SUCCESS, described, json_answer
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
 
@@ -43,6 +46,35 @@ _OPTIONS = OptionsSchema()
 
 
 @blueprint.post("/import")
+@described(
+    "Import a file",
+    {
+        200: json_answer(
+            "The job that it has become is queued.", AcceptedSchema, examples.ACCEPTED, [headers.LOCATION]
+        ),
+        202: json_answer(
+            "All of it is here; the job is queued as soon as the storage has made an object of it.",
+            AcceptedSchema,
+            None,
+            [headers.LOCATION],
+        ),
+    },
+    text="JSON is validated while it comes, and answered with its issues; of files, the job tells the refused rows.",
+    query=OptionsSchema,
+    header_options=OptionsSchema,
+    headers=[headers.IDEMPOTENCY_KEY, headers.CONTENT_ENCODING, headers.FILE_NAME],
+    body=bodies.contacts(
+        "The contacts, and for all but JSON and a form the source in the query or a header.", OPAQUE, "invalid_contacts"
+    ),
+    errors=[
+        *errors.OF_BODIES,
+        *errors.OF_CONTENTS,
+        *errors.OF_KEYS,
+        *errors.OF_THE_STORAGE,
+        *("too_many_rejects", "object_too_large", "upload_lost", "upload_cancelled"),
+    ],
+    examples={SUCCESS: {"source": examples.SOURCE}, "invalid_contacts": {}},
+)
 def receive() -> ResponseReturnValue:
     """202 while the storage still makes an object of the body."""
     with _arriving() as (upload, body):
@@ -65,6 +97,16 @@ def _answer(job_id: UUID, is_queued: bool) -> Answer:
 
 
 @blueprint.post("/import/preview")
+@described(
+    "Look at a file: how it would be read, and its first rows",
+    {200: json_answer("What is found in its first MiB. Nothing is kept.", PreviewSchema, examples.PREVIEW)},
+    query=OptionsSchema,
+    header_options=OptionsSchema,
+    headers=[headers.CONTENT_ENCODING, headers.FILE_NAME],
+    body=bodies.contacts("What would be imported; no source is needed.", OPAQUE, ""),
+    errors=[*errors.OF_BODIES, *errors.OF_CONTENTS, "spool_unavailable"],
+    uses_database=False,
+)
 def look_at() -> dict[str, Any]:
     """How the body would be read, and its first rows, as soon as its first MiB is here; no job comes of it."""
     with _arriving() as (upload, body), body.place():

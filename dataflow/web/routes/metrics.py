@@ -11,6 +11,8 @@ from dataflow import db
 from dataflow.db import borrowed
 from dataflow.metrics import JobsCollector, published_registry
 from dataflow.queue import job_counts
+from dataflow.web.openapi import examples
+from dataflow.web.openapi.description import Answer, described
 from dataflow.web.probe import Probe
 from dataflow.web.services import Services
 
@@ -37,6 +39,13 @@ def register(app: Flask, own: CollectorRegistry) -> None:
     collector = JobsCollector(Probe(connect).ask, Probe(totals).ask, DEADLINE_SECONDS)
     published = published_registry(own, collector)
 
+    @described(
+        "What Prometheus scrapes",
+        {200: Answer("Counters and gauges.", {"text/plain": ({"type": "string"}, examples.METRICS)})},
+        text="In the format of OpenMetrics where `Accept` asks for it. METRICS_KEY may be the only key for it.",
+        errors=["not_found"],
+        uses_database=False,
+    )
     def show() -> Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(published), content_type=content_type)

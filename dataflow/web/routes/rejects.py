@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -22,7 +23,10 @@ from dataflow.imports.option_kinds import Number
 from dataflow.imports.rejects_file import Layout, Reject
 from dataflow.queue import jobs
 from dataflow.web import links, parameters
+from dataflow.web.answers.jobs import RejectsPageSchema
 from dataflow.web.caller import caller
+from dataflow.web.openapi import examples, headers
+from dataflow.web.openapi.description import SUCCESS, Answer, described
 from dataflow.web.server.client_socket import has_left
 from dataflow.web.services import services
 
@@ -48,6 +52,25 @@ _QUERY = RejectsQuery()
 
 
 @blueprint.get("/jobs/<uuid:job_id>/rejects")
+@described(
+    "The refused rows of a job that has ended",
+    {
+        200: Answer(
+            "A page of them as JSON; or all, as a file that imports when it is corrected.",
+            {
+                "application/json": (RejectsPageSchema, examples.REJECTS),
+                "text/csv": ({"type": "string"}, examples.REJECTS_TABLE),
+                "application/x-ndjson": ({"type": "string"}, examples.REJECTS_LINES),
+                "application/ndjson": ({"type": "string"}, None),
+            },
+            [headers.LINK, replace(headers.DISPOSITION, is_required=False)],
+        )
+    },
+    text="Without `format`, `Accept` decides. `limit` and `cursor` are for JSON.",
+    query=RejectsQuery,
+    errors=["job_not_found", "job_unfinished", "rejects_gone", "not_acceptable", "too_many_uploads", "job_conflict"],
+    examples={SUCCESS: {"format": "json", "limit": 10}},
+)
 def show(job_id: UUID) -> Response:
     after_this_request(_vary)
     wanted = parameters.read(_QUERY, parameters.query())
@@ -95,9 +118,9 @@ def _media_type(wanted: str | None) -> str:
 def _page(job: dict[str, Any], limit: int = 100, cursor: int = 0) -> Response:
     with borrowed(services().pool) as connection:
         rows = rejects_file.page(connection, job["job_id"], job["finished_at"], cursor, limit + 1)
-    page, headers = links.paged(rows, limit, itemgetter("record"))
+    page, further = links.paged(rows, limit, itemgetter("record"))
     body = f'{{"rejects":[{",".join(map(_as_json, page))}],"columns":{json.dumps(_columns(job))}}}\n'
-    return Response(body, content_type="application/json", headers=headers)
+    return Response(body, content_type="application/json", headers=further)
 
 
 def _as_json(reject: Reject) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -20,16 +21,18 @@ from dataflow.imports.upload import Upload
 from dataflow.queue.idempotency import Answer
 from dataflow.storage.tus_headers import RESUMABLE, VERSION
 from dataflow.web import idempotency, links, parameters, tus
+from dataflow.web.answers.imports import UploadSchema
 from dataflow.web.caller import caller
 from dataflow.web.form import base_name, plain_media_type
 from dataflow.web.limits import max_body_bytes, size_limit
 from dataflow.web.method_override import PATH
+from dataflow.web.openapi import tus_routes
 from dataflow.web.request_body import RawBody
 from dataflow.web.services import services
 
 blueprint = Blueprint("uploads", __name__)
 
-_OPTIONS, _NO_OPTIONS = OptionsSchema(), Schema()
+_OPTIONS, _NO_OPTIONS, _SHOWN = OptionsSchema(), Schema(), UploadSchema()
 _PATHS = ("/uploads", "/uploads/<uuid:job_id>")
 
 
@@ -51,12 +54,14 @@ def name_version(response: Response) -> Response:
 
 @blueprint.route(_PATHS[0], methods=["OPTIONS"], provide_automatic_options=False)
 @blueprint.route(_PATHS[1], methods=["OPTIONS"], provide_automatic_options=False)
+@tus_routes.tells
 def tell(job_id: UUID | None = None) -> ResponseReturnValue:  # noqa: ARG001 - the same for each
     """What this server can do."""
     return "", 204, tus.capabilities(max_body_bytes())
 
 
 @blueprint.route(_PATHS[0], methods=["POST"], provide_automatic_options=False)
+@tus_routes.creates
 def create() -> ResponseReturnValue:
     """A new upload, and perhaps its first bytes. With an Idempotency-Key that made one before: that one."""
     wanted, checksum = tus.creation(request.headers), tus.checksum(request.headers)
@@ -89,6 +94,8 @@ def _begin(
 
 
 @blueprint.route(_PATHS[1], methods=["GET"], provide_automatic_options=False)
+@tus_routes.shows
+@tus_routes.measures
 def show(job_id: UUID) -> ResponseReturnValue:
     """How far it is: for HEAD as the storage says, else as the row has it, which disturbs nobody."""
     parameters.read(_NO_OPTIONS, parameters.query())
@@ -96,17 +103,13 @@ def show(job_id: UUID) -> ResponseReturnValue:
         tus.check_version(request.headers)
         return _measure(job_id)
     found = services().resumable.find(job_id, caller().scope_of_jobs)
-    return {
-        "jobId": str(found.job_id),
-        "state": found.state,
-        "offset": found.offset,
-        "length": found.length,
-        "expiresAt": links.as_time(found.expires_at) if found.is_open and found.expires_at else None,
-        "links": {"self": links.to("uploads.show", job_id=job_id), "job": links.to("jobs.show", job_id=job_id)},
-    }, _headers(found)
+    own = {"self": links.to("uploads.show", job_id=job_id), "job": links.to("jobs.show", job_id=job_id)}
+    shown = {**asdict(found), "expires_at": found.expires_at if found.is_open else None, "links": own}
+    return _SHOWN.of(shown), _headers(found)
 
 
 @blueprint.route(_PATHS[1], methods=["PATCH"], provide_automatic_options=False)
+@tus_routes.appends
 def append(job_id: UUID) -> ResponseReturnValue:
     """The bytes that follow; the last of them make it a job."""
     wanted = tus.patch(request.headers)
@@ -126,6 +129,7 @@ def append(job_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.route(_PATHS[1], methods=["DELETE"], provide_automatic_options=False)
+@tus_routes.ends
 def terminate(job_id: UUID) -> ResponseReturnValue:
     with _held(job_id) as (found, _):
         if not isinstance(found, ResumableSession):

@@ -1,7 +1,7 @@
 """The server's end of a connection, which waits for its client only within limits.
 
 Python counts the time-out of `sendall` for the whole call, and gunicorn sets none; here every piece has its own.
-Answers of requests that are no transfers wait for nobody: what cannot be sent at once is kept for later.
+Answers of requests that are no transfers or streams wait for nobody: what cannot be sent at once is kept for later.
 """
 
 import errno

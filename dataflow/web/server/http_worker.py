@@ -3,10 +3,10 @@
 Of gunicorn 27 it relies on `ThreadWorker` as a whole: on `run` calling `set_accept_enabled`, `murder_keepalived`,
 `murder_pending`, `wait_for_and_dispatch_events` and `_cap_keepalive`, and watching `nr_conns` and `worker_connections`;
 on `handle` calling `conn.sock.setblocking`, `conn.init`, `next(conn.parser)`, `handle_request` and `_keepalive_after`;
-on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`, `parser`, `init`, `initialized`, `close`), the parser's
-`mesg` and `unreader` (`buf`, `unread`, `take_buffered`), a message's `force_close` and `should_close`, which the head
-of an answer follows, and the `reader` of its body (`length` of one kind, `parser` and `limit_trailer_section` of the
-other). A test asks for all of it.
+on `handle_error` telling the client by `util.write_error`; on `tpool`, `poller` and `method_queue`; on `TConn` (`sock`,
+`parser`, `init`, `initialized`, `close`), the parser's `mesg` and `unreader` (`buf`, `unread`, `take_buffered`), a
+message's `force_close` and `should_close`, which the head of an answer follows, and the `reader` of its body (`length`
+of one kind, `parser` and `limit_trailer_section` of the other). A test asks for all of it.
 """
 
 import errno
@@ -27,6 +27,7 @@ from dataflow.web.server.answer_socket import AnswerSocket
 from dataflow.web.server.connection import Connection, Phase
 from dataflow.web.server.connections import LINGER_SECONDS, Connections
 from dataflow.web.server.file_limit import most_connections, raise_file_limit
+from dataflow.web.server.refusal import JsonRefusal
 from dataflow.web.server.shared_places import SharedPlaces, free_number
 from dataflow.web.server.thread_pools import ThreadPools, ordinary_pool
 
@@ -85,9 +86,11 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         config: Config = services.config
         self._max_uploads, self._stall_seconds = config.max_uploads, config.upload_stall_seconds
         self._grace_seconds, self._cut_transfers = config.shutdown_grace_seconds, services.transfers.cut
+        self._end_streams = services.event_feed.stop
         self._threads = ThreadPools(
             self.tpool,
             self.cfg.threads,
+            config.max_event_streams,
             services.transfers,
             self.handle,
             lambda conn, future: self.method_queue.defer(self.finish_request, conn, future),
@@ -171,6 +174,9 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         req.should_close = should_close_now  # asked when the head of the answer is made
         return super().handle_request(req, conn)
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        super().handle_error(req, JsonRefusal(client, exc), addr, exc)
+
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """As gunicorn, but nothing is waited for to find out whether the connection can be used again."""
         body = conn.parser.mesg.body
@@ -211,10 +217,11 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
             self._connections.end_phases(*Phase)
 
     def _cap_keepalive(self, _deadline: float) -> None:
-        """Called at SIGTERM, and when the master is gone: idle connections are closed at once, bodies are cut when the
-        grace period is over, and nobody is kept waiting at our end of the listening sockets.
+        """Called at SIGTERM, and when the master is gone: idle connections are closed and streams ended at once, bodies
+        are cut when the grace period is over, and nobody is kept waiting at our end of the listening sockets.
         """
         self._cut_at = time.monotonic() + self._grace_seconds
+        self._end_streams()
         self._connections.end_phases(Phase.HEAD, Phase.SILENT, Phase.KEPT)
         for listener in self.sockets:
             listener.close()

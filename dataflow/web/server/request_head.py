@@ -16,6 +16,7 @@ class Kind(Enum):
     """Requests that must not wait for others have threads of their own."""
 
     TRANSFER = auto()  #: takes as long as its client likes
+    STREAM = auto()  #: waits for a job to end, for hours perhaps
     LIST = auto()  #: computes for as long as a hundred others
     PROBE = auto()  #: asks whether the service lives
     ORDINARY = auto()
@@ -29,7 +30,10 @@ ROUTES: Final = (
     (Kind.TRANSFER, "POST|PATCH|HEAD|DELETE", r"/uploads/[^/]+"),
     (Kind.TRANSFER, "GET|HEAD", r"/jobs/[^/]+/rejects"),
     (Kind.TRANSFER, "GET|HEAD", r"/exports"),
+    (Kind.TRANSFER, "POST", r"/exports"),
+    (Kind.TRANSFER, "GET|HEAD", r"/exports/[^/]+/file"),
     (Kind.TRANSFER, "POST", r"/tokens"),
+    (Kind.STREAM, "GET", r"/jobs/[^/]+/events"),
     (Kind.LIST, "GET|HEAD", r"/jobs"),
     (Kind.LIST, "GET|HEAD|DELETE", r"/contacts"),
     (Kind.PROBE, "GET|HEAD", r"/health"),
@@ -40,6 +44,8 @@ _LINE_END, _END = b"\r\n", b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r", re.IGNORECASE)
+#: More than the application will take for one is no harm.
+_WAIT = re.compile(rb"\r\nprefer:[^\r]*wait[ \t]*=", re.IGNORECASE)
 _VERSION = re.compile(rb"HTTP/\d\.\d")
 
 
@@ -94,9 +100,16 @@ class RequestHead:
         return _EXPECT.search(self.content) is not None
 
     def kind(self) -> Kind:
-        """By the path as the application will see it."""
+        """By the path as the application will see it, and by whether it is asked to wait (RFC 7240)."""
         start = len(_LINE_END) * self.content.startswith(_LINE_END)
-        return _kind_of(bytes(self.content[start : self.content.find(_LINE_END, start)]))
+        line = bytes(self.content[start : (end := self.content.find(_LINE_END, start))])
+        kind = _kind_of(line)
+        may_wait = kind is Kind.ORDINARY and line.startswith(b"GET ")
+        return Kind.STREAM if may_wait and _WAIT.search(self.content, end, self._end(end)) else kind
+
+    def _end(self, start: int) -> int:
+        end = self.content.find(_END, start)
+        return len(self.content) if end < 0 else end
 
 
 @lru_cache(maxsize=64)  # the same few come all the time

@@ -23,10 +23,11 @@ def ordinary_pool(threads: int) -> ThreadPoolExecutor:
 class ThreadPools:
     """`serve` runs in a thread of one of the pools, which then calls `on_done`; all other calls are of one thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - how many threads, and for what
         self,
         ordinary: Executor,
         threads: int,
+        max_streams: int,
         transfers: Transfers,
         serve: Callable[[Connection], Any],
         on_done: Callable[[Connection, Future[Any]], None],
@@ -34,28 +35,40 @@ class ThreadPools:
         count = transfer_threads(threads)
         self._pools: dict[Kind, Executor] = {
             Kind.TRANSFER: ThreadPoolExecutor(count, "transfer"),
+            Kind.STREAM: ThreadPoolExecutor(max_streams, "stream"),
             Kind.LIST: ThreadPoolExecutor(LIST_THREADS, "list"),
             Kind.PROBE: ThreadPoolExecutor(PROBE_THREADS, "probe"),
             Kind.ORDINARY: ordinary,
         }
         self._serve = serve
         self._on_done = on_done
+        self._max_streams = max_streams
+        self._streams = 0
         self._queue = TransferQueue(count, transfers, self._submit, self._put_off)
         self.free_places = self._queue.free_places
         self.look_up = self._queue.look_up
 
     def start(self, connection: Connection) -> None:
-        """Have a request answered; a transfer may have to wait, or is put off."""
-        is_transfer = connection.kind is Kind.TRANSFER
-        connection.sock.defers, connection.sock.is_put_off = not is_transfer, False
+        """Have a request answered; a transfer may have to wait, or is put off.
+
+        A stream that finds no thread is answered as an ordinary request: by `defers` the application sees that its
+        thread must not wait.
+        """
+        if connection.kind is Kind.STREAM and self._streams >= self._max_streams:
+            connection.kind = Kind.ORDINARY
+        is_transfer, is_stream = connection.kind is Kind.TRANSFER, connection.kind is Kind.STREAM
+        connection.sock.defers, connection.sock.is_put_off = not (is_transfer or is_stream), False
         if is_transfer:
             self._queue.add(connection, time.monotonic())
         else:
+            self._streams += is_stream
             self._submit(connection)
 
     def end(self, connection: Connection) -> None:
         if connection.kind is Kind.TRANSFER:
             self._queue.end_one()
+        elif connection.kind is Kind.STREAM:
+            self._streams -= 1
 
     def _put_off(self, connection: Connection) -> None:
         """Have a transfer refused by a thread of another pool."""

@@ -7,7 +7,7 @@ WITH mine AS MATERIALIZED (
 )
 UPDATE jobs
 SET heartbeat_at = clock_timestamp(), rows_read = %(rows_read)s, rows_imported = %(rows_imported)s,
-    rows_rejected = %(rows_rejected)s, bytes_done = %(bytes_done)s
+    rows_rejected = %(rows_rejected)s, rows_exported = %(rows_exported)s, bytes_done = %(bytes_done)s
 FROM mine
 WHERE jobs.id = mine.id
 RETURNING jobs.id

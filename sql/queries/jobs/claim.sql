@@ -37,7 +37,7 @@ SET state = 'running', attempt = attempt + 1, worker = %(worker)s,
         THEN (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a) END,
     started_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
     rows_read = 0, rows_imported = 0, rows_updated = 0, rows_skipped = 0, rows_rejected = 0, rows_not_imported = 0,
-    bytes_done = 0, issues = '[]', error = NULL
+    rows_exported = 0, bytes_done = 0, issues = '[]', error = NULL
 FROM (SELECT id FROM alone UNION ALL SELECT id FROM due) claimed
 WHERE jobs.id = claimed.id
 RETURNING jobs.id, kind, attempt, failures, max_failures, losses, source, object_key, bytes_total, format, content_type,

@@ -1,9 +1,11 @@
 -- What a finished job keeps of people, and errors that may quote a header row, the server or a trigger. The refused
--- rows and the file are removed next; from here on the job cannot be queued again, whatever becomes of that. The file
--- of a held job stays, as it may be needed elsewhere.
+-- rows and the file are removed next; from here on the job cannot be queued again, nor its file fetched, whatever
+-- becomes of that. The file of a held job stays, as it may be needed elsewhere. An export of one person can be tried
+-- again without a file: it finds nobody then, and not everybody.
 UPDATE jobs
-SET digests = '[]', issues = '[]', file_name = NULL, upload_metadata = NULL, content_sha256 = NULL,
-    idempotency_key = NULL,
+SET digests = '[]', kept_until = least(kept_until, clock_timestamp()), issues = '[]', file_name = NULL,
+    upload_metadata = NULL, content_sha256 = NULL, idempotency_key = NULL,
+    options = jsonb_set(options, '{email}', '""', false),
     detected = detected - ARRAY['columns', 'ignoredColumns', 'mapping'],
     error = CASE WHEN split_part(error, ':', 1) IN ('missing_columns', 'ambiguous_columns', 'database_error',
                                                     'database_unavailable', 'statement_cancelled')

@@ -8,7 +8,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT id FROM jobs
         WHERE source = ANY (ARRAY[wanted.source]) AND (%(state)s::text IS NULL OR state = %(state)s)
-          AND (%(cursor)s::uuid IS NULL OR id < %(cursor)s)
+          AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(cursor)s::uuid IS NULL OR id < %(cursor)s)
         ORDER BY source DESC, id DESC
         LIMIT %(limit)s
     ) of_source
@@ -16,13 +16,16 @@ FROM (
     UNION ALL
     (SELECT id FROM jobs
      WHERE NOT %(is_own_only)s AND source IS NULL AND coalesce(created_by, '') = %(created_by)s::text
-       AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(cursor)s::uuid IS NULL OR id < %(cursor)s)
+       AND coalesce(options -> 'sources', '[]') <@ to_jsonb(%(sources)s::text[])
+       AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+       AND (%(cursor)s::uuid IS NULL OR id < %(cursor)s)
      ORDER BY source DESC, id DESC
      LIMIT %(limit)s)
     UNION ALL
     (SELECT id FROM jobs
      WHERE %(is_own_only)s AND created_by = ANY (ARRAY[%(created_by)s::text])
-       AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(cursor)s::uuid IS NULL OR id < %(cursor)s)
+       AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+       AND (%(cursor)s::uuid IS NULL OR id < %(cursor)s)
      ORDER BY created_by DESC, id DESC
      LIMIT %(limit)s)
 ) found

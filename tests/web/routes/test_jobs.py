@@ -20,10 +20,10 @@ CONTACTS = [{"name": "Ann", "email": "ann@example.com"}]
 SUMMARY = [
     *("jobId", "kind", "ofJob", "state", "partial", "source", "fileName"),
     *("rowsImported", "rowsUpdated", "rowsSkipped", "rowsRejected", "rowsNotImported", "rowsRead"),
-    *("bytesDone", "bytesTotal", "error"),
+    *("rowsExported", "bytesDone", "bytesTotal", "contentSha256", "error"),
     *("attempt", "failures", "maxFailures", "runAt", "createdAt", "startedAt", "finishedAt"),
     *("contentType", "format", "options", "detected", "ignoredColumns", "issues", "firstContactId", "lastContactId"),
-    *("objectDeletedAt", "revertedAt", "revertedRows", "duplicateOf", "requestId", "createdBy", "links"),
+    *("objectDeletedAt", "expiresAt", "revertedAt", "revertedRows", "duplicateOf", "requestId", "createdBy", "links"),
 ]
 
 
@@ -100,6 +100,7 @@ def test_links_and_pages_keep_the_callers_prefix(prefix: str, web: Web) -> None:
     assert web.get(f"{prefix}/jobs/{newer}").json()["links"] == {
         "self": f"{prefix}/jobs/{newer}",
         "rejects": f"{prefix}/jobs/{newer}/rejects",
+        "events": f"{prefix}/jobs/{newer}/events",
     }
     first = web.get(f"{prefix}/jobs?limit=1")
     assert [job["links"]["self"] for job in first.json()["jobs"]] == [f"{prefix}/jobs/{newer}"]

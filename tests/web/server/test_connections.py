@@ -283,7 +283,8 @@ def test_a_connection_is_kept_behind_a_short_body_that_nobody_reads(web: Web, li
     assert long.answer("POST").headers["Connection"] == "close"
 
 
-#: As gunicorn answers them, and at once.
+CODES = {400: "bad_request", 414: "uri_too_long", 431: "request_header_fields_too_large"}
+#: As gunicorn refuses them, and at once.
 ODD = {
     "no HTTP": (b"EHLO example.com\r\n", 400),
     "HTTP/0.9": (b"GET /\r\n", 400),
@@ -311,6 +312,8 @@ def test_what_is_no_sound_request_is_refused_at_once_and_hung_up_on(oddity: str,
     found = line(web, sent)
     answer = found.answer()
     assert (answer.status, answer.headers["Connection"]) == (status, "close")
+    assert (answer.headers["Content-Type"], answer.code) == ("application/json", CODES[status])
+    assert json.loads(answer.body)["status"] == status
     assert answer.body.count(b"HTTP/") <= 1
     found.socket.shutdown(socket.SHUT_WR)
     eventually(found.is_closed, seconds=5)

@@ -33,7 +33,7 @@ def test_the_insides_of_gunicorn_that_are_relied_on_are_there() -> None:
     assert overridden >= {
         *("check_config", "init_process", "get_thread_pool", "load_wsgi", "notify", "set_accept_enabled", "accept"),
         *("enqueue_req", "handle_request", "_keepalive_after", "finish_request", "wait_for_and_dispatch_events"),
-        *("murder_pending", "murder_keepalived", "_cap_keepalive"),
+        *("murder_pending", "murder_keepalived", "_cap_keepalive", "handle_error"),
     }
     for name in overridden - {"check_config"}:
         ours, theirs = (inspect.signature(getattr(kind, name)).parameters for kind in (HttpWorker, ThreadWorker))
@@ -180,6 +180,8 @@ def test_a_byte_at_a_time_costs_no_more_than_the_bytes() -> None:
         ("POST /prefix/import", Kind.TRANSFER),
         ("GET /jobs/01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51/rejects?format=csv", Kind.TRANSFER),
         ("HEAD /v1/jobs/1/rejects", Kind.TRANSFER),
+        ("GET /jobs/01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51/events?token=x", Kind.STREAM),
+        ("HEAD /v1/jobs/1/events", Kind.ORDINARY),
         ("GET /health", Kind.PROBE),
         ("GET /v1/jobs?limit=5", Kind.LIST),
         ("GET /contacts?source=crm", Kind.LIST),

@@ -172,7 +172,7 @@ def test_a_body_whose_job_is_cancelled_is_not_looked_at_any_further(
 def test_a_small_body_that_never_comes_to_its_end_holds_its_thread_for_moments_after_its_refusal(
     start_web: Callable[..., Web],
 ) -> None:
-    web = start_web(WEB_THREADS=11, HEAD_SECONDS=2)
+    web = start_web(WEB_THREADS=13, HEAD_SECONDS=2)
     with ExitStack() as stack:
         silent = [stack.enter_context(Raw(web, "text/xml", {"Content-Length": 100})) for _ in range(11)]
         assert [raw.answer().status for raw in silent] == [415] * 11

@@ -1,0 +1,1 @@
+"""The service in OpenAPI 3.1: routes say beside themselves what they take and answer, `document` collects it."""
