@@ -521,6 +521,21 @@ def test_a_storage_that_fails_midway_ends_the_answer_before_its_length(
 
 
 @pytest.mark.one_storage
+def test_a_file_that_has_changed_in_the_storage_is_not_sent_to_its_end(
+    web: Web, connection: db.Connection, work_off: Callable[[], int], storage: Storage
+) -> None:
+    fill(connection, 20_000)
+    job_id = made(web, work_off)
+    assert isinstance(storage, LocalStorage)
+    with (storage._directory / str(row_of(connection, job_id)["object_key"])).open("r+b") as file:
+        file.seek(500_000)
+        file.write(b"!")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        fetched(web, job_id)
+    assert '"code": "digest_mismatch"' in web.log()
+
+
+@pytest.mark.one_storage
 def test_a_client_that_takes_nothing_loses_its_place(
     start_web: Callable[..., Web], connection: db.Connection, work_off: Callable[[], int]
 ) -> None:
