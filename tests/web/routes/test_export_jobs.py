@@ -16,8 +16,12 @@ import requests
 
 from dataflow import db
 from dataflow.config import Config
+from dataflow.queue import jobs
+from dataflow.queue.attempt import Attempt
 from dataflow.storage.base import Storage
 from dataflow.storage.local import LocalStorage
+from dataflow.storage.registry import open_storage
+from dataflow.worker.runner import Runner
 from dataflow.worker.sweeper import Sweep
 from tests.doubles.storage.process import StorageDouble
 from tests.support.imported import row_of
@@ -456,6 +460,27 @@ def test_an_object_that_has_vanished_is_told_before_the_answer_begins(
     storage.delete(str(row_of(connection, job_id)["object_key"]))
     answer = fetched(web, job_id)
     assert (answer.status_code, answer.json()["code"]) == (503, "object_missing")
+
+
+@pytest.mark.one_storage
+def test_an_export_that_takes_longer_than_it_may_is_not_tried_again(
+    web: Web, connection: db.Connection, make_config: Callable[..., Config], stored_files: Callable[[], list[Path]]
+) -> None:
+    fill(connection, 1)
+    connection.execute("ALTER TABLE contacts RENAME TO contacts_there")
+    connection.execute(
+        "CREATE VIEW contacts AS SELECT id, name || pg_sleep(600) AS name, email, source, imported_at "
+        "FROM contacts_there"
+    )
+    job_id = ordered(web)
+    config = make_config(EXPORT_SECONDS=1)
+    with db.connect(config.database_url, "dataflow/test/work") as own:
+        job = jobs.claim(own, "w")
+        assert job is not None
+        Runner(config, open_storage(config), "dataflow/test/settle").work(own, Attempt(job, own))
+    found = shown(web, job_id)
+    assert (found["state"], found["error"].partition(":")[0]) == ("failed", "export_too_long")
+    assert not stored_files()
 
 
 @pytest.mark.one_storage
