@@ -20,13 +20,14 @@ from tests.drills import (
     siege,
     steady,
     stops,
+    streams,
     zombies,
 )
 from tests.drills.drill import DRILLS, Drill
 
 _SUBJECTS = (
     *(kills, zombies, cuts, restarts, outages, stops, refusals, poison, many, pooler, reverts, exports),
-    *(steady, completions, foreign_tus, siege, bombs, million),
+    *(steady, completions, foreign_tus, siege, streams, bombs, million),
 )
 
 CATALOGUE = {

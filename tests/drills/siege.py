@@ -37,11 +37,11 @@ class FewFilesWeb(Web):
     prefix = ("sh", "-c", 'ulimit -n 512 && exec "$0" "$@"')
 
 
-def _missing() -> str:
+def no_proc() -> str:
     return "" if sys.platform == "linux" else "memory is read from /proc"
 
 
-siege_drill = drill(bar_seconds=BAR_SECONDS, rounds=1, quick_rounds=0, missing=_missing)
+siege_drill = drill(bar_seconds=BAR_SECONDS, rounds=1, quick_rounds=0, missing=no_proc)
 
 
 @siege_drill
