@@ -51,10 +51,9 @@ def test_its_requests_work_one_after_the_other(web: Web) -> None:
 
 def test_it_leads_where_it_was_asked_for(web: Web, database: str, state_folder: Path) -> None:
     def place(service: Service, **headers: str) -> str:
-        answer = service.get(
-            "/postman.json", headers={name.replace("_", "-"): value for name, value in headers.items()}
-        )
-        return next(each["value"] for each in answer.json()["variable"] if each["key"] == "baseUrl")
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        variables = service.get("/postman.json", headers=named).json()["variable"]
+        return next(str(each["value"]) for each in variables if each["key"] == "baseUrl")
 
     forwarded = {"X_Forwarded_Host": "contacts.example.com", "X_Forwarded_Proto": "https", "X_Forwarded_Prefix": "/c"}
     assert place(web) == place(web, **forwarded) == web.url
