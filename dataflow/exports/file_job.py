@@ -120,7 +120,10 @@ class ExportHandler(Handler):
             with connection.transaction():
                 connection.execute(query("session/configure_import"))
                 statement = order.form.copy(connection, order.fields, order.selection)
-                with closing(copied(connection, copy, statement, order.form, making)) as pieces:
+                with (
+                    self.attempt.watched_statement(connection),
+                    closing(copied(connection, copy, statement, order.form, making)) as pieces,
+                ):
                     for piece in pieces:
                         check()
                         self._digest.update(piece)

@@ -4,7 +4,6 @@ Every cell is text, so that none is ever run as a formula. What is beyond the ro
 """
 
 import fcntl
-import io
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
@@ -63,7 +62,6 @@ def _make(path: Path, blocks: Iterable[bytes], fields: Sequence[str], check: Cal
                     sheets.add(line)
             workbook.close()
         except BaseException:
-            archive.abandon()
             sheets.abandon()
             raise
 
@@ -126,28 +124,35 @@ def _unescaped(match: re.Match[str]) -> str:
     return _MEANT.get(match[1], match[1])
 
 
-class _Raw(io.FileIO):
-    """Packing takes a while, too, and is ended by what `check` raises."""
+class _Archive:
+    """The file that the library packs. Packing takes a while, too, and is ended by what `check` raises."""
 
     def __init__(self, path: Path, check: Callable[[], None]) -> None:
-        super().__init__(path, "w+")
-        self.check: Callable[[], None] | None = check
+        self._file = path.open("w+b")
+        self._check = check
 
-    def write(self, content: bytes) -> int:  # type: ignore[override]
-        if self.check is not None:
-            self.check()
-            return super().write(content)
-        return len(content)
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
-class _Archive(io.BufferedRandom):
-    def __init__(self, path: Path, check: Callable[[], None]) -> None:
-        self._own = _Raw(path, check)
-        super().__init__(self._own)
+    def write(self, content: bytes) -> int:
+        # The library writes an end also to an archive that was given up.
+        if self._file.closed:
+            return len(content)
+        self._check()
+        return self._file.write(content)
 
-    def abandon(self) -> None:
-        """Take no more: the library would write an end to it."""
-        self._own.check = None
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return 0 if self._file.closed else self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return 0 if self._file.closed else self._file.tell()
+
+    def flush(self) -> None:
+        if not self._file.closed:
+            self._file.flush()
 
 
 @contextmanager

@@ -70,10 +70,12 @@ class _Erasure:
         return erased
 
     def _erase_contacts(self) -> int:
-        ids = [row["id"] for row in self._search("contacts/find_by_email", limit=FOUND_ROWS)]
-        for start in range(0, len(ids), ERASED_ROWS):
-            portion = ids[start : start + ERASED_ROWS]
+        found = self._search("contacts/find_by_email", limit=FOUND_ROWS)
+        for start in range(0, len(found), ERASED_ROWS):
+            contacts = found[start : start + ERASED_ROWS]
+            portion = [contact["id"] for contact in contacts]
             self._files.remove([row["id"] for row in self._search("jobs/with_files_of_contacts", contact_ids=portion)])
+            self._remove_exports(contacts)
             with borrowed(self._pool) as connection:
                 values = {"ids": portion, "email": self._address}
                 erased = connection.execute(query("contacts/erase"), values).rowcount
@@ -82,7 +84,17 @@ class _Erasure:
             if kept:
                 what = f"{kept} of {erased + kept} contacts are still there after they were deleted"
                 raise DatabaseError(f"{what}: a trigger or a policy of the table contacts keeps them.")
-        return len(ids)
+            # Once more: of those that have begun before they were erased.
+            self._remove_exports(contacts)
+        return len(found)
+
+    def _remove_exports(self, contacts: Sequence[dict[str, Any]]) -> None:
+        values = {
+            "contact_ids": [contact["id"] for contact in contacts],
+            "contact_sources": [contact["source"] for contact in contacts],
+            "contact_times": [contact["imported_at"] for contact in contacts],
+        }
+        self._files.remove([row["id"] for row in self._search("jobs/with_exports_of_contacts", **values)])
 
     def _erase_rejects(self) -> None:
         place = {"after_job": UUID(int=0), "after_record": 0}

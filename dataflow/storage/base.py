@@ -131,10 +131,13 @@ class Storage(Protocol):
         Less patient than `delete`: a client may be waiting, and the sweep comes back.
         """
 
-    def open(self, key: str, offset: int = 0) -> AbstractContextManager[ObjectReader]:
+    def open(
+        self, key: str, offset: int = 0, patience_seconds: float | None = None
+    ) -> AbstractContextManager[ObjectReader]:
         """Read an object, from `offset` on, which is before its end unless both are 0.
 
-        Takes no time: whatever may be slow happens while its pieces are read.
+        Takes no time: whatever may be slow happens while its pieces are read. A storage that does not answer any
+        more is asked again for `patience_seconds`, or for as long as is of use where nobody waits.
 
         :raises ObjectMissing: when there is none, and that can be seen at once.
         """

@@ -158,7 +158,12 @@ class LocalStorage:
         self.delete(key)
 
     @contextlib.contextmanager
-    def open(self, key: str, offset: int = 0) -> Iterator[LocalReader]:
+    def open(
+        self,
+        key: str,
+        offset: int = 0,
+        patience_seconds: float | None = None,  # noqa: ARG002 - see `put`
+    ) -> Iterator[LocalReader]:
         with _wrapped("read"):
             try:
                 file = (self._directory / key).open("rb", buffering=0)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from dataflow.errors import DataFlowError, RequestError
+from dataflow.storage.base import ObjectReader
 from dataflow.web.server.client_socket import has_left
 from dataflow.web.server.transfers import Transfer
 from dataflow.web.services import Services
@@ -35,6 +36,16 @@ class ExportBody:
         self._shared = shared
         self._line = line
         self._is_gzipped = is_gzipped
+        self._source: ObjectReader | None = None
+
+    @contextmanager
+    def reading(self, source: ObjectReader) -> Iterator[None]:
+        """Have whatever ends the transfer end a read of `source` that blocks."""
+        self._source = source
+        try:
+            yield
+        finally:
+            self._source = None
 
     def pieces(self, begin: Callable[[Callable[[], None]], Pieces]) -> Pieces:
         """What is sent, in small pieces; each error is raised as it is, before the first of them and later.
@@ -68,6 +79,9 @@ class ExportBody:
         return self._line is not None and has_left(self._line)
 
     def _hang_up(self) -> None:
+        source = self._source
+        if source is not None:
+            source.close()
         with suppress(OSError):
             if self._line:
                 self._line.shutdown(SHUT_RDWR)

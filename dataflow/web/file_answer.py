@@ -5,16 +5,19 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from flask import Response, request
 from werkzeug.http import parse_range_header, quote_etag
 
 from dataflow.errors import StorageError
+from dataflow.exports.formats import JOB_FORMATS, file_name
 from dataflow.formats.block import PIECE_BYTES
-from dataflow.storage.base import Storage
 from dataflow.web.export_body import ExportBody, broken_off, disposition
 from dataflow.web.services import services
+
+#: So long a storage that does not answer any more is asked again; then the client has to come again.
+PATIENCE_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,13 @@ def of(job: dict[str, Any], object_key: str) -> Response:
         response.headers["Content-Range"] = f"bytes {part.start}-{part.start + part.size_bytes - 1}/{size}"
     response.headers["Content-Length"] = str(part.size_bytes)
     response.headers["Content-Type"] = job["content_type"]
-    response.headers["Content-Disposition"] = disposition(job["file_name"])
+    response.headers["Content-Disposition"] = disposition(_name(job))
     return _described(response, digest, changed_at)
+
+
+def _name(job: dict[str, Any]) -> str:
+    """What was forgotten of a job is not known when it is tried again."""
+    return job["file_name"] or file_name(job["source"], JOB_FORMATS[job["format"]].extension)
 
 
 def _described(response: Response, digest: bytes, changed_at: datetime) -> Response:
@@ -85,17 +93,18 @@ def _is_unchanged(etag: str, changed_at: datetime) -> bool:
 
 def _sent(object_key: str, part: _Part) -> Response:
     body = ExportBody(services(), request.environ.get("gunicorn.socket"), is_gzipped=False)
-    pieces = body.pieces(lambda check: _read(services().storage, object_key, part, check))
+    pieces = body.pieces(lambda check: _read(body, object_key, part, check))
     # Begun while an error can still be told.
     response = Response(chain([next(pieces)], broken_off(pieces)))
     response.call_on_close(pieces.close)
     return response
 
 
-def _read(storage: Storage, object_key: str, part: _Part, check: Callable[[], None]) -> Generator[bytes, None, None]:
+def _read(body: ExportBody, object_key: str, part: _Part, check: Callable[[], None]) -> Generator[bytes, None, None]:
     """:raises StorageError: when it cannot be read, or is shorter than it was."""
     left = part.size_bytes
-    with storage.open(object_key, part.start) as reader:
+    storage = services().storage
+    with storage.open(object_key, part.start, PATIENCE_SECONDS) as reader, body.reading(reader):
         for piece in reader.pieces(PIECE_BYTES):
             yield piece[:left]
             left -= min(left, len(piece))

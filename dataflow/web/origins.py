@@ -20,6 +20,7 @@ METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 #: Of our answers; what else a page may read of them needs no permission.
 EXPOSED: Final = (
     *("Location", "Link", "Retry-After", "X-Request-Id", "Content-Disposition", "ETag", "WWW-Authenticate"),
+    *("Accept-Ranges", "Content-Range", "Repr-Digest"),
     *("RateLimit", "RateLimit-Policy", "Preference-Applied"),
     *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
     *("Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Expires"),

@@ -155,6 +155,31 @@ def test_a_migration_that_fails_leaves_nothing_of_itself_and_is_tried_again(
     assert db.migrate(empty_database) == ["0999_more"]
 
 
+def test_jobs_of_the_release_before_are_as_they_were_when_exports_come(
+    empty_database: str, own_migrations: Path
+) -> None:
+    later = [path for path in sorted(own_migrations.glob("*.sql")) if path.name >= "0014"]
+    texts = {path: path.read_text() for path in later}
+    for path in later:
+        path.unlink()
+    migrations._names.cache_clear()
+    db.migrate(empty_database)
+    run(
+        empty_database,
+        "INSERT INTO jobs (id, state, source, bytes_total, digests) "
+        "VALUES (gen_random_uuid(), 'queued', 's', 1, '[[1]]');"
+        "UPDATE jobs SET state = 'cancelled'; UPDATE jobs SET state = 'queued'",
+    )
+    for path, text in texts.items():
+        path.write_text(text)
+    migrations._names.cache_clear()
+    assert db.migrate(empty_database)[0] == "0014_export_jobs"
+    run(empty_database, "UPDATE jobs SET state = 'cancelled'")
+    assert run(
+        empty_database, "SELECT state, rows_exported, kept_until, rows FROM jobs JOIN job_status USING (id, state)"
+    ) == [("cancelled", 0, None, 0)]
+
+
 def test_migrations_are_numbered_without_gaps() -> None:
     numbers = [int(path.name[:4]) for path in sorted((db.SQL / "migrations").glob("*.sql"))]
     assert numbers == list(range(1, len(numbers) + 1))
@@ -208,7 +233,7 @@ def supabase_roles(server: str) -> Iterator[None]:
 
 TABLES = (
     *("contacts", "jobs", "job_counts", "rejects", "worker_beats", "rate_limits", "idempotency_keys"),
-    "dataflow_migrations",
+    *("dataflow_migrations", "unfinished_objects"),
 )
 
 

@@ -6,6 +6,7 @@ from tests.drills import (
     bombs,
     completions,
     cuts,
+    exports,
     foreign_tus,
     kills,
     many,
@@ -25,7 +26,7 @@ from tests.drills import (
 from tests.drills.drill import DRILLS, Drill
 
 _SUBJECTS = (
-    *(kills, zombies, cuts, restarts, outages, stops, refusals, poison, many, pooler, reverts),
+    *(kills, zombies, cuts, restarts, outages, stops, refusals, poison, many, pooler, reverts, exports),
     *(steady, completions, foreign_tus, siege, streams, bombs, million),
 )
 

@@ -25,14 +25,14 @@ BEGIN
     RETURN new;
 END $$;
 """
-Place = Literal["copy", "beat", "settling", "commit", "delete"]
+Place = Literal["copy", "beat", "settling", "commit", "delete", "read"]
 _COPY = """
 CREATE TRIGGER drill_hold BEFORE INSERT ON contacts
     FOR EACH ROW WHEN (new.name = 'Hold') EXECUTE FUNCTION drill_hold()
 """
-#: COPY and COMMIT of a file with a marked row, and the DELETE of that row; a heartbeat during such a COPY; and the
-#: statement that settles a success, before it looks at the job: no other that changes jobs comes in a transaction that
-#: has written something before.
+#: COPY and COMMIT of a file with a marked row, the DELETE of that row, and its reading by an export; a heartbeat during
+#: such a COPY; and the statement that settles a success, before it looks at the job: no other that changes jobs comes
+#: in a transaction that has written something before.
 _PLACES: dict[Place, str] = {
     "copy": _COPY,
     "beat": f"""{_COPY};
@@ -50,6 +50,21 @@ CREATE CONSTRAINT TRIGGER drill_hold AFTER INSERT ON contacts DEFERRABLE INITIAL
     "delete": """
 CREATE TRIGGER drill_hold AFTER DELETE ON contacts
     FOR EACH ROW WHEN (old.name = 'Hold') EXECUTE FUNCTION drill_hold()
+""",
+    "read": """
+CREATE FUNCTION drill_read(name TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+DECLARE
+    place BIGINT := nextval('drill_places');
+BEGIN
+    WHILE place < (SELECT last_value FROM drill_first_to_pass) LOOP
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RETURN name;
+END $$;
+ALTER TABLE contacts RENAME TO contacts_there;
+CREATE VIEW contacts AS
+    SELECT id, CASE WHEN name = 'Hold' THEN drill_read(name) ELSE name END AS name, email, source, imported_at
+    FROM contacts_there
 """,
 }
 #: In steps that let the server look up from its work.

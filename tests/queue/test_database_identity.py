@@ -14,9 +14,10 @@ import pytest
 from dataflow import cli, db
 from dataflow.config import Config
 from dataflow.errors import JobError
+from dataflow.exports import order
 from dataflow.ids import uuid7
 from dataflow.local.postgres import binary
-from dataflow.queue import database_identity, job_counts, jobs, leases, notify, retention, uploads
+from dataflow.queue import database_identity, job_counts, jobs, leases, notify, retention, unfinished_objects, uploads
 from dataflow.queue.leases import Sight
 from dataflow.queue.scope import ALL
 from dataflow.storage.base import Storage
@@ -26,7 +27,7 @@ from dataflow.worker.sweeper import Sweep
 from tests.support.commands import dataflow
 from tests.support.errors import has_code
 from tests.support.jobs import UPLOAD
-from tests.support.objects import store
+from tests.support.objects import is_there, store
 from tests.support.processes import Web
 
 BODY = b"name,email\nAnn,ann@example.com\n"
@@ -277,3 +278,26 @@ def test_a_standby_has_the_identity_of_its_primary_which_is_in_the_files_they_sh
 def test_of_very_many_it_is_said_that_they_are_more() -> None:
     assert "are held: 9999." in database_identity.explain(9999)
     assert "are held: 10000 or more." in database_identity.explain(10_000)
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_what_an_attempt_of_the_original_writes_is_removed_by_a_copy_only_when_it_takes_its_place(
+    is_copy: bool,
+    connection: db.Connection,
+    storage: Storage,
+    database: str,
+    empty_database: str,
+    process: Callable[[str], None],
+) -> None:
+    order.order(connection, ALL, {"format": "csv", "raw": False})
+    job = jobs.claim(connection, "gone.1.boot")
+    assert job is not None
+    unfinished_objects.note(connection, job, "half.csv")
+    store(storage, "half.csv", [BODY])
+    dump_into(empty_database, database)
+    process(empty_database)
+    assert is_there(storage, "half.csv")
+    with db.connect(empty_database, "dataflow/test") as copied:
+        (database_identity.adopt_as_copy if is_copy else database_identity.adopt)(copied)
+    process(empty_database)
+    assert is_there(storage, "half.csv") is is_copy

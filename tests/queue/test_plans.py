@@ -56,6 +56,7 @@ STATEMENTS = (
     *("jobs/mark_object_deleted", "jobs/next_due", "jobs/overdue", "jobs/reclaim", "jobs/retry", "jobs/sent_by"),
     *("rejects/count", "rejects/list"),
 )
+OF_CONTACTS = {"contact_sources": ["source-7"], "contact_times": [datetime.now(UTC)], "email": "ann@example.com"}
 VIEWS = (
     "SELECT * FROM job_status LIMIT 4",
     "SELECT * FROM job_status WHERE id = '01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51'",
@@ -121,11 +122,17 @@ def test_erasing_a_person_reads_jobs_and_refused_rows_by_portions(old_database: 
         [middle["id"]],
     )
     old_database.execute("ANALYZE rejects")
-    erased = {"spellings": ["ann@example.com"], "contact_ids": [uuid7()], "others_than": [uuid7()]}
+    erased = {"spellings": ["ann@example.com"], "contact_ids": [uuid7()], **OF_CONTACTS, "others_than": [uuid7()]}
     place = {"after": middle["id"], "after_job": middle["id"], "after_record": 10_000, "limit": 500}
     for sources in (None, ["source-7"]):
         values = {**VALUES, **erased, **place, "sources": sources}
-        for name in ("find_texts", "kept_files", "count_kept_files", "with_files_of_contacts"):
+        for name in (
+            "find_texts",
+            "kept_files",
+            "count_kept_files",
+            "with_files_of_contacts",
+            "with_exports_of_contacts",
+        ):
             plan = plan_of(old_database, db.query(f"jobs/{name}"), values)
             assert "Seq Scan on jobs " not in plan, plan
         plan = plan_of(old_database, db.query("rejects/find_address"), values)

@@ -18,22 +18,22 @@ from psycopg.types.json import Jsonb
 
 from dataflow import db
 from dataflow.config import Config
-from dataflow.errors import JobError, UploadTaken
+from dataflow.errors import JobError, LeaseLost, StorageUnavailable, UploadTaken
 from dataflow.ids import uuid7
 from dataflow.imports.completion import Completions
 from dataflow.imports.receive import Receiver
 from dataflow.imports.upload import Upload
 from dataflow.metrics import JobsCollector
-from dataflow.queue import idempotency, job_counts, jobs, retention, uploads
+from dataflow.queue import idempotency, job_counts, jobs, retention, unfinished_objects, uploads
 from dataflow.queue.idempotency import Key
 from dataflow.queue.retention import Leftover
 from dataflow.queue.scope import ALL
-from dataflow.storage.base import Storage
+from dataflow.storage.base import Description, Storage
 from dataflow.storage.local import LocalStorage
 from dataflow.worker.sweeper import Sweep
 from tests.doubles.storage.process import StorageDouble
 from tests.support.errors import has_code
-from tests.support.jobs import COMPLETE, UPLOAD, row, set_state
+from tests.support.jobs import COMPLETE, UPLOAD, claimed, row, set_state
 from tests.support.objects import is_there, store
 from tests.support.processes import Web
 from tests.support.waiting import eventually
@@ -55,7 +55,7 @@ def database(module_database: str) -> str:
 def fresh_start(connection: db.Connection) -> None:
     """Empty tables; and a statement that waits for a test's own transaction fails it instead of hanging."""
     connection.execute("SET lock_timeout = '10s'; DELETE FROM jobs; DELETE FROM contacts")
-    connection.execute("DELETE FROM job_counts")
+    connection.execute("DELETE FROM job_counts; DELETE FROM unfinished_objects")
 
 
 @pytest.fixture
@@ -722,3 +722,65 @@ def test_the_thread_survives_what_nobody_has_foreseen(
     sweep.start()
     eventually(lambda: caplog.messages.count("sweep broke") >= 2)
     sweep.stop()
+
+
+# What attempts have written that are over.
+
+
+def test_what_an_attempt_has_written_is_removed_when_it_is_over_and_once_more_when_that_was_late(
+    connection: db.Connection, storage: Storage, config: Config
+) -> None:
+    def written() -> int:
+        Sweep(config, storage, ROLE).sweep()
+        return len(connection.execute("SELECT FROM unfinished_objects").fetchall())
+
+    job = claimed(connection)
+    unfinished_objects.note(connection, job, "half.csv")
+    store(storage, "half.csv", [b"name"])
+    assert written() == 1
+    assert is_there(storage, "half.csv")
+    set_state(connection, job.id, "queued")
+    assert written() == 1
+    assert not is_there(storage, "half.csv")
+    # A worker that was frozen had sent it.
+    store(storage, "half.csv", [b"name"])
+    assert written() == 1
+    assert not is_there(storage, "half.csv")
+    connection.execute("UPDATE unfinished_objects SET ended_at = ended_at - INTERVAL '1 hour'")
+    assert written() == 0
+
+
+def test_an_upload_that_an_attempt_has_left_open_is_removed(
+    connection: db.Connection, storage: Storage, config: Config, stored_files: Callable[[], list[Path]]
+) -> None:
+    job = claimed(connection)
+    before = len(stored_files())
+    upload = storage.begin("half.csv", Description("text/csv"))
+    upload.append(b"x" * storage.chunk_bytes)
+    unfinished_objects.note(connection, job, "half.csv", upload.address)
+    assert len(stored_files()) > before
+    set_state(connection, job.id, "cancelled")
+    Sweep(config, storage, ROLE).sweep()
+    assert len(stored_files()) == before
+    with pytest.raises(LeaseLost):
+        unfinished_objects.note(connection, job, "other.csv")
+
+
+def test_one_object_that_the_storage_refuses_to_remove_does_not_keep_the_others(
+    connection: db.Connection, storage: Storage, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(connection)
+    for key in ("a.csv", "b.csv"):
+        unfinished_objects.note(connection, job, key)
+        store(storage, key, [b"name"])
+    set_state(connection, job.id, "cancelled")
+    discard = storage.discard
+
+    def refuse_one(key: str, address: str | None, is_hurried: bool = False) -> None:
+        if key == "a.csv":
+            raise StorageUnavailable("Not now.")
+        discard(key, address, is_hurried)
+
+    monkeypatch.setattr(storage, "discard", refuse_one)
+    Sweep(config, storage, ROLE).sweep()
+    assert (is_there(storage, "a.csv"), is_there(storage, "b.csv")) == (True, False)

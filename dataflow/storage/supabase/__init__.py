@@ -87,8 +87,8 @@ class SupabaseStorage(Bucket):
             raise found.error(self.api.bucket)
 
     @contextmanager
-    def open(self, key: str, offset: int = 0) -> Iterator[SupabaseReader]:
-        reader = SupabaseReader(self.api, self.schedule, key, offset)
+    def open(self, key: str, offset: int = 0, patience_seconds: float | None = None) -> Iterator[SupabaseReader]:
+        reader = SupabaseReader(self.api, self.schedule, key, offset, patience_seconds)
         try:
             yield reader
         finally:

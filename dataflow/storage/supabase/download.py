@@ -24,10 +24,11 @@ PATIENCE_SECONDS = 300.0  #: from a break until bytes come again
 class SupabaseReader:
     """An open object, which holds a connection only while its pieces are read."""
 
-    def __init__(self, api: Api, schedule: Schedule, key: str, offset: int = 0) -> None:
+    def __init__(self, api: Api, schedule: Schedule, key: str, offset: int, patience_seconds: float | None) -> None:
         self._api = api
         self._schedule = schedule
         self._key = key
+        self._patience_seconds = patience_seconds
         self._offset = offset
         self._has_begun = False  #: the server has answered with the object, or a part of it
         self._size_bytes: int | None = None  #: known from the first answer on
@@ -57,7 +58,7 @@ class SupabaseReader:
             self._response.close()
 
     def _patience(self) -> Retries:
-        return Retries(self._schedule, PATIENCE_SECONDS, self._stop.wait)
+        return Retries(self._schedule, self._patience_seconds or PATIENCE_SECONDS, self._stop.wait)
 
     def _rest(self, piece_bytes: int) -> Iterator[bytes]:
         headers = {"Range": f"bytes={self._offset}-"} if self._offset else {}

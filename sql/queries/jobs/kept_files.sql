@@ -1,4 +1,5 @@
--- The kept files of these jobs, and those that have the same content, as far as the sources allow.
+-- The kept files of these jobs, those that are being made, and those that have the same content, as far as the sources
+-- allow.
 SELECT j.id, j.finished_at, j.bytes_total IS NOT NULL AS is_complete
 FROM jobs j
 WHERE j.id = ANY (ARRAY(
@@ -6,7 +7,9 @@ WHERE j.id = ANY (ARRAY(
         UNION ALL
         SELECT same.id FROM jobs known JOIN jobs same ON same.content_sha256 = known.content_sha256
         WHERE known.id = ANY (%(ids)s::uuid[])))
-  AND j.object_key IS NOT NULL AND j.object_deleted_at IS NULL
+  AND ((j.object_key IS NOT NULL AND j.object_deleted_at IS NULL)
+       OR (j.finished_at IS NULL AND EXISTS (SELECT FROM unfinished_objects u WHERE u.job_id = j.id)))
   AND (%(sources)s::text[] IS NULL OR j.source = ANY (%(sources)s::text[])
-       OR (j.source IS NULL AND j.created_by = %(created_by)s::text))
+       OR (j.source IS NULL AND j.created_by = %(created_by)s::text
+           AND coalesce(j.options -> 'sources', '[]') <@ to_jsonb(%(sources)s::text[])))
 ORDER BY j.id

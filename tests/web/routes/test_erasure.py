@@ -13,6 +13,7 @@ import requests
 from dataflow import db, logs
 from dataflow.errors import StorageUnavailable
 from dataflow.imports import erasure
+from dataflow.queue import jobs, unfinished_objects
 from dataflow.storage.base import Storage
 from tests.support.flask_web import FlaskWeb
 from tests.support.holders import ALL_KEY, CLOSED, CRM_KEY, SHOP_KEY, bearer
@@ -312,3 +313,61 @@ def test_refused_rows_without_a_job_are_erased_by_who_may_see_everything(
     )
     assert erase(web, key=CRM_KEY) == outcome()
     assert erase(web) == outcome(rejects=1)
+
+
+# Files that exports have made.
+
+
+def exported(web: FlaskWeb, work_off: WorkOff, query: str = "", key: str = ALL_KEY) -> str:
+    """An export whose file is kept."""
+    answer = web.post(f"/exports{query}", headers=dict(bearer(key)))
+    assert answer.status_code == 202, answer.text
+    work_off()
+    job_id: str = answer.json()["jobId"]
+    assert job(web, job_id)["state"] == "succeeded"
+    return job_id
+
+
+def are_kept(connection: db.Connection, storage: Storage, *job_ids: str) -> list[bool]:
+    return [is_there(storage, key(connection, job_id)) for job_id in job_ids]
+
+
+def test_files_of_exports_that_may_hold_the_person_go_and_others_are_counted(
+    web: FlaskWeb, work_off: WorkOff, connection: db.Connection, storage: Storage
+) -> None:
+    import_id = send(web, GOOD)
+    work_off()
+    put(connection, "bob@example.com", source="shop")
+    queries = ("", "?source=crm", "?email=ZZQ@example.com", f"?jobId={import_id}", "?importedAfter=2026-01-01")
+    may_hold = [exported(web, work_off, query) for query in (*queries, "?limit=10")]
+    others = ("?source=shop", "?email=bob@example.com", "?importedBefore=2026-01-01")
+    do_not = [exported(web, work_off, query) for query in others]
+    assert erase(web) == outcome(contacts=1, files=len(may_hold), filesUnread=len(do_not), jobs=1)
+    assert are_kept(connection, storage, *may_hold) == [False] * len(may_hold)
+    assert are_kept(connection, storage, *do_not) == [True] * len(do_not)
+    for job_id in may_hold:
+        assert web.get(f"/exports/{job_id}/file", headers=dict(bearer(ALL_KEY))).status_code == 410
+    assert erase(web) == outcome(filesUnread=len(do_not))
+    assert ADDRESS not in json.dumps([job(web, job_id)["options"] for job_id in may_hold]).lower()
+
+
+def test_an_export_that_is_being_made_is_named_as_left(
+    web: FlaskWeb, work_off: WorkOff, connection: db.Connection
+) -> None:
+    put(connection, ADDRESS)
+    answer = web.post("/exports", headers=dict(bearer(ALL_KEY)))
+    claimed = jobs.claim(connection, "w")
+    assert claimed is not None
+    unfinished_objects.note(connection, claimed, "k")
+    assert erase(web) == outcome(contacts=1, filesLeft=[answer.json()["jobId"]])
+
+
+def test_a_key_with_sources_removes_the_exports_that_it_may_see(
+    web: FlaskWeb, work_off: WorkOff, connection: db.Connection, storage: Storage
+) -> None:
+    put(connection, ADDRESS)
+    own, of_source = exported(web, work_off, key=CRM_KEY), exported(web, work_off, "?source=crm")
+    everything = exported(web, work_off)
+    assert erase(web, key=SHOP_KEY) == outcome()
+    assert erase(web, key=CRM_KEY) == outcome(contacts=1, files=2)
+    assert are_kept(connection, storage, own, of_source, everything) == [False, False, True]
