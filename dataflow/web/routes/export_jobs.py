@@ -26,7 +26,7 @@ from dataflow.web.services import services
 
 blueprint = Blueprint("export_jobs", __name__)
 
-_ORDER, _NO_OPTIONS = ExportOrder(), Schema()
+_ORDER, _NO_OPTIONS, _ACCEPTED = ExportOrder(), Schema(), AcceptedSchema()
 _EXAMPLE: Final = '{"format": "csv", "source": "shop"}'
 
 
@@ -65,7 +65,7 @@ def _as_facts(wanted: dict[str, Any]) -> dict[str, str]:
 
 
 def _answer(job_id: UUID, _is_queued: bool) -> Answer:
-    return Answer({"jobId": str(job_id)}, 202, {"Location": links.to("export_jobs.show", job_id=job_id)})
+    return Answer(_ACCEPTED.of({"jobId": job_id}), 202, {"Location": links.to("export_jobs.show", job_id=job_id)})
 
 
 @blueprint.get("/exports/<uuid:job_id>")
