@@ -31,7 +31,10 @@ _EXAMPLE: Final = '{"format": "csv", "source": "shop"}'
 
 
 _BYTES: Final = {"type": "string", "format": "binary"}
-_FILE: Final = {form.media_type.partition(";")[0]: (_BYTES, None) for form in JOB_FORMATS.values()}
+_FILE: Final[dict[str, tuple[Any, Any]]] = {
+    **{form.media_type.partition(";")[0]: (_BYTES, None) for form in JOB_FORMATS.values()},
+    JSON: ({"type": "array", "items": {"type": "object"}}, None),
+}
 
 
 @blueprint.post("/exports")
