@@ -14,7 +14,7 @@ from uuid import UUID
 
 from dataflow import db
 from dataflow.db import Connection
-from dataflow.errors import DatabaseError
+from dataflow.errors import DatabaseError, TooManyConnections
 from dataflow.queue import jobs, notify
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ EARLY_SECONDS: Final = 0.25
 LINGER_SECONDS: Final = 30.0
 #: A statement takes milliseconds; a server that is silent for so long is asked on another connection.
 STATEMENT_SECONDS: Final = 5.0
-PAUSE_SECONDS: Final = 0.5
+#: Before the next attempt to connect; the second, to a server that is full and starts a process for each.
+PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.5, 5.0
 
 
 class Watch:
@@ -118,7 +119,7 @@ class EventFeed:
                 if not is_away:
                     logger.warning("event feed lost the database", extra={"code": error.code, "error": error.message})
                 is_away = True
-                self._stopping.wait(PAUSE_SECONDS)
+                self._stopping.wait(FULL_PAUSE_SECONDS if isinstance(error, TooManyConnections) else PAUSE_SECONDS)
             except Exception:
                 # Without this thread nobody would ever hear of an end.
                 logger.exception("event feed broke")
