@@ -36,6 +36,7 @@ class Watch:
 
     def __init__(self, job_id: UUID, hang_up: Callable[[], None]) -> None:
         self.job_id = job_id
+        self.payload = str(job_id)  #: of the notification that it has ended
         self.is_over = False  #: nothing more comes: the job was deleted, or the process ends
         self._hang_up = hang_up
         self._is_sending = False
@@ -167,6 +168,6 @@ class EventFeed:
                     if self._is_awaited(notice.payload):
                         due = min(due, read_at + EARLY_SECONDS)
 
-    def _is_awaited(self, job_id: str) -> bool:
+    def _is_awaited(self, payload: str) -> bool:
         with self._lock:
-            return any(str(watch.job_id) == job_id for watch in self._watches)
+            return any(watch.payload == payload for watch in self._watches)
