@@ -118,7 +118,7 @@ class ExportHandler(Handler):
         making = Making(order.fields, check, self._note)
         try:
             with connection.transaction():
-                connection.execute(query("session/configure_import"))
+                connection.execute(query("session/configure_export"))
                 statement = order.form.copy(connection, order.fields, order.selection)
                 with (
                     self.attempt.watched_statement(connection),

@@ -459,6 +459,23 @@ def test_an_object_that_has_vanished_is_told_before_the_answer_begins(
 
 
 @pytest.mark.one_storage
+def test_nothing_in_the_server_ends_an_export_that_takes_its_time(
+    web: Web, connection: db.Connection, work_off: Callable[[], int]
+) -> None:
+    """Neither while it reads, nor while the last rows are on their way to a slow storage, or to a slow client."""
+    fill(connection, 1)
+    connection.execute("ALTER TABLE contacts RENAME TO contacts_there")
+    settings = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    names_of_settings = " || ' ' || ".join(f"current_setting('{name}')" for name in settings)
+    connection.execute(
+        f"CREATE VIEW contacts AS SELECT id, {names_of_settings} AS name, email, source, imported_at "
+        "FROM contacts_there".encode()
+    )
+    assert names(fetched(web, made(web, work_off)).content) == ["0 0 0"]
+    assert names(web.get("/exports", headers=ALL).content) == ["0 0 0"]
+
+
+@pytest.mark.one_storage
 def test_while_it_is_made_its_rows_are_seen_and_cancelling_it_leaves_nothing(
     web: Web,
     connection: db.Connection,
