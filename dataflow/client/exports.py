@@ -44,12 +44,15 @@ def _untouched(path: Path) -> str:
 def _write(response: requests.Response, path: Path) -> tuple[int, float]:
     """The bytes, and the seconds that they took."""
     began, size_bytes = time.monotonic(), 0
+    # Then the contacts are on the terminal.
+    is_seen = path == STANDARD_OUTPUT and sys.stdout.isatty()
     target = standard_output() if path == STANDARD_OUTPUT else new_file(path)
     with closing(Progress()) as progress, target as file:
         for piece in pieces(response):
             file.write(piece)
             size_bytes += len(piece)
-            progress.redraw("exporting", size(size_bytes))
+            if not is_seen:
+                progress.redraw("exporting", size(size_bytes))
     return size_bytes, time.monotonic() - began
 
 
