@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import email_validator
 from marshmallow import EXCLUDE, Schema, ValidationError
@@ -86,14 +86,14 @@ def check_length(characters: int) -> Callable[[str], None]:
     return check
 
 
-def _text(*checks: Callable[[str], None]) -> typed.String:
-    """A required text; the first check that fails speaks alone."""
+def _text(*checks: Callable[[str], None], **described: Any) -> typed.String:
+    """A required text; the first check that fails speaks alone. `described` is what of that JSON Schema can say."""
 
     def check(value: str) -> None:
         for each in (check_storable, *checks):
             each(value)
 
-    text = typed.String(required=True, validate=check)
+    text = typed.String(required=True, validate=check, metadata=described)
     text.error_messages |= {"required": "Required", "null": "Expected a string", "invalid": "Expected a string"}
     return text
 
@@ -110,5 +110,5 @@ class ContactSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    name = _text(check_not_blank, check_length(MAX_NAME_CHARACTERS))
-    email = _text(check_email)
+    name = _text(check_not_blank, check_length(MAX_NAME_CHARACTERS), minLength=1, maxLength=MAX_NAME_CHARACTERS)
+    email = _text(check_email, format="email", maxLength=MAX_EMAIL_OCTETS)

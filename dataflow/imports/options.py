@@ -124,7 +124,7 @@ TYPED_MEMBERS: Final[dict[str, tuple[type, str]]] = {
 _SOURCE: Final = typed.String(
     validate=_check_source,
     error_messages={"null": "Required", "invalid": "Expected a string"},
-    metadata={"description": "where the contacts come from, at most 100 characters"},
+    metadata={"description": "where the contacts come from, at most 100 characters", "minLength": 1, "maxLength": 100},
 )
 #: The options of an import as text, wherever they come from; with the source, which is not kept among them.
 OptionsSchema: Final = Schema.from_dict(

@@ -36,8 +36,8 @@ class Watch:
     def __init__(self, job_id: UUID, hang_up: Callable[[], None]) -> None:
         self.job_id = job_id
         self.is_over = False  #: nothing more comes: the job was deleted, or the process ends
-        self.is_sending = False  #: whether its thread waits for its client instead
         self._hang_up = hang_up
+        self._is_sending = False
         self._changed = threading.Condition()
         self._row: dict[str, Any] | None = None
 
@@ -55,9 +55,18 @@ class Watch:
             self.is_over = self.is_over or row is None
             self._changed.notify()
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """While its thread waits for its client, and not for the job."""
+        self._is_sending = True
+        if self.is_over:
+            self._hang_up()
+        yield
+        self._is_sending = False
+
     def end(self) -> None:
         self.tell(None)
-        if self.is_sending:
+        if self._is_sending:
             self._hang_up()
 
 

@@ -55,9 +55,8 @@ class EventStream:
                 elif time.monotonic() - sent_at >= COMMENT_SECONDS:
                     piece = server_sent_events.COMMENT
                 if piece:
-                    watch.is_sending = True
-                    yield piece
-                    watch.is_sending = False
+                    with watch.sending():
+                        yield piece
                     sent_at = time.monotonic()
                 if row["finished_at"]:
                     return

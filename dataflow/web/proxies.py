@@ -40,7 +40,21 @@ def is_peer_trusted() -> bool:
     return _IS_TRUSTED in request.environ
 
 
+def public_url() -> str:
+    """Where the client has reached us, as far as a trusted proxy says."""
+    scheme, host = request.scheme, request.host
+    if is_peer_trusted():
+        host = _last(request.headers.get("X-Forwarded-Host", "")) or host
+        told = _last(request.headers.get("X-Forwarded-Proto", "")).lower()
+        scheme = told if told in ("http", "https") else scheme
+    return f"{scheme}://{host}{request.script_root}"
+
+
 def _prefix(environ: dict[str, Any]) -> str:
-    # The last is what our own proxy has added.
-    given = str(environ.get("HTTP_X_FORWARDED_PREFIX", "")).rpartition(",")[2].strip().removesuffix("/")
+    given = _last(str(environ.get("HTTP_X_FORWARDED_PREFIX", ""))).removesuffix("/")
     return given if len(given) <= MAX_CHARACTERS and _PREFIX.fullmatch(given) else ""
+
+
+def _last(values: str) -> str:
+    """What our own proxy has added."""
+    return values.rpartition(",")[2].strip()

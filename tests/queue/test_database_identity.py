@@ -294,6 +294,7 @@ def test_what_an_attempt_of_the_original_writes_is_removed_by_a_copy_only_when_i
     assert job is not None
     unfinished_objects.note(connection, job, "half.csv")
     store(storage, "half.csv", [BODY])
+    connection.execute(AGE.encode())
     dump_into(empty_database, database)
     process(empty_database)
     assert is_there(storage, "half.csv")

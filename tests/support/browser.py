@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
 #: Without the last ones it asks its maker's hosts for news.
 FLAGS = (
@@ -46,16 +46,22 @@ class Visit:
 
 
 @contextmanager
-def opened(executable: str) -> Iterator[Visit]:
+def started(executable: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS], timeout=TIMEOUT_MILLISECONDS)
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(TIMEOUT_MILLISECONDS)
-        visit = Visit(page)
-        page.on("console", lambda said: visit.errors.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: visit.errors.append(str(error)))
-        page.on("request", visit.note_request)
-        try:
-            yield visit
-        finally:
-            browser.close()
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visiting(browser: Browser) -> Iterator[Visit]:
+    """A page that knows nothing of those before it."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT_MILLISECONDS)
+    visit = Visit(page)
+    page.on("console", lambda said: visit.errors.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on("request", visit.note_request)
+    yield visit
+    context.close()

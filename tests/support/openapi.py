@@ -15,6 +15,7 @@ from dataflow.web.app import create_app
 from dataflow.web.openapi import document
 
 MULTIPART = "multipart/form-data"
+_HERE = "urn:document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Described:
             for path, item in found["paths"].items()
         ]
         self._validators: dict[str, Any] = {}
+        self._registry = jsonschema_rs.Registry([(_HERE, {"components": found["components"]})])
 
     def operations(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """Method, path and what is said of it."""
@@ -88,7 +90,7 @@ class Described:
         operation = self.find(method, path)
         if operation is None:
             return
-        what = f"{method} {path} -> {answer.status_code} {answer.text[:500] if has_body else ''}"
+        what = f"{method} {path} -> {answer.status_code} {answer.content[:500] if has_body else b''!r}"
         assert str(answer.status_code) in operation["responses"], f"{what}: no such status is described"
         response = self.resolved(operation["responses"][str(answer.status_code)])
         for name, header in response.get("headers", {}).items():
@@ -112,8 +114,10 @@ class Described:
         """What is wrong with a value of a media type object."""
         key = json.dumps(media["schema"])
         if key not in self._validators:
-            schema = {**media["schema"], "components": self.document["components"]}
-            self._validators[key] = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+            schema = {"$id": "urn:asked", **json.loads(key.replace('"#/', f'"{_HERE}#/'))}
+            self._validators[key] = jsonschema_rs.Draft202012Validator(
+                schema, validate_formats=True, registry=self._registry
+            )
         return [*self._validators[key].iter_errors(value)]
 
     def examples(self) -> Iterator[Example]:

@@ -165,13 +165,21 @@ def test_a_connection_that_breaks_is_made_again(feed: EventFeed, connection: db.
 def test_who_waits_when_the_process_ends_or_later_is_told_so(feed: EventFeed, connection: db.Connection) -> None:
     hung_up: list[str] = []
     job_id = enqueue(connection)
-    with feed.watch(job_id, lambda: hung_up.append("reads")) as one, feed.watch(job_id) as other:
-        one.is_sending = True
-        feed.stop()
-        assert (one.is_over, other.is_over, hung_up) == (True, True, ["reads"])
+
+    def hang_up() -> None:
+        hung_up.append("one that is sent something")
+
+    with feed.watch(job_id, hang_up) as one, feed.watch(job_id, hang_up) as other:
+        with other.sending():
+            pass
+        with one.sending():
+            feed.stop()
+        assert (one.is_over, other.is_over, len(hung_up)) == (True, True, 1)
         assert other.next(60) is None
-    with feed.watch(job_id) as late:
+    with feed.watch(job_id, hang_up) as late:
         assert (late.is_over, late.next(60)) == (True, None)
+        with late.sending():
+            assert len(hung_up) == 2
 
 
 def test_while_nothing_happens_comments_are_sent(

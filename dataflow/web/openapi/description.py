@@ -25,7 +25,6 @@ class Header:
     text: str
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     is_required: bool = False
-    example: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
 """GET /openapi.json, /postman.json: the service described, for programs."""
 
+import json
+from functools import lru_cache
 from typing import Any, Final
 
-from flask import Blueprint, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 
-from dataflow.web import links
+from dataflow.web import links, proxies
 from dataflow.web.openapi import document, postman
 from dataflow.web.openapi.description import JSON, Answer, described
 
 blueprint = Blueprint("openapi", __name__)
 
-_KEPT: Final = "dataflow.openapi"
+#: Places below which it is asked for: by itself, below /v1, and each by a proxy.
+_PLACES: Final = 8
 
 
 @blueprint.get("/openapi.json")
@@ -20,8 +23,8 @@ _KEPT: Final = "dataflow.openapi"
     is_open=True,
     uses_database=False,
 )
-def show() -> dict[str, Any]:
-    return served()
+def show() -> Response:
+    return Response(_document(*_place()), mimetype=JSON)
 
 
 @blueprint.get("/postman.json")
@@ -31,12 +34,32 @@ def show() -> dict[str, Any]:
     is_open=True,
     uses_database=False,
 )
-def collect() -> dict[str, Any]:
-    return postman.collection(served(), f"{request.scheme}://{request.host}{request.script_root}")
+def collect() -> Response:
+    return Response(_collection(*_place(), proxies.public_url()), mimetype=JSON)
 
 
-def served() -> dict[str, Any]:
-    """The document for who sends the request; it is built once, when somebody asks for it."""
-    if _KEPT not in current_app.extensions:
-        current_app.extensions[_KEPT] = document.build(current_app)
-    return document.served(current_app.extensions[_KEPT], current_app, request.script_root, links.is_below_v1())
+def _place() -> tuple[Flask, str, bool]:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app, request.script_root, links.is_below_v1()
+
+
+# Anybody may ask for them without a key: they are written once.
+
+
+@lru_cache(_PLACES)
+def _document(app: Flask, root: str, is_below_v1: bool) -> bytes:
+    return _as_text(document.served(_built(app), app, root, is_below_v1))
+
+
+@lru_cache(_PLACES)
+def _collection(app: Flask, root: str, is_below_v1: bool, base_url: str) -> bytes:
+    return _as_text(postman.collection(document.served(_built(app), app, root, is_below_v1), base_url))
+
+
+@lru_cache(1)
+def _built(app: Flask) -> dict[str, Any]:
+    return document.build(app)
+
+
+def _as_text(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

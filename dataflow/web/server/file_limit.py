@@ -1,4 +1,4 @@
-"""How many files a web process may have open, and how many of them may be connections of clients."""
+"""How many files a web process may have open, and how many of them may be connections of clients, and event streams."""
 
 import resource
 from typing import Final
@@ -17,6 +17,11 @@ def raise_file_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted
     return MAX_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def most_streams(connections: int, wanted: int) -> int:
+    """How many of so many connections may be streams, which stay for hours: others have to get in beside them."""
+    return min(wanted, connections // 2)
 
 
 def most_connections(files: int, threads: int) -> int:

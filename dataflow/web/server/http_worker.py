@@ -26,7 +26,7 @@ from dataflow.errors import ConfigError
 from dataflow.web.server.answer_socket import AnswerSocket
 from dataflow.web.server.connection import Connection, Phase
 from dataflow.web.server.connections import LINGER_SECONDS, Connections
-from dataflow.web.server.file_limit import most_connections, raise_file_limit
+from dataflow.web.server.file_limit import most_connections, most_streams, raise_file_limit
 from dataflow.web.server.refusal import JsonRefusal
 from dataflow.web.server.shared_places import SharedPlaces, free_number
 from dataflow.web.server.thread_pools import ThreadPools, ordinary_pool
@@ -90,7 +90,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self._threads = ThreadPools(
             self.tpool,
             self.cfg.threads,
-            config.max_event_streams,
+            most_streams(self._possible_connections, config.max_event_streams),
             services.transfers,
             self.handle,
             lambda conn, future: self.method_queue.defer(self.finish_request, conn, future),

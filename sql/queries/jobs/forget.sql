@@ -3,7 +3,8 @@
 -- becomes of that. The file of a held job stays, as it may be needed elsewhere. An export of one person can be tried
 -- again without a file: it finds nobody then, and not everybody.
 UPDATE jobs
-SET digests = '[]', kept_until = least(kept_until, clock_timestamp()), issues = '[]', file_name = NULL,
+SET digests = '[]', issues = '[]', file_name = NULL,
+    kept_until = CASE WHEN kept_until > clock_timestamp() THEN clock_timestamp() ELSE kept_until END,
     upload_metadata = NULL, content_sha256 = NULL, idempotency_key = NULL,
     options = jsonb_set(options, '{email}', '""', false),
     detected = detected - ARRAY['columns', 'ignoredColumns', 'mapping'],

@@ -7,7 +7,9 @@ WITH mine AS MATERIALIZED (
       AND database_id = (SELECT dataflow_database_id())
     FOR UPDATE SKIP LOCKED
 )
-UPDATE jobs SET digests = '[]', kept_until = least(kept_until, clock_timestamp())
+UPDATE jobs
+SET digests = '[]',
+    kept_until = CASE WHEN kept_until > clock_timestamp() THEN clock_timestamp() ELSE kept_until END
 FROM mine
 WHERE jobs.id = mine.id
 RETURNING object_key, upload_url

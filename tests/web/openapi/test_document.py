@@ -1,11 +1,13 @@
 """The OpenAPI document: complete, valid, and true of the service that answers."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
+import requests
 from openapi_spec_validator import validate
 
 from dataflow import db
@@ -87,6 +89,41 @@ def test_each_operation_is_in_a_group_that_is_described_and_has_a_name_of_its_ow
     operations = [said for _, _, said in described().operations()]
     assert {said["tags"][0] for said in operations} == {tag["name"] for tag in described().document["tags"]}
     assert len({said["operationId"] for said in operations}) == len(operations)
+
+
+def answer(status: int, body: object, **headers: str) -> requests.Response:
+    made = requests.Response()
+    made.status_code, made._content = status, json.dumps(body).encode()
+    made.headers.update({"Content-Type": "application/json", "X-Request-Id": "1", **headers})
+    return made
+
+
+REFUSED = {"error": "There is no job.", "code": "job_not_found", "status": 404}
+
+
+@pytest.mark.unit
+def test_what_it_does_not_describe_is_noticed_in_any_test() -> None:
+    operation = described().find("GET", "/v1/jobs/1")
+    assert operation
+    shown = operation["responses"]["200"]["content"]["application/json"]["examples"]["success"]["value"]
+    described().check("GET", "/jobs/1", answer(200, shown))
+    described().check("GET", "/jobs/1", answer(404, REFUSED))
+    for wrong in (
+        answer(418, REFUSED),
+        answer(404, {**REFUSED, "code": "job_finished"}),
+        answer(404, {**REFUSED, "status": 400}),
+        answer(404, REFUSED, **{"Content-Type": "text/html"}),
+        answer(200, {**shown, "more": 1}),
+        answer(200, {**shown, "jobId": "1"}),
+        answer(200, {**shown, "links": {"self": "/jobs/1"}}),
+        answer(200, {name: value for name, value in shown.items() if name != "rowsRead"}),
+    ):
+        with pytest.raises(AssertionError):
+            described().check("GET", "/jobs/1", wrong)
+    nameless = answer(404, REFUSED)
+    del nameless.headers["X-Request-Id"]
+    with pytest.raises(AssertionError, match="X-Request-Id is missing"):
+        described().check("GET", "/jobs/1", nameless)
 
 
 @pytest.mark.unit

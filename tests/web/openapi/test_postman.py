@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from dataflow.web.openapi import postman
+from tests.support.flask_web import FlaskWeb
 from tests.support.openapi import described
 from tests.support.postman import Run
 from tests.support.processes import Web
+from tests.support.service import Service
 
 #: For tokens, which a service without keys has only then.
 WEB_VARIABLES = {"TOKEN_SECRET": "hunter2" * 5}
@@ -45,6 +47,21 @@ def test_its_requests_work_one_after_the_other(web: Web) -> None:
         assert answer.status_code in statuses, (name, answer.text)
         found[name] = answer.status_code
     assert {name: status for name, status in found.items() if status >= 400} == REFUSED
+
+
+def test_it_leads_where_it_was_asked_for(web: Web, database: str, state_folder: Path) -> None:
+    def place(service: Service, **headers: str) -> str:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        variables = service.get("/postman.json", headers=named).json()["variable"]
+        return next(str(each["value"]) for each in variables if each["key"] == "baseUrl")
+
+    forwarded = {"X_Forwarded_Host": "contacts.example.com", "X_Forwarded_Proto": "https", "X_Forwarded_Prefix": "/c"}
+    assert place(web) == place(web, **forwarded) == web.url
+    behind = FlaskWeb({"DATABASE_URL": database, "DATA_DIR": state_folder, "TRUSTED_PROXIES": "127.0.0.1"})
+    assert place(behind) == behind.url
+    assert place(behind, **forwarded) == "https://contacts.example.com/c"
+    assert place(behind, X_Forwarded_Proto="gopher") == behind.url
+    behind.stop()
 
 
 def test_newman_runs_it(web: Web, tmp_path: Path) -> None:

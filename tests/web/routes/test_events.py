@@ -268,6 +268,14 @@ def test_streams_take_no_threads_of_uploads_and_other_requests(start_web: Callab
         assert web.get("/exports").status_code == 200
 
 
+def test_where_connections_are_few_half_of_them_are_for_others(start_web: Callable[..., Web], job_id: UUID) -> None:
+    web = start_web(MAX_CONNECTIONS=16)
+    with ExitStack() as stack:
+        found = [stack.enter_context(EventClient(web, job_id)).status for _ in range(20)]
+        assert found == [200] * 8 + [503] * 12
+        assert web.get("/health").status_code == 200
+
+
 # Prefer: wait.
 
 
