@@ -108,6 +108,15 @@ def test_the_name_of_the_file_says_the_format(
 
 
 @pytest.mark.unit
+def test_a_service_that_is_busy_is_asked_again() -> None:
+    busy = Answer(503, b'{"error": "As many as may be.", "code": "too_many_exports", "status": 503}')
+    with scripted({"/exports": [busy, Answer(body=b"name\n", headers=CSV_HEAD)]}) as server:
+        done = dataflow("export", "-", "--url", server.url)
+    assert (done.returncode, done.stdout) == (0, "name\n")
+    assert done.stderr.splitlines()[0] == "As many as may be. Asking again."
+
+
+@pytest.mark.unit
 def test_what_was_compressed_on_its_way_is_not_in_the_file(tmp_path: Path) -> None:
     body = b"name\n" + b"Ann\n" * 100_000
     packed = Answer(body=gzip.compress(body), headers={**CSV_HEAD, "Content-Encoding": "gzip"})
