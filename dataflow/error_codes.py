@@ -36,6 +36,7 @@ CODES: Final = {
     "too_many_exports": Code(503, "The process sends as many exports as it may.", retryable=True),
     "too_many_event_streams": Code(503, "The process has as many event streams as it may.", retryable=True),
     "export_cut": Code(503, "An export took too long, or had to end with its process.", retryable=True),
+    "export_too_long": Code(503, "An export job took longer than EXPORT_SECONDS, as it would again."),
     "export_not_made": Code(409, "The export has failed or was cancelled, so that it has no file."),
     "export_expired": Code(410, "The file of the export is not kept any more: export again."),
     "upload_cut": Code(503, "The process is stopping, and SHUTDOWN_GRACE_SECONDS are over.", retryable=True),

@@ -16,7 +16,7 @@ from dataflow import db
 from dataflow.config import Config
 from dataflow.db import Connection, query
 from dataflow.db.copy_out import CopyOut
-from dataflow.errors import DataFlowError, Issue, LeaseLost, RequestError, StorageError
+from dataflow.errors import DataFlowError, Issue, JobError, LeaseLost, StorageError
 from dataflow.exports.formats import Making
 from dataflow.exports.order import Order
 from dataflow.exports.stream import copied
@@ -71,7 +71,7 @@ class ExportHandler(Handler):
     def run(self, connection: Connection) -> None:
         """:raises StorageError: when the object cannot be stored.
 
-        :raises RequestError: export_cut when it takes too long.
+        :raises JobError: export_too_long when it takes that, and would again.
         :raises LeaseLost, DatabaseError: when the job is no longer this attempt's; when the database refuses.
         """
         try:
@@ -118,7 +118,7 @@ class ExportHandler(Handler):
         making = Making(order.fields, check, self._note)
         try:
             with connection.transaction():
-                connection.execute(query("session/configure_import"))
+                connection.execute(query("session/configure_export"))
                 statement = order.form.copy(connection, order.fields, order.selection)
                 with (
                     self.attempt.watched_statement(connection),
@@ -162,8 +162,9 @@ class ExportHandler(Handler):
     def _check(self) -> None:
         self.attempt.check()
         if time.monotonic() >= self._ends_at:
-            raise RequestError(
-                f"The export took longer than {self._config.export_seconds:g} s (EXPORT_SECONDS).", code="export_cut"
+            raise JobError(
+                f"The export took longer than {self._config.export_seconds:g} s (EXPORT_SECONDS).",
+                code="export_too_long",
             )
 
     def _succeed(self, connection: Connection, key: str, stored: StoredObject) -> None:

@@ -70,4 +70,4 @@ def copied(
 def _prepare(connection: Connection) -> None:
     connection.limit_statements(REQUEST_SECONDS, REQUEST_LOCK_SECONDS)
     connection.execute(query("exports/lock"))
-    connection.execute(query("session/configure_import"))
+    connection.execute(query("session/configure_export"))

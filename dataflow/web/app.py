@@ -100,7 +100,7 @@ def _services(config: Config, counts: CollectorRegistry) -> Services:
         ),
         Tokens(parse(config.api_keys), config.token_secret),
         IdempotencyKeys(pool),
-        EventFeed(partial(db.connect, config.database_url, "dataflow/web/events")),
+        EventFeed(partial(db.connect, config.database_url, "dataflow/web/events"), partial(db.borrowed_once, pool)),
     )
 
 

@@ -1,20 +1,20 @@
 """The jobs that somebody waits for: one thread with one connection asks for all of them, once a second.
 
 A notification says at once that one of them has ended. It is a hint, which no pooler passes on: the table is the truth.
-While the database is away, who waits goes on waiting.
+While the database is away, who waits goes on waiting; where it is full, the connections of requests are asked through.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 from uuid import UUID
 
 from dataflow import db
 from dataflow.db import Connection
-from dataflow.errors import DatabaseError
+from dataflow.errors import DatabaseError, TooManyConnections
 from dataflow.queue import jobs, notify
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ EARLY_SECONDS: Final = 0.25
 LINGER_SECONDS: Final = 30.0
 #: A statement takes milliseconds; a server that is silent for so long is asked on another connection.
 STATEMENT_SECONDS: Final = 5.0
-PAUSE_SECONDS: Final = 0.5
+#: Before the next attempt to connect; the second, to a server that is full and starts a process for each.
+PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.5, 15.0
 
 
 class Watch:
@@ -35,6 +36,7 @@ class Watch:
 
     def __init__(self, job_id: UUID, hang_up: Callable[[], None]) -> None:
         self.job_id = job_id
+        self.payload = str(job_id)  #: of the notification that it has ended
         self.is_over = False  #: nothing more comes: the job was deleted, or the process ends
         self._hang_up = hang_up
         self._is_sending = False
@@ -73,8 +75,11 @@ class Watch:
 class EventFeed:
     """Of one process; its thread and its connection are there only while somebody waits."""
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], borrow: Callable[[], AbstractContextManager[Connection]]
+    ) -> None:
         self._connect = connect
+        self._borrow = borrow  #: one that requests use, for a statement
         self._lock = threading.Lock()
         self._watches: set[Watch] = set()
         self._thread: threading.Thread | None = None
@@ -85,6 +90,15 @@ class EventFeed:
     def watch(self, job_id: UUID, hang_up: Callable[[], None] = lambda: None) -> Iterator[Watch]:
         """`hang_up` ends a send that waits for the client."""
         watch = Watch(job_id, hang_up)
+        try:
+            self._begin(watch)
+            yield watch
+        finally:
+            with self._lock:
+                self._watches.discard(watch)
+                self._left_at = time.monotonic()
+
+    def _begin(self, watch: Watch) -> None:
         with self._lock:
             self._watches.add(watch)
             if self._stopping.is_set():
@@ -93,12 +107,6 @@ class EventFeed:
                 thread = threading.Thread(target=self._run, name="events", daemon=True)
                 thread.start()
                 self._thread = thread  # only now: the next who waits tries again where there is no thread
-        try:
-            yield watch
-        finally:
-            with self._lock:
-                self._watches.discard(watch)
-                self._left_at = time.monotonic()
 
     def stop(self) -> None:
         """Have nobody wait any more, because the process ends."""
@@ -108,16 +116,18 @@ class EventFeed:
                 watch.end()
 
     def _run(self) -> None:
-        is_away = False
+        error: DatabaseError | None = None
         while self._must_go_on():
             try:
+                if isinstance(error, TooManyConnections):
+                    self._serve_with_borrowed()
                 with self._connect() as connection:
-                    is_away = False
+                    error = None
                     self._serve(connection)
-            except DatabaseError as error:
-                if not is_away:
-                    logger.warning("event feed lost the database", extra={"code": error.code, "error": error.message})
-                is_away = True
+            except DatabaseError as latest:
+                if error is None:
+                    logger.warning("event feed lost the database", extra={"code": latest.code, "error": latest.message})
+                error = latest
                 self._stopping.wait(PAUSE_SECONDS)
             except Exception:
                 # Without this thread nobody would ever hear of an end.
@@ -145,6 +155,14 @@ class EventFeed:
             self._read(connection)
             self._wait(connection, read_at)
 
+    def _serve_with_borrowed(self) -> None:
+        """For as long as a full server is given a rest: its own connection is the first that a process goes without."""
+        ends_at = time.monotonic() + FULL_PAUSE_SECONDS
+        while self._is_wanted() and time.monotonic() < ends_at:
+            with self._borrow() as connection:
+                self._read(connection)
+            self._stopping.wait(READ_SECONDS)
+
     def _read(self, connection: Connection) -> None:
         with self._lock:
             watches = [*self._watches]
@@ -166,6 +184,6 @@ class EventFeed:
                     if self._is_awaited(notice.payload):
                         due = min(due, read_at + EARLY_SECONDS)
 
-    def _is_awaited(self, job_id: str) -> bool:
+    def _is_awaited(self, payload: str) -> bool:
         with self._lock:
-            return any(str(watch.job_id) == job_id for watch in self._watches)
+            return any(watch.payload == payload for watch in self._watches)

@@ -1,5 +1,6 @@
 """A file that a job has made as an answer: whole or a part of it (RFC 9110 sections 13 and 14), with its digest."""
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def of(job: dict[str, Any], object_key: str) -> Response:
         response.headers["Content-Range"] = f"bytes */{size}"
         return response
     is_read = request.method != "HEAD" and part.size_bytes > 0
-    response = _sent(object_key, part) if is_read else Response()
+    response = _sent(object_key, part, digest) if is_read else Response()
     response.status_code = part.status
     if part.status == 206:
         response.headers["Content-Range"] = f"bytes {part.start}-{part.start + part.size_bytes - 1}/{size}"
@@ -91,23 +92,33 @@ def _is_unchanged(etag: str, changed_at: datetime) -> bool:
     return condition.date is None or condition.date == changed_at
 
 
-def _sent(object_key: str, part: _Part) -> Response:
+def _sent(object_key: str, part: _Part, digest: bytes) -> Response:
     body = ExportBody(services(), request.environ.get("gunicorn.socket"), is_gzipped=False)
-    pieces = body.pieces(lambda check: _read(body, object_key, part, check))
+    expected = digest if part.status == 200 else None
+    pieces = body.pieces(lambda check: _read(body, object_key, part, expected, check))
     # Begun while an error can still be told.
     response = Response(chain([next(pieces)], broken_off(pieces)))
     response.call_on_close(pieces.close)
     return response
 
 
-def _read(body: ExportBody, object_key: str, part: _Part, check: Callable[[], None]) -> Generator[bytes, None, None]:
-    """:raises StorageError: when it cannot be read, or is shorter than it was."""
-    left = part.size_bytes
-    storage = services().storage
+def _read(
+    body: ExportBody, object_key: str, part: _Part, expected: bytes | None, check: Callable[[], None]
+) -> Generator[bytes, None, None]:
+    """The bytes of the part; the last of a whole file only when its digest is the `expected` one.
+
+    :raises StorageError: when it cannot be read, is shorter than it was, or is another.
+    """
+    left, digest, storage = part.size_bytes, hashlib.sha256(), services().storage
     with storage.open(object_key, part.start, PATIENCE_SECONDS) as reader, body.reading(reader):
         for piece in reader.pieces(PIECE_BYTES):
-            yield piece[:left]
-            left -= min(left, len(piece))
+            wanted = piece[:left]
+            left -= len(wanted)
+            if expected is not None:
+                digest.update(wanted)
+                if not left and digest.digest() != expected:
+                    raise StorageError("The storage has other bytes than were stored.", code="digest_mismatch")
+            yield wanted
             if not left:
                 return
             check()

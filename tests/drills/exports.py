@@ -17,6 +17,7 @@ from dataflow.storage.registry import open_storage
 from tests.drills.cuts import wait_for_age_of_beat
 from tests.drills.drill import drill
 from tests.drills.holds import hold, let_go, wait_until_held
+from tests.drills.pooler import POOL_SIZE
 from tests.drills.refusals import RETRY_BAR_SECONDS, no_tmpfs
 from tests.drills.rig import Rig
 from tests.drills.scenes import assert_taken_over, wait_until_asked
@@ -25,6 +26,7 @@ from tests.drills.stops import BEAT_BAR_SECONDS, EXIT_SECONDS
 from tests.drills.swallow import Swallower
 from tests.drills.workers import Worker
 from tests.support.objects import read
+from tests.support.poolers import no_pgbouncer, pgbouncer
 from tests.support.waiting import eventually
 
 BAR_SECONDS = 5.0
@@ -300,3 +302,18 @@ def overtaken_in_export(rig: Rig) -> None:
     eventually(lambda: GIVEN_UP in scene.holder.log())
     assert rig.job(sent)["attempt"] == 2
     _assert_whole(rig, sent)
+
+
+@drill(rounds=2, quick_rounds=0, missing=no_pgbouncer)
+def pooled_export(rig: Rig) -> None:
+    """PgBouncer in front: an export, and one whose worker is killed, found by the lease."""
+    with pgbouncer(rig.url, rig.folder, POOL_SIZE) as url:
+        rig.variables["DATABASE_URL"] = url
+        first = _order(rig)
+        scene = _held_export(rig)
+        rig.wait_until_done(first)
+        scene.holder.kill()
+        rig.wait_until_done(scene.sent)
+        rig.connection.execute("UPDATE jobs SET kept_until = clock_timestamp() WHERE id = %s", [first.id])
+        _assert_whole(rig, scene.sent)
+        rig.stop_workers()

@@ -152,6 +152,14 @@ def test_two_readers_do_not_disturb_each_other(storage: Storage, key: str) -> No
     assert b"".join(first for first, _ in pairs) == b"".join(second for _, second in pairs) == whole
 
 
+@pytest.mark.parametrize("offset", [0, 1, CHUNK_BYTES, 3 * CHUNK_BYTES - 1])
+def test_an_object_is_read_from_a_byte_on(storage: Storage, key: str, offset: int) -> None:
+    whole = content(CHUNK_BYTES * 3)
+    store(storage, key, [whole])
+    with storage.open(key, offset) as reader:
+        assert b"".join(reader.pieces(50_000)) == whole[offset:]
+
+
 def test_closing_a_reader_ends_its_pieces_with_an_error(storage: Storage, key: str) -> None:
     store(storage, key, [content(CHUNK_BYTES * 3)])
     with storage.open(key) as reader, pytest.raises(StorageUnavailable):

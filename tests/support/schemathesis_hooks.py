@@ -8,6 +8,16 @@ TYPES = (
     *("application/offset+octet-stream", "application/x-ndjson", "application/gzip", "text/csv", "text/vcard"),
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 )
+#: Answers of a service on a machine that is too busy, and no faults.
+BUSY = {
+    *("database_unavailable", "search_too_slow", "storage_unavailable"),
+    *("too_many_uploads", "too_many_exports", "too_many_event_streams", "export_cut"),
+}
+
+
+@schemathesis.hook
+def filter_failure(_: Any, failure: Any, case: Any, response: Any) -> bool:
+    return response.status_code != 503 or response.json().get("code") not in BUSY
 
 
 @schemathesis.hook

@@ -26,12 +26,15 @@ from dataflow.web.services import services
 
 blueprint = Blueprint("export_jobs", __name__)
 
-_ORDER, _NO_OPTIONS = ExportOrder(), Schema()
+_ORDER, _NO_OPTIONS, _ACCEPTED = ExportOrder(), Schema(), AcceptedSchema()
 _EXAMPLE: Final = '{"format": "csv", "source": "shop"}'
 
 
 _BYTES: Final = {"type": "string", "format": "binary"}
-_FILE: Final = {form.media_type.partition(";")[0]: (_BYTES, None) for form in JOB_FORMATS.values()}
+_FILE: Final[dict[str, tuple[Any, Any]]] = {
+    **{form.media_type.partition(";")[0]: (_BYTES, None) for form in JOB_FORMATS.values()},
+    JSON: ({"type": "array", "items": {"type": "object"}}, None),
+}
 
 
 @blueprint.post("/exports")
@@ -65,7 +68,7 @@ def _as_facts(wanted: dict[str, Any]) -> dict[str, str]:
 
 
 def _answer(job_id: UUID, _is_queued: bool) -> Answer:
-    return Answer({"jobId": str(job_id)}, 202, {"Location": links.to("export_jobs.show", job_id=job_id)})
+    return Answer(_ACCEPTED.of({"jobId": job_id}), 202, {"Location": links.to("export_jobs.show", job_id=job_id)})
 
 
 @blueprint.get("/exports/<uuid:job_id>")

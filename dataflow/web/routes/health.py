@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,6 @@ from dataflow import db
 from dataflow.db import migrations
 from dataflow.errors import DatabaseUnavailable, DataFlowError
 from dataflow.queue import database_identity, live_workers
-from dataflow.web import links
 from dataflow.web.answers.others import HealthSchema
 from dataflow.web.openapi import examples
 from dataflow.web.openapi.description import described, json_answer
@@ -22,6 +21,7 @@ from dataflow.web.services import Services
 DEADLINE_SECONDS = 1.5
 #: For who asks when others have waited that long already: a queue of askers must not wait for it one after the other.
 LATE_SECONDS = 0.1
+_HEALTH: Final = HealthSchema()
 
 
 def register(app: Flask) -> None:
@@ -66,9 +66,9 @@ def _show(count: Probe[tuple[int, int]], check_storage: Probe[None]) -> Response
     checks = {"database": database, "storage": storage, "worker": worker}
     failed = [f"{name}: {check['error']}" for name, check in checks.items() if "error" in check]
     status = "unhealthy" if failed else "healthy" if workers else "degraded"
-    timestamp = links.as_time(datetime.now(UTC))
     reason = {"error": "; ".join(failed)} if failed else {}
-    return {"status": status, **reason, "timestamp": timestamp, "checks": checks}, 503 if failed else 200
+    found = {"status": status, **reason, "timestamp": datetime.now(UTC), "checks": checks}
+    return _HEALTH.of(found), 503 if failed else 200
 
 
 def _outcome(question: Question[Any]) -> tuple[Any, dict[str, Any]]:

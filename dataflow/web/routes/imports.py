@@ -42,7 +42,7 @@ SUPPORTED = ", ".join([*(known.media_types[0] for known in FORMATS.values()), MU
 #: The second is an old name of the first (RFC 9110 section 8.4.1.3).
 GZIP = ("gzip", "x-gzip")
 
-_OPTIONS = OptionsSchema()
+_OPTIONS, _ACCEPTED = OptionsSchema(), AcceptedSchema()
 
 
 @blueprint.post("/import")
@@ -93,7 +93,7 @@ def receive() -> ResponseReturnValue:
 
 def _answer(job_id: UUID, is_queued: bool) -> Answer:
     headers = {"Location": links.to("jobs.show", job_id=job_id)}
-    return Answer({"jobId": str(job_id)}, 200 if is_queued else 202, headers)
+    return Answer(_ACCEPTED.of({"jobId": job_id}), 200 if is_queued else 202, headers)
 
 
 @blueprint.post("/import/preview")

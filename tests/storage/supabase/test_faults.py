@@ -257,6 +257,31 @@ def test_a_download_cut_at_random_bytes_goes_on_where_it_was(
     assert all(entry["status"] in (200, 206) for entry in asked(GET, DOWNLOADS))
 
 
+def test_a_download_that_begins_in_the_middle_goes_on_where_it_was_cut(
+    fresh_double: StorageDouble, storage: Storage, asked: Callable[..., list[dict[str, Any]]]
+) -> None:
+    store(storage, KEY, in_pieces())
+    fresh_double.fault("cut", method=GET, path=DOWNLOADS, after_bytes=100_000)
+    with storage.open(KEY, 1000) as reader:
+        assert b"".join(reader.pieces(1000)) == CONTENT[1000:]
+    first, second = (entry["headers"].get("range") for entry in asked(GET, DOWNLOADS))
+    assert first == "bytes=1000-"
+    assert int(second.removeprefix("bytes=").rstrip("-")) > 1000
+
+
+def test_one_that_begins_in_the_middle_and_changes_is_not_put_together(
+    fresh_double: StorageDouble, storage: Storage
+) -> None:
+    store(storage, KEY, in_pieces())
+    fresh_double.fault("cut", method=GET, path=DOWNLOADS, after_bytes=100_000)
+    with storage.open(KEY, 1000) as reader:
+        pieces = reader.pieces(1000)
+        next(pieces)
+        store(storage, KEY, [CONTENT[::-1]])
+        with pytest.raises(StorageError, match="changed while it was read"):
+            list(pieces)
+
+
 def test_no_range_is_asked_for_at_the_end_of_an_object(
     fresh_double: StorageDouble, storage: Storage, asked: Callable[..., list[dict[str, Any]]]
 ) -> None:

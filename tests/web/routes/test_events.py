@@ -16,6 +16,7 @@ import requests
 from dataflow import db
 from dataflow.ids import uuid7
 from tests.support.event_streams import EventClient, ask_for_events
+from tests.support.flask_web import FlaskWeb
 from tests.support.jobs import enqueue, set_state, upload
 from tests.support.processes import Web
 from tests.support.waiting import eventually
@@ -144,6 +145,22 @@ def test_over_http_1_0_the_stream_ends_with_the_connection(web: Web, job_id: UUI
     assert body.startswith(b"retry: 1000\n\nid: ")
     assert body.count(b"event: done\n") == 1
     assert body.endswith(b"}\n\n")
+
+
+def test_the_holder_of_a_token_hears_nothing_of_jobs_of_others(
+    flask_web: FlaskWeb, job_id: UUID, connection: db.Connection
+) -> None:
+    own = "UPDATE jobs SET source = 'crm', created_by = 'key#own', state = 'failed' WHERE id = %s"
+    connection.execute(own, [job_id])
+    others, sent = enqueue(connection), enqueue(connection)
+    connection.execute("UPDATE jobs SET created_by = 'key#own' WHERE id = %s", [sent])
+    path = f"/jobs/{job_id}/events"
+    for before, is_known in ((others, False), (sent, True)):
+        connection.execute("UPDATE jobs SET duplicate_of = %s WHERE id = %s", [before, job_id])
+        told = flask_web.get(path, headers={"X-Test-Caller": "key#own"}).text
+        assert (f'"duplicateOf": "{before}"' in told) is is_known
+        assert f'"duplicateOf": "{before}"' in flask_web.get(path, headers={"X-Test-Caller": "key"}).text
+    assert flask_web.get(path, headers={"X-Test-Caller": "key#other"}).json()["code"] == "job_not_found"
 
 
 # Who comes back.

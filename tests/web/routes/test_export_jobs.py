@@ -16,8 +16,12 @@ import requests
 
 from dataflow import db
 from dataflow.config import Config
+from dataflow.queue import jobs
+from dataflow.queue.attempt import Attempt
 from dataflow.storage.base import Storage
 from dataflow.storage.local import LocalStorage
+from dataflow.storage.registry import open_storage
+from dataflow.worker.runner import Runner
 from dataflow.worker.sweeper import Sweep
 from tests.doubles.storage.process import StorageDouble
 from tests.support.imported import row_of
@@ -459,6 +463,44 @@ def test_an_object_that_has_vanished_is_told_before_the_answer_begins(
 
 
 @pytest.mark.one_storage
+def test_an_export_that_takes_longer_than_it_may_is_not_tried_again(
+    web: Web, connection: db.Connection, make_config: Callable[..., Config], stored_files: Callable[[], list[Path]]
+) -> None:
+    fill(connection, 1)
+    connection.execute("ALTER TABLE contacts RENAME TO contacts_there")
+    connection.execute(
+        "CREATE VIEW contacts AS SELECT id, name || pg_sleep(600) AS name, email, source, imported_at "
+        "FROM contacts_there"
+    )
+    job_id = ordered(web)
+    config = make_config(EXPORT_SECONDS=1)
+    with db.connect(config.database_url, "dataflow/test/work") as own:
+        job = jobs.claim(own, "w")
+        assert job is not None
+        Runner(config, open_storage(config), "dataflow/test/settle").work(own, Attempt(job, own))
+    found = shown(web, job_id)
+    assert (found["state"], found["error"].partition(":")[0]) == ("failed", "export_too_long")
+    assert not stored_files()
+
+
+@pytest.mark.one_storage
+def test_nothing_in_the_server_ends_an_export_that_takes_its_time(
+    web: Web, connection: db.Connection, work_off: Callable[[], int]
+) -> None:
+    """Neither while it reads, nor while the last rows are on their way to a slow storage, or to a slow client."""
+    fill(connection, 1)
+    connection.execute("ALTER TABLE contacts RENAME TO contacts_there")
+    settings = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    names_of_settings = " || ' ' || ".join(f"current_setting('{name}')" for name in settings)
+    connection.execute(
+        f"CREATE VIEW contacts AS SELECT id, {names_of_settings} AS name, email, source, imported_at "
+        "FROM contacts_there".encode()
+    )
+    assert names(fetched(web, made(web, work_off)).content) == ["0 0 0"]
+    assert names(web.get("/exports", headers=ALL).content) == ["0 0 0"]
+
+
+@pytest.mark.one_storage
 def test_while_it_is_made_its_rows_are_seen_and_cancelling_it_leaves_nothing(
     web: Web,
     connection: db.Connection,
@@ -504,19 +546,33 @@ def test_a_storage_that_fails_midway_ends_the_answer_before_its_length(
 
 
 @pytest.mark.one_storage
+def test_a_file_that_has_changed_in_the_storage_is_not_sent_to_its_end(
+    web: Web, connection: db.Connection, work_off: Callable[[], int], storage: Storage
+) -> None:
+    fill(connection, 20_000)
+    job_id = made(web, work_off)
+    assert isinstance(storage, LocalStorage)
+    with (storage._directory / str(row_of(connection, job_id)["object_key"])).open("r+b") as file:
+        file.seek(500_000)
+        file.write(b"!")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        fetched(web, job_id)
+    assert '"code": "digest_mismatch"' in web.log()
+
+
+@pytest.mark.one_storage
 def test_a_client_that_takes_nothing_loses_its_place(
     start_web: Callable[..., Web], connection: db.Connection, work_off: Callable[[], int]
 ) -> None:
-    """It is cut after EXPORT_STALL_SECONDS; until then there is no other place, of one."""
+    """It is cut after EXPORT_STALL_SECONDS, and its place, the only one, is another's."""
     connection.execute(
         "INSERT INTO contacts (name, email, source) SELECT repeat('x', 250), 'p' || n || '@example.com', 'crm' "
         "FROM generate_series(1, 60000) n"
     )
-    web = start_web(MAX_EXPORTS=1, EXPORT_STALL_SECONDS=3)
+    web = start_web(MAX_EXPORTS=1, EXPORT_STALL_SECONDS=2)
     job_id = made(web, work_off)
     with socket.create_connection(("127.0.0.1", web.port)) as line:
         line.sendall(f"GET /exports/{job_id}/file HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        eventually(lambda: len(line.recv(1, socket.MSG_PEEK)) == 1)
-        refused = fetched(web, job_id)
-        assert (refused.status_code, refused.json()["code"]) == (503, "too_many_exports")
-        eventually(lambda: web.request("GET", f"/exports/{job_id}/file", headers={"Range": "bytes=0-1"}).ok)
+        eventually(lambda: '"is_whole": false' in web.log())
+        assert len(line.recv(1, socket.MSG_PEEK)) == 1
+        assert web.get(f"/exports/{job_id}/file", headers={"Range": "bytes=0-1"}).status_code == 206
