@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from dataflow.config import Config
+from dataflow.errors import RequestError
 from dataflow.imports.option_kinds import Flag
 from dataflow.imports.options import OptionsSchema, kebab_case
 
@@ -119,11 +120,13 @@ def _export(arguments: Namespace) -> int:
 
     # What is begun is removed then as it is after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    wanted = _given(arguments, _EXPORT_OPTIONS) | _given(arguments, ["format", "raw"])
+    wanted = given = _given(arguments, [*_EXPORT_OPTIONS, "format", "raw"])
     if arguments.file is not None:
-        wanted = {"format": _FORMATS.get(arguments.file.suffix.lower(), "csv")} | wanted
+        wanted = {"format": _FORMATS.get(arguments.file.suffix.lower(), "csv")} | given
     url, key, path = _url(arguments), _key(arguments), arguments.file
     if arguments.resume is not None:
+        if given or arguments.job:
+            raise RequestError("--resume takes the export as it was asked for: beside FILE only --url and --key.")
         return resume_export(url, path, str(arguments.resume), key)
     if arguments.job or wanted.get("format") == _ONLY_AS_JOB:
         return export_by_job(url, path, wanted, key)

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from dataflow.client.looks import looks
+from dataflow.client.patience import is_no
 from dataflow.client.progress import Progress
 from dataflow.client.service import Service
 from dataflow.errors import RequestError
@@ -19,7 +20,7 @@ def finished(
 ) -> dict[str, Any]:
     """The job once it has ended. `before_look` is called before each look at it, and ends the wait by raising.
 
-    :raises RequestError: when the service stays away.
+    :raises RequestError: when the service stays away, or does not show it.
     """
     answered = time.monotonic()
     claim_deadline = answered + CLAIM_SECONDS
@@ -27,6 +28,8 @@ def finished(
     with closing(looks(service, job_id)) as found:
         for look in found:
             now = time.monotonic()
+            if isinstance(look, RequestError) and is_no(look):
+                raise look
             if isinstance(look, RequestError) and now > answered + LOST_SECONDS:
                 url = f"{service.url}/jobs/{job_id}"
                 raise RequestError(f"{look.message} The job may go on; look at {url} later.") from look

@@ -49,7 +49,12 @@ def finished_job(
     """
     with Service(url, key) as service, closing(Progress()) as progress:
         job_id = _upload(service, path, options, progress)
-        return finished(service, job_id, progress, before_look)
+        try:
+            return finished(service, job_id, progress, before_look)
+        except KeyboardInterrupt:
+            where = f"{service.url}/jobs/{job_id}"
+            progress.note(f"dataflow: interrupted; the import goes on without us, see {where}")
+            raise
 
 
 def _upload(service: Service, path: Path, options: Mapping[str, str], progress: Progress) -> str:

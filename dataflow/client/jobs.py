@@ -8,7 +8,8 @@ from typing import Final
 
 from dataflow.client.jobs_table import Job, cut, table, utc_now
 from dataflow.client.new_file import STANDARD_OUTPUT, told
-from dataflow.client.service import Refused, Service
+from dataflow.client.patience import is_no
+from dataflow.client.service import Service
 from dataflow.errors import RequestError
 
 TIMEOUT_SECONDS = 10.0
@@ -17,7 +18,6 @@ REFRESH_SECONDS = 2.0
 _CLEAR: Final = "\x1b[H\x1b[J"
 #: Of the lines of a terminal: the head, what is wrong, and where the cursor is.
 _OTHER_LINES: Final = 3
-_TOO_MANY_REQUESTS: Final = 429
 
 
 def show_jobs(
@@ -44,7 +44,7 @@ def show_jobs(
             try:
                 jobs, trouble = _newest(service, wanted), ""
             except RequestError as error:
-                if _is_final(error):
+                if is_no(error):
                     raise
                 trouble = f"{error.message} Still looking."
 
@@ -52,11 +52,6 @@ def show_jobs(
 def _newest(service: Service, wanted: Mapping[str, str]) -> list[Job]:
     found: list[Job] = service.ask("GET", "/jobs", TIMEOUT_SECONDS, member="jobs", params=wanted)["jobs"]
     return found
-
-
-def _is_final(error: RequestError) -> bool:
-    """Whether the service has said no; a proxy before one that restarts says anything."""
-    return isinstance(error, Refused) and error.answer_status < 500 and error.answer_status != _TOO_MANY_REQUESTS
 
 
 def _table_on_screen(jobs: list[Job], trouble: str) -> None:

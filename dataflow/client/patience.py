@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from dataflow.client.service import BrokenOff, Refused, Unanswered
@@ -20,6 +21,14 @@ def may_pass(error: RequestError) -> bool:
     if isinstance(error, Refused):
         return error.answer_status in _PASSING_STATUSES or error.answer_code == _STILL_UNDER_WAY
     return isinstance(error, Unanswered | BrokenOff)
+
+
+def is_no(error: RequestError) -> bool:
+    """Whether the service itself says that it will not; a proxy before one that is restarted says anything."""
+    is_ours = (
+        isinstance(error, Refused) and error.answer_code and error.answer_status < HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+    return bool(is_ours) and not may_pass(error)
 
 
 class Patience:

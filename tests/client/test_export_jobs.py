@@ -140,6 +140,8 @@ def test_a_job_that_makes_no_file_is_one_line(command: Command, web: Web, tmp_pa
     assert nothing.returncode == 1
     assert re.fullmatch(r"dataflow: There is no (export|job) 01a1f9f7-[-0-9a-f]+\.\n", nothing.stderr)
     assert command("export", "--resume", "no id").returncode == 2
+    both = command("export", "--resume", job["jobId"], "--source", "crm")
+    assert (both.returncode, both.stderr.count("--resume takes the export as it was asked for")) == (1, 1)
 
 
 def test_a_workbook_is_always_made_by_a_job_and_an_address_is_in_no_url(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`dataflow export` as somebody types it: what is written, what is left alone, and what it says."""
 
+import gzip
 import os
 import pty
 import signal
@@ -104,6 +105,26 @@ def test_the_name_of_the_file_says_the_format(
     fill(1)
     assert command("export", name).returncode == 0
     assert (tmp_path / name).read_text().startswith(beginning)
+
+
+@pytest.mark.unit
+def test_a_service_that_is_busy_is_asked_again() -> None:
+    busy = Answer(503, b'{"error": "As many as may be.", "code": "too_many_exports", "status": 503}')
+    with scripted({"/exports": [busy, Answer(body=b"name\n", headers=CSV_HEAD)]}) as server:
+        done = dataflow("export", "-", "--url", server.url)
+    assert (done.returncode, done.stdout) == (0, "name\n")
+    assert done.stderr.splitlines()[0] == "As many as may be. Asking again."
+
+
+@pytest.mark.unit
+def test_what_was_compressed_on_its_way_is_not_in_the_file(tmp_path: Path) -> None:
+    body = b"name\n" + b"Ann\n" * 100_000
+    packed = Answer(body=gzip.compress(body), headers={**CSV_HEAD, "Content-Encoding": "gzip"})
+    with scripted({"/exports": [packed]}) as server:
+        assert dataflow("export", tmp_path / "out.csv", "--url", server.url).returncode == 0
+        # On one machine it costs more than it saves.
+        assert server.asked[0][1]["Accept-Encoding"] == "identity"
+    assert (tmp_path / "out.csv").read_bytes() == body
 
 
 @pytest.mark.unit

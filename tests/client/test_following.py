@@ -80,6 +80,19 @@ def test_a_service_without_events_for_us_is_asked_again_and_again(answer: Answer
         assert server.paths() == [EVENTS, JOB, JOB, JOB]
 
 
+def test_a_job_that_was_deleted_meanwhile_is_not_waited_for() -> None:
+    gone = Answer(404, b'{"error": "There is no job 1.", "code": "job_not_found", "status": 404}')
+    answers = {EVENTS: [told(event("running")), gone], JOB: [gone]}
+    with scripted(answers) as server, pytest.raises(RequestError, match="There is no job 1"):
+        followed(server)
+
+
+def test_a_proxy_that_knows_nothing_is_waited_for() -> None:
+    proxys = Answer(404, b"<h1>No such app</h1>", {"Content-Type": "text/html"})
+    with scripted({EVENTS: [proxys], JOB: [proxys, asked("running"), proxys, asked("succeeded")]}) as server:
+        assert followed(server)["state"] == "succeeded"
+
+
 def test_whoever_waits_is_called_also_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "TICK_SECONDS", 0.01)
     calls = 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.client import imports
+from dataflow.client import imports, looks
 from tests.support.commands import dataflow, environment
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.processes import Web, WorkerProcess, free_port
@@ -38,6 +38,18 @@ def test_a_file_whose_answer_is_lost_is_sent_again_and_imported_once(
     assert "Sending it again." in done.stderr
     [job] = web.get("/jobs").json()["jobs"]
     assert job["jobId"] in done.stdout
+
+
+def test_a_real_service_is_not_asked_again_and_again(
+    path: Path, web: Web, start_worker: Callable[..., WorkerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_worker()
+
+    def ask(*_: object) -> None:
+        raise AssertionError("it has events")
+
+    monkeypatch.setattr(looks, "_asked", ask)
+    assert imports.finished_job(web.url, path, {"source": "s"})["rowsImported"] == ROWS
 
 
 def test_a_file_is_imported_once_however_often_its_connection_breaks(
@@ -85,6 +97,7 @@ def test_an_import_that_is_interrupted_goes_on_without_us(path: Path, web: Web) 
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
-    assert "Traceback" not in errors
     [job] = web.get("/jobs").json()["jobs"]
+    told = f"dataflow: interrupted; the import goes on without us, see {web.url}/jobs/{job['jobId']}"
+    assert errors.splitlines()[-1] == told
     assert job["state"] == "queued"
