@@ -20,7 +20,7 @@ from dataflow.errors import DataFlowError, Issue, JobError, LeaseLost, StorageEr
 from dataflow.exports.formats import Making
 from dataflow.exports.order import Order
 from dataflow.exports.stream import copied
-from dataflow.exports.throttle import Throttle
+from dataflow.exports.throttle import Throttle, imports_beside
 from dataflow.queue import jobs, unfinished_objects
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.handler import Handler
@@ -111,7 +111,7 @@ class ExportHandler(Handler):
     def _pieces(self, connection: Connection, order: Order) -> Generator[bytes, None, None]:
         """The file, in a transaction of its own that is over when it is."""
         copy = CopyOut(connection, self._check)
-        throttle = Throttle(self._are_imports_beside)
+        throttle = Throttle(imports_beside(self.attempt))
 
         def check() -> None:
             self.progress.rows_exported = copy.row_count
@@ -157,10 +157,6 @@ class ExportHandler(Handler):
             completion.release()
             raise
         return stored
-
-    def _are_imports_beside(self) -> bool:
-        """In this process, whose processor and interpreter's lock they share; others may be on other machines."""
-        return any(other.job.kind == "import" for other in self.attempt.beside())
 
     def _note(self, issue: Issue) -> None:
         if len(self.progress.issues) < MAX_ISSUES:

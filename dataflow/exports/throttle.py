@@ -12,6 +12,7 @@ from typing import Final
 
 from dataflow import db
 from dataflow.errors import DatabaseError
+from dataflow.queue.attempt import Attempt
 
 #: A pause is so many times the processor time that this thread has used since the last one; the server uses about twice
 #: as much for the same rows.
@@ -63,3 +64,11 @@ def running_imports(pool: db.Pool) -> Callable[[], bool]:
             return bool(db.value(connection, "jobs/is_import_running"))
 
     return ask
+
+
+def imports_beside(attempt: Attempt) -> Callable[[], bool]:
+    """What asks the worker of `attempt`, whose processor and interpreter's lock all its jobs share.
+
+    It costs no connection; imports of other workers may be on other machines.
+    """
+    return lambda: any(other.job.kind == "import" for other in attempt.beside())

@@ -6,7 +6,17 @@ import pytest
 
 from dataflow import db
 from dataflow.errors import DatabaseUnavailable
-from dataflow.exports.throttle import ASK_AGAIN_SECONDS, ASK_SECONDS, PAUSE_RATIO, Throttle, running_imports
+from dataflow.exports.throttle import (
+    ASK_AGAIN_SECONDS,
+    ASK_SECONDS,
+    PAUSE_RATIO,
+    Throttle,
+    imports_beside,
+    running_imports,
+)
+from dataflow.ids import uuid7
+from dataflow.queue.attempt import Attempt
+from dataflow.queue.jobs import Job
 
 
 class Exporting:
@@ -79,3 +89,19 @@ def test_imports_of_any_worker_count_and_other_jobs_do_not(connection: db.Connec
         assert ask()
     finally:
         pool.close()
+
+
+@pytest.mark.unit
+def test_an_export_job_gives_way_to_imports_of_its_worker() -> None:
+    running: list[Attempt] = []
+
+    def start(kind: str) -> Attempt:
+        job = Job(uuid7(), kind, 1, 0, 5, 0, "s", "k", 10, "csv", [], {}, *[None] * 4)
+        running.append(Attempt(job, beside=lambda: running))
+        return running[-1]
+
+    ask = imports_beside(start("export"))
+    start("revert")
+    assert not ask()
+    start("import")
+    assert ask()
