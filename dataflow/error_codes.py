@@ -38,6 +38,7 @@ CODES: Final = {
     "export_cut": Code(503, "An export took too long, or had to end with its process.", retryable=True),
     "export_too_long": Code(503, "An export job took longer than EXPORT_SECONDS, as it would again."),
     "export_not_made": Code(409, "The export has failed or was cancelled, so that it has no file."),
+    "range_not_satisfiable": Code(416, "The Range begins behind the end of the file: see Content-Range."),
     "export_expired": Code(410, "The file of the export is not kept any more: export again."),
     "upload_cut": Code(503, "The process is stopping, and SHUTDOWN_GRACE_SECONDS are over.", retryable=True),
     # Of uploads in several requests (tus).

@@ -9,7 +9,7 @@ or somebody else's row. Vendor exceptions are wrapped once, in the adapter that 
     DataFlowError
     |-- ConfigError
     |-- RequestError      UnsupportedMediaType (UnsupportedEncoding), Unauthorized, Forbidden, TooManyUploads,
-    |                     RateLimited, KeyTaken, UploadGone, UploadLocked
+    |                     RateLimited, RangeNotSatisfiable, KeyTaken, UploadGone, UploadLocked
     |-- InputError        MalformedInput, RowTooLarge, ExpandsTooFar, MissingColumns, AmbiguousColumns, NoContacts,
     |                     InvalidContacts
     |-- StorageError      StorageUnavailable, StorageDenied, BucketMissing, ObjectMissing, ObjectTooLarge, UploadLost
@@ -58,6 +58,11 @@ class DataFlowError(Exception):
         """Whether the same may succeed later."""
         return CODES[self.code].retryable
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the HTTP answer says beside, for clients that do not read its body."""
+        return {}
+
 
 class ConfigError(DataFlowError):
     code = "config_error"
@@ -72,16 +77,21 @@ class UnsupportedMediaType(RequestError):
 
 
 class UnsupportedEncoding(UnsupportedMediaType):
-    """The answer names the `accepted` Content-Encoding (RFC 9110 section 15.5.16)."""
+    """The answer names the Content-Encoding that is known (RFC 9110 section 15.5.16)."""
 
-    accepted = "gzip"
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept-Encoding": "gzip"}
 
 
 class Unauthorized(RequestError):
     """The answer says how to authenticate (RFC 9110 section 11.6.1)."""
 
     code = "unauthorized"
-    challenge = 'Bearer realm="DataFlow"'
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="DataFlow"'}
 
 
 class Forbidden(RequestError):
@@ -99,6 +109,20 @@ class KeyTaken(RequestError):
 
 class RateLimited(RequestError):
     code = "rate_limited"
+
+
+class RangeNotSatisfiable(RequestError):
+    """The answer says how long the file is (RFC 9110 section 15.5.17)."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"The file has {size_bytes} bytes, and none of them is in that Range.")
+        self.size_bytes = size_bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Range": f"bytes */{self.size_bytes}"}
 
 
 class InputError(DataFlowError):
@@ -205,4 +229,7 @@ class FileUnfinished(JobError):
     """The answer says when to ask again, although the same request is no mistake that waiting repairs elsewhere."""
 
     code = "job_unfinished"
-    retry_after_seconds = 2
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "2"}

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from dataflow.db.failures import connection_failure
-from dataflow.errors import DataFlowError, FileUnfinished, TooManyUploads, Unauthorized, UnsupportedEncoding
+from dataflow.errors import DataFlowError, TooManyUploads
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,9 @@ def _answer(error: DataFlowError) -> ResponseReturnValue:
     body: dict[str, Any] = {"error": error.message, "code": error.code, "status": error.status}
     if error.issues:
         body |= {"issues": [issue.as_json() for issue in error.issues], "issueCount": error.issue_count}
-    headers = {"Accept-Encoding": error.accepted} if isinstance(error, UnsupportedEncoding) else {}
-    if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = error.challenge
+    headers = dict(error.headers)
     if error.status in (408, 409, 423, 503) and error.retryable:
         headers["Retry-After"] = str(TooManyUploads.retry_after_seconds)
-    if isinstance(error, FileUnfinished):
-        headers["Retry-After"] = str(error.retry_after_seconds)
     return body, error.status, headers
 
 

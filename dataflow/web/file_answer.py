@@ -11,7 +11,7 @@ from typing import Any, Final
 from flask import Response, request
 from werkzeug.http import parse_range_header, quote_etag
 
-from dataflow.errors import StorageError
+from dataflow.errors import RangeNotSatisfiable, StorageError
 from dataflow.exports.formats import JOB_FORMATS, file_name
 from dataflow.formats.block import PIECE_BYTES
 from dataflow.web.export_body import ExportBody, broken_off, disposition
@@ -29,16 +29,15 @@ class _Part:
 
 
 def of(job: dict[str, Any], object_key: str) -> Response:
-    """The answer to the request for the file of `job`."""
+    """The answer to the request for the file of `job`.
+
+    :raises RangeNotSatisfiable: when no byte of it is asked for.
+    """
     size, changed_at = job["bytes_total"], job["finished_at"].replace(microsecond=0)
     digest = bytes.fromhex(job["content_sha256"])
     if _is_known(digest.hex(), changed_at):
         return _described(Response(status=304), digest, changed_at)
     part = _wanted(size, digest.hex(), changed_at)
-    if part is None:
-        response = Response(status=416)
-        response.headers["Content-Range"] = f"bytes */{size}"
-        return response
     is_read = request.method != "HEAD" and part.size_bytes > 0
     response = _sent(object_key, part, digest) if is_read else Response()
     response.status_code = part.status
@@ -72,8 +71,8 @@ def _is_known(etag: str, changed_at: datetime) -> bool:
     return since is not None and changed_at <= since
 
 
-def _wanted(size_bytes: int, etag: str, changed_at: datetime) -> _Part | None:
-    """None when no byte of it is asked for. Several ranges, or what is no range, are answered with the whole."""
+def _wanted(size_bytes: int, etag: str, changed_at: datetime) -> _Part:
+    """Several ranges, or what is no range, are answered with the whole."""
     whole = _Part(0, size_bytes)
     if request.method != "GET" or not _is_unchanged(etag, changed_at):
         return whole
@@ -81,7 +80,9 @@ def _wanted(size_bytes: int, etag: str, changed_at: datetime) -> _Part | None:
     if found is None or found.units != "bytes" or len(found.ranges) != 1:
         return whole
     limits = found.range_for_length(size_bytes)
-    return limits and _Part(limits[0], limits[1] - limits[0], 206)
+    if limits is None:
+        raise RangeNotSatisfiable(size_bytes)
+    return _Part(limits[0], limits[1] - limits[0], 206)
 
 
 def _is_unchanged(etag: str, changed_at: datetime) -> bool:

@@ -53,6 +53,7 @@ _RETRY: Final = {
 _HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {
     401: {"WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}, "required": True}},
     405: {"Allow": {"description": "The methods that there are.", "schema": {"type": "string"}, "required": True}},
+    416: {"Content-Range": {"description": "How long it is.", "schema": {"type": "string"}, "required": True}},
     415: {"Accept-Encoding": {"description": "If that is what is wrong.", "schema": {"type": "string"}}},
     **{status: {"Retry-After": _RETRY} for status in (408, 409, 423, 429, 503)},
 }

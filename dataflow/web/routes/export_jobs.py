@@ -96,12 +96,11 @@ def show(job_id: UUID) -> dict[str, Any]:
         200: typed_answer("All of it.", _FILE, headers.FETCHED),
         206: typed_answer("The part.", _FILE, [*headers.FETCHED, headers.CONTENT_RANGE]),
         304: bare_answer("It is the one that is known.", headers.UNCHANGED),
-        416: bare_answer("There is no such part.", [headers.CONTENT_RANGE]),
     },
     headers=headers.FETCHING,
     errors=[
         *("job_not_found", "job_unfinished", "export_not_made", "export_expired", "too_many_exports", "export_cut"),
-        *("too_many_uploads", *errors.OF_THE_STORAGE),
+        *("too_many_uploads", "range_not_satisfiable", *errors.OF_THE_STORAGE),
     ],
 )
 def fetch(job_id: UUID) -> Response:

@@ -299,6 +299,7 @@ def test_a_part_of_a_file_is_fetched_and_a_broken_download_goes_on(
             assert part.headers["ETag"] == whole.headers["ETag"]
     beyond = fetched(web, job_id, Range=f"bytes={size}-")
     assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
+    assert beyond.json()["code"] == "range_not_satisfiable"
 
 
 @pytest.mark.one_storage
