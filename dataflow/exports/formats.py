@@ -9,7 +9,6 @@ from psycopg import sql
 
 from dataflow.db import Connection, query
 from dataflow.errors import Issue, RequestError
-from dataflow.exports import workbook
 from dataflow.exports.selection import Selection
 from dataflow.formats import formulas
 
@@ -43,6 +42,9 @@ def _as_cards(blocks: Iterable[bytes], _: Making) -> Iterator[bytes]:
 
 
 def _as_workbook(blocks: Iterable[bytes], making: Making) -> Iterator[bytes]:
+    # Only now: the library takes 8 MB, and processes of web make no workbooks.
+    from dataflow.exports import workbook
+
     yield from workbook.written(blocks, making.fields, making.check, making.note)
 
 
