@@ -186,7 +186,7 @@ def is_about_contacts_and_jobs(example: Example) -> bool:
     return example.name == "success" and example.path != "/metrics" and bool(said and said["security"])
 
 
-@pytest.mark.parametrize("example", filter(is_about_contacts_and_jobs, EXAMPLES), ids=called)
+@pytest.mark.parametrize("example", [*filter(is_about_contacts_and_jobs, EXAMPLES)], ids=called)
 def test_an_unknown_query_parameter_is_refused_where_it_is_about_contacts_and_jobs(
     example: Example, web: FlaskWeb
 ) -> None:
