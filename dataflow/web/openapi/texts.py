@@ -7,7 +7,7 @@ INFO: Final = """
 A file is POSTed to `/import`, or sent by tus to `/uploads`, and becomes a job; a worker imports its contacts.
 
 - **Paths** also exist below `/v1`, and links in answers stay where the request came. Unknown query parameters are
-  refused. What can be read by GET can be asked about by HEAD.
+  refused where it is about contacts and jobs. What can be read by GET can be asked about by HEAD.
 - **X-Request-Id** may name a request; each answer has it, or a new one.
 - **Keys** are sent as `Authorization: Bearer` or `X-API-Key`. A token that `POST /tokens` has made is for one source
   and its own jobs; it may also be in the address, as `?token=`. A service without keys is open to everybody.

@@ -54,6 +54,7 @@ _QUERY, _NO_OPTIONS, _JOB = JobQuery(), Schema(), JobSchema()
     errors=["job_not_found"],
 )
 def show(job_id: UUID) -> ResponseReturnValue:
+    parameters.read(_NO_OPTIONS, parameters.query())
     row = _found(job_id)
     seconds, further = preferences.wait_seconds(request.headers.get("Prefer", "")), {"Vary": "Prefer"}
     if seconds and not row["finished_at"]:

@@ -112,6 +112,7 @@ def show(job_id: UUID) -> ResponseReturnValue:
 @tus_routes.appends
 def append(job_id: UUID) -> ResponseReturnValue:
     """The bytes that follow; the last of them make it a job."""
+    parameters.read(_NO_OPTIONS, parameters.query())
     wanted = tus.patch(request.headers)
     with _measured(job_id) as (session, found, body):
         shown = found
@@ -131,6 +132,7 @@ def append(job_id: UUID) -> ResponseReturnValue:
 @blueprint.route(_PATHS[1], methods=["DELETE"], provide_automatic_options=False)
 @tus_routes.ends
 def terminate(job_id: UUID) -> ResponseReturnValue:
+    parameters.read(_NO_OPTIONS, parameters.query())
     with _held(job_id) as (found, _):
         if not isinstance(found, ResumableSession):
             raise RequestError(

@@ -23,6 +23,12 @@ from tests.support.openapi import Described, Example, described
 THROUGH_FLASK = True
 #: For tokens, which a service without keys has only then.
 WEB_VARIABLES = {"TOKEN_SECRET": CLOSED["TOKEN_SECRET"]}
+
+
+def called(example: Example) -> str:
+    return f"{example.method} {example.path} {example.name} {example.media_type}"
+
+
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 EXAMPLES = [*described().examples()]
 #: In which state the job has to be of which an example tells; else it has succeeded.
@@ -175,13 +181,26 @@ def make_job(connection: db.Connection, state: str) -> None:
     )
 
 
+def is_about_contacts_and_jobs(example: Example) -> bool:
+    said = described().find(example.method, example.path)
+    return example.name == "success" and example.path != "/metrics" and bool(said and said["security"])
+
+
+@pytest.mark.parametrize("example", [*filter(is_about_contacts_and_jobs, EXAMPLES)], ids=called)
+def test_an_unknown_query_parameter_is_refused_where_it_is_about_contacts_and_jobs(
+    example: Example, web: FlaskWeb
+) -> None:
+    arguments = {**example.arguments, "params": {**example.query, "unknwon": "1"}}
+    answer = web.request(example.method, example.path.format(**example.variables), **arguments)
+    assert answer.status_code == 400
+    assert example.method == "HEAD" or answer.json()["issues"][0]["path"] == ["unknwon"]
+
+
 def of_upload(example: Example) -> bool:
     return example.path == "/uploads/{jobId}" and example.method != "OPTIONS"
 
 
-@pytest.mark.parametrize(
-    "example", EXAMPLES, ids=lambda each: f"{each.method} {each.path} {each.name} {each.media_type}"
-)
+@pytest.mark.parametrize("example", EXAMPLES, ids=called)
 def test_every_example_gets_the_status_under_which_it_stands(
     example: Example, web: FlaskWeb, connection: db.Connection, work_off: Callable[[], int]
 ) -> None:
