@@ -55,4 +55,8 @@ def test_a_role_without_rights_to_change_tables_runs_web_and_worker(
     assert web.request("DELETE", f"/jobs/{ids[0]}").status_code == 204
     assert "dataflow_jobs" in web.get("/metrics").text
     assert web.get("/health").status_code == 200
-    assert dataflow("jobs", DATABASE_URL=least, DATA_DIR=tmp_path).returncode == 0
+    exported = web.post("/exports?format=xlsx").json()["jobId"]
+    assert dataflow("worker", "--once", DATABASE_URL=least, DATA_DIR=tmp_path).returncode == 0
+    assert web.get(f"/exports/{exported}/file").status_code == 200
+    with db.connect(least, "dataflow/test") as connection:
+        assert len(connection.execute("SELECT * FROM job_status").fetchall()) == 5

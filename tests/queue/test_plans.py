@@ -61,7 +61,6 @@ VIEWS = (
     "SELECT * FROM job_status LIMIT 4",
     "SELECT * FROM job_status WHERE id = '01a1f9f7-5b1d-7c7e-8f3b-6f0f2f3b8a51'",
     "SELECT * FROM job_status WHERE state IN ('uploading', 'running')",
-    db.query("jobs/newest").decode().replace(":limit", "20"),
 )
 
 

@@ -18,6 +18,6 @@ def test_schemathesis_finds_nothing(web: Web, start_worker: Callable[..., Worker
     start_worker()
     done = run(web.url, ALL_KEY, tmp_path, SECONDS)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
-    tested = re.search(r"Tested: +(\d+)", done.stdout)
-    # The document itself is not asked for again.
-    assert tested and int(tested[1]) == len([*described().operations()]) - 1, done.stdout
+    # How many of them it gets to in that time is the machine's matter. The document itself is not asked for again.
+    chosen = re.search(r"Selected: +(\d+)", done.stdout)
+    assert chosen and int(chosen[1]) == len([*described().operations()]) - 1, done.stdout
