@@ -7,14 +7,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from dataflow import __version__, allocator
+from dataflow.client import commands as client_commands
 from dataflow.config import Config
 from dataflow.errors import DataFlowError
-from dataflow.imports.option_kinds import Flag
-from dataflow.imports.options import OptionsSchema, kebab_case
 from dataflow.settings.api_keys import NAME
 
 
@@ -65,11 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "bring the database up to date and make the bucket; safe to run at any time")
     adopt = command("adopt", _adopt, "release the jobs that came with a dump: this database takes its original's place")
     adopt.add_argument("--as-copy", action="store_true", help="have them fail instead, and leave their files alone")
-    _add_options(command("import", _import, "upload a file over HTTP and wait for its contacts"))
+    client_commands.add_to(command)
     key = command("key", _key, "a new entry for API_KEYS: its name and a random key")
     key.add_argument("name", nargs="?", default="default", type=_key_name, metavar="NAME", help="(default: default)")
-    jobs = command("jobs", _jobs, "the newest jobs, as a table")
-    jobs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
     document = command("openapi", _openapi, "print the OpenAPI document of the service")
     document.add_argument("--postman", action="store_true", help="as a Postman collection")
     command("psql", _psql, "open psql on the configured database; arguments are passed on")
@@ -77,47 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_options(upload: argparse.ArgumentParser) -> None:
-    """A flag for each option of an import, which leaves its text under the option's own name."""
-    upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON, CSV, vCard or XLSX, also gzipped")
-    upload.add_argument("--url", help="the service (default: http://localhost:PORT)")
-    upload.add_argument("--key", help="one of its API_KEYS (default: DATAFLOW_API_KEY, which others cannot see)")
-    for name, kind in OptionsSchema().fields.items():
-        word = kebab_case(name)
-        add = partial(upload.add_argument, f"--{word}", dest=name, help=kind.metadata["description"])
-        if isinstance(kind, Flag):
-            add(action="store_const", const="true")
-        elif choices := getattr(kind.validate, "choices", None):
-            add(choices=choices)
-        else:
-            add(metavar=word.upper(), required=name == "source")
-    upload.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        type=_option,
-        metavar="NAME=VALUE",
-        help="one that this command does not know",
-    )
-
-
-def _option(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
-    return name, value
-
-
 def _key_name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"expected 1 to 50 letters, digits and . _ -, not {text!r}")
     return text
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"expected a number from 0, not {text!r}")
-    return int(text)
 
 
 def _settings() -> Config:
@@ -189,29 +148,11 @@ def _adopt(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _import(arguments: argparse.Namespace) -> int:
-    from dataflow import client
-
-    url = arguments.url or f"http://localhost:{Config.from_env().port}"
-    named = {name: getattr(arguments, name) for name in OptionsSchema().fields}
-    options = {name: value for name, value in named.items() if value is not None} | dict(arguments.option)
-    key = arguments.key or os.environ.get("DATAFLOW_API_KEY", "")
-    return client.import_file(url, arguments.file, options, key)
-
-
 def _key(arguments: argparse.Namespace) -> int:
     import secrets
 
     print(f"{arguments.name}:{secrets.token_urlsafe(32)}")
     return 0
-
-
-def _jobs(arguments: argparse.Namespace) -> int:
-    from dataflow import db
-
-    statement = str(db.SQL / "queries" / "jobs/newest.sql")
-    arguments.rest = ["--set", "ON_ERROR_STOP=1", "--set", f"limit={arguments.limit}", "--file", statement]
-    return _psql(arguments)
 
 
 def _openapi(arguments: argparse.Namespace) -> int:

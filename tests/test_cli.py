@@ -21,7 +21,9 @@ import psutil
 import pytest
 import requests
 
-from dataflow import client, db
+from dataflow import db
+from dataflow.client import following, imports
+from dataflow.client import looks as client_looks
 from dataflow.errors import RequestError
 from dataflow.settings.api_keys import parse
 from tests.doubles.storage.process import StorageDouble
@@ -31,7 +33,7 @@ from tests.support.waiting import eventually
 
 Command = Callable[..., Outcome]
 
-COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "key", "jobs", "psql", "demo")
+COMMANDS = ("run", "web", "worker", "migrate", "adopt", "import", "export", "jobs", "key", "openapi", "psql", "demo")
 GOOD = "name,email\nZoë,zoe@example.com\nJosé,jose@example.com\n"
 ONE_BAD = GOOD + "Nobody,nobody\n"
 
@@ -315,11 +317,11 @@ def test_a_url_that_is_none_is_one_line(url: str, write: Callable[..., Path]) ->
 def test_a_service_that_does_not_answer_in_time_is_one_line(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "UPLOAD_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(imports, "UPLOAD_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(RequestError, match=f"^No answer from {url}/import: timed out"):
-            client.finished_job(url, write(GOOD), {"source": "s"})
+            imports.finished_job(url, write(GOOD), {"source": "s"})
 
 
 @pytest.mark.unit
@@ -403,7 +405,7 @@ def test_the_answer_of_some_other_service_is_one_line(
     recorder.answer = answer
     url = f"http://127.0.0.1:{recorder.server_port}"
     with pytest.raises(RequestError, match=f"^{url}/import answered 400 Bad Request, but not as this service does"):
-        client.finished_job(url, write(GOOD), {"source": "s"})
+        imports.finished_job(url, write(GOOD), {"source": "s"})
 
 
 def test_import_says_that_no_worker_takes_the_job_and_waits_on(
@@ -413,7 +415,7 @@ def test_import_says_that_no_worker_takes_the_job_and_waits_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(client, "CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr(following, "CLAIM_SECONDS", 0.2)
     printed, workers = "", list[WorkerProcess]()
 
     def start_worker_when_told() -> None:
@@ -422,7 +424,7 @@ def test_import_says_that_no_worker_takes_the_job_and_waits_on(
         if "No worker has taken the job within 0.2 s." in printed and not workers:
             workers.append(start_worker())
 
-    job = client.finished_job(web.url, write(GOOD), {"source": "s"}, start_worker_when_told)
+    job = imports.finished_job(web.url, write(GOOD), {"source": "s"}, start_worker_when_told)
     assert job["state"] == "succeeded"
     assert printed.count("No worker") == 1
 
@@ -433,7 +435,8 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
     start_worker: Callable[..., WorkerProcess],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client, "POLL_TIMEOUT_SECONDS", 0.2)
+    for name in ("POLL_TIMEOUT_SECONDS", "EVENTS_TIMEOUT_SECONDS"):
+        monkeypatch.setattr(client_looks, name, 0.2)
     processes = [psutil.Process(web.process.pid)]
     processes += processes[0].children()
     looks = iter(range(1, 1000))
@@ -449,7 +452,7 @@ def test_import_goes_on_looking_while_the_service_does_not_answer(
             start_worker()
 
     try:
-        assert client.finished_job(web.url, write(GOOD), {"source": "s"}, hang_for_two_looks)["state"] == "succeeded"
+        assert imports.finished_job(web.url, write(GOOD), {"source": "s"}, hang_for_two_looks)["state"] == "succeeded"
     finally:
         for process in processes:
             process.resume()
@@ -460,9 +463,9 @@ def test_import_gives_up_a_service_that_stays_away_and_says_where_to_look(
     write: Callable[..., Path], start_web: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = start_web()
-    monkeypatch.setattr(client, "LOST_SECONDS", 0.2)
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.2)
     with pytest.raises(RequestError, match=rf"Connection refused.*look at {web.url}/jobs/[0-9a-f-]+ later"):
-        client.finished_job(web.url, write(GOOD), {"source": "s"}, lambda: web.stop() and None)
+        imports.finished_job(web.url, write(GOOD), {"source": "s"}, lambda: web.stop() and None)
 
 
 def test_worker_once_works_off_what_is_due_and_exits_1_only_if_a_job_failed(
@@ -474,22 +477,6 @@ def test_worker_once_works_off_what_is_due_and_exits_1_only_if_a_job_failed(
         web.post(files={"file": ("contacts.csv", content)}, data=fields).raise_for_status()
         assert command("worker", "--once").returncode == expected
     assert len(stored_contacts()) == 2
-
-
-def test_jobs_is_a_table_of_the_newest(command: Command, web: Web) -> None:
-    ids = [web.post(params={"source": f"file {n}"}, json=[{"name": "N", "email": "n@example.com"}]) for n in range(3)]
-    done = command("jobs", "--limit", "2")
-    assert done.returncode == 0
-    head, _, newest, second, *_ = done.stdout.splitlines()
-    assert head.split(" | ")[0].strip() == "id" and "rows/s" in head
-    assert newest.split()[0] == ids[2].json()["jobId"] and "file 2" in newest
-    assert "file 1" in second and "file 0" not in done.stdout
-
-
-def test_jobs_of_a_database_that_is_not_migrated_is_a_failure(empty_database: str) -> None:
-    done = dataflow("jobs", DATABASE_URL=empty_database)
-    assert done.returncode != 0
-    assert "job_status" in done.stderr
 
 
 def test_psql_gets_the_database_and_every_argument(command: Command, database: str) -> None:

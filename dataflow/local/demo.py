@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dataflow import client
+from dataflow.client.imports import finished_job, summary
 from dataflow.config import Config
 from dataflow.db import SQL
 from dataflow.errors import DataFlowError
@@ -99,8 +99,8 @@ class _Demo:
     def show(self) -> None:
         path = _write_sample(self._folder / "contacts.csv")
         print(f"Importing {CONTACTS:,} contacts over HTTP ...", flush=True)
-        job = client.finished_job(f"http://127.0.0.1:{self._port}", path, {"source": "demo"}, self._check)
-        print(client.summary(job), self._psql("-Xxc", "TABLE job_status"), sep="\n\n")
+        job = finished_job(f"http://127.0.0.1:{self._port}", path, {"source": "demo"}, self._check)
+        print(summary(job), self._psql("-Xxc", "TABLE job_status"), sep="\n\n")
         count = int(self._psql("-XAtf", str(SQL / "queries" / "contacts/count.sql")))
         if count != CONTACTS:
             raise DataFlowError(f"{count:,} of {CONTACTS:,} contacts are in Postgres; the job says: {job['error']}")

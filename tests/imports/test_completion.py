@@ -10,7 +10,8 @@ import psycopg
 import pytest
 import requests
 
-from dataflow import client, db
+from dataflow import db
+from dataflow.client import imports as imports_client
 from dataflow.config import Config
 from dataflow.errors import JobError
 from dataflow.imports import completion
@@ -100,7 +101,7 @@ def test_the_command_waits_for_an_upload_that_is_slow_to_complete(
     start_worker()
     path = tmp_path / "contacts.csv"
     path.write_bytes(CONTENT)
-    assert client.import_file(web.url, path, {"source": "crm", "useResumable": "true"}) == 0
+    assert imports_client.import_file(web.url, path, {"source": "crm", "useResumable": "true"}) == 0
     assert "1 rows imported" in capsys.readouterr().out
 
 

@@ -31,6 +31,7 @@ class CuttingProxy:
         self._mean_bytes = 0.0
         self._sent_bytes, self._next_cut_bytes = 0, 0.0
         self._calls: list[tuple[int, Callable[[], None]]] = []
+        self._answer_cuts: list[tuple[int, Callable[[], None]]] = []
         self._random = random.Random(seed)
         self._turns = itertools.count()
         self._lock = threading.Lock()
@@ -66,6 +67,11 @@ class CuttingProxy:
         """Call once so many more bytes have gone up in all, in the middle of whatever goes up then."""
         with self._lock:
             self._calls.append((self._sent_bytes + count, call))
+
+    def cut_answers_after(self, count: int, call: Callable[[], None] = lambda: None) -> None:
+        """Cut once, where so many bytes have come down over one connection, and call then."""
+        with self._lock:
+            self._answer_cuts.append((count, call))
 
     def _plan_cut(self) -> None:
         self._next_cut_bytes = self._sent_bytes + self._mean_bytes * self._random.uniform(0.2, 1.8)
@@ -114,15 +120,28 @@ class CuttingProxy:
 
     def _pass_back(self, ends: Ends, loses_answer: bool) -> None:
         client, server = ends
+        sent_bytes = 0
         with contextlib.suppress(OSError):
             while content := server.recv(PIECE_BYTES):
-                if loses_answer:
+                cut = self._answer_cut(sent_bytes + len(content))
+                if loses_answer or cut is not None:
+                    if cut is not None:
+                        client.sendall(content[: cut[0] - sent_bytes])
+                        cut[1]()
                     self._cut(ends)
                     return
                 client.sendall(content)
+                sent_bytes += len(content)
         for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def _answer_cut(self, sent_bytes: int) -> tuple[int, Callable[[], None]] | None:
+        """What is to be cut by the time that so many bytes have come down."""
+        with self._lock:
+            if self._answer_cuts and sent_bytes > self._answer_cuts[0][0]:
+                return self._answer_cuts.pop(0)
+        return None
 
     def _cut(self, ends: Ends) -> None:
         with self._lock:
