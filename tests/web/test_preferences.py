@@ -1,5 +1,7 @@
 """The header Prefer, as RFC 7240 has it."""
 
+from itertools import product
+
 import pytest
 
 from dataflow.web.preferences import MAX_WAIT_SECONDS, wait_seconds
@@ -42,9 +44,26 @@ def test_what_is_malformed_or_something_else_is_ignored(header: str) -> None:
 
 
 def test_a_long_header_takes_no_long_time() -> None:
-    for piece in ("a=", "wait;", '"', "a; ", " ", 'a="\\', "\\", ",", "a", "a;a=a;"):
-        wait_seconds(piece * (60_000 // len(piece)))
-        wait_seconds("wait;" + piece * (60_000 // len(piece)))
+    """Also when it is malformed at its end, or holds blanks that could belong to what is before or behind them."""
+    pieces = (
+        "a=",
+        "wait;",
+        '"',
+        "a; ",
+        " ",
+        'a="\\',
+        "\\",
+        ",",
+        "a",
+        "a;a=a;",
+        ";  ",
+        ";a=  ",
+        " \t;",
+        "a \t= \t;",
+        ", ,",
+    )
+    for piece, begin, end in product(pieces, ("", "wait;", "wait=1"), ("", "\x01", '"', "=")):
+        wait_seconds(begin + piece * (60_000 // len(piece)) + end)
 
 
 @pytest.mark.parametrize("header", WAITING)
