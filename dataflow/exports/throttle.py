@@ -17,6 +17,8 @@ from dataflow.queue.attempt import Attempt
 #: A pause is so many times the processor time that this thread has used since the last one; the server uses about twice
 #: as much for the same rows.
 PAUSE_RATIO: Final = 6.0
+#: Whoever stops an export, or leaves it, is not noticed during a pause.
+LONGEST_PAUSE_SECONDS: Final = 0.5
 #: Often enough for imports that take a second, and not felt by the database; less often when that does not answer.
 ASK_SECONDS, ASK_AGAIN_SECONDS = 0.1, 5.0
 
@@ -43,7 +45,7 @@ class Throttle:
             self._look()
         used = self._processor_seconds()
         if self._is_needed:
-            self._sleep(PAUSE_RATIO * (used - self._used_seconds))
+            self._sleep(min(PAUSE_RATIO * (used - self._used_seconds), LONGEST_PAUSE_SECONDS))
         self._used_seconds = used
 
     def _look(self) -> None:

@@ -9,6 +9,7 @@ from dataflow.errors import DatabaseUnavailable
 from dataflow.exports.throttle import (
     ASK_AGAIN_SECONDS,
     ASK_SECONDS,
+    LONGEST_PAUSE_SECONDS,
     PAUSE_RATIO,
     Throttle,
     imports_beside,
@@ -20,7 +21,7 @@ from dataflow.queue.jobs import Job
 
 
 class Exporting:
-    """An export that computes for half a second between two calls, on clocks of its own."""
+    """An export that computes between two calls, on clocks of its own."""
 
     def __init__(self) -> None:
         self.answers: list[bool | Exception] = []
@@ -34,9 +35,9 @@ class Exporting:
             raise answer
         return answer
 
-    def step(self, seconds: float) -> None:
+    def step(self, seconds: float, used_seconds: float = 0.01) -> None:
         self.now += seconds
-        self.used += 0.5
+        self.used += used_seconds
         self.throttle.pause()
 
 
@@ -46,7 +47,15 @@ def test_an_export_pauses_in_proportion_to_what_it_computes_while_imports_run() 
     export.answers = [False, True, False]
     for _ in range(3):
         export.step(ASK_SECONDS)
-    assert export.pauses == [PAUSE_RATIO * 0.5]
+    assert export.pauses == [pytest.approx(PAUSE_RATIO * 0.01)]
+
+
+@pytest.mark.unit
+def test_no_pause_keeps_whoever_ends_an_export_waiting() -> None:
+    export = Exporting()
+    export.answers = [True]
+    export.step(ASK_SECONDS, used_seconds=60.0)
+    assert export.pauses == [LONGEST_PAUSE_SECONDS]
 
 
 @pytest.mark.unit
