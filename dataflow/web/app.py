@@ -20,6 +20,7 @@ from dataflow.imports.resumable import ResumableUploads
 from dataflow.metrics import StorageMetrics
 from dataflow.settings.api_keys import parse
 from dataflow.storage.registry import open_storage
+from dataflow.web.client_line import ClientLine
 from dataflow.web.event_feed import EventFeed
 from dataflow.web.server.transfers import Transfers
 from dataflow.web.services import Services
@@ -120,7 +121,7 @@ def _put_off() -> None:
 
     :raises TooManyUploads: then.
     """
-    if getattr(request.environ.get("gunicorn.socket"), "is_put_off", False):
+    if ClientLine.of_request().is_put_off:
         raise TooManyUploads("All threads of this process for uploads and downloads are busy. Try again soon.")
 
 

@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from socket import SHUT_RDWR
 from typing import Any, Final
 from uuid import UUID
 
 from dataflow.web import server_sent_events
+from dataflow.web.client_line import ClientLine
 from dataflow.web.event_feed import EventFeed
-from dataflow.web.server.client_socket import has_left
 
 #: How often a client that waits is looked at.
 LOOK_UP_SECONDS: Final = 1.0
@@ -19,23 +17,16 @@ Row = dict[str, Any]
 
 
 class EventStream:
-    """`line` is the client's socket, None where there is no server."""
-
-    def __init__(self, feed: EventFeed, line: Any, job_id: UUID) -> None:
+    def __init__(self, feed: EventFeed, line: ClientLine, job_id: UUID) -> None:
         self._feed = feed
         self._line = line
         self._job_id = job_id
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether this thread is one for waiting: there are MAX_EVENT_STREAMS of them."""
-        return self._line is None or not self._line.defers
 
     def wait(self, seconds: float) -> None:
         """Until the job has ended or was deleted, its client has left, or the time is over."""
         ends_at = time.monotonic() + seconds
         with self._feed.watch(self._job_id) as watch:
-            while (left := ends_at - time.monotonic()) > 0 and not watch.is_over and not self._has_left():
+            while (left := ends_at - time.monotonic()) > 0 and not watch.is_over and not self._line.has_left():
                 row = watch.next(min(left, LOOK_UP_SECONDS))
                 if row is not None and row["finished_at"]:
                     return
@@ -47,8 +38,8 @@ class EventStream:
         """
         yield server_sent_events.BEGIN
         row, sent_at = first, time.monotonic()
-        with self._feed.watch(self._job_id, self._hang_up) as watch:
-            while not (watch.is_over or self._has_left()):
+        with self._feed.watch(self._job_id, self._line.hang_up) as watch:
+            while not (watch.is_over or self._line.has_left()):
                 piece = b""
                 if (event_id := server_sent_events.id_of(row)) != seen:
                     seen, piece = event_id, server_sent_events.event(row, show(row))
@@ -61,11 +52,3 @@ class EventStream:
                 if row["finished_at"]:
                     return
                 row = watch.next(LOOK_UP_SECONDS) or row
-
-    def _has_left(self) -> bool:
-        return self._line is not None and has_left(self._line)
-
-    def _hang_up(self) -> None:
-        with suppress(OSError):
-            if self._line:
-                self._line.shutdown(SHUT_RDWR)

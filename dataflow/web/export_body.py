@@ -8,14 +8,13 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from socket import SHUT_RDWR
-from typing import Any, Final
+from contextlib import closing, contextmanager
+from typing import Final
 from urllib.parse import quote
 
 from dataflow.errors import DataFlowError, RequestError
 from dataflow.storage.base import ObjectReader
-from dataflow.web.server.client_socket import has_left
+from dataflow.web.client_line import ClientLine
 from dataflow.web.server.transfers import Transfer
 from dataflow.web.services import Services
 
@@ -30,9 +29,7 @@ Pieces = Generator[bytes, None, None]
 
 
 class ExportBody:
-    """`line` is the client's socket, None where there is no server."""
-
-    def __init__(self, shared: Services, line: Any, is_gzipped: bool) -> None:
+    def __init__(self, shared: Services, line: ClientLine, is_gzipped: bool) -> None:
         self._shared = shared
         self._line = line
         self._is_gzipped = is_gzipped
@@ -53,14 +50,12 @@ class ExportBody:
         :param begin: makes the file, given what raises when nobody waits for it any more.
         """
         began, size, is_whole = time.monotonic(), 0, False
-        with self._patience(), self._shared.transfers.export(self._hang_up, self._has_left) as transfer:
+        patience = self._line.patience(self._shared.config.export_stall_seconds)
+        with patience, self._shared.transfers.export(self._hang_up, self._line.has_left) as transfer:
             try:
                 with closing(begin(lambda: self._check(transfer))) as written:
-                    for piece in _cut(_gzipped(written) if self._is_gzipped else written):
-                        transfer.pace.begin_wait()
+                    for piece in transfer.pace.sent(_cut(_gzipped(written) if self._is_gzipped else written)):
                         yield piece
-                        transfer.pace.end_wait()
-                        transfer.pace.note(len(piece))
                         size += len(piece)
                 is_whole = True
             finally:
@@ -72,35 +67,14 @@ class ExportBody:
             raise RequestError(
                 "The export had to give way to other requests, or to end with its process.", code="export_cut"
             )
-        if self._has_left():
+        if self._line.has_left():
             raise RequestError("The client has left while its export was made.", code="incomplete_body")
-
-    def _has_left(self) -> bool:
-        return self._line is not None and has_left(self._line)
 
     def _hang_up(self) -> None:
         source = self._source
         if source is not None:
             source.close()
-        with suppress(OSError):
-            if self._line:
-                self._line.shutdown(SHUT_RDWR)
-
-    @contextmanager
-    def _patience(self) -> Iterator[None]:
-        """Have the socket wait for a client as long as one of an export may take."""
-        if not self._line:
-            yield
-            return
-        before = self._line.stall_seconds, self._line.gettimeout()
-        self._line.stall_seconds = self._shared.config.export_stall_seconds
-        self._line.settimeout(self._line.stall_seconds)
-        try:
-            yield
-        finally:
-            self._line.stall_seconds = before[0]
-            with suppress(OSError):  # it may be closed
-                self._line.settimeout(before[1])
+        self._line.hang_up()
 
 
 def broken_off(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from werkzeug.http import parse_range_header, quote_etag
 from dataflow.errors import RangeNotSatisfiable, StorageError
 from dataflow.exports.formats import JOB_FORMATS, file_name
 from dataflow.formats.block import PIECE_BYTES
+from dataflow.web.client_line import ClientLine
 from dataflow.web.export_body import ExportBody, broken_off, disposition
 from dataflow.web.services import services
 
@@ -94,7 +95,7 @@ def _is_unchanged(etag: str, changed_at: datetime) -> bool:
 
 
 def _sent(object_key: str, part: _Part, digest: bytes) -> Response:
-    body = ExportBody(services(), request.environ.get("gunicorn.socket"), is_gzipped=False)
+    body = ExportBody(services(), ClientLine.of_request(), is_gzipped=False)
     expected = digest if part.status == 200 else None
     pieces = body.pieces(lambda check: _read(body, object_key, part, expected, check))
     # Begun while an error can still be told.

@@ -16,6 +16,7 @@ from dataflow import db
 from dataflow.errors import TooManyConnections
 from dataflow.local.postgres import EmbeddedPostgres
 from dataflow.web import event_feed, event_stream
+from dataflow.web.client_line import ClientLine
 from dataflow.web.event_feed import EventFeed
 from dataflow.web.event_stream import EventStream
 from dataflow.web.server_sent_events import COMMENT
@@ -221,7 +222,7 @@ def test_while_nothing_happens_comments_are_sent(
     monkeypatch.setattr(event_stream, "LOOK_UP_SECONDS", 0.1)
     job_id = enqueue(connection)
     first = _row(connection, job_id)
-    pieces = EventStream(feed, None, job_id).pieces(first, None, _as_text)
+    pieces = EventStream(feed, ClientLine(None), job_id).pieces(first, None, _as_text)
     assert next(pieces) == b"retry: 1000\n\n"
     assert b"event: progress\n" in next(pieces)
     assert [next(pieces) for _ in range(3)] == [COMMENT] * 3

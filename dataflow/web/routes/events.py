@@ -12,6 +12,7 @@ from dataflow.queue import jobs
 from dataflow.web import parameters, server_sent_events
 from dataflow.web.answers.jobs import EventSchema
 from dataflow.web.caller import caller
+from dataflow.web.client_line import ClientLine
 from dataflow.web.event_stream import EventStream
 from dataflow.web.openapi import examples, headers
 from dataflow.web.openapi.description import Answer, bare_answer, described
@@ -46,7 +47,7 @@ def show(job_id: UUID) -> Response:
         return _described(_followed(row))
     if request.headers.get("Last-Event-ID") == server_sent_events.id_of(row):
         # Else a browser would come back for ever.
-        return Response(status=204)
+        return Response(status=204, headers={"Cache-Control": "no-store"})
     return _described(Response(server_sent_events.BEGIN + server_sent_events.event(row, _shown(row))))
 
 
@@ -54,13 +55,14 @@ def _followed(row: dict[str, Any]) -> Response:
     """:raises RequestError: too_many_event_streams."""
     if request.method == "HEAD":
         return Response(iter(()))  # as long as nobody knows
-    stream = EventStream(services().event_feed, request.environ.get("gunicorn.socket"), row["job_id"])
-    if not stream.may_wait:
+    line = ClientLine.of_request()
+    if not line.may_wait:
         raise RequestError(
             f"This process has {services().config.max_event_streams} event streams already (MAX_EVENT_STREAMS). "
             "Try again soon, or ask for the job itself.",
             code="too_many_event_streams",
         )
+    stream = EventStream(services().event_feed, line, row["job_id"])
     return Response(stream_with_context(stream.pieces(row, request.headers.get("Last-Event-ID"), _shown)))
 
 

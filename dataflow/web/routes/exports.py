@@ -13,6 +13,7 @@ from dataflow.exports.stream import Export
 from dataflow.exports.throttle import Throttle, running_imports
 from dataflow.web import parameters
 from dataflow.web.caller import caller
+from dataflow.web.client_line import ClientLine
 from dataflow.web.export_body import ExportBody, broken_off, disposition
 from dataflow.web.export_query import ExportQuery
 from dataflow.web.openapi import examples, headers
@@ -74,7 +75,7 @@ def _is_gzip_wanted() -> bool:
 def _body(form: Format, fields: tuple[str, ...], selection: Selection) -> Response:
     config = services().config
     throttle = Throttle(running_imports(services().pool))
-    body = ExportBody(services(), request.environ.get("gunicorn.socket"), _is_gzip_wanted())
+    body = ExportBody(services(), ClientLine.of_request(), _is_gzip_wanted())
     pieces = body.pieces(
         lambda check: Export(config.database_url, config.export_seconds, check, throttle).pieces(
             form, fields, selection

@@ -21,6 +21,7 @@ from dataflow.queue.scope import Scope
 from dataflow.web import links, parameters, preferences
 from dataflow.web.answers.jobs import JobSchema, JobsPageSchema
 from dataflow.web.caller import caller
+from dataflow.web.client_line import ClientLine
 from dataflow.web.event_stream import EventStream
 from dataflow.web.openapi import errors, examples, headers
 from dataflow.web.openapi.description import SUCCESS, Answer, described, json_answer
@@ -58,10 +59,10 @@ def show(job_id: UUID) -> ResponseReturnValue:
     row = _found(job_id)
     seconds, further = preferences.wait_seconds(request.headers.get("Prefer", "")), {"Vary": "Prefer"}
     if seconds and not row["finished_at"]:
-        stream = EventStream(services().event_feed, request.environ.get("gunicorn.socket"), job_id)
+        line = ClientLine.of_request()
         # Where there is no thread for it, the client hears that nobody has waited.
-        if stream.may_wait:
-            stream.wait(seconds)
+        if line.may_wait:
+            EventStream(services().event_feed, line, job_id).wait(seconds)
             row = _found(job_id)
             further["Preference-Applied"] = f"wait={seconds}"
     return as_json(row), further

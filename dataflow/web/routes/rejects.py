@@ -1,9 +1,7 @@
 """GET /jobs/{id}/rejects: the refused rows of a job, a page of them as JSON or all of them as CSV or NDJSON."""
 
 import json
-import socket
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
@@ -25,9 +23,9 @@ from dataflow.queue import jobs
 from dataflow.web import links, parameters
 from dataflow.web.answers.jobs import RejectsPageSchema
 from dataflow.web.caller import caller
+from dataflow.web.client_line import ClientLine
 from dataflow.web.openapi import examples, headers
 from dataflow.web.openapi.description import SUCCESS, Answer, described
-from dataflow.web.server.client_socket import has_left
 from dataflow.web.services import services
 
 blueprint = Blueprint("rejects", __name__)
@@ -153,11 +151,7 @@ def _file(job: dict[str, Any], form: str, media_type: str) -> Response:
     rejects = rejects_file.every(services().pool, job["job_id"], job["finished_at"])
     lines = {"csv": rejects_file.csv_lines, "ndjson": rejects_file.ndjson_lines}[form]
     wanted = lines(Layout.of(_columns(job), job["options"].get("mapping")), rejects)
-    line = request.environ.get("gunicorn.socket")
-    if line:
-        # For each piece: a client that takes nothing would hold its thread for ever.
-        line.settimeout(services().config.upload_stall_seconds)
-    pieces = _sent(_pieces(wanted), line)
+    pieces = _sent(_pieces(wanted), ClientLine.of_request())
     # Begun while an error can still be told.
     response = Response(chain([next(pieces)], pieces), mimetype=media_type)
     response.call_on_close(pieces.close)
@@ -165,21 +159,12 @@ def _file(job: dict[str, Any], form: str, media_type: str) -> Response:
     return response
 
 
-def _sent(pieces: Iterable[bytes], line: socket.socket | None) -> Generator[bytes, None, None]:
+def _sent(pieces: Iterable[bytes], line: ClientLine) -> Generator[bytes, None, None]:
     """The same pieces; holds a place until all are taken, and is hung up on when it has to give way."""
-
-    def hang_up() -> None:
-        with suppress(OSError):
-            if line:
-                line.shutdown(socket.SHUT_RDWR)
-
-    with services().transfers.file(hang_up, lambda: line is not None and has_left(line)) as transfer:
-        pace = transfer.pace
-        for piece in pieces:
-            pace.begin_wait()
-            yield piece
-            pace.end_wait()
-            pace.note(len(piece))
+    # A client that takes nothing would hold its thread for ever.
+    patience = line.patience(services().config.upload_stall_seconds)
+    with patience, services().transfers.file(line.hang_up, line.has_left) as transfer:
+        yield from transfer.pace.sent(pieces)
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[bytes]:

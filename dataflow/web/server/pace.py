@@ -4,7 +4,7 @@ Time that the storage, the database or we take does not count. One thread writes
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from dataflow.errors import RequestError
@@ -58,6 +58,14 @@ class Pace:
         self._moved_bytes += size_bytes
         for allowance in (self._limit, self._slowness):
             allowance.earn(size_bytes)
+
+    def sent(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The same pieces, with the wait for whoever takes them."""
+        for piece in pieces:
+            self.begin_wait()
+            yield piece
+            self.end_wait()
+            self.note(len(piece))
 
     @property
     def waiting_seconds(self) -> float:
