@@ -1,4 +1,4 @@
-"""The connection by which the request that is answered has come: whether its client is there, and how long it may take."""
+"""The connection by which a request has come: whether its client is still there, and how long it may take."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

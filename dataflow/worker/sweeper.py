@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 from dataflow import db
 from dataflow.config import Config
@@ -21,6 +22,7 @@ from dataflow.queue.unfinished_objects import UnfinishedObject
 from dataflow.storage.base import Storage
 from dataflow.worker.outage import Outage
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60.0
@@ -74,14 +76,14 @@ class Sweep:
                 live_workers.forget_silent(connection)
                 connection.execute(db.query("rate_limits/forget_ended"))
                 abandoned = retention.abandon_uploads(connection, self._silent_seconds)
+                unfinished_objects.mark_ended(connection)
             for job_id in abandoned:
                 logger.warning("upload abandoned", extra={"job_id": str(job_id)})
             self._fold_counts(connection)
-            for leftover in self._leftovers(connection):
-                if self._stopping.is_set():
-                    return
+            for leftover in self._paged(connection, self._leftovers):
                 self._remove(connection, leftover)
-            self._remove_unfinished(connection)
+            for unfinished in self._paged(connection, unfinished_objects.ended):
+                self._remove_unfinished(connection, unfinished)
             self._delete(connection, idempotency.delete_old, "idempotency keys")
             if days := self._config.job_retention_days:
                 self._delete(connection, partial(retention.delete_old_rejects, days=days), "rejects")
@@ -98,15 +100,21 @@ class Sweep:
             with db.limited(connection, STATEMENT_SECONDS):
                 are_left = job_counts.fold(connection)
 
-    def _leftovers(self, connection: Connection) -> Iterator[Leftover]:
-        last: Leftover | None = None
+    def _leftovers(self, connection: Connection, last: Leftover | None) -> list[Leftover]:
+        return retention.leftovers(connection, self._kept_seconds, self._silent_seconds, last)
+
+    def _paged(self, connection: Connection, find: Callable[[Connection, T | None], list[T]]) -> Iterator[T]:
+        """All that `find` gives, which is asked for what follows the last, until there is no more or this stops."""
+        last: T | None = None
         while True:
             with db.limited(connection, STATEMENT_SECONDS):
-                page = retention.leftovers(connection, self._kept_seconds, self._silent_seconds, last)
-            yield from page
+                page = find(connection, last)
+            for last in page:
+                if self._stopping.is_set():
+                    return
+                yield last
             if not page:
                 return
-            last = page[-1]
 
     def _remove(self, connection: Connection, leftover: Leftover) -> None:
         with db.limited(connection, STATEMENT_SECONDS):
@@ -120,29 +128,14 @@ class Sweep:
             retention.mark_object_deleted(connection, leftover.id)
         logger.info("file removed", extra=log)
 
-    def _remove_unfinished(self, connection: Connection) -> None:
+    def _remove_unfinished(self, connection: Connection, found: UnfinishedObject) -> None:
+        log = {"object": found.object_key}
+        if not self._discard(found.object_key, found.upload_url, log):
+            return
         with db.limited(connection, STATEMENT_SECONDS):
-            unfinished_objects.mark_ended(connection)
-        for found in self._ended(connection):
-            if self._stopping.is_set():
-                return
-            log = {"object": found.object_key}
-            if not self._discard(found.object_key, found.upload_url, log):
-                continue
-            with db.limited(connection, STATEMENT_SECONDS):
-                is_over = unfinished_objects.forget(connection, found, self._silent_seconds)
-            if is_over:
-                logger.info("unfinished object removed", extra=log)
-
-    def _ended(self, connection: Connection) -> Iterator[UnfinishedObject]:
-        last: UnfinishedObject | None = None
-        while True:
-            with db.limited(connection, STATEMENT_SECONDS):
-                page = unfinished_objects.ended(connection, last)
-            yield from page
-            if not page:
-                return
-            last = page[-1]
+            is_over = unfinished_objects.forget(connection, found, self._silent_seconds)
+        if is_over:
+            logger.info("unfinished object removed", extra=log)
 
     def _discard(self, object_key: str, upload_url: str | None, log: dict[str, str]) -> bool:
         try:

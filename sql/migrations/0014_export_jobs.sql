@@ -18,6 +18,14 @@ COMMENT ON COLUMN jobs.options IS
 COMMENT ON COLUMN jobs.first_contact_id IS
     'first contact of the import; its contacts are the range up to last_contact_id. Of a revert: where it goes on';
 
+-- Whose jobs somebody with some sources sees, or anybody with all of them: of these sources, and of what has none (an
+-- upload that has not said it yet, an export of several) his own, as long as he may use all that it has.
+CREATE FUNCTION dataflow_is_visible(source TEXT, created_by TEXT, options JSONB, sources TEXT[], caller TEXT)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT sources IS NULL OR source = ANY (sources)
+        OR (source IS NULL AND created_by = caller AND coalesce(options -> 'sources', '[]') <@ to_jsonb(sources))
+$$;
+
 -- Serves lists of the kinds of which there are few, and the exports that erasing a person looks through.
 CREATE INDEX jobs_of_kind ON jobs (kind, id) WHERE kind <> 'import';
 -- Serve jobs/leftovers.sql: files that are kept until their time is over are no longer among those that can go soon.

@@ -3,6 +3,4 @@ SELECT count(*) FROM jobs j
 WHERE j.id <> ALL (%(others_than)s::uuid[])
   AND j.object_key IS NOT NULL AND j.object_deleted_at IS NULL
   AND (j.finished_at IS NULL OR (j.object_key IS NOT NULL AND j.object_deleted_at IS NULL))
-  AND (%(sources)s::text[] IS NULL OR j.source = ANY (%(sources)s::text[])
-       OR (j.source IS NULL AND j.created_by = %(created_by)s::text
-           AND coalesce(j.options -> 'sources', '[]') <@ to_jsonb(%(sources)s::text[])))
+  AND dataflow_is_visible(j.source, j.created_by, j.options, %(sources)s::text[], %(created_by)s::text)

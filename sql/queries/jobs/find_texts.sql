@@ -5,9 +5,7 @@ SELECT j.id, false AS is_end,
        ARRAY[j.file_name, regexp_replace(j.file_name, '[.][^.]*$', ''), j.error, j.detected::text, j.issues::text,
              j.options ->> 'email'] AS texts
 FROM (SELECT * FROM jobs WHERE id > %(after)s::uuid ORDER BY id LIMIT %(limit)s) j
-WHERE (%(sources)s::text[] IS NULL OR j.source = ANY (%(sources)s::text[])
-       OR (j.source IS NULL AND j.created_by = %(created_by)s::text
-           AND coalesce(j.options -> 'sources', '[]') <@ to_jsonb(%(sources)s::text[])))
+WHERE dataflow_is_visible(j.source, j.created_by, j.options, %(sources)s::text[], %(created_by)s::text)
   AND EXISTS (SELECT FROM unnest(%(spellings)s::text[]) spelling
               WHERE strpos(lower(concat_ws(E'\n', j.file_name, j.error, j.detected::text, j.issues::text,
                                            j.options ->> 'email')),

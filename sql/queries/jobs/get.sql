@@ -11,8 +11,8 @@ SELECT j.id AS job_id, j.kind, j.of_job, j.state, j.state = 'succeeded' AND j.ro
        j.error, j.attempt, j.failures, j.max_failures, j.run_at, j.created_at, j.started_at, j.finished_at,
        j.content_type, j.format, j.options, j.detected,
        coalesce(j.detected -> 'ignoredColumns', '[]') AS ignored_columns, j.issues, j.first_contact_id,
-       j.last_contact_id, j.object_deleted_at, j.kept_until AS expires_at, j.reverted_at, j.reverted_rows, j.duplicate_of, j.request_id,
-       j.created_by
+       j.last_contact_id, j.object_deleted_at, j.kept_until AS expires_at, j.reverted_at, j.reverted_rows,
+       j.duplicate_of, j.request_id, j.created_by
 FROM jobs j
 LEFT JOIN pg_stat_progress_copy c
     ON j.state = 'running' AND c.pid = j.backend_pid AND (c.relid = 'contacts'::regclass OR c.command = 'COPY TO')

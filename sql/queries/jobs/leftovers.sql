@@ -1,8 +1,8 @@
 -- Files that can go: at once those of a success, of an upload that never became whole, and of a forgotten job whose
--- request has surely ended; those of other jobs when their time is over, and what a job has made when its own is. With the end of the job, which a retry would
--- change. In pages, so that files which cannot be removed do not hide others. Each part has an index of its own, else
--- thousands of files that are kept for days would be looked through each time. Files of held jobs may be needed
--- elsewhere.
+-- request has surely ended; those of other jobs when their time is over, and what a job has made when its own is. With
+-- the end of the job, which a retry would change. In pages, so that files which cannot be removed do not hide others.
+-- Each part has an index of its own, else thousands of files that are kept for days would be looked through each time.
+-- Files of held jobs may be needed elsewhere.
 SELECT id, finished_at
 FROM (
     (SELECT id, finished_at FROM jobs
