@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from dataflow.errors import RequestError
 from dataflow.settings.api_keys import parse
 from tests.doubles.storage.process import StorageDouble
 from tests.support.commands import Outcome, dataflow, environment
+from tests.support.http_servers import running
 from tests.support.processes import Web, WorkerProcess, free_port
 from tests.support.waiting import eventually
 
@@ -360,12 +360,8 @@ class RecordingServer(http.server.HTTPServer):
 
 @pytest.fixture
 def recorder() -> Iterator[RecordingServer]:
-    with RecordingServer(("127.0.0.1", 0), Recorder) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running(RecordingServer(("127.0.0.1", 0), Recorder)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.unit

@@ -111,9 +111,17 @@ class Download:
         elif found is not None and int(found[1]) != self.size_bytes:
             raise RequestError(f"{response.url} answers with another part of the file than was asked for.")
         total = found[2] if found else response.headers.get("Content-Length", "")
-        if not total.isdigit():
+        if not (total.isascii() and total.isdigit()):
             raise RequestError(f"{response.url} does not say how long its file is.")
         digest = _SHA256.search(response.headers.get("Repr-Digest", ""))
         self._total_bytes = int(total)
         self._etag = response.headers.get("ETag", "")
-        self._wanted_digest = base64.b64decode(digest[1]) if digest else b""
+        self._wanted_digest = _decoded(digest[1]) if digest else b""
+
+
+def _decoded(digest: str) -> bytes:
+    """:raises RequestError: when it is no Base64."""
+    try:
+        return base64.b64decode(digest, validate=True)
+    except ValueError as error:
+        raise RequestError(f"The digest of the file is no Base64: {digest[:100]}.") from error

@@ -9,6 +9,7 @@ import pytest
 from dataflow.client.download import Damaged, Download
 from dataflow.client.patience import PAUSES_SECONDS, Patience
 from dataflow.client.service import BrokenOff, Refused, Service, Unanswered
+from dataflow.errors import RequestError
 from tests.support.file_server import FileServer, serving
 
 pytestmark = pytest.mark.unit
@@ -129,6 +130,17 @@ def test_a_file_that_changes_meanwhile_is_fetched_anew(server: FileServer, clien
     server.cuts = [100_000]
     client.while_asleep = lambda: server.put(OTHER)
     assert client.run() == OTHER
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Repr-Digest": "sha-256=:a:"}, {"Repr-Digest": "sha-256=:====:"}, {"Content-Length": "\xb2"}],
+    ids=["half a digest", "padding alone", "a length that is no number"],
+)
+def test_headers_that_say_nothing_are_told_as_such(server: FileServer, client: Client, headers: dict[str, str]) -> None:
+    server.headers = headers
+    with pytest.raises(RequestError, match=r"The digest of the file|does not say how long"):
+        client.run()
 
 
 def test_a_file_that_is_not_what_its_digest_says_is_refused(server: FileServer, client: Client) -> None:

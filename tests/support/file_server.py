@@ -2,27 +2,25 @@
 
 import base64
 import hashlib
-import http.server
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+
+from tests.support.http_servers import LocalServer, QuietHandler, running
 
 
-class FileServer(http.server.ThreadingHTTPServer):
+class FileServer(LocalServer):
     """`cuts` are, for the next answers, the bytes of the body after which each breaks off."""
 
-    daemon_threads = True
-
     def __init__(self, content: bytes) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.content = content
         self.digest = hashlib.sha256(content).digest()
         self.cuts: list[int] = []
         self.refusals: list[tuple[int, dict[str, str]]] = []
         #: The Range and If-Range of each request.
         self.asked: list[tuple[str | None, str | None]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        #: In the place of those that are right.
+        self.headers: dict[str, str] = {}
 
     def put(self, content: bytes) -> None:
         """Another file under the same name."""
@@ -33,23 +31,14 @@ class FileServer(http.server.ThreadingHTTPServer):
         return f'"{self.digest.hex()}"'
 
 
-@contextmanager
-def serving(content: bytes) -> Iterator[FileServer]:
-    with FileServer(content) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+def serving(content: bytes) -> AbstractContextManager[FileServer]:
+    return running(FileServer(content))
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: FileServer
-    protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as the library calls it
         server = self.server
         server.asked.append((self.headers["Range"], self.headers["If-Range"]))
         if server.refusals:
@@ -62,9 +51,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
-        self.send_header("Content-Length", str(len(server.content) - start))
-        self.send_header("ETag", server.etag)
-        self.send_header("Repr-Digest", f"sha-256=:{base64.b64encode(server.digest).decode()}:")
+        right = {
+            "Content-Length": str(len(server.content) - start),
+            "ETag": server.etag,
+            "Repr-Digest": f"sha-256=:{base64.b64encode(server.digest).decode()}:",
+        }
+        for name, value in {**right, **server.headers}.items():
+            self.send_header(name, value)
         self.end_headers()
         self._send(server.content[start:])
 
@@ -83,6 +76,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": "0"}.items():
             self.send_header(name, value)
         self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass

@@ -1,10 +1,11 @@
 """A server that answers as a test says: path by path, one answer after the other."""
 
-import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tests.support.http_servers import LocalServer, QuietHandler, running
 
 
 @dataclass
@@ -18,19 +19,16 @@ class Answer:
     is_held: bool = False
 
 
-class ScriptedServer(http.server.ThreadingHTTPServer):
+class ScriptedServer(LocalServer):
     """The last answer of a path is given again and again; the path and headers of each request are in `asked`."""
 
-    daemon_threads = True
-
     def __init__(self, answers: dict[str, list[Answer]]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.answers = answers
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.queries: list[str] = []
         self.bodies: list[bytes] = []
         self.let_go = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def paths(self) -> list[str]:
         return [path for path, _ in self.asked]
@@ -38,29 +36,24 @@ class ScriptedServer(http.server.ThreadingHTTPServer):
 
 @contextmanager
 def scripted(answers: dict[str, list[Answer]]) -> Iterator[ScriptedServer]:
-    with ScriptedServer(answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running(ScriptedServer(answers)) as server:
         try:
             yield server
         finally:
             server.let_go.set()
-            server.shutdown()
-            thread.join()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: ScriptedServer
-    protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as the library calls it
         path, _, query = self.path.partition("?")
         self.server.queries.append(query)
         self.server.asked.append((path, dict(self.headers)))
         answers = self.server.answers.get(path, [Answer(404)])
         self._send(answers.pop(0) if len(answers) > 1 else answers[0])
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - as the library calls it
         self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.do_GET()
 
@@ -76,6 +69,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = answer.is_cut or answer.is_held
         if not self.close_connection:
             self.wfile.write(b"0\r\n\r\n")
-
-    def log_message(self, *_: object) -> None:
-        pass
