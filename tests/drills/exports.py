@@ -6,9 +6,8 @@ In the end the file is whole and has its digest, or there is none; and nothing e
 import hashlib
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from dataflow.exports.order import order
@@ -20,11 +19,10 @@ from tests.drills.holds import hold, let_go, wait_until_held
 from tests.drills.pooler import POOL_SIZE
 from tests.drills.refusals import RETRY_BAR_SECONDS, no_tmpfs
 from tests.drills.rig import Rig
-from tests.drills.scenes import assert_taken_over, wait_until_asked
+from tests.drills.scenes import Scene, killed, retried, scene_of, stopped, wait_until_asked, wait_until_put_off
 from tests.drills.sending import Sent
 from tests.drills.stops import BEAT_BAR_SECONDS, EXIT_SECONDS
 from tests.drills.swallow import Swallower
-from tests.drills.workers import Worker
 from tests.support.objects import read
 from tests.support.poolers import no_pgbouncer, pgbouncer
 from tests.support.waiting import eventually
@@ -35,15 +33,6 @@ LEASE_BAR_SECONDS = 33.0
 ROWS, FULL_DISK_BYTES = 60_000, 512 * 1024
 GIVEN_UP: Final = '"message": "export given up"'
 RESUMABLE = "/upload/resumable/"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """An export, the worker that has it and one that could take it over."""
-
-    sent: Sent
-    holder: Worker
-    other: Worker
 
 
 def _order(rig: Rig) -> Sent:
@@ -68,7 +57,7 @@ def _held_export(rig: Rig) -> Scene:
     wait_until_held(rig.connection)
     # What has come so far is a chunk, and more, on its way.
     eventually(lambda: rig.stored_files() or "SUPABASE_URL" in rig.variables)
-    return _scene(rig, sent, workers)
+    return scene_of(rig, sent, workers)
 
 
 def _stalled_export(rig: Rig) -> Scene:
@@ -80,13 +69,7 @@ def _stalled_export(rig: Rig) -> Scene:
     double.clear_journal()
     sent = _order(rig)
     wait_until_asked(double, "PATCH", RESUMABLE)
-    return _scene(rig, sent, workers)
-
-
-def _scene(rig: Rig, sent: Sent, workers: list[Worker]) -> Scene:
-    holder = rig.worker_in(rig.wait_for(sent, "running"))
-    [other] = [worker for worker in workers if worker is not holder]
-    return Scene(sent, holder, other)
+    return scene_of(rig, sent, workers)
 
 
 def _assert_whole(rig: Rig, sent: Sent) -> None:
@@ -110,23 +93,17 @@ def _assert_nothing_left(rig: Rig, files: int = 0) -> None:
 @drill(bar_seconds=BAR_SECONDS)
 def kill_in_export(rig: Rig) -> float:
     """kill -9 mid-export, the server at work on a row."""
-    scene = _held_export(rig)
-    killed_at = time.monotonic()
-    scene.holder.kill()
-    seconds = rig.wait_until_done(scene.sent, since=killed_at)
-    assert_taken_over(rig, scene.sent)
-    _assert_whole(rig, scene.sent)
-    return seconds
+    return _killed(rig, _held_export(rig))
 
 
 @drill(bar_seconds=BAR_SECONDS, quick_rounds=0)
 def kill_in_export_upload(rig: Rig) -> float:
     """kill -9 mid-export, the storage not answering to a chunk."""
-    scene = _stalled_export(rig)
-    killed_at = time.monotonic()
-    scene.holder.kill()
-    seconds = rig.wait_until_done(scene.sent, since=killed_at)
-    assert_taken_over(rig, scene.sent)
+    return _killed(rig, _stalled_export(rig))
+
+
+def _killed(rig: Rig, scene: Scene) -> float:
+    seconds = killed(rig, scene.holder, scene.sent)
     _assert_whole(rig, scene.sent)
     return seconds
 
@@ -134,23 +111,20 @@ def kill_in_export_upload(rig: Rig) -> float:
 @drill(bar_seconds=LEASE_BAR_SECONDS, rounds=2, quick_rounds=0)
 def freeze_in_export(rig: Rig) -> float:
     """SIGSTOP mid-export past the lease, then SIGCONT."""
-    scene = _held_export(rig)
-    scene.holder.freeze()
-    seconds = rig.wait_until_done(scene.sent, since=time.monotonic())
-    assert rig.worker_in(rig.job(scene.sent)) is scene.other
-    scene.holder.thaw()
-    eventually(lambda: GIVEN_UP in scene.holder.log())
-    _assert_whole(rig, scene.sent)
-    return seconds
+    return _frozen(rig, _held_export(rig))
 
 
 @drill(bar_seconds=LEASE_BAR_SECONDS, rounds=2)
 def freeze_in_export_upload(rig: Rig) -> float:
     """SIGSTOP while the storage has a chunk of an export, past the lease; swept before SIGCONT."""
-    scene = _stalled_export(rig)
+    return _frozen(rig, _stalled_export(rig), rig.sweep)
+
+
+def _frozen(rig: Rig, scene: Scene, before_thaw: Callable[[], object] = lambda: None) -> float:
     scene.holder.freeze()
     seconds = rig.wait_until_done(scene.sent, since=time.monotonic())
-    rig.sweep()
+    assert rig.worker_in(rig.job(scene.sent)) is scene.other
+    before_thaw()
     scene.holder.thaw()
     eventually(lambda: GIVEN_UP in scene.holder.log())
     _assert_whole(rig, scene.sent)
@@ -189,7 +163,7 @@ def file_limit_in_export(rig: Rig) -> float:
     limit = f'ulimit -f {FULL_DISK_BYTES // 1024}; exec "$0" "$@"'
     [limited] = rig.start(prefix=("sh", "-c", limit))
     sent = _order(rig)
-    _wait_until_put_off(rig, sent)
+    wait_until_put_off(rig, sent, "storage_unavailable")
     assert limited.stop() == 0
     rig.workers.remove(limited)
     rig.start()
@@ -205,7 +179,7 @@ def disk_full_in_export(rig: Rig) -> float:
         _fill(rig, is_marked=False)
         ballast.write_bytes(bytes((8 << 20) - FULL_DISK_BYTES))
         sent = _order(rig)
-        _wait_until_put_off(rig, sent)
+        wait_until_put_off(rig, sent, "storage_unavailable")
         assert rig.stored_files() == [ballast]
         ballast.unlink()
         return _retried(rig, sent)
@@ -220,18 +194,8 @@ def _small_disk(rig: Rig) -> Iterator[None]:
     yield
 
 
-def _wait_until_put_off(rig: Rig, sent: Sent) -> None:
-    eventually(lambda: rig.job(sent)["failures"] >= 1)
-    job = rig.job(sent)
-    assert (job["state"], job["error"].partition(":")[0]) == ("queued", "storage_unavailable"), job
-
-
 def _retried(rig: Rig, sent: Sent) -> float:
-    """Seconds from the end of the trouble until the file is whole."""
-    began = time.monotonic()
-    if rig.is_quick:
-        rig.hurry(sent)
-    seconds = rig.wait_until_done(sent, since=began)
+    seconds = retried(rig, sent)
     _assert_whole(rig, sent)
     return seconds
 
@@ -268,12 +232,7 @@ def sigterm_in_export(rig: Rig) -> float:
     """SIGTERM mid-export, the server at work on a row."""
     rig.variables["SHUTDOWN_GRACE_SECONDS"] = "0" if rig.is_quick else "25"
     scene = _held_export(rig)
-    began = time.monotonic()
-    assert scene.holder.stop() == 0
-    seconds = time.monotonic() - began
-    rig.wait_until_done(scene.sent)
-    job = rig.job(scene.sent)
-    assert (job["attempt"], job["failures"], job["losses"]) == (2, 0, 0), job
+    seconds = stopped(rig, scene.holder, scene.sent)
     _assert_whole(rig, scene.sent)
     return seconds
 
@@ -295,7 +254,7 @@ def overtaken_in_export(rig: Rig) -> None:
     hold(rig.connection, "settling")
     sent = _order(rig)
     wait_until_held(rig.connection)
-    scene = _scene(rig, sent, workers)
+    scene = scene_of(rig, sent, workers)
     rig.connection.execute("UPDATE jobs SET state = 'queued' WHERE id = %s", [sent.id])
     rig.wait_until_done(sent)
     let_go(rig.connection)

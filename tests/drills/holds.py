@@ -15,13 +15,17 @@ EVERYBODY = 1_000_000
 _HOLD = """
 CREATE SEQUENCE drill_places;
 CREATE SEQUENCE drill_first_to_pass;
-CREATE FUNCTION drill_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION drill_wait() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     place BIGINT := nextval('drill_places');
 BEGIN
     WHILE place < (SELECT last_value FROM drill_first_to_pass) LOOP
         PERFORM pg_sleep(0.01);
     END LOOP;
+END $$;
+CREATE FUNCTION drill_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM drill_wait();
     RETURN new;
 END $$;
 """
@@ -53,12 +57,8 @@ CREATE TRIGGER drill_hold AFTER DELETE ON contacts
 """,
     "read": """
 CREATE FUNCTION drill_read(name TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
-DECLARE
-    place BIGINT := nextval('drill_places');
 BEGIN
-    WHILE place < (SELECT last_value FROM drill_first_to_pass) LOOP
-        PERFORM pg_sleep(0.01);
-    END LOOP;
+    PERFORM drill_wait();
     RETURN name;
 END $$;
 ALTER TABLE contacts RENAME TO contacts_there;

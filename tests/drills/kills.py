@@ -8,7 +8,14 @@ from dataflow.queue import retention
 from tests.drills.drill import drill
 from tests.drills.holds import let_go, pace
 from tests.drills.rig import DEADLINE_SECONDS, Rig
-from tests.drills.scenes import MIDDLE_BYTES, Scene, assert_taken_over, held_import, stalled_import, wait_until_asked
+from tests.drills.scenes import (
+    MIDDLE_BYTES,
+    Scene,
+    held_import,
+    killed,
+    stalled_import,
+    wait_until_asked,
+)
 from tests.drills.sending import Sent
 from tests.drills.workers import Worker
 from tests.support.waiting import eventually
@@ -20,10 +27,7 @@ MOST_UNFINISHED = 4
 
 
 def _take_over(rig: Rig, scene: Scene) -> float:
-    """Kill the worker that has the import; seconds until the other one is done with it."""
-    seconds = rig.wait_until_done(scene.sent, since=scene.kill_holder())
-    assert_taken_over(rig, scene.sent)
-    return seconds
+    return killed(rig, scene.holder, scene.sent)
 
 
 @drill(bar_seconds=BAR_SECONDS)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,8 @@ from dataflow.local.system_user import Account
 from tests.drills.drill import drill
 from tests.drills.ground import open_ground
 from tests.drills.rig import Rig
+from tests.drills.scenes import retried, wait_until_put_off
 from tests.drills.sending import Sent
-from tests.support.waiting import eventually
 
 #: A first retry waits for 5 s, half to one and a half of it.
 RETRY_BAR_SECONDS = 10.0
@@ -67,7 +66,7 @@ def table_missing(rig: Rig) -> float:
     rig.connection.execute("ALTER TABLE contacts RENAME TO contacts_elsewhere")
     rig.start()
     sent = rig.put()
-    _wait_until_put_off(rig, sent)
+    wait_until_put_off(rig, sent, "database_unavailable")
     rig.connection.execute("ALTER TABLE contacts_elsewhere RENAME TO contacts")
     return _retried(rig, sent)
 
@@ -78,23 +77,13 @@ def disk_full(rig: Rig) -> float:
     refuse(rig, "53100")
     rig.start()
     sent = rig.put()
-    _wait_until_put_off(rig, sent)
+    wait_until_put_off(rig, sent, "database_unavailable")
     rig.connection.execute("DROP TRIGGER drill_refuse ON contacts")
     return _retried(rig, sent)
 
 
-def _wait_until_put_off(rig: Rig, sent: Sent) -> None:
-    eventually(lambda: rig.job(sent)["failures"] >= 1)
-    job = rig.job(sent)
-    assert (job["state"], job["error"].partition(":")[0]) == ("queued", "database_unavailable"), job
-
-
 def _retried(rig: Rig, sent: Sent) -> float:
-    """Seconds from the end of the trouble until the job is done; in a test it need not wait out its delay."""
-    began = time.monotonic()
-    if rig.is_quick:
-        rig.hurry(sent)
-    seconds = rig.wait_until_done(sent, since=began)
+    seconds = retried(rig, sent)
     assert rig.job(sent)["attempt"] == 2
     return seconds
 
@@ -119,7 +108,7 @@ def real_disk_full(rig: Rig) -> float:
         ballast.write_bytes(bytes((TMPFS_MEGABYTES - 2) << 20))
         rig.start()
         sent = rig.put(rows=100_000)
-        _wait_until_put_off(rig, sent)
+        wait_until_put_off(rig, sent, "database_unavailable")
         assert "53100" in rig.job(sent)["error"], rig.job(sent)
         ballast.unlink()
         seconds = _retried(rig, sent)

@@ -8,7 +8,7 @@ from dataflow.queue.scope import ALL
 from tests.drills.drill import drill
 from tests.drills.holds import hold, wait_until_held
 from tests.drills.rig import Rig
-from tests.drills.scenes import assert_taken_over
+from tests.drills.scenes import killed, stopped
 from tests.drills.sending import Sent
 from tests.drills.stops import BEAT_BAR_SECONDS, EXIT_SECONDS
 from tests.drills.workers import Worker
@@ -66,10 +66,7 @@ def _assert_undone(rig: Rig, undone: Sent, *reverts: Sent) -> None:
 def kill_in_revert(rig: Rig) -> float:
     """kill -9 mid-revert, the server at work on a row."""
     scene = _held_revert(rig)
-    killed_at = time.monotonic()
-    scene.holder.kill()
-    seconds = rig.wait_until_done(scene.revert, since=killed_at)
-    assert_taken_over(rig, scene.revert)
+    seconds = killed(rig, scene.holder, scene.revert)
     _assert_undone(rig, scene.undone, scene.revert)
     return seconds
 
@@ -78,12 +75,7 @@ def kill_in_revert(rig: Rig) -> float:
 def sigterm_in_revert(rig: Rig) -> float:
     """SIGTERM mid-revert, the server at work on a row."""
     scene = _held_revert(rig)
-    began = time.monotonic()
-    assert scene.holder.stop() == 0
-    seconds = time.monotonic() - began
-    rig.wait_until_done(scene.revert)
-    job = rig.job(scene.revert)
-    assert (job["attempt"], job["failures"], job["losses"]) == (2, 0, 0), job
+    seconds = stopped(rig, scene.holder, scene.revert)
     _assert_undone(rig, scene.undone, scene.revert)
     return seconds
 

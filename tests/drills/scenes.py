@@ -1,4 +1,4 @@
-"""How drills begin: two workers, and an import that has come to a certain place in one of them."""
+"""How drills begin: two workers, and a job that has come to a certain place in one of them; and how such jobs end."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ Settings = Mapping[str, object] | None
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An import, the worker that has it, and one that could take it over."""
+    """A job, the worker that has it, and one that could take it over."""
 
     sent: Sent
     holder: Worker
@@ -39,7 +39,7 @@ def held_import(
     workers = rig.start(2, patience, settings=settings)
     sent = rig.put(is_marked=True)
     wait_until_held(rig.connection, count)
-    return _scene(rig, sent, workers)
+    return scene_of(rig, sent, workers)
 
 
 #: A place in the middle of a file of STALLED_ROWS, behind the MiB that is read before the first row is copied.
@@ -56,7 +56,7 @@ def stalled_import(rig: Rig, after_bytes: int | None = None, patience: Patience 
     if after_bytes:
         copying = "SELECT FROM pg_stat_progress_copy WHERE datname = current_database() AND tuples_processed > 0"
         eventually(lambda: rig.connection.execute(copying).fetchone() is not None)
-    return _scene(rig, sent, workers)
+    return scene_of(rig, sent, workers)
 
 
 @contextmanager
@@ -68,10 +68,10 @@ def locked_import(rig: Rig, patience: Patience = DEFAULT, settings: Settings = N
         sent = rig.put()
         waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'contacts'::regclass"
         eventually(lambda: rig.connection.execute(waiting).fetchone() is not None)
-        yield _scene(rig, sent, workers)
+        yield scene_of(rig, sent, workers)
 
 
-def _scene(rig: Rig, sent: Sent, workers: list[Worker]) -> Scene:
+def scene_of(rig: Rig, sent: Sent, workers: list[Worker]) -> Scene:
     holder = rig.worker_in(rig.wait_for(sent, "running"))
     [other] = [worker for worker in workers if worker is not holder]
     return Scene(sent, holder, other)
@@ -80,6 +80,41 @@ def _scene(rig: Rig, sent: Sent, workers: list[Worker]) -> Scene:
 def wait_until_asked(double: StorageDouble, method: str, path: str = "") -> None:
     """Return when such a request has come to the storage, answered or not."""
     eventually(lambda: any(entry["method"] == method and path in entry["path"] for entry in double.journal()))
+
+
+def wait_until_put_off(rig: Rig, sent: Sent, code: str) -> None:
+    """Return when it waits for another attempt, because the first has failed with this code."""
+    eventually(lambda: rig.job(sent)["failures"] >= 1)
+    job = rig.job(sent)
+    assert (job["state"], job["error"].partition(":")[0]) == ("queued", code), job
+
+
+def retried(rig: Rig, sent: Sent) -> float:
+    """Seconds from the end of the trouble until the job is done; in a test it need not wait out its delay."""
+    began = time.monotonic()
+    if rig.is_quick:
+        rig.hurry(sent)
+    return rig.wait_until_done(sent, since=began)
+
+
+def killed(rig: Rig, holder: Worker, sent: Sent) -> float:
+    """Seconds from the crash of its worker until another has done the job."""
+    killed_at = time.monotonic()
+    holder.kill()
+    seconds = rig.wait_until_done(sent, since=killed_at)
+    assert_taken_over(rig, sent)
+    return seconds
+
+
+def stopped(rig: Rig, holder: Worker, sent: Sent) -> float:
+    """Seconds until its worker, told to, has handed the job on, which costs the job nothing."""
+    began = time.monotonic()
+    assert holder.stop() == 0
+    seconds = time.monotonic() - began
+    rig.wait_until_done(sent)
+    job = rig.job(sent)
+    assert (job["attempt"], job["failures"], job["losses"]) == (2, 0, 0), job
+    return seconds
 
 
 def assert_taken_over(rig: Rig, sent: Sent) -> None:
