@@ -325,6 +325,15 @@ def test_a_service_that_does_not_answer_in_time_is_one_line(
 
 
 @pytest.mark.unit
+def test_whoever_reads_may_stop_before_the_end() -> None:
+    command = [sys.executable, "-m", "dataflow", "openapi"]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize("name", ["missing.csv", "."])
 def test_a_missing_file_is_one_line(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
