@@ -18,6 +18,7 @@ from dataflow.queue import jobs, resumable_uploads
 from dataflow.queue.resumable_uploads import UploadRow
 from dataflow.queue.scope import ALL, Scope
 from tests.support.jobs import UPLOAD
+from tests.support.waiting import eventually
 
 VALUES = {"expires_seconds": 3600, "length": 10, "metadata": None}
 
@@ -29,7 +30,16 @@ def processes(database: str) -> Iterator[tuple[UploadHolds, UploadHolds]]:
         closing(db.open_pool(database, "dataflow/web")) as one,
         closing(db.open_pool(database, "dataflow/web")) as other,
     ):
-        yield UploadHolds(partial(db.borrowed_once, one)), UploadHolds(partial(db.borrowed_once, other))
+        both = UploadHolds(partial(db.borrowed_once, one)), UploadHolds(partial(db.borrowed_once, other))
+        yield both
+        for holds in both:
+            _stop_beating(holds)
+
+
+def _stop_beating(holds: UploadHolds) -> None:
+    for hold in list(holds._held.values()):
+        holds.forget(hold)
+    eventually(lambda: holds._beating is None)
 
 
 def new_upload(connection: db.Connection) -> UUID:

@@ -7,6 +7,7 @@ import pytest
 
 from dataflow.config import Config
 from dataflow.web.app import create_app
+from tests.support.logged import logged_by
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +35,7 @@ def test_a_refusal_is_logged_with_its_method_and_its_route_and_nothing_that_the_
     app = create_app(Config.from_env({"ENABLE_METRICS": "false"}))
     with caplog.at_level(logging.INFO):
         assert app.test_client().get("/v1/jobs?limit=zoe").status_code == 400
-    [record] = caplog.records
+    [record] = logged_by(caplog, "web.errors")
     facts = {"method": "GET", "route": "/v1/jobs", "code": "invalid_request", "status": 400}
     assert {name: vars(record)[name] for name in facts} == facts
     assert "zoe" not in str(vars(record))

@@ -23,6 +23,7 @@ from dataflow.web.server_sent_events import COMMENT
 from tests.support.databases import on_server, url_of
 from tests.support.event_streams import EventClient
 from tests.support.jobs import claimed, enqueue, set_state
+from tests.support.logged import logged_by
 from tests.support.poolers import TransactionPooler
 from tests.support.processes import Web
 from tests.support.waiting import eventually
@@ -246,7 +247,7 @@ def test_a_fault_of_the_feed_is_logged_and_it_goes_on(
     monkeypatch.setattr(event_feed.jobs, "get_all", get_all)
     with feed.watch(enqueue(connection)) as watch:
         assert watch.next(60) is not None
-    assert [record.message for record in caplog.records] == ["event feed broke"]
+    assert [record.message for record in logged_by(caplog, "web.event_feed")] == ["event feed broke"]
 
 
 def _row(connection: db.Connection, job_id: UUID) -> dict[str, Any]:

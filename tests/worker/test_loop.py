@@ -14,6 +14,7 @@ from dataflow.storage.registry import open_storage
 from dataflow.worker.loop import Worker
 from dataflow.worker.runner import retry_delay_seconds
 from tests.support.jobs import claimed, enqueue
+from tests.support.logged import logged_by
 from tests.support.objects import is_there, read, store
 from tests.support.processes import Web, WorkerProcess
 from tests.support.waiting import eventually
@@ -224,7 +225,7 @@ def test_an_unexpected_error_fails_the_job_with_a_traceback_in_the_log_only(
     assert work_off() == 1
     job = web.job(job_id)
     assert job["error"] == "internal_error: An unexpected error; see the worker's log."
-    assert any(record.exc_info for record in caplog.records)
+    assert any(record.exc_info for record in logged_by(caplog, "worker.runner"))
 
 
 def test_a_database_that_is_not_there_ends_a_single_run_with_an_error(

@@ -34,6 +34,7 @@ from dataflow.worker.sweeper import Sweep
 from tests.doubles.storage.process import StorageDouble
 from tests.support.errors import has_code
 from tests.support.jobs import COMPLETE, UPLOAD, claimed, row, set_state
+from tests.support.logged import logged_by
 from tests.support.objects import is_there, store
 from tests.support.processes import Web
 from tests.support.waiting import eventually
@@ -441,7 +442,7 @@ def test_two_sweeps_at_once_remove_everything_and_harm_nothing(
     config = make_config(OBJECT_RETENTION_DAYS=1, JOB_RETENTION_DAYS=1)
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(lambda sweep: sweep.sweep(), [Sweep(config, storage, ROLE) for _ in range(2)]))
-    assert {record.levelname for record in caplog.records} == {"INFO"}
+    assert {record.levelname for record in logged_by(caplog, "worker.sweeper")} == {"INFO"}
     assert connection.execute("SELECT id FROM jobs").fetchall() == [{"id": kept}]
     assert is_stored(storage, kept)
 
