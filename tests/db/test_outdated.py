@@ -2,7 +2,6 @@
 
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from dataflow import db
 from dataflow.errors import DatabaseError
+from tests.support.acceptor import Acceptor
 from tests.support.commands import dataflow
 from tests.support.errors import has_code
 from tests.support.processes import Web, WorkerProcess
@@ -45,16 +45,8 @@ def _serve(client: socket.socket) -> None:
 @pytest.fixture(scope="module")
 def thirteen() -> Iterator[str]:
     """URL of a server that greets as a Postgres 13 does and answers nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    threading.Thread(target=_serve, args=(listener.accept()[0],), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"postgresql://somebody@127.0.0.1:{listener.getsockname()[1]}/app?sslmode=disable&gssencmode=disable"
-        listener.shutdown(socket.SHUT_RDWR)
+    with Acceptor(_serve) as acceptor:
+        yield f"postgresql://somebody@127.0.0.1:{acceptor.port}/app?sslmode=disable&gssencmode=disable"
 
 
 def test_an_old_server_is_refused_before_the_first_statement(thirteen: str) -> None:

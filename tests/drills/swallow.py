@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.support.acceptor import Acceptor
+
 
 class Swallower:
     """Listens on this machine and passes on to the server of `database_url`, until it is told to `cut`."""
@@ -17,15 +19,13 @@ class Swallower:
         self._known = {name: str(value) for name, value in conninfo_to_dict(database_url).items()}
         self._is_cut = False
         self._lines: list[_Line] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-        self._acceptor.start()
+        self._acceptor = Acceptor(self._serve)
 
     @property
     def url(self) -> str:
         """The same database, through here."""
         user, password, name = (quote(self._known.get(key, ""), safe="") for key in ("user", "password", "dbname"))
-        return f"postgresql://{user}:{password}@127.0.0.1:{self._listener.getsockname()[1]}/{name}"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self._acceptor.port}/{name}"
 
     def __enter__(self) -> Self:
         return self
@@ -33,10 +33,7 @@ class Swallower:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._acceptor.join()
+        self._acceptor.close()
         for line in self._lines:
             line.close()
 
@@ -50,11 +47,10 @@ class Swallower:
         """Pass new connections on again; those that were cut stay so, as bytes of theirs are missing."""
         self._is_cut = False
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self._lines.append(_Line(client, None if self._is_cut else self._connect()))
+    def _serve(self, client: socket.socket) -> None:
+        line = _Line(client, None if self._is_cut else self._connect())
+        self._lines.append(line)
+        line.is_cut |= self._is_cut
 
     def _connect(self) -> socket.socket:
         host, port = self._known.get("host", "localhost"), self._known.get("port", "5432")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from tests.support.acceptor import Acceptor
+
 PIECE_BYTES = 65536
 #: Of the connections so many lose the answer.
 LOST_ANSWERS = 0.1
@@ -35,10 +37,8 @@ class CuttingProxy:
         self._random = random.Random(seed)
         self._turns = itertools.count()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._accepter = threading.Thread(target=self._accept, daemon=True)
-        self._accepter.start()
+        self._acceptor = Acceptor(self._serve)
+        self.url = f"http://127.0.0.1:{self._acceptor.port}"
 
     def __enter__(self) -> Self:
         return self
@@ -46,11 +46,7 @@ class CuttingProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A thread that waits in accept is not woken by a close alone.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepter.join()
+        self._acceptor.close()
 
     @contextlib.contextmanager
     def cutting(self, mean_bytes: float) -> Iterator[None]:
@@ -75,12 +71,6 @@ class CuttingProxy:
 
     def _plan_cut(self) -> None:
         self._next_cut_bytes = self._sent_bytes + self._mean_bytes * self._random.uniform(0.2, 1.8)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with self._lock:

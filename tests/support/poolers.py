@@ -18,6 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from dataflow.local.system_user import Account
+from tests.support.acceptor import Acceptor
 from tests.support.processes import free_port
 from tests.support.waiting import eventually
 
@@ -70,13 +71,10 @@ class TransactionPooler:
         self._target = url
         self._process_id = process_id
         known = conninfo_to_dict(url)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = (
-            f"postgresql://{quote(str(known['user']))}@127.0.0.1:{self._listener.getsockname()[1]}/{known['dbname']}"
-        )
         self._free = threading.Semaphore(size)
         self._idle: list[psycopg.Connection] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = Acceptor(self._serve)
+        self.url = f"postgresql://{quote(str(known['user']))}@127.0.0.1:{self._acceptor.port}/{known['dbname']}"
 
     def __enter__(self) -> Self:
         return self
@@ -84,15 +82,9 @@ class TransactionPooler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.close()
+        self._acceptor.close()
         while self._idle:
             self._idle.pop().close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError, _End):

@@ -10,6 +10,8 @@ from typing import Self
 
 import trustme
 
+from tests.support.acceptor import Acceptor
+
 
 class Proxy:
     """Listens on this machine and passes everything on to `port`.
@@ -22,7 +24,7 @@ class Proxy:
         self._target = ("127.0.0.1", port)
         self._trickle_seconds = trickle_seconds
         self._closed = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._acceptor = Acceptor(self._serve)
         self._tls: ssl.SSLContext | None = None
         self.ca_path = ""
         if folder:
@@ -31,8 +33,7 @@ class Proxy:
             authority.cert_pem.write_to_path(self.ca_path)
             self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             authority.issue_cert("127.0.0.1").configure_cert(self._tls)
-        self.url = f"{'https' if folder else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.url = f"{'https' if folder else 'http'}://127.0.0.1:{self._acceptor.port}"
 
     def __enter__(self) -> Self:
         return self
@@ -41,13 +42,7 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        self._acceptor.close()
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client, socket.create_connection(self._target) as server:

@@ -20,6 +20,7 @@ from dataflow.queue import jobs
 from dataflow.queue.attempt import Attempt
 from dataflow.queue.progress import Progress
 from dataflow.worker.heartbeat import Heartbeat
+from tests.support.acceptor import Acceptor
 from tests.support.jobs import claimed, row, set_state
 from tests.support.waiting import eventually
 
@@ -38,10 +39,8 @@ class Swallower:
         self._target = conninfo_to_dict(url)
         self.swallows = threading.Event()
         self.has_swallowed = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        port = self._listener.getsockname()[1]
-        self.url = make_conninfo(url, host="127.0.0.1", port=port, sslmode="disable")
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = Acceptor(self._serve)
+        self.url = make_conninfo(url, host="127.0.0.1", port=self._acceptor.port, sslmode="disable")
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +48,7 @@ class Swallower:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.close()
+        self._acceptor.close()
 
     def _connect(self) -> socket.socket:
         host, port = str(self._target.get("host") or "localhost"), self._target.get("port") or 5432
@@ -59,13 +58,10 @@ class Swallower:
         server.connect(f"{host}/.s.PGSQL.{port}")
         return server
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = self._connect()
-                threading.Thread(target=self._pump, args=(client, server, True), daemon=True).start()
-                threading.Thread(target=self._pump, args=(server, client, False), daemon=True).start()
+    def _serve(self, client: socket.socket) -> None:
+        server = self._connect()
+        threading.Thread(target=self._pump, args=(server, client, False), daemon=True).start()
+        self._pump(client, server, is_client=True)
 
     def _pump(self, source: socket.socket, sink: socket.socket, is_client: bool) -> None:
         """Statements begin with Q or P; what opens a session with a length, a password or nothing of the kind."""

@@ -20,6 +20,7 @@ from dataflow.storage.retry import Schedule
 from dataflow.storage.supabase import SupabaseStorage, download
 from dataflow.storage.supabase.api import MAX_IDLE_LINES, Api
 from tests.doubles.storage.process import StorageDouble
+from tests.support.acceptor import Acceptor
 from tests.support.objects import store
 from tests.support.proxies import Proxy
 from tests.support.storages import CHUNK_BYTES, IMPATIENT, assert_wakes_when_closed, open_supabase
@@ -192,23 +193,14 @@ class Forgetful:
     def __init__(self) -> None:
         self.methods: list[str] = []
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        try:
-            while True:
-                client, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-        except OSError:
-            return
+        self._lock = threading.Lock()
+        self._acceptor = Acceptor(self._serve)
+        self.url = f"http://127.0.0.1:{self._acceptor.port}"
+        self.close = self._acceptor.close
 
     def _serve(self, client: socket.socket) -> None:
+        with self._lock:
+            self.connections += 1
         with client, client.makefile("rb") as requests:
             for answer in (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""):
                 head = [line.lower() for line in takewhile(bool, iter(requests.readline, b"\r\n"))]
