@@ -1,6 +1,7 @@
 """The command `dataflow`: one subcommand for each process and each thing an operator does.
 
-Imports happen inside the commands: `web` must exec gunicorn before anything imports prometheus_client.
+Imports happen inside the commands: `web` must exec gunicorn before anything imports prometheus_client, and no process
+should begin with what another command needs.
 """
 
 import argparse
@@ -8,12 +9,31 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dataflow import __version__, allocator
 from dataflow.client import commands as client_commands
-from dataflow.config import Config
 from dataflow.errors import DataFlowError
-from dataflow.settings.api_keys import NAME
+
+if TYPE_CHECKING:
+    from dataflow.config import Config
+
+AddOptions = Callable[[argparse.ArgumentParser], None]
+
+
+class _Command(argparse.ArgumentParser):
+    """The parser of one command, which gets its options when that is called: an import's take as long as all else."""
+
+    add_options: AddOptions | None = None
+
+    def fill(self) -> None:
+        if self.add_options:
+            self.add_options(self)
+            self.add_options = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.fill()
+        return super().parse_known_args(args, namespace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,10 +72,13 @@ def _hint(error: DataFlowError) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dataflow", description="Contact imports of any size into Postgres.")
     parser.add_argument("--version", action="version", version=f"dataflow {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Command)
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, add_options: AddOptions | None = None
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        added.add_options = add_options
         added.set_defaults(run=run)
         return added
 
@@ -78,16 +101,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _key_name(text: str) -> str:
+    from dataflow.settings.api_keys import NAME
+
     if not NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"expected 1 to 50 letters, digits and . _ -, not {text!r}")
     return text
 
 
-def _settings() -> Config:
+def _config() -> "Config":
+    from dataflow.config import Config
+
+    return Config.from_env()
+
+
+def _settings() -> "Config":
     """The environment's settings; logging is on from here."""
     from dataflow import logs
 
-    config = Config.from_env()
+    config = _config()
     logs.configure(config.log_format)
     return config
 
@@ -102,8 +133,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _web(_: argparse.Namespace) -> int:
-    # Read here already, so that a wrong setting is one line and not gunicorn's traceback.
-    Config.from_env()
     command = [sys.executable, "-m", "gunicorn", "--config", "python:dataflow.gunicorn_conf"]
     os.execve(sys.executable, [*command, "dataflow.web.app:create_app()"], allocator.environment(os.environ))
 
@@ -139,7 +168,7 @@ def _adopt(arguments: argparse.Namespace) -> int:
     from dataflow.db import migrations
     from dataflow.queue import database_identity
 
-    config = Config.from_env()
+    config = _config()
     with db.translated(), db.connect(config.database_url, "dataflow/adopt") as connection:
         migrations.require(connection)
         if arguments.as_copy:
@@ -168,7 +197,7 @@ def _openapi(arguments: argparse.Namespace) -> int:
 def _psql(arguments: argparse.Namespace) -> int:
     from dataflow.local import psql
 
-    config = Config.from_env()
+    config = _config()
     program = psql.program(config.is_embedded)
     connection, secrets = psql.connection(config.database_url)
     os.execve(program, [program, connection, *arguments.rest], {**os.environ, **secrets})

@@ -8,14 +8,19 @@ import logging
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 from dataflow import logs
 from dataflow.config import Config
+from dataflow.errors import ConfigError
 from dataflow.settings.peers import socket_address
 
-_config = Config.from_env()
+try:
+    _config = Config.from_env()
+except ConfigError as error:
+    sys.exit(f"dataflow: {error.message}")  # gunicorn would show a traceback
 
 bind = socket_address(_config.host or "0.0.0.0", _config.port)  # noqa: S104 - a platform's router comes from outside
 #: By name: what it imports must see PROMETHEUS_MULTIPROC_DIR, which is set below.

@@ -258,6 +258,15 @@ def test_nothing_of_prometheus_is_loaded_with_the_command_line_and_gunicorns_set
     assert loaded & TOO_EARLY == set()
 
 
+def test_a_command_begins_without_the_libraries_that_others_need(tmp_path: Path):
+    program = "import sys; from dataflow import cli; cli._parser(); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=30, check=True
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded & {"marshmallow", "psycopg", "flask", "requests", "gunicorn", "environs"} == set()
+
+
 def words_of_names(tree: ast.AST) -> Iterator[str]:
     """The words of which the names that a module gives are made, in lower case."""
     for node in ast.walk(tree):

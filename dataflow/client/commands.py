@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from dataflow.config import Config
 from dataflow.errors import RequestError
-from dataflow.imports.option_kinds import Flag
-from dataflow.imports.options import OptionsSchema, kebab_case
+from dataflow.imports.option_names import kebab_case
 
-Command = Callable[[str, Callable[[Namespace], int], str], ArgumentParser]
+Command = Callable[[str, Callable[[Namespace], int], str, Callable[[ArgumentParser], None]], ArgumentParser]
 
 #: Which contacts go out and how: the service's name of each, and what it says.
 _EXPORT_OPTIONS: Final = {
@@ -36,9 +34,9 @@ _FORMATS: Final = {
 
 def add_to(command: Command) -> None:
     """Each with a line in the help of `dataflow`."""
-    _add_import(command("import", _import, "upload a file over HTTP and wait for its contacts"))
-    _add_export(command("export", _export, "write contacts to a file, over HTTP"))
-    _add_jobs(command("jobs", _jobs, "the newest jobs of a service, as a table"))
+    command("import", _import, "upload a file over HTTP and wait for its contacts", _add_import)
+    command("export", _export, "write contacts to a file, over HTTP", _add_export)
+    command("jobs", _jobs, "the newest jobs of a service, as a table", _add_jobs)
 
 
 def _add_service(parser: ArgumentParser) -> None:
@@ -48,6 +46,9 @@ def _add_service(parser: ArgumentParser) -> None:
 
 def _add_import(upload: ArgumentParser) -> None:
     """A flag for each option of an import, which leaves its text under the option's own name."""
+    from dataflow.imports.option_kinds import Flag
+    from dataflow.imports.options import OptionsSchema
+
     upload.add_argument("file", type=Path, metavar="FILE", help="JSON, NDJSON, CSV, vCard or XLSX, also gzipped")
     _add_service(upload)
     for name, kind in OptionsSchema().fields.items():
@@ -109,6 +110,7 @@ def _count(text: str) -> str:
 
 def _import(arguments: Namespace) -> int:
     from dataflow.client.imports import import_file
+    from dataflow.imports.options import OptionsSchema
 
     options = _given(arguments, OptionsSchema().fields) | dict(arguments.option)
     return import_file(_url(arguments), arguments.file, options, _key(arguments))
@@ -146,6 +148,8 @@ def _given(arguments: Namespace, names: Iterable[str]) -> dict[str, str]:
 
 
 def _url(arguments: Namespace) -> str:
+    from dataflow.config import Config
+
     return arguments.url or f"http://localhost:{Config.from_env().port}"
 
 

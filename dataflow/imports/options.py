@@ -4,10 +4,8 @@ An option is one field of `Options`. From it follow its query parameter, form fi
 a JSON body (onConflict), flag of the command line with its help (--on-conflict), and its typed value.
 """
 
-import re
 from dataclasses import dataclass, field, fields
 from enum import Enum, auto
-from functools import cache
 from typing import Any, Final, Self
 
 from marshmallow import Schema
@@ -15,6 +13,7 @@ from marshmallow import fields as typed
 
 from dataflow.formats.reading import Mapping, Reading
 from dataflow.imports.option_kinds import Delimiter, EncodingName, Flag, MappingText, Number, check_sheet, one_of
+from dataflow.imports.option_names import camel_case
 
 MAX_REJECTS_DEFAULT: Final = 100_000
 
@@ -90,17 +89,6 @@ class Options:
             self.sheet,
             members=MEMBERS,
         )
-
-
-@cache
-def camel_case(name: str) -> str:
-    """The name by which clients know what we call `name`."""
-    return re.sub("_(.)", lambda part: part[1].upper(), name)
-
-
-def kebab_case(name: str) -> str:
-    """The same name as headers and flags of the command line have it: on-conflict for onConflict."""
-    return re.sub("([A-Z])", r"-\1", name).lower()
 
 
 _NAMES: Final = {own.name: camel_case(own.name) for own in fields(Options)}

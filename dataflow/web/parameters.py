@@ -7,7 +7,8 @@ from flask import request
 from marshmallow import Schema, ValidationError
 
 from dataflow.errors import Issue, RequestError
-from dataflow.imports.options import OptionsSchema, kebab_case
+from dataflow.imports.option_names import kebab_case
+from dataflow.imports.options import OptionsSchema
 
 _HEADERS: Final = {f"X-{kebab_case(name)}".title(): name for name in OptionsSchema().fields}
 

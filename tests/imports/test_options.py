@@ -17,13 +17,13 @@ from dataflow.config import Config
 from dataflow.errors import InvalidContacts
 from dataflow.formats.reading import Reading
 from dataflow.imports.json_check import JsonCheck
+from dataflow.imports.option_names import kebab_case
 from dataflow.imports.options import (
     MAX_REJECTS_DEFAULT,
     MEMBERS,
     REFUSED_MEMBERS,
     Options,
     OptionsSchema,
-    kebab_case,
 )
 from dataflow.web.app import create_app
 
@@ -371,6 +371,7 @@ def test_an_option_is_a_member_of_a_json_body_unless_rows_may_stand_before_it(na
 @pytest.mark.parametrize("name", NAMES)
 def test_an_option_is_a_flag_of_the_command_line_with_its_help(name: str) -> None:
     commands = next(action.choices for action in _parser()._actions if isinstance(action.choices, dict))
+    commands["import"].fill()
     [flag] = [action for action in commands["import"]._actions if f"--{kebab_case(name)}" in action.option_strings]
     assert flag.help and flag.help in commands["import"].format_help().replace("\n" + " " * 24, " ")
     is_flag = isinstance(SCHEMA.fields[name], typed.Boolean)

@@ -25,7 +25,8 @@ import requests
 
 from dataflow import db, logs
 from dataflow.config import Config
-from dataflow.imports.options import OptionsSchema, kebab_case
+from dataflow.imports.option_names import kebab_case
+from dataflow.imports.options import OptionsSchema
 from dataflow.web.app import create_app
 from tests.support.openapi import described
 from tests.support.processes import ChildProcess, Web, free_port

@@ -9,7 +9,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from dataflow.imports.option_kinds import MappingText
-from dataflow.imports.options import kebab_case
+from dataflow.imports.option_names import kebab_case
 from dataflow.web.openapi import errors, texts
 from dataflow.web.openapi.description import Header
 

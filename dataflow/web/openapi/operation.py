@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from werkzeug.routing import Rule
 
-from dataflow.imports.options import camel_case
+from dataflow.imports.option_names import camel_case
 from dataflow.web.auth import is_for_tokens
 from dataflow.web.openapi import errors, texts
 from dataflow.web.openapi.components import Components, headers_in, headers_out
