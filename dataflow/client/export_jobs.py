@@ -12,6 +12,7 @@ from dataflow.client.download import Damaged, Download
 from dataflow.client.exports import report, size
 from dataflow.client.following import finished
 from dataflow.client.new_file import STANDARD_OUTPUT, free_name, keep, standard_output, told
+from dataflow.client.once import post_once
 from dataflow.client.patience import Patience, may_pass
 from dataflow.client.progress import Progress
 from dataflow.client.service import Refused, Service
@@ -26,7 +27,7 @@ def export_by_job(url: str, path: Path | None, wanted: Mapping[str, str], key: s
     :raises RequestError: when it is refused, cannot be made, or cannot be had whole.
     """
     with Service(url, key) as service:
-        job_id = service.ask("POST", "/exports", ASK_SECONDS, json=dict(wanted))["jobId"]
+        job_id = post_once(service, "/exports", ASK_SECONDS, Progress().note, json=dict(wanted))["jobId"]
         return _fetched(service, job_id, path)
 
 

@@ -5,23 +5,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 from urllib.parse import quote
-from uuid import uuid4
 
 from dataflow.client.following import finished
-from dataflow.client.patience import Patience
+from dataflow.client.once import post_once
 from dataflow.client.progress import Progress
-from dataflow.client.service import Service, Unanswered, with_issues
+from dataflow.client.service import Service, with_issues
 from dataflow.errors import RequestError
 
 PIECE_BYTES = 64 * 1024
 #: For one send as well as for the answer: the service itself tries for 45 s to store a chunk, and removes it for 8.
 UPLOAD_TIMEOUT_SECONDS = 60.0
-#: Before a file is sent again.
-PAUSES_SECONDS: Final = (0.5, 2.0, 5.0)
 
 
 def import_file(url: str, path: Path, options: Mapping[str, str], key: str = "") -> int:
@@ -66,31 +62,13 @@ def _upload(service: Service, path: Path, options: Mapping[str, str], progress: 
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-            # So that what is sent again is imported once.
-            "Idempotency-Key": uuid4().hex,
         }
         with path.open("rb") as file, closing(progress):
-            body = _Body(file, progress)
-            send = partial(service.ask, "POST", "/import", UPLOAD_TIMEOUT_SECONDS, params=options, headers=headers)
-            return str(_sent(send, body, progress)["jobId"])
+            body, seconds = _Body(file, progress), UPLOAD_TIMEOUT_SECONDS
+            answer = post_once(service, "/import", seconds, progress.note, headers, params=options, data=body)
+            return str(answer["jobId"])
     except OSError as error:
         raise RequestError(f"{path}: {error.strerror}.") from error
-
-
-def _sent(send: Callable[..., dict[str, Any]], body: "_Body", progress: Progress) -> dict[str, Any]:
-    """The answer to it; after a connection that broke it is sent again."""
-    patience, has_broken = Patience(pauses_seconds=PAUSES_SECONDS), False
-    while True:
-        try:
-            return send(data=body)
-        except RequestError as error:
-            is_break = isinstance(error, Unanswered) and error.is_in_time and body.is_begun
-            # A service that is not there at all, or says no, is told at once.
-            if not (is_break or has_broken):
-                raise
-            patience.wait_after(error)
-            has_broken = True
-            progress.note(f"{error.message.partition('. Is the')[0]}. Sending it again.")
 
 
 class _Body:
@@ -99,14 +77,12 @@ class _Body:
     def __init__(self, file: BinaryIO, progress: Progress) -> None:
         self._file, self._progress = file, progress
         self._size_bytes = os.fstat(file.fileno()).st_size
-        self.is_begun = False
 
     def __len__(self) -> int:
         return self._size_bytes
 
     def __iter__(self) -> Iterator[bytes]:
         self._file.seek(0)
-        self.is_begun = True
         for start in range(0, self._size_bytes, PIECE_BYTES):
             self._progress.show("uploading", start, self._size_bytes, f"{start / 1e6:,.1f} MB")
             yield self._file.read(min(PIECE_BYTES, self._size_bytes - start))

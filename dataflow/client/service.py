@@ -1,6 +1,7 @@
 """The service at a URL: every request to it carries the key, and every answer is judged before it is used."""
 
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import IncompleteRead
@@ -19,11 +20,11 @@ _THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/
 
 
 class Unanswered(RequestError):
-    """Nobody answers, or not in time. `is_in_time` is whether the connection could not be made, or broke."""
+    """Nobody answers, or not in time; `has_broken` is whether there was a connection, which has ended too early."""
 
-    def __init__(self, message: str, *, is_in_time: bool) -> None:
+    def __init__(self, message: str, *, has_broken: bool) -> None:
         super().__init__(message)
-        self.is_in_time = is_in_time
+        self.has_broken = has_broken
 
 
 class Refused(RequestError):
@@ -95,7 +96,7 @@ class Service:
             return self._session.request(method, url, timeout=seconds, allow_redirects=False, **arguments)
         except requests.RequestException as error:
             message = f"No answer from {url}: {_reason(error)}. Is the service running there?"
-            raise Unanswered(message, is_in_time=not _is_late(error)) from error
+            raise Unanswered(message, has_broken=_has_broken(error)) from error
 
 
 def pieces(response: requests.Response) -> Iterator[bytes]:
@@ -110,19 +111,26 @@ def pieces(response: requests.Response) -> Iterator[bytes]:
         raise BrokenOff(f"The answer broke off: {_reason(error)}.") from error
 
 
-def _is_late(error: BaseException) -> bool:
-    while not isinstance(error, TimeoutError | requests.Timeout) and error.__context__:
+def _has_broken(error: requests.RequestException) -> bool:
+    # What did not come in time, or over no connection, has this among its causes.
+    others = TimeoutError | requests.Timeout | urllib3.exceptions.NewConnectionError | ssl.SSLError
+    is_broken = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
+    return is_broken and not any(isinstance(cause, others) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and below it what libraries have put it around."""
+    while error is not None:
+        yield error
         error = error.__context__
-    return isinstance(error, TimeoutError | requests.Timeout)
 
 
 def _reason(error: BaseException) -> str:
     """What the system said, below all that libraries have put around it."""
-    while error.__context__ and not isinstance(error, IncompleteRead):
-        error = error.__context__
-    if isinstance(error, IncompleteRead):
+    causes = [*_causes(error)]
+    if any(isinstance(cause, IncompleteRead) for cause in causes):
         return "the connection was closed"
-    return str(getattr(error, "strerror", None) or error)
+    return str(getattr(causes[-1], "strerror", None) or causes[-1])
 
 
 def _stranger(response: requests.Response) -> Refused:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.commands import Outcome, dataflow, environment
+from tests.support.commands import Outcome, dataflow, environment, interrupted
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.processes import Web, WorkerProcess, free_port
 from tests.support.scripted_server import Answer, scripted
@@ -59,6 +59,26 @@ def test_the_file_of_a_job_is_what_the_stream_is(
     assert (tmp_path / "another.csv").read_bytes() == path.read_bytes()
     piped = command("export", "--job", "-", "--format", "ndjson", "--limit", "1", "--fields", "name")
     assert re.fullmatch(r'\{"name":"Person \d+"\}\n', piped.stdout)
+
+
+def test_an_order_whose_answer_is_lost_is_sent_again_and_makes_one_job(
+    fill: Fill, web: Web, start_worker: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    start_worker()
+    fill(3)
+    with CuttingProxy([web.port]) as proxy:
+        proxy.cut_answers_after(0)
+        done = dataflow("export", tmp_path / "a.csv", "--job", "--url", proxy.url)
+        assert proxy.cuts == 1
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Sending it again.") == 1
+    assert len(web.get("/jobs").json()["jobs"]) == 1
+
+
+def test_an_order_to_a_service_that_is_not_there_is_not_sent_again() -> None:
+    done = dataflow("export", "--job", "--url", f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert re.fullmatch(r"dataflow: No answer from [^\n]* Is the service running there\?\n", done.stderr)
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(
@@ -118,9 +138,7 @@ def test_a_command_that_is_interrupted_while_it_waits_leaves_the_job_which_anoth
 ) -> None:
     fill(3)
     process = start(web.url, "--job", folder=tmp_path)
-    eventually(lambda: web.get("/jobs?kind=export&state=queued").json()["jobs"])
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = interrupted(process, "queued ")
     assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
     work_off()

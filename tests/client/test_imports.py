@@ -1,6 +1,5 @@
 """`dataflow import` over connections that break: the file is sent again, and imported once."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from dataflow.client import imports, looks
-from tests.support.commands import dataflow, environment
+from dataflow.client import imports, looks, once
+from dataflow.client.service import Unanswered
+from tests.support.commands import dataflow, environment, interrupted
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.processes import Web, WorkerProcess, free_port
-from tests.support.waiting import eventually
 
 ROWS = 20_000
 
@@ -59,7 +58,7 @@ def test_a_file_is_imported_once_however_often_its_connection_breaks(
     stored_contacts: Callable[[], list[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(imports, "PAUSES_SECONDS", (0.2,) * 50)
+    monkeypatch.setattr(once, "PAUSES_SECONDS", (0.2,) * 50)
     start_worker()
     with CuttingProxy([web.port]) as proxy, proxy.cutting(path.stat().st_size):
         # That of an attempt which is long enough.
@@ -72,14 +71,14 @@ def test_a_file_is_imported_once_however_often_its_connection_breaks(
 def test_a_service_that_goes_away_in_the_middle_is_given_up(
     path: Path, web: Web, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(imports, "PAUSES_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(once, "PAUSES_SECONDS", (0.01, 0.01))
     with CuttingProxy([web.port]) as proxy:
 
         def lose_the_service() -> None:
             proxy.ports = [free_port()]
 
         proxy.cut_answers_after(0, lose_the_service)
-        with pytest.raises(imports.Unanswered):
+        with pytest.raises(Unanswered):
             imports.finished_job(proxy.url, path, {"source": "s"})
     assert capsys.readouterr().err.count("Sending it again.") == 2
 
@@ -92,10 +91,7 @@ def test_an_import_that_is_interrupted_goes_on_without_us(path: Path, web: Web) 
         stderr=subprocess.PIPE,
         text=True,
     )
-    # It has been told of it.
-    eventually(lambda: web.get("/jobs?state=queued").json()["jobs"])
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = interrupted(process, "queued ")
     assert (process.returncode, output) == (130, "")
     [job] = web.get("/jobs").json()["jobs"]
     told = f"dataflow: interrupted; the import goes on without us, see {web.url}/jobs/{job['jobId']}"
