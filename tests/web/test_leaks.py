@@ -630,7 +630,11 @@ class Run(ChildProcess):
     command = ("run",)
 
     def ready(self) -> bool:
-        return bool(self.listening())
+        try:
+            return bool(self.listening())
+        except psutil.AccessDenied:
+            # For a moment nobody but root may look into a process that becomes another program.
+            return False
 
     def listening(self) -> set[str]:
         """The addresses at which it and all that it has started listen."""
