@@ -22,11 +22,12 @@ AddOptions = Callable[[argparse.ArgumentParser], None]
 
 
 class _Command(argparse.ArgumentParser):
-    """The parser of one command, which gets its options when that is called: an import's take as long as all else."""
+    """The parser of one command. Its options are added when it is called: those of an import need marshmallow."""
 
     add_options: AddOptions | None = None
 
     def fill(self) -> None:
+        """Add the options, once."""
         if self.add_options:
             self.add_options(self)
             self.add_options = None
