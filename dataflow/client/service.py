@@ -112,10 +112,18 @@ def pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def _has_broken(error: requests.RequestException) -> bool:
-    # What did not come in time, or over no connection, has this among its causes.
-    others = TimeoutError | requests.Timeout | urllib3.exceptions.NewConnectionError | ssl.SSLError
     is_broken = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
-    return is_broken and not any(isinstance(cause, others) for cause in _causes(error))
+    return is_broken and not any(_is_no_break(cause) for cause in _causes(error))
+
+
+def _is_no_break(cause: BaseException) -> bool:
+    """Whether nothing came in time, or there was no connection to a service that is trusted."""
+    if isinstance(cause, ssl.SSLEOFError):
+        # An encrypted connection that breaks is called an error of TLS.
+        return False
+    is_late = isinstance(cause, TimeoutError | requests.Timeout)
+    no_service = urllib3.exceptions.NewConnectionError | requests.exceptions.ProxyError | ssl.SSLError
+    return is_late or isinstance(cause, no_service)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from dataflow.client import imports, looks, once
 from dataflow.client.service import Unanswered
 from tests.support.commands import dataflow, environment, interrupted
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.processes import Web, WorkerProcess, free_port
+from tests.support.proxies import Proxy
 
 ROWS = 20_000
 
@@ -51,19 +53,34 @@ def test_a_real_service_is_not_asked_again_and_again(
     assert imports.finished_job(web.url, path, {"source": "s"})["rowsImported"] == ROWS
 
 
+@pytest.fixture(params=["http", "https"])
+def reached(
+    request: pytest.FixtureRequest, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, int]]:
+    """The scheme and port of the service: in clear, or by TLS, as behind every platform's router."""
+    scheme: str = request.param
+    if scheme == "http":
+        yield scheme, web.port
+        return
+    with Proxy(web.port, tmp_path) as router:
+        monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", router.ca_path)
+        yield scheme, router.port
+
+
 def test_a_file_is_imported_once_however_often_its_connection_breaks(
     path: Path,
-    web: Web,
+    reached: tuple[str, int],
     start_worker: Callable[..., WorkerProcess],
     stored_contacts: Callable[[], list[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(once, "PAUSES_SECONDS", (0.2,) * 50)
     start_worker()
-    with CuttingProxy([web.port]) as proxy, proxy.cutting(path.stat().st_size):
+    scheme, port = reached
+    with CuttingProxy([port], seed=1) as proxy, proxy.cutting(0.7 * path.stat().st_size):
         # That of an attempt which is long enough.
         proxy.cut_answers_after(0)
-        assert imports.finished_job(proxy.url, path, {"source": "s"})["rowsImported"] == ROWS
+        assert imports.finished_job(proxy.url.replace("http", scheme), path, {"source": "s"})["rowsImported"] == ROWS
         assert proxy.cuts > 1
     assert len(stored_contacts()) == ROWS
 

@@ -33,7 +33,8 @@ class Proxy:
             authority.cert_pem.write_to_path(self.ca_path)
             self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             authority.issue_cert("127.0.0.1").configure_cert(self._tls)
-        self.url = f"{'https' if folder else 'http'}://127.0.0.1:{self._acceptor.port}"
+        self.port = self._acceptor.port
+        self.url = f"{'https' if folder else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         return self
