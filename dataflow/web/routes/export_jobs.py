@@ -41,7 +41,7 @@ _FILE: Final[dict[str, tuple[Any, Any]]] = {
 @described(
     "Export contacts into a file that is kept for a while",
     {202: json_answer("The job is queued.", AcceptedSchema, examples.ACCEPTED, [headers.LOCATION])},
-    text="What the query has counts, else the body.",
+    text="What the query has counts, else the body. The contacts are in no particular order; `limit` takes the newest.",
     query=ExportOrder,
     headers=[headers.IDEMPOTENCY_KEY],
     body=Body({JSON: (ExportOrder, {SUCCESS: {"format": "csv", "source": examples.SOURCE}})}, is_required=False),

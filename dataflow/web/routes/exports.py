@@ -40,6 +40,7 @@ _FILE: Final = Answer(
 @described(
     "Contacts as a file, all of them or those that are asked for",
     {200: _FILE},
+    text="In no particular order, which may be another next time; `limit` takes the newest.",
     query=ExportQuery,
     headers=[headers.ACCEPT_ENCODING],
     errors=["job_not_found", "job_unfinished", "too_many_exports", "too_many_uploads", "export_cut"],
