@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,9 +234,13 @@ def storage(config: Config) -> Storage:
 
 @pytest.fixture
 def work_off(config: Config) -> Iterator[Callable[[], int]]:
-    """Runs every due job in this process, and returns the worker's exit code."""
+    """Runs every due job in this process, one after the other, and returns the worker's exit code.
+
+    Of two at a time, the contacts of either may have the lower ids.
+    """
+    alone = replace(config, worker_concurrency=1)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield lambda: Worker(config, open_storage(config)).run(once=True)
+    yield lambda: Worker(alone, open_storage(alone)).run(once=True)
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
